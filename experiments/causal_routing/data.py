@@ -1,0 +1,74 @@
+"""Tables of the study: the embedded one, or a file, with logging policies by name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.causal_routing.config import StudyConfig
+from routerjax.data.encoders import encoded
+from routerjax.data.files import read_table
+from routerjax.data.logging_policies import LoggingPolicy, confounded, epsilon_greedy
+from routerjax.data.simulation import logging_policy
+from routerjax.data.synthetic import SYNTHETIC_NOTICE, embedded_table
+from routerjax.errors import InputError
+from routerjax.records import Estimates, Table
+
+
+class Source(NamedTuple):
+    """What a study draws its logs from.
+
+    Attributes:
+      table: complete rows with embeddings.
+      judged_by: outcomes the policies are judged by: true means where known, else the cells.
+      hidden: what a confounded policy acts on; None where the table hides nothing known.
+      notices: sentences every report must carry.
+    """
+
+    table: Table
+    judged_by: Estimates
+    hidden: np.ndarray | None
+    notices: tuple[str, ...]
+
+
+def load_source(config: StudyConfig) -> Source:
+    """The table of a study, encoded, rows with missing cells left out and counted."""
+    if config.table is None:
+        synthetic = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
+        note = "Policies are judged by the true mean quality and cost of each query."
+        return Source(
+            synthetic.table, synthetic.true_estimates, synthetic.difficulty,
+            (SYNTHETIC_NOTICE, note),
+        )  # fmt: skip
+    table = encoded(read_table(config.table), encoder=config.encoder)
+    whole = table.complete()
+    notices = ["Policies are judged by the table's cells, single observations."]
+    if len(whole) < len(table):
+        notices.append(f"{len(table) - len(whole)} rows with a missing cell are left out.")
+    return Source(whole, whole.estimates, None, tuple(notices))
+
+
+def policy_named(
+    name: str, source: Source, rows: np.ndarray, *, strength: float, key: jax.Array
+) -> LoggingPolicy:
+    """A logging policy for the table's `rows`.
+
+    "uniform", "quality" and "cheap" are those of `routerjax.data.simulation`; "epsilon"
+    follows, nine times in ten, a router deployed before: the arm of best mean
+    quality, seen through noise; "confounded" sends the queries of high
+    hidden difficulty to better models.
+
+    Raises:
+      InputError: "confounded" on a table that hides nothing known.
+    """
+    if name == "epsilon":
+        deployed = logging_policy("quality", source.table.rows(rows), strength=20.0)
+        return epsilon_greedy(deployed(source.table.rows(rows), key).argmax(axis=1))
+    if name == "confounded":
+        if source.hidden is None:
+            problem = "confounded logging needs a hidden variable, and only the embedded table"
+            raise InputError(f"{problem} has one; leave out --table")
+        return confounded(source.hidden[rows], strength=strength)
+    return logging_policy(name, source.table.rows(rows), strength=strength)

@@ -1,0 +1,80 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from routerjax.errors import InputError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name in its folder and rename it into place."""
+    with new_file(path) as temporary:
+        temporary.write_text(text)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, with its suffix, that takes its place if the block ends well.
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", source=str(path)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place if the block ends well.
+
+    Args:
+      path: the folder to be.
+      marker: file by which an older folder of the same kind is known; nothing else is replaced.
+      overwrite: whether an older one may be replaced.
+
+    Raises:
+      InputError: `path` is taken, or its parent cannot be written.
+    """
+    check_free(path, marker=marker, overwrite=overwrite)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", source=str(path)) from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            old = temporary.with_suffix(".old")
+            path.rename(old)
+            temporary.rename(path)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_free(path: Path, *, marker: str, overwrite: bool) -> None:
+    """Raise InputError where `path` may not be written; called before long work starts."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not (path / marker).is_file():
+        problem = f"exists and is not a folder that routerjax wrote (no {marker} in it)"
+        raise InputError(f"{problem}; choose another", source=str(path))
+    if not overwrite:
+        raise InputError("exists already; choose another or add --overwrite", source=str(path))

@@ -1,0 +1,83 @@
+"""k nearest neighbours: predict a query's outcomes from the logged queries nearest to it."""
+
+from __future__ import annotations
+
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.records import Estimates, Log
+
+NEIGHBOURS = (5, 10, 20, 40, 80, 160)
+BLOCK = 1024  # queries compared at a time: bounds the similarity matrix
+
+
+def knn_outcomes(log: Log, embeddings: np.ndarray) -> Estimates:
+    """Predict quality and cost of every arm as means over the nearest rows of that arm.
+
+    k is chosen among `NEIGHBOURS`, one for quality and one for cost, by the leave-one-out
+    squared error on the log. An arm with fewer than k rows answers with all it has.
+
+    Args:
+      log: n rows with embeddings, every arm logged at least once.
+      embeddings: [q, d] queries.
+
+    Returns:
+      Estimates [q, m].
+
+    Reference: CARROT (arXiv 2502.03261), the kNN plug-in.
+    """
+    known = jnp.asarray(log.features)
+    rows, mask = _rows_of_arms(log)
+    outcomes = jnp.stack([jnp.asarray(log.quality), jnp.asarray(log.cost)], axis=1)
+    left_out = _means(known, known, outcomes, rows, mask, own=np.arange(len(log)))
+    left_out = left_out[:, np.arange(len(log)), log.arms]  # [k, n, 2]
+    errors = np.nansum((left_out - np.asarray(outcomes)) ** 2, axis=1)
+    nobody = np.full(len(embeddings), -1)
+    means = _means(jnp.asarray(embeddings), known, outcomes, rows, mask, own=nobody)
+    quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
+    return Estimates(quality=quality, cost=cost)
+
+
+def _rows_of_arms(log: Log) -> tuple[jax.Array, jax.Array]:
+    """Rows of each arm, padded to the longest: positions [m, r] and which of them are real."""
+    longest = -(-int(log.arm_counts.max()) // 256) * 256  # few shapes, few compilations
+    rows = np.zeros((len(log.models), longest), np.int32)
+    mask = np.zeros(rows.shape, bool)
+    for arm in range(len(log.models)):
+        own = np.flatnonzero(log.arms == arm)
+        rows[arm, : len(own)] = own
+        mask[arm, : len(own)] = True
+    return jnp.asarray(rows), jnp.asarray(mask)
+
+
+def _means(queries, known, outcomes, rows, mask, *, own: np.ndarray) -> np.ndarray:
+    """Mean outcomes over the k nearest rows of each arm, [k, q, m, 2]; row `own` is left out."""
+    count = len(queries)
+    padding = -count % BLOCK
+    queries = jnp.concatenate([queries, jnp.zeros((padding, queries.shape[1]))])
+    own = np.concatenate([own, np.full(padding, -1)])
+    blocks = [
+        _block(queries[i : i + BLOCK], known, outcomes, rows, mask, jnp.asarray(own[i : i + BLOCK]))
+        for i in range(0, count, BLOCK)
+    ]
+    return np.concatenate([np.asarray(block) for block in blocks], axis=1)[:, :count]
+
+
+@jax.jit
+def _block(queries, known, outcomes, rows, mask, own):
+    # minus half the squared distance, up to a constant per query
+    similarity = queries @ known.T - jnp.sum(known**2, axis=1) / 2
+    most = min(max(NEIGHBOURS), rows.shape[1])
+
+    def one_arm(arm):
+        rows, mask = arm
+        usable = mask & (rows != own[:, None])
+        nearest = jax.lax.top_k(jnp.where(usable, similarity[:, rows], -jnp.inf), most)[1]
+        weight = jnp.take_along_axis(usable, nearest, axis=1)[..., None].astype(jnp.float32)
+        total = jnp.cumsum(outcomes[rows[nearest]] * weight, axis=1)
+        count = jnp.cumsum(weight, axis=1)
+        return jnp.stack([(total / count)[:, min(k, most) - 1] for k in NEIGHBOURS])
+
+    return jnp.moveaxis(jax.lax.map(one_arm, (rows, mask)), 0, 2)

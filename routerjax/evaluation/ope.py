@@ -1,0 +1,72 @@
+"""Off-policy evaluation: what a policy would have earned on a log it did not write."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from routerjax.counterfactual import DEFAULT_FLOOR, estimate, importance_weights
+from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.evaluation.metrics import Choice, expected, outcome
+from routerjax.records import Estimates, Log
+
+
+class Value(NamedTuple):
+    """A policy's value on a log at one cost weight.
+
+    Attributes:
+      utility, quality, cost: mean per query with standard error and 95 % interval.
+      effective_sample_size: (Σ w)² / Σ w² of the weights w = p(t | x) / π(t | x) with which
+        the log's rows speak of the policy.
+    """
+
+    utility: Interval
+    quality: Interval
+    cost: Interval
+    effective_sample_size: float
+
+
+def value(
+    choice: Choice,
+    log: Log,
+    predicted: Estimates,
+    propensities: Float[np.ndarray, " n"],
+    *,
+    cost_weight: float,
+    floor: float = DEFAULT_FLOOR,
+) -> Value:
+    """Estimate a policy's value from a log, doubly robust.
+
+    V = mean_i Σ_m p(m | x_i)·ũ_λ(x_i, m), with ũ the dr estimates: right if the propensities
+    or the outcome model are. The standard error is that of the per-row scores.
+
+    Args:
+      choice: the policy's arms [n] or probabilities [n, m] on the log's queries.
+      log: rows the policy was not fitted on.
+      predicted: [n, m] outcome predictions made without the log's rows.
+      propensities: [n] probability of the arm that answered.
+      cost_weight: λ, quality per dollar.
+      floor: propensities below it are taken as it.
+
+    Reference: Dudík, Langford, Li (2011), Doubly Robust Policy Evaluation and Learning, eq. 4.
+    """
+    estimates = estimate(log, predicted, propensities, estimator="dr", floor=floor)
+    scores = outcome(choice, estimates, cost_weight=cost_weight)
+    return Value(
+        utility=mean_interval(scores.utility),
+        quality=mean_interval(scores.quality),
+        cost=mean_interval(scores.cost),
+        effective_sample_size=effective_sample_size(choice, log, propensities, floor=floor),
+    )
+
+
+def effective_sample_size(
+    choice: Choice, log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = DEFAULT_FLOOR
+) -> float:
+    """(Σ w)² / Σ w² of the weights w = p(t | x) / max(π(t | x), floor); 0 if none follows."""
+    followed = expected(np.eye(len(log.models))[log.arms], choice)
+    weights = followed * importance_weights(propensities, floor=floor)
+    total = float((weights**2).sum())
+    return float(weights.sum() ** 2 / total) if total > 0 else 0.0

@@ -1,0 +1,234 @@
+"""From a log to a router: nuisances, counterfactual estimates, training."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+
+from routerjax.baselines.policies import best_single
+from routerjax.counterfactual import DEFAULT_FLOOR, Overlap, estimate
+from routerjax.data.encoders import encoded
+from routerjax.errors import DataWarning, InputError
+from routerjax.evaluation.intervals import mean_interval
+from routerjax.evaluation.metrics import outcome
+from routerjax.heads import Scaling
+from routerjax.nuisance import NuisanceConfig, Nuisances, fit_nuisances
+from routerjax.provenance import provenance
+from routerjax.records import Estimates, Log
+from routerjax.router import Arrays, Router
+from routerjax.training.fit import Fitted, OnProgress
+from routerjax.training.routing import RouterConfig, train_router
+
+FEW_ROWS = 30  # below this effective sample size a model's estimates deserve a warning
+VALIDATION_NAMES = ("validation", "valid", "val", "dev")
+SMALLEST_LOG = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """How a router is fitted to a log.
+
+    Attributes:
+      cost_weights: grid of λ, quality per dollar; None chooses one from the log's costs.
+      encoder: of the prompts, where the log has no embeddings.
+      estimator: "dr", "ips" or "direct" estimates for training.
+      floor: propensities are clipped from below here.
+      validation: share of the rows that chooses the epoch, where the log names no split.
+      seed: of folds, splits, starting values and shuffling.
+      router, nuisance: of the two trainings.
+    """
+
+    cost_weights: tuple[float, ...] | None = None
+    encoder: str = "wordllama"
+    estimator: str = "dr"
+    floor: float = DEFAULT_FLOOR
+    validation: float = 0.2
+    seed: int = 0
+    router: RouterConfig = RouterConfig()
+    nuisance: NuisanceConfig = NuisanceConfig()
+
+
+def fit(
+    log: Log,
+    *,
+    config: FitConfig = FitConfig(),
+    drop_unlogged: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Router:
+    """Learn from a log which model should answer which query.
+
+    Rows whose split is "test" are left alone; rows of a validation split choose the epoch,
+    or a random share of the rows where there is none. A log with prompts and without
+    embeddings is encoded first.
+
+    Args:
+      log: one model's answer per query.
+      config: cost weights, estimator, architecture, optimiser, seed.
+      drop_unlogged: leave out models that never answered, instead of an error.
+      on_progress: called as training proceeds.
+
+    Returns:
+      Router, with `report` on overlap and on the validation rows.
+
+    Raises:
+      InputError: neither embeddings nor prompts, models never logged, too few rows, or an unknown
+        split, estimator, architecture or surrogate.
+    """
+    log = encoded(_prepared(log, drop_unlogged), encoder=config.encoder)
+    train, held_out = _split(log, config)
+    cost_weights = config.cost_weights or default_cost_weights(log)
+    cost_weights = tuple(sorted({float(weight) for weight in cost_weights}))
+    keys = jax.random.split(jax.random.key(config.seed), 2)
+    scaling = Scaling.of(log.features)
+    nuisances = fit_nuisances(
+        log,
+        scaling,
+        key=keys[0],
+        config=config.nuisance,
+        floor=config.floor,
+        on_progress=on_progress,
+    )
+    warn_of_overlap(nuisances.overlap)
+    target, judge = (
+        estimate(log, nuisances.predicted, nuisances.propensities, estimator=e, floor=config.floor)
+        for e in (config.estimator, "dr")
+    )
+    _, fitted = train_router(
+        scaling(log.features),
+        target,
+        judge,
+        train=train,
+        held_out=held_out,
+        cost_weights=cost_weights,
+        quality_width=log.quality_width,
+        key=keys[1],
+        config=config.router,
+        on_progress=on_progress,
+    )
+    arms = [best_single(judge, cost_weight=weight) for weight in cost_weights]
+    router = Router(
+        models=log.models,
+        cost_weights=cost_weights,
+        encoder=log.encoder,
+        dimensions=int(log.features.shape[1]),
+        quality_range=log.quality_range,
+        policy_widths=config.router.widths,
+        outcome_widths=config.nuisance.widths,
+        folds=config.nuisance.folds,
+        architecture=config.router.architecture,
+        best_single=tuple(log.models[arm] for arm in arms),
+        report={},
+        provenance=provenance(config=config, seed=config.seed, data=log.fingerprint),
+        arrays=Arrays(scaling, fitted.params, nuisances.model),
+    )
+    report = _report(router, log, nuisances, judge, held_out, arms, fitted)
+    return dataclasses.replace(router, report=report)
+
+
+def _prepared(log: Log, drop_unlogged: bool) -> Log:
+    if log.split is not None:
+        known = ("train", "test", *VALIDATION_NAMES)
+        strange = sorted(set(log.split) - set(known))
+        if strange:
+            problem = f"unknown split {strange[0]!r}; known are {', '.join(known)}"
+            raise InputError(problem, source=log.source, field="split")
+        if not set(log.split) - {"test"}:
+            raise InputError("every row is in the test split", source=log.source, field="split")
+        log = log.in_split("train", *VALIDATION_NAMES)
+    unlogged = [log.models[arm] for arm in np.flatnonzero(log.arm_counts == 0)]
+    if unlogged and not drop_unlogged:
+        raise InputError(
+            f"no row was answered by {', '.join(unlogged)}; nothing can be learnt of a model "
+            "that never answered: leave it out with --drop-unlogged",
+            source=log.source,
+        )
+    log = log.without_unlogged()
+    if len(log) < SMALLEST_LOG:
+        problem = f"{len(log)} rows to learn from are too few; at least {SMALLEST_LOG} are needed"
+        raise InputError(problem, source=log.source)
+    return log
+
+
+def _split(log: Log, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the training rows and of the rows that choose the epoch."""
+    if log.split is not None and set(log.split) & set(VALIDATION_NAMES) and "train" in log.split:
+        held_out = np.isin(np.asarray(log.split), VALIDATION_NAMES)
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if not 0 < config.validation < 1:
+        raise InputError(f"validation share is {config.validation:g}; it must lie between 0 and 1")
+    order = np.random.default_rng(config.seed).permutation(len(log))
+    count = max(1, round(config.validation * len(log)))
+    return order[count:], order[:count]
+
+
+def default_cost_weights(log: Log) -> tuple[float, ...]:
+    """A grid of λ from where cost hardly counts to where it decides, with 0 before it.
+
+    Round numbers (1, 2, 5 times a power of ten) between 0.02 and 5 quality widths per mean
+    cost of the dearest model; 0 alone where every cost is 0.
+    """
+    total = np.bincount(log.arms, weights=log.cost, minlength=len(log.models))
+    dearest = float((total / np.maximum(log.arm_counts, 1)).max())
+    if dearest == 0:
+        return (0.0,)
+    low, high = (share * log.quality_width / dearest for share in (0.02, 5.0))
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    rounded = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    return (0.0, *(weight for weight in rounded if low <= weight <= high))
+
+
+def warn_of_overlap(overlap: Overlap) -> None:
+    """Warn where a model has hardly been logged or many propensities are clipped."""
+    model, size = overlap.weakest
+    if size < FEW_ROWS:
+        warnings.warn(
+            f"{model} answered so few rows (effective sample size {size:.0f}) that what the "
+            "router believes of it is weak",
+            DataWarning,
+            stacklevel=2,
+        )
+    if overlap.share_clipped > 0.05:
+        warnings.warn(
+            f"{overlap.share_clipped:.0%} of the propensities lie below {overlap.floor:g} and "
+            "were clipped; dr and ips estimates are biased there",
+            DataWarning,
+            stacklevel=2,
+        )
+
+
+def _report(
+    router: Router,
+    log: Log,
+    nuisances: Nuisances,
+    judge: Estimates,
+    held_out: np.ndarray,
+    best_arms: list[int],
+    fitted: Fitted,
+) -> dict[str, Any]:
+    """Overlap and, on the validation rows, dr utility of the router and the best single model."""
+    rows = []
+    for weight, arm in zip(router.cost_weights, best_arms, strict=True):
+        choice = router.route(log.features[held_out], cost_weight=weight).arms
+        routed = outcome(choice, judge[held_out], cost_weight=weight)
+        single = outcome(np.full(len(held_out), arm), judge[held_out], cost_weight=weight)
+        rows.append(
+            {
+                "cost_weight": weight,
+                "router": mean_interval(routed.utility)._asdict(),
+                "best_single": mean_interval(single.utility)._asdict(),
+                "gain": mean_interval(routed.utility - single.utility)._asdict(),
+                "best_single_model": router.models[arm],
+                "quality": float(routed.quality.mean()),
+                "cost": float(routed.cost.mean()),
+            }
+        )
+    return {
+        "overlap": dataclasses.asdict(nuisances.overlap),
+        "rows": {"train": len(log) - len(held_out), "validation": len(held_out)},
+        "epochs": np.asarray(fitted.epoch).tolist(),
+        "validation": rows,
+    }

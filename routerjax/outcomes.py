@@ -1,0 +1,109 @@
+"""Outcome and propensity models: what each head means and the likelihood it is trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.heads import Head, outputs
+from routerjax.records import Estimates
+
+LARGEST_LOG_RATIO = 8.0  # e⁸ times the arm's mean is as far as a cost model may go
+
+
+def _of_arm(outputs: jax.Array, arms: jax.Array) -> jax.Array:
+    return jnp.take_along_axis(outputs, arms[:, None], axis=1)[:, 0]
+
+
+def cost_ratio(outputs: jax.Array) -> jax.Array:
+    """Cost over the arm's unit cost, exp(output), from the outputs of a cost head."""
+    return jnp.exp(jnp.clip(outputs, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
+
+
+class _Likelihood:
+    loss: Callable
+    """An objective whose held-out score is minus the mean loss."""
+
+    def score(self, params, run, rows):
+        return -jnp.mean(self.loss(params, run, rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class QualityLikelihood(_Likelihood):
+    """Bernoulli quasi-likelihood of the answering arm's quality, scaled to [0, 1].
+
+    ℓ = log(1 + eᶠ) − q·f: bounded predictions, and arm by arm the mean of the data.
+    """
+
+    head: Head
+
+    def loss(self, params, run, batch):
+        logit = _of_arm(outputs(self.head, params, batch["x"]), batch["arm"])
+        return jnp.logaddexp(0.0, logit) - batch["quality"] * logit
+
+
+@dataclasses.dataclass(frozen=True)
+class CostLikelihood(_Likelihood):
+    """Poisson quasi-likelihood of the answering arm's cost over its unit cost.
+
+    ℓ = eᶠ − (c / unit)·f: positive predictions, and arm by arm the mean of the data.
+    `run` is the unit cost of every arm, [m] dollars.
+    """
+
+    head: Head
+
+    def loss(self, params, run, batch):
+        ratio = cost_ratio(_of_arm(outputs(self.head, params, batch["x"]), batch["arm"]))
+        return ratio - batch["cost"] / jnp.maximum(run[batch["arm"]], 1e-30) * jnp.log(ratio)
+
+
+@dataclasses.dataclass(frozen=True)
+class PropensityLikelihood(_Likelihood):
+    """Multinomial likelihood of the arm that answered: ℓ = −log softmax(f)_t."""
+
+    head: Head
+
+    def loss(self, params, run, batch):
+        return -_of_arm(jax.nn.log_softmax(outputs(self.head, params, batch["x"])), batch["arm"])
+
+
+class OutcomeModel(NamedTuple):
+    """Quality and cost models of K folds; a new query gets their average.
+
+    Attributes:
+      quality: parameters of the quality heads, leading axis k.
+      cost: parameters of the cost heads, leading axis k.
+      unit_cost: [k, m] dollars.
+      quality_range: [2] lowest and highest quality.
+    """
+
+    quality: Any
+    cost: Any
+    unit_cost: jax.Array
+    quality_range: jax.Array
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def predict_folds(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
+    """Quality and cost of every arm by every fold's model, [k, n, m] each."""
+    low, high = model.quality_range
+
+    def one(fold):
+        quality, cost, unit_cost = fold
+        return Estimates(
+            quality=low + (high - low) * jax.nn.sigmoid(outputs(head, quality, x)),
+            cost=unit_cost * cost_ratio(outputs(head, cost, x)),
+        )
+
+    return jax.lax.map(one, (model.quality, model.cost, model.unit_cost))
+
+
+def predict(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
+    """Expected quality and cost of every arm for scaled embeddings x [n, d], [n, m] each."""
+    return jax.tree.map(lambda fold: np.asarray(fold).mean(axis=0), predict_folds(head, model, x))

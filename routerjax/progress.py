@@ -1,0 +1,37 @@
+"""Progress bars on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from routerjax.training.fit import OnProgress
+
+
+@contextlib.contextmanager
+def progress_bars(*, quiet: bool = False) -> Iterator[OnProgress | None]:
+    """A callback that shows one bar per thing trained; None when `quiet`.
+
+    A bar jumps to its end when a run stops early: epochs at most, not epochs needed, is known.
+    """
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, object] = {}
+
+        def on_progress(name: str, done: int, at_most: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=at_most)
+            bars.update(tasks[name], completed=done)  # type: ignore[arg-type]
+
+        yield on_progress

@@ -1,0 +1,111 @@
+"""What `routerjax fit`, `evaluate` and `route` print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as Grid
+
+from routerjax.comparison import Evaluation
+from routerjax.router import Router, Routes
+
+CELL = 8  # characters of a column of numbers
+
+
+def print_fit(router: Router, console: Console) -> None:
+    """Overlap of the log, and the router beside the best single model on the validation rows."""
+    overlap, rows = router.report["overlap"], router.report["rows"]
+    console.print(
+        f"{overlap['rows']} rows: {rows['train']} to train on, {rows['validation']} to choose "
+        f"the epoch.\nPropensities {overlap['source']}: smallest "
+        f"{overlap['smallest_propensity']:.3g}, {overlap['share_clipped']:.1%} below "
+        f"{overlap['floor']:g} and clipped.\n",
+        highlight=False,
+    )
+    grid = _grid("rows of the log by model", "rows", "effective")
+    for model, count, size in zip(
+        router.models, overlap["arm_rows"], overlap["effective_sample_size"], strict=True
+    ):
+        grid.add_row(model, str(count), f"{size:.0f}")
+    console.print(grid)
+    console.print(
+        "Utility on the validation rows, doubly robust (they also chose the epoch); "
+        "± is one standard error.\n",
+        highlight=False,
+    )
+    grid = _grid("cost weight", "router", "best one", "gain", "quality", "$/1000", "best one is")
+    for line in router.report["validation"]:
+        grid.add_row(
+            f"{line['cost_weight']:g}",
+            f"{line['router']['mean']:.3f}",
+            f"{line['best_single']['mean']:.3f}",
+            f"{line['gain']['mean']:+.3f} ±{line['gain']['standard_error']:.3f}",
+            f"{line['quality']:.3f}",
+            f"{1000 * line['cost']:.3g}",
+            line["best_single_model"],
+        )
+    console.print(grid)
+
+
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """Utility of every method at every cost weight, then the router's own figures."""
+    weights = sorted({line.cost_weight for line in evaluation.lines})
+    by = {(line.method, line.cost_weight): line for line in evaluation.lines}
+    methods = list(dict.fromkeys(line.method for line in evaluation.lines))
+    largest = max(line.utility.standard_error for line in evaluation.lines)
+    console.print(
+        f"{evaluation.source}: {evaluation.rows} rows judged, {evaluation.left_out} left out.\n"
+        f"Mean utility by cost weight, "
+        f"{'from all cells' if evaluation.kind == 'table' else 'estimated doubly robust'}; "
+        f"standard errors are {largest:.3f} or less (--json has each).\n",
+        highlight=False,
+    )
+    step = max(1, (console.width - 26) // CELL)
+    for some in (weights[i : i + step] for i in range(0, len(weights), step)):
+        grid = _grid("method at cost weight", *[f"{weight:g}" for weight in some])
+        for method in methods:
+            values = [by[method, weight].utility.mean for weight in some]
+            grid.add_row(method, *[f"{value:.3f}" for value in values])
+        grid.add_section()
+        for name, cells in _own_figures([by["router", weight] for weight in some]).items():
+            grid.add_row(name, *cells)
+        console.print(grid)
+    for note in evaluation.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def _own_figures(lines) -> dict[str, list[str]]:
+    figures = {
+        "router − best-single-log": [f"{line.gain.mean:+.3f}" for line in lines],
+        "  standard error": [f"{line.gain.standard_error:.3f}" for line in lines],
+        "router's quality": [f"{line.quality.mean:.3f}" for line in lines],
+        "router's $ per 1000": [f"{1000 * line.cost.mean:.3g}" for line in lines],
+    }
+    if lines[0].regret is not None:
+        figures["router's regret"] = [f"{line.regret.mean:.3f}" for line in lines]
+    else:
+        sizes = [line.effective_sample_size for line in lines]
+        figures["effective rows"] = [f"{size:.0f}" for size in sizes]
+    return figures
+
+
+def route_lines(routes: Routes, models: Sequence[str], *, probabilities: bool) -> list[str]:
+    """One line a query: model, expected quality, expected cost, and probabilities if asked."""
+    lines = []
+    for row, model in enumerate(routes.models):
+        line = f"{model}\tquality {routes.quality[row]:.3f}\t${routes.cost[row]:.6f}"
+        if probabilities:
+            pairs = sorted(zip(routes.probabilities[row], models, strict=True), reverse=True)
+            line += "\t" + ", ".join(f"{name} {p:.3f}" for p, name in pairs)
+        lines.append(line)
+    return lines
+
+
+def _grid(first: str, *others: str) -> Grid:
+    grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    grid.add_column(first, no_wrap=True)
+    for name in others:
+        grid.add_column(name, no_wrap=True, justify="right")
+    return grid

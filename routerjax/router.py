@@ -1,0 +1,261 @@
+"""The fitted router: a frozen record that is saved, loaded and called."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.atomic import new_folder
+from routerjax.errors import InputError
+from routerjax.heads import Head, Scaling
+from routerjax.outcomes import OutcomeModel, predict
+from routerjax.policy import GridPolicy, check_range
+from routerjax.provenance import dumps
+from routerjax.records import Estimates
+
+MANIFEST = "router.json"
+ARRAYS = "parameters"
+FORMAT = 1
+
+
+class Arrays(NamedTuple):
+    """The numbers of a router.
+
+    Attributes:
+      scaling: of the embeddings.
+      policy: parameters of the router head, leading axis r.
+      outcomes: quality and cost models, for the expected outcome of a route.
+    """
+
+    scaling: Scaling
+    policy: Any
+    outcomes: OutcomeModel
+
+
+def route(router: Router, queries: Sequence[str] | np.ndarray, *, cost_weight: float) -> Routes:
+    """Choose a model for every query at one cost weight.
+
+    Args:
+      router: fitted.
+      queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
+      cost_weight: λ within the fitted range, quality given up per dollar.
+
+    Returns:
+      Routes: names, arms, probabilities, expected quality and cost.
+
+    Raises:
+      InputError: λ outside the fitted range, embeddings of another width, or prompts for a
+        router that was fitted on ready-made embeddings.
+    """
+    check_range(cost_weight, router.cost_weights)
+    if isinstance(queries, np.ndarray):
+        return router.route(queries, cost_weight=cost_weight)
+    if router.encoder is None:
+        raise InputError(
+            "this router was fitted on ready-made embeddings and cannot encode prompts; "
+            f"give it embeddings of {router.dimensions} numbers"
+        )
+    from routerjax.data.encoders import encode
+
+    return router.route(encode(queries, encoder=router.encoder), cost_weight=cost_weight)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Router:
+    """A fitted policy with everything needed to use it on another machine.
+
+    Attributes:
+      models: m names, the order of every arm axis.
+      cost_weights: [w] grid of λ it was trained on, rising, quality per dollar.
+      encoder: name of the text encoder, None where the log came with embeddings.
+      dimensions: d of the embeddings.
+      quality_range: unit of quality, utility and cost weights.
+      policy_widths, outcome_widths: trunks of the heads.
+      folds: K of the outcome model.
+      architecture: "shared" or "separate".
+      best_single: per cost weight the best single model by the log's dr utilities.
+      report: overlap, training and validation figures of the fit.
+      provenance: configuration, seed, versions, commit, data fingerprint.
+      arrays: parameters.
+    """
+
+    models: tuple[str, ...]
+    cost_weights: tuple[float, ...]
+    encoder: str | None
+    dimensions: int
+    quality_range: tuple[float, float]
+    policy_widths: tuple[int, ...]
+    outcome_widths: tuple[int, ...]
+    folds: int
+    architecture: str
+    best_single: tuple[str, ...]
+    report: dict[str, Any]
+    provenance: dict[str, Any]
+    arrays: Arrays
+
+    def route(self, embeddings: np.ndarray, *, cost_weight: float) -> Routes:
+        """Choose a model for every query at one cost weight.
+
+        Args:
+          embeddings: [n, d] of the router's own encoder.
+          cost_weight: λ within the fitted range, quality given up per dollar.
+
+        Returns:
+          Routes.
+
+        Raises:
+          InputError: λ outside the fitted range, or embeddings of another width.
+        """
+        probabilities = self.probabilities(embeddings, cost_weight=cost_weight)
+        arms = probabilities.argmax(axis=1)
+        expected = self.expected(embeddings)
+        rows = np.arange(len(arms))
+        return Routes(
+            models=tuple(self.models[arm] for arm in arms),
+            arms=arms,
+            probabilities=probabilities,
+            quality=np.asarray(expected.quality)[rows, arms],
+            cost=np.asarray(expected.cost)[rows, arms],
+        )
+
+    def probabilities(self, embeddings: np.ndarray, *, cost_weight: float) -> np.ndarray:
+        """Probability of every model for every query, [n, m]; the largest is the route.
+
+        Raises:
+          InputError: λ outside the fitted range, or embeddings of another width.
+        """
+        check_range(cost_weight, self.cost_weights)
+        return self._policy.probabilities(self._x(embeddings), cost_weight=cost_weight)
+
+    def expected(self, embeddings: np.ndarray) -> Estimates:
+        """Expected quality and cost of every model for every query, [n, m] each."""
+        return predict(self._outcome_head, self.arrays.outcomes, self._x(embeddings))
+
+    def _x(self, embeddings: np.ndarray) -> jax.Array:
+        embeddings = np.asarray(embeddings, np.float32)
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.dimensions:
+            made_by = f"made by {self.encoder!r}" if self.encoder else "of the log's own kind"
+            raise InputError(
+                f"embeddings have shape {embeddings.shape}; this router takes rows of "
+                f"{self.dimensions} numbers {made_by}"
+            )
+        return self.arrays.scaling(embeddings)
+
+    @property
+    def _policy_head(self) -> Head:
+        blocks = len(self.cost_weights) if self.architecture == "shared" else 1
+        return Head(outputs=(blocks, len(self.models)), widths=self.policy_widths)
+
+    @property
+    def _policy(self) -> GridPolicy:
+        return GridPolicy(self._policy_head, self.arrays.policy, self.cost_weights)
+
+    @property
+    def _outcome_head(self) -> Head:
+        return Head(outputs=(len(self.models),), widths=self.outcome_widths)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the router as a folder: router.json and the parameters.
+
+        Raises:
+          InputError: the folder exists and is not a router, or `overwrite` is not set.
+        """
+        from routerjax.training.checkpoint import digest, save_arrays
+
+        with new_folder(Path(path), marker=MANIFEST, overwrite=overwrite) as folder:
+            save_arrays(folder / ARRAYS, self.arrays)
+            fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+            del fields["arrays"]
+            manifest = {"format": FORMAT, "arrays_sha256": digest(self.arrays), **fields}
+            (folder / MANIFEST).write_text(dumps(manifest, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Router:
+        """Read a router from its folder.
+
+        Raises:
+          InputError: no such folder, or it is damaged, incomplete or of another version.
+        """
+        from routerjax.training.checkpoint import digest, load_arrays
+
+        folder = Path(path)
+        manifest = _read_manifest(folder)
+        try:
+            fields = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in manifest.items()
+                if name not in ("format", "arrays_sha256")
+            }
+            blank = cls(**fields, arrays=None)  # type: ignore[arg-type]
+            template = blank._template()
+        except (TypeError, ValueError, KeyError) as error:
+            problem = f"{MANIFEST} is damaged or was written by another version"
+            raise InputError(problem, source=str(folder)) from error
+        arrays = load_arrays(folder / ARRAYS, template)
+        if digest(arrays) != manifest.get("arrays_sha256"):
+            raise InputError(f"the saved arrays do not match {MANIFEST}", source=str(folder))
+        return dataclasses.replace(blank, arrays=arrays)
+
+    def _template(self) -> Arrays:
+        """The shapes of `arrays`."""
+        runs = 1 if self.architecture == "shared" else len(self.cost_weights)
+        models, d = len(self.models), self.dimensions
+        outcome = _shapes(self._outcome_head, d, self.folds)
+        shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)  # noqa: E731
+        return Arrays(
+            scaling=Scaling(centre=shape(d), scale=shape()),  # type: ignore[arg-type]
+            policy=_shapes(self._policy_head, d, runs),
+            outcomes=OutcomeModel(
+                quality=outcome,
+                cost=outcome,
+                unit_cost=shape(self.folds, models),  # type: ignore[arg-type]
+                quality_range=shape(2),  # type: ignore[arg-type]
+            ),
+        )
+
+
+class Routes(NamedTuple):
+    """Where n queries go.
+
+    Attributes:
+      models: [n] names.
+      arms: [n] their positions.
+      probabilities: [n, m] of the router's softmax.
+      quality: [n] expected quality of the chosen model, in the log's unit.
+      cost: [n] its expected cost, dollars.
+    """
+
+    models: tuple[str, ...]
+    arms: np.ndarray
+    probabilities: np.ndarray
+    quality: np.ndarray
+    cost: np.ndarray
+
+
+def _shapes(head: Head, dimensions: int, count: int) -> Any:
+    """Shapes of `count` stacked parameter sets of a head."""
+    one = jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype), one)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise InputError("no such folder, where a fitted router was expected", source=str(folder))
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except OSError as error:
+        problem = f"not a router that `routerjax fit` finished ({MANIFEST} is missing)"
+        raise InputError(problem, source=str(folder)) from error
+    except ValueError as error:
+        raise InputError(f"{MANIFEST} is damaged", source=str(folder)) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        problem = f"{MANIFEST} is not of format {FORMAT}, the one this version reads"
+        raise InputError(problem, source=str(folder))
+    return manifest
