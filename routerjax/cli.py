@@ -331,9 +331,14 @@ def _routes_as_json(routes: Routes, router: Router, options: argparse.Namespace)
 
 
 def _simulate(options: argparse.Namespace) -> None:
+    from routerjax.data import files
     from routerjax.data.simulation import simulate
+    from routerjax.records import Log
 
     table = _read(options, options.table) if options.table else None
+    if isinstance(table, Log):
+        problem = "is a log of one answer a row already; simulate draws one from a table"
+        raise InputError(problem, source=options.table)
     log, test = simulate(
         table,
         policy=options.policy,
@@ -343,8 +348,6 @@ def _simulate(options: argparse.Namespace) -> None:
         record=options.record_propensities,
         seed=options.seed,
     )
-    from routerjax.data import files
-
     files.write_log(log, options.out)
     print(f"wrote {len(log)} rows to {options.out}")
     if options.test:

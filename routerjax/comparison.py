@@ -25,7 +25,7 @@ from routerjax.policy import check_range
 from routerjax.records import Estimates, Log, Table
 from routerjax.router import Router
 from routerjax.training.fit import OnProgress, Schedule
-from routerjax.training.routing import RouterConfig, train_router
+from routerjax.training.routing import RouterConfig, member_splits, train_router
 
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
@@ -214,18 +214,23 @@ def _full_feedback(
         return None
     train = data.in_split("train", *VALIDATION_NAMES).with_models(router.models).complete()
     scaling = Scaling.of(train.features)
-    order = np.random.default_rng(router.provenance["seed"]).permutation(len(train))
-    held_out = max(1, len(train) // 5)
+    config = _router_config(router.provenance["config"]["router"])
+    train_rows, held_out = member_splits(
+        len(train),
+        members=config.members,
+        held_out=router.provenance["config"]["validation"],
+        seed=router.provenance["seed"],
+    )
     policy, _ = train_router(
         scaling(train.features),
         train.estimates,
         train.estimates,
-        train=order[held_out:],
-        held_out=order[:held_out],
+        train=train_rows,
+        held_out=held_out,
         cost_weights=router.cost_weights,
         quality_width=train.quality_width,
         key=jax.random.key(router.provenance["seed"]),
-        config=_router_config(router.provenance["config"]["router"]),
+        config=config,
         on_progress=on_progress,
     )
 

@@ -21,7 +21,7 @@ from routerjax.provenance import provenance
 from routerjax.records import Estimates, Log
 from routerjax.router import Arrays, Router
 from routerjax.training.fit import Fitted, OnProgress
-from routerjax.training.routing import RouterConfig, train_router
+from routerjax.training.routing import RouterConfig, member_splits, train_router
 
 FEW_ROWS = 30  # below this effective sample size a model's estimates deserve a warning
 VALIDATION_NAMES = ("validation", "valid", "val", "dev")
@@ -37,7 +37,8 @@ class FitConfig:
       encoder: of the prompts, where the log has no embeddings.
       estimator: "dr", "ips" or "direct" estimates for training.
       floor: propensities are clipped from below here.
-      validation: share of the rows that chooses the epoch, where the log names no split.
+      validation: share of the rows that chooses a member's epoch, where the log names no
+        validation split.
       seed: of folds, splits, starting values and shuffling.
       router, nuisance: of the two trainings.
     """
@@ -79,7 +80,7 @@ def fit(
         split, estimator, architecture or surrogate.
     """
     log = encoded(_prepared(log, drop_unlogged), encoder=config.encoder)
-    train, held_out = _split(log, config)
+    train, held_out = _splits(log, config)
     cost_weights = config.cost_weights or default_cost_weights(log)
     cost_weights = tuple(sorted({float(weight) for weight in cost_weights}))
     keys = jax.random.split(jax.random.key(config.seed), 2)
@@ -119,6 +120,7 @@ def fit(
         policy_widths=config.router.widths,
         outcome_widths=config.nuisance.widths,
         folds=config.nuisance.folds,
+        members=config.router.members,
         architecture=config.router.architecture,
         best_single=tuple(log.models[arm] for arm in arms),
         report={},
@@ -153,16 +155,17 @@ def _prepared(log: Log, drop_unlogged: bool) -> Log:
     return log
 
 
-def _split(log: Log, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the training rows and of the rows that choose the epoch."""
-    if log.split is not None and set(log.split) & set(VALIDATION_NAMES) and "train" in log.split:
+def _splits(log: Log, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
+    """[b, ·] rows to train each member on, and rows that choose its epoch."""
+    if log.split is not None and len(set(log.split) & {"train", *VALIDATION_NAMES}) > 1:
         held_out = np.isin(np.asarray(log.split), VALIDATION_NAMES)
-        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    if not 0 < config.validation < 1:
-        raise InputError(f"validation share is {config.validation:g}; it must lie between 0 and 1")
-    order = np.random.default_rng(config.seed).permutation(len(log))
-    count = max(1, round(config.validation * len(log)))
-    return order[count:], order[:count]
+        if held_out.any() and not held_out.all():
+            members = config.router.members
+            rows = (np.flatnonzero(~held_out), np.flatnonzero(held_out))
+            return np.tile(rows[0], (members, 1)), np.tile(rows[1], (members, 1))
+    return member_splits(
+        len(log), members=config.router.members, held_out=config.validation, seed=config.seed
+    )
 
 
 def default_cost_weights(log: Log) -> tuple[float, ...]:
@@ -209,13 +212,19 @@ def _report(
     best_arms: list[int],
     fitted: Fitted,
 ) -> dict[str, Any]:
-    """Overlap and, on the validation rows, dr utility of the router and the best single model."""
-    rows = []
-    for weight, arm in zip(router.cost_weights, best_arms, strict=True):
-        choice = router.route(log.features[held_out], cost_weight=weight).arms
-        routed = outcome(choice, judge[held_out], cost_weight=weight)
-        single = outcome(np.full(len(held_out), arm), judge[held_out], cost_weight=weight)
-        rows.append(
+    """Overlap, and dr utility of router and best single model on rows held out of training.
+
+    Each member is judged on its own held-out rows, so that no row judges a network trained on
+    it; rows held out of several members count once, with the mean of their scores.
+    """
+    choices = _held_out_choices(router, log, held_out)
+    rows = np.flatnonzero((choices >= 0).any(axis=(0, 1)))
+    lines = []
+    for position, (weight, arm) in enumerate(zip(router.cost_weights, best_arms, strict=True)):
+        shares = _arm_shares(choices[:, position][:, rows], len(router.models))
+        routed = outcome(shares, judge[rows], cost_weight=weight)
+        single = outcome(np.full(len(rows), arm), judge[rows], cost_weight=weight)
+        lines.append(
             {
                 "cost_weight": weight,
                 "router": mean_interval(routed.utility)._asdict(),
@@ -228,7 +237,22 @@ def _report(
         )
     return {
         "overlap": dataclasses.asdict(nuisances.overlap),
-        "rows": {"train": len(log) - len(held_out), "validation": len(held_out)},
+        "rows": {"log": len(log), "held_out": len(rows), "members": len(held_out)},
         "epochs": np.asarray(fitted.epoch).tolist(),
-        "validation": rows,
+        "held_out": lines,
     }
+
+
+def _held_out_choices(router: Router, log: Log, held_out: np.ndarray) -> np.ndarray:
+    """[b, w, n] arm each member chooses for the rows held out of it; −1 elsewhere."""
+    choices = np.full((len(held_out), len(router.cost_weights), len(log)), -1, np.int32)
+    for member, rows in enumerate(held_out):
+        x = router.arrays.scaling(log.features[rows])
+        choices[member][:, rows] = router.policy.member(member).at_grid(x).argmax(axis=-1)
+    return choices
+
+
+def _arm_shares(choices: np.ndarray, models: int) -> np.ndarray:
+    """[n, m] share of the members' choices [b, n] that fell on each arm, −1 left out."""
+    votes = (choices[..., None] == np.arange(models)).sum(axis=0)
+    return votes / votes.sum(axis=1, keepdims=True)

@@ -18,8 +18,32 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from routerjax.label_sources import FOLDS, Regress, Rows, own_fold
 
-OMEGAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""Weights of a preference row, relative to a gold row, among which ω is chosen."""
+
+class Candidate(NamedTuple):
+    """A way to use the preference labels.
+
+    Attributes:
+      omega: ω, weight of a preference row relative to a gold row.
+      spread: share of the variation of τ̂ about its mean that the correction keeps; 0 corrects
+        by the mean alone, which leaves the order that the preference labels give.
+    """
+
+    omega: float
+    spread: float = 1.0
+
+
+CANDIDATES = (
+    Candidate(1.0, 0.0),
+    Candidate(1.0),
+    Candidate(0.3),
+    Candidate(0.1),
+    Candidate(0.03),
+    Candidate(0.0),
+)
+"""Tried on held-out gold, in order of preference: from most trust in cheap labels to none."""
+
+CAUTION = 1.0
+"""Standard errors of the paired difference by which a candidate must beat those before it."""
 
 
 def corrected_label(
@@ -66,13 +90,14 @@ class Target(NamedTuple):
     Attributes:
       label: [n] gold labels and corrected preference labels.
       weights: [n] 1 for gold, ω for preference, times the rows' own weights.
-      omega: ω.
-      errors: mean squared error on held-out gold of every candidate ω.
+      omega, spread: of the chosen candidate.
+      errors: [candidates] mean squared error on held-out gold; NaN where there was no choice.
     """
 
     label: Array
     weights: Array
     omega: Array
+    spread: Array
     errors: Array
 
 
@@ -84,31 +109,48 @@ def target(
     regress: Regress,
     key: PRNGKeyArray,
     folds: int = FOLDS,
-    omegas: tuple[float, ...] = OMEGAS,
+    candidates: tuple[Candidate, ...] = CANDIDATES,
+    caution: float = CAUTION,
 ) -> Target:
-    """Correct the preference labels and choose ω by cross-validation over folds of gold rows.
+    """Correct the preference labels, with ω chosen by cross-validation over folds of gold rows.
+
+    The first candidate is chosen whose error on held-out gold exceeds the smallest by no more
+    than `caution` standard errors of their paired difference: a hundred gold rows leave much
+    chance in a minimum.
 
     Args:
       rows: n rows.
       weights: [n], 0 takes a row out.
       bias: [k, n] from `learn_bias`; zeros for no correction.
       regress: that the predictor will be fitted with.
-      key: folded into one per candidate and fold.
+      key: for the regressions.
       folds: K.
-      omegas: candidates; a single one is taken without cross-validation.
+      candidates: in order of preference; a single one is taken without cross-validation.
+      caution: 0 takes the smallest error.
 
     Returns:
       Target. Its labels use, row by row, the bias model that never saw the row's fold.
     """
-    if len(omegas) == 1:
-        errors, omega = jnp.full(1, jnp.nan), jnp.float32(omegas[0])
+    if len(candidates) == 1:
+        chosen, means = 0, jnp.full(1, jnp.nan)
     else:
-        errors = gold_errors(
-            rows, weights, bias, regress=regress, key=key, folds=folds, omegas=omegas
+        squares = gold_errors(
+            rows, weights, bias, regress=regress, key=key, folds=folds, candidates=candidates
         )
-        omega = jnp.asarray(omegas)[jnp.argmin(errors)]
-    label = corrected_label(rows.label, rows.gold, own_fold(bias, rows.fold))
-    return Target(label, weights * source_weight(rows.gold, omega), omega, errors)
+        share = weights * rows.gold / jnp.maximum(jnp.sum(weights * rows.gold), 1e-30)
+        means = squares @ share
+        excess = squares - squares[jnp.argmin(means)]
+        variance = ((excess - (excess @ share)[:, None]) ** 2) @ share**2
+        chosen = jnp.argmax(excess @ share <= caution * jnp.sqrt(variance))
+    omega, spread = (jnp.asarray(values)[chosen] for values in zip(*candidates, strict=True))
+    correction = own_fold(_narrowed(bias, weights, spread), rows.fold)
+    label = corrected_label(rows.label, rows.gold, correction)
+    return Target(label, weights * source_weight(rows.gold, omega), omega, spread, means)
+
+
+def _narrowed(bias: Array, weights: Array, spread: Array) -> Array:
+    mean = bias @ weights[:, None] / jnp.maximum(jnp.sum(weights), 1e-30)
+    return mean + spread * (bias - mean)
 
 
 def gold_errors(
@@ -119,22 +161,24 @@ def gold_errors(
     regress: Regress,
     key: PRNGKeyArray,
     folds: int = FOLDS,
-    omegas: tuple[float, ...] = OMEGAS,
-) -> Float[Array, " candidates"]:
-    """Mean squared error on held-out gold rows of the predictor under each ω.
+    candidates: tuple[Candidate, ...] = CANDIDATES,
+) -> Float[Array, "candidates n"]:
+    """Squared error of every row's label under each candidate, by predictors that never saw it.
 
     The predictor of fold k is fitted on the other folds, their preference labels corrected by
-    ``bias[k]``, and judged on the gold rows of fold k, of which no stage has seen any.
+    ``bias[k]``, so that no stage has seen a label of fold k. Only gold rows are to be read.
     """
-    omega_of, fold_of = jnp.meshgrid(jnp.asarray(omegas), jnp.arange(folds), indexing="ij")
 
     def squares(candidate):
-        omega, k = candidate
-        label = corrected_label(rows.label, rows.gold, bias[k])
-        kept = weights * (rows.fold != k) * source_weight(rows.gold, omega)
-        prediction = regress(rows.x, label, kept, rows.x, key=jax.random.fold_in(key, k))
-        judged = weights * rows.gold * (rows.fold == k)
-        return jnp.sum(judged * (rows.label - prediction) ** 2)
+        omega, spread = candidate
+        narrowed = _narrowed(bias, weights, spread)
 
-    total = jax.lax.map(squares, (omega_of.ravel(), fold_of.ravel()))
-    return total.reshape(omega_of.shape).sum(axis=1) / jnp.sum(weights * rows.gold)
+        def without(k):
+            label = corrected_label(rows.label, rows.gold, narrowed[k])
+            kept = weights * (rows.fold != k) * source_weight(rows.gold, omega)
+            return regress(rows.x, label, kept, rows.x, key=jax.random.fold_in(key, k))
+
+        prediction = own_fold(jax.lax.map(without, jnp.arange(folds)), rows.fold)
+        return (rows.label - prediction) ** 2
+
+    return jax.lax.map(squares, tuple(jnp.asarray(c) for c in zip(*candidates, strict=True)))

@@ -14,28 +14,37 @@ from routerjax.heads import Head, outputs
 
 
 class GridPolicy(NamedTuple):
-    """A policy trained at each cost weight of a grid.
+    """A policy trained at each cost weight of a grid, the average of its members.
 
     Attributes:
-      head: with outputs [w, m] and one run of parameters (shared trunk), or outputs [1, m]
-        and one run per cost weight (separate networks).
-      params: leading axis r.
+      head: with outputs [w, m], one network a member (shared trunk); or with outputs [1, m],
+        one network a member and cost weight (separate).
+      params: leading axis r, members first, then cost weights.
       cost_weights: [w] grid of λ, rising.
+      members: b.
     """
 
     head: Head
     params: Any
     cost_weights: tuple[float, ...]
+    members: int
+
+    def member(self, index: int) -> GridPolicy:
+        """One member alone."""
+        networks = jax.tree.leaves(self.params)[0].shape[0] // self.members
+        own = slice(index * networks, (index + 1) * networks)
+        params = jax.tree.map(lambda leaf: leaf[own], self.params)
+        return self._replace(params=params, members=1)
 
     def at_grid(self, x: jax.Array) -> np.ndarray:
         """Probabilities [w, n, m] at every cost weight of the grid for scaled embeddings [n, d]."""
-        return np.asarray(_grid_probabilities(self.head, self.params, x))
+        return np.asarray(_grid_probabilities(self.head, len(self.cost_weights), self.params, x))
 
     def probabilities(self, x: jax.Array, *, cost_weight: float) -> np.ndarray:
         """Probabilities [n, m] at one cost weight; the largest is the choice.
 
-        On the grid it is the softmax of the logits trained there. Between two grid points,
-        λ = (1 − α)·λ_k + α·λ_{k+1}, it is the mixture (1 − α)·p_k + α·p_{k+1}: probabilities
+        On the grid it is the members' mean softmax of the logits trained there. Between two
+        grid points, λ = (1 − α)·λ_k + α·λ_{k+1}, it is the mixture (1 − α)·p_k + α·p_{k+1}: probabilities
         have a common scale, the logits of different cost weights need not.
 
         Raises:
@@ -65,8 +74,8 @@ def check_range(cost_weight: float, grid: tuple[float, ...]) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _grid_probabilities(head: Head, params: Any, x: jax.Array) -> jax.Array:
-    logits = jax.lax.map(lambda params: outputs(head, params, x), params)  # [r, n, w / r, m]
-    logits = jnp.moveaxis(logits, 2, 1)
-    return jax.nn.softmax(logits.reshape(-1, *logits.shape[2:]), axis=-1)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _grid_probabilities(head: Head, weights: int, params: Any, x: jax.Array) -> jax.Array:
+    one = lambda params: jax.nn.softmax(outputs(head, params, x), axis=-1)  # noqa: E731
+    probabilities = jnp.moveaxis(jax.lax.map(one, params), 2, 1)  # [r, outputs, n, m]
+    return jnp.mean(probabilities.reshape(-1, weights, *probabilities.shape[2:]), axis=0)

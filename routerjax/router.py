@@ -79,6 +79,7 @@ class Router:
       quality_range: unit of quality, utility and cost weights.
       policy_widths, outcome_widths: trunks of the heads.
       folds: K of the outcome model.
+      members: networks averaged by the policy.
       architecture: "shared" or "separate".
       best_single: per cost weight the best single model by the log's dr utilities.
       report: overlap, training and validation figures of the fit.
@@ -94,6 +95,7 @@ class Router:
     policy_widths: tuple[int, ...]
     outcome_widths: tuple[int, ...]
     folds: int
+    members: int
     architecture: str
     best_single: tuple[str, ...]
     report: dict[str, Any]
@@ -132,7 +134,7 @@ class Router:
           InputError: λ outside the fitted range, or embeddings of another width.
         """
         check_range(cost_weight, self.cost_weights)
-        return self._policy.probabilities(self._x(embeddings), cost_weight=cost_weight)
+        return self.policy.probabilities(self._x(embeddings), cost_weight=cost_weight)
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
         """Expected quality and cost of every model for every query, [n, m] each."""
@@ -154,8 +156,9 @@ class Router:
         return Head(outputs=(blocks, len(self.models)), widths=self.policy_widths)
 
     @property
-    def _policy(self) -> GridPolicy:
-        return GridPolicy(self._policy_head, self.arrays.policy, self.cost_weights)
+    def policy(self) -> GridPolicy:
+        """The policy on scaled embeddings."""
+        return GridPolicy(self._policy_head, self.arrays.policy, self.cost_weights, self.members)
 
     @property
     def _outcome_head(self) -> Head:
@@ -205,13 +208,13 @@ class Router:
 
     def _template(self) -> Arrays:
         """The shapes of `arrays`."""
-        runs = 1 if self.architecture == "shared" else len(self.cost_weights)
+        networks = 1 if self.architecture == "shared" else len(self.cost_weights)
         models, d = len(self.models), self.dimensions
         outcome = _shapes(self._outcome_head, d, self.folds)
         shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)  # noqa: E731
         return Arrays(
             scaling=Scaling(centre=shape(d), scale=shape()),  # type: ignore[arg-type]
-            policy=_shapes(self._policy_head, d, runs),
+            policy=_shapes(self._policy_head, d, networks * self.members),
             outcomes=OutcomeModel(
                 quality=outcome,
                 cost=outcome,

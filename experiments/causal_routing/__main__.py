@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.causal_routing.config import PRESETS, StudyConfig, check
 from routerjax.cli import Parser, exit_code, numbers
+from routerjax.counterfactual import Overlap
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def _run() -> None:
     config = _config(options)
     source = load_source(config)
     results: list[dict[str, Any]] = []
-    overlaps = {}
+    overlaps: dict[str, Overlap] = {}
     runs = [(logging, seed) for logging in config.logging for seed in range(config.seeds)]
     with _progress(len(runs), quiet=options.quiet) as (on_step, on_run):
         for logging, seed in runs:

@@ -36,7 +36,7 @@ class StudyConfig:
       record_propensities: whether methods know the log's propensities.
       surrogates, estimators: every pair is a method.
       floor: propensities are clipped from below here.
-      validation: share of the log that chooses the epoch.
+      validation: share of the log held out of each member to choose its epoch.
       encoder: of a table's prompts.
       router, nuisance: of the two trainings.
     """

@@ -20,7 +20,7 @@ from routerjax.heads import Scaling
 from routerjax.nuisance import Nuisances, fit_nuisances, outcome_head
 from routerjax.outcomes import predict
 from routerjax.records import Estimates, Log, Table
-from routerjax.training.routing import train_router
+from routerjax.training.routing import member_splits, train_router
 
 NAMES = {"classification_bound": "rm-classification", "softmax_regret": "rm-softmax"}
 
@@ -39,7 +39,7 @@ class Repetition(NamedTuple):
       test_embeddings: unscaled.
       judged_by: outcomes of the test rows.
       propensities: [n_test, m] of the logging policy on the test rows.
-      train, held_out: positions in the log.
+      train, held_out: [b, ·] positions in the log of each member.
     """
 
     config: StudyConfig
@@ -92,7 +92,9 @@ def _prepare(source: Source, config: StudyConfig, logging: str, seed: int) -> Re
     tested = source.table.rows(test)
     scaling = Scaling.of(log.features)
     nuisances = fit_nuisances(log, scaling, key=keys[2], config=config.nuisance, floor=config.floor)
-    held_out = round(config.validation * len(log))
+    train_rows, held_out = member_splits(
+        len(log), members=config.router.members, held_out=config.validation, seed=seed
+    )
     return Repetition(
         config=config,
         key=keys[3],
@@ -104,8 +106,8 @@ def _prepare(source: Source, config: StudyConfig, logging: str, seed: int) -> Re
         test_embeddings=tested.features,
         judged_by=source.judged_by[test],
         propensities=on_test(tested, keys[4]),
-        train=np.arange(held_out, len(log)),
-        held_out=np.arange(held_out),
+        train=train_rows,
+        held_out=held_out,
     )
 
 

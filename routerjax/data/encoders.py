@@ -127,8 +127,13 @@ def _encode(texts: list[str], encoder: str) -> np.ndarray:
         from rich.console import Console
         from rich.progress import track
 
-        steps = track(steps, f"encoding {len(texts)} prompts", transient=True,
-                      console=Console(stderr=True), disable=not sys.stderr.isatty())
+        steps = track(
+            steps,
+            f"encoding {len(texts)} prompts",
+            transient=True,
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
     return np.concatenate([embed(texts[start : start + CHUNK]) for start in steps])
 
 

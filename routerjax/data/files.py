@@ -155,8 +155,9 @@ def parse_columns(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, column = (piece.strip() for piece in part.partition("="))
         if not (name and equals and column):
-            raise InputError(f"'{part}' is not NAME=COLUMN, as in quality=score,model=llm",
-                             source="columns")
+            raise InputError(
+                f"'{part}' is not NAME=COLUMN, as in quality=score,model=llm", source="columns"
+            )
         if name in names:
             raise InputError(f"'{name}' is named twice", source="columns")
         names[name] = column
@@ -176,8 +177,9 @@ def parse_range(text: str) -> tuple[float, float]:
             return low, high
     except ValueError:
         pass
-    raise InputError(f"'{text}' is not LO:HI, two numbers from low to high as in 0:10",
-                     source="quality range")
+    raise InputError(
+        f"'{text}' is not LO:HI, two numbers from low to high as in 0:10", source="quality range"
+    )
 
 
 def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:

@@ -25,8 +25,7 @@ from routerjax import atomic
 from routerjax.data import hub
 from routerjax.errors import InputError
 
-KINDS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json",
-         ".json": "json"}
+KINDS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 ACCEPTED = "use .parquet, .csv or .jsonl (one JSON object a line)"
 BATCH = 1 << 14  # rows
 CHUNK = 1 << 26  # bytes of JSON whose types are inferred together
@@ -212,10 +211,12 @@ def _column(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
-        return pa.array([
-            value if value is None or isinstance(value, str) else json.dumps(value)
-            for value in values
-        ])
+        return pa.array(
+            [
+                value if value is None or isinstance(value, str) else json.dumps(value)
+                for value in values
+            ]
+        )
 
 
 def _parts(table: pa.Table) -> Iterator[pa.Table]:
@@ -234,10 +235,12 @@ def _json_lines(table: pa.Table) -> Iterator[bytes]:
     for name, column in zip(table.column_names, _flat(table).columns, strict=True):
         is_string = pa.types.is_string(table[name].type)
         key = json.dumps(name, ensure_ascii=False)
-        cells.append([
-            f"{key}: {json.dumps(value, ensure_ascii=False) if is_string else value or 'null'}"
-            for value in column.cast(pa.string()).to_pylist()
-        ])
+        cells.append(
+            [
+                f"{key}: {json.dumps(value, ensure_ascii=False) if is_string else value or 'null'}"
+                for value in column.cast(pa.string()).to_pylist()
+            ]
+        )
     for row in zip(*cells, strict=True):
         yield ("{" + ", ".join(row) + "}\n").encode()
 

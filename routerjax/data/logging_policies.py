@@ -128,11 +128,11 @@ def simulate_log(
     propensities = propensities / total
     uniform_draw = np.asarray(jax.random.uniform(draw, (len(table), 1)), np.float64)
     arms = (propensities.cumsum(axis=1) > uniform_draw).argmax(axis=1).astype(np.int32)
-    row = np.arange(len(table))
+    rows = np.arange(len(table))
     log = Log(
         arms=arms,
-        quality=np.asarray(table.quality)[row, arms],
-        cost=np.asarray(table.cost)[row, arms],
+        quality=np.asarray(table.quality)[rows, arms],
+        cost=np.asarray(table.cost)[rows, arms],
         models=table.models,
         propensities=propensities.astype(np.float32) if record else None,
         embeddings=table.embeddings,

@@ -110,8 +110,9 @@ def _queries(file: SourceFile) -> _Queries:
     if "embedding" in file:
         embeddings, present = file.matrix()
         missing["embedding"] = ~present
-    return _Queries(_filled(prompts), embeddings, _label(file, "task"), _label(file, "split"),
-                    missing)
+    return _Queries(
+        _filled(prompts), embeddings, _label(file, "task"), _label(file, "split"), missing
+    )
 
 
 def _label(file: SourceFile, name: str) -> list[str] | None:
@@ -181,8 +182,10 @@ def _table_models(file: SourceFile, models: Sequence[str] | None) -> tuple[list[
             file.require(SCORE + model)
     for model in scored if priced else ():
         if model not in priced:
-            raise file.fail(f"no column '{COST}{model}' beside '{SCORE}{model}'; "
-                            "give the cost of every model, or of none")
+            raise file.fail(
+                f"no column '{COST}{model}' beside '{SCORE}{model}'; "
+                "give the cost of every model, or of none"
+            )
     for model in priced:
         if model not in scored:
             raise file.fail(f"no column '{SCORE}{model}' beside '{COST}{model}'")

@@ -6,11 +6,11 @@ Two models, a primary and an alternative. With standard normal traits of a query
     η(x) = ψ(x) − τ(x)                                     what the cheap labels measure
     r = ψ(x) + noise,  y = η(x) + noise                     gold and preference label
 
-trait is linear in the leading components, detail is spread over all of them with a nonlinear
-part. The kinds of bias τ: none; constant; smooth (linear and quadratic in the leading
-components); rough (a fast sine, which nothing learns from a hundred rows); flips (twice the
-main trait: the cheap labels see every detail right and the main trait upside down, so that
-they rank queries against the gold).
+trait is linear in the leading components, detail is spread evenly over all of them, with a
+nonlinear part. The kinds of bias τ: none; constant; smooth (linear and quadratic in the leading
+components); rough (a fast sine, which nothing learns from a hundred rows); flips (four times the
+main trait: the cheap labels see every detail right and the trait upside down and threefold, as
+a judge who loves length where experts mind it a little, and so rank queries against the gold).
 
 Every number made here is synthetic.
 """
@@ -25,8 +25,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from routerjax.errors import InputError
 
-MEAN, MAIN, DETAIL = 0.2, 0.3, 0.25
-LEADING = 10  # components in which trait and smooth bias live
+MEAN, MAIN, DETAIL = 0.2, 0.25, 0.35
+LEADING = 3  # components in which trait and smooth bias live
 BIASES = ("none", "constant", "smooth", "rough", "flips")
 ASSIGNMENTS = ("random", "dependent")
 LARGEST_SHARE = 0.5
@@ -65,9 +65,9 @@ def synthetic_gains(
     Args:
       key: of everything.
       rows: n.
-      dimensions: d, at least 10.
+      dimensions: d, at least 3.
       bias: one of `BIASES`.
-      strength: multiplies τ; at 1 the biases but none have a root mean square of about 0.6.
+      strength: multiplies τ; at 1 their root mean square is 0.6, that of flips 1.
       noise: standard deviation of both labels about ψ and η.
       assignment: "random", or "dependent": experts see more queries of a high trait.
 
@@ -86,7 +86,8 @@ def synthetic_gains(
     x = deviations * jax.random.normal(keys[0], (rows, dimensions))
 
     directions = jax.random.normal(keys[1], (6, dimensions))
-    directions = directions.at[:3, LEADING:].set(0.0)  # the first three are leading
+    directions = directions.at[:3, LEADING:].set(0.0)  # trait and smooth bias: leading
+    directions = directions.at[3:].divide(deviations)  # detail: evenly over all
     directions /= jnp.linalg.norm(directions * deviations, axis=1, keepdims=True)
     trait, first, second, detail, left, right = (x @ directions.T).T  # standard normal each
 
@@ -96,7 +97,7 @@ def synthetic_gains(
         "constant": 0.6 * jnp.ones(rows),
         "smooth": 0.6 * (0.8 * first + 0.6 * (second**2 - 1) / jnp.sqrt(2)),
         "rough": 0.6 * jnp.sqrt(2) * jnp.sin(6 * first),
-        "flips": 2 * MAIN * trait,
+        "flips": 4 * MAIN * trait,
     }
     tau = strength * shapes[bias]
     errors = noise * jax.random.normal(keys[2], (2, rows))

@@ -18,8 +18,8 @@ def print_fit(router: Router, console: Console) -> None:
     """Overlap of the log, and the router beside the best single model on the validation rows."""
     overlap, rows = router.report["overlap"], router.report["rows"]
     console.print(
-        f"{overlap['rows']} rows: {rows['train']} to train on, {rows['validation']} to choose "
-        f"the epoch.\nPropensities {overlap['source']}: smallest "
+        f"{rows['log']} rows, {rows['members']} networks, {rows['held_out']} rows held out of one "
+        f"or more of them.\nPropensities {overlap['source']}: smallest "
         f"{overlap['smallest_propensity']:.3g}, {overlap['share_clipped']:.1%} below "
         f"{overlap['floor']:g} and clipped.\n",
         highlight=False,
@@ -31,12 +31,12 @@ def print_fit(router: Router, console: Console) -> None:
         grid.add_row(model, str(count), f"{size:.0f}")
     console.print(grid)
     console.print(
-        "Utility on the validation rows, doubly robust (they also chose the epoch); "
-        "± is one standard error.\n",
+        "Utility on rows held out of training, doubly robust, each judging only networks that "
+        "did not\ntrain on it (they did choose the epoch); ± is one standard error.\n",
         highlight=False,
     )
     grid = _grid("cost weight", "router", "best one", "gain", "quality", "$/1000", "best one is")
-    for line in router.report["validation"]:
+    for line in router.report["held_out"]:
         grid.add_row(
             f"{line['cost_weight']:g}",
             f"{line['router']['mean']:.3f}",

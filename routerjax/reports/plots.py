@@ -41,9 +41,9 @@ def cost_quality(
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    for name, cost, quality in models:
-        axes.plot(1000 * cost, quality, marker=".", color="#AAAAAA", zorder=1)
+    figure, axes = plt.subplots(figsize=(8.4, 4.6), layout="constrained")
+    for name, dollars, score in models:
+        axes.plot(1000 * dollars, score, marker=".", color="#AAAAAA", zorder=1)
         axes.annotate(
             name.rsplit("/", maxsplit=1)[-1], (1000 * cost, quality), textcoords="offset points",
             xytext=(4, -8), fontsize=6, color="#777777",
@@ -61,7 +61,7 @@ def cost_quality(
     axes.set_ylabel("mean quality")
     axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.text(0.01, -0.02, note, fontsize=6, va="top", wrap=True)
     with new_file(path) as temporary:
         figure.savefig(temporary, dpi=160, bbox_inches="tight")

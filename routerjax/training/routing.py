@@ -25,6 +25,8 @@ class RouterConfig:
     """How a router is trained.
 
     Attributes:
+      members: networks whose probabilities are averaged, each with other rows held out to
+        choose its epoch: one noisy choice of an epoch weighs less.
       surrogate: "softmax_regret", "classification_bound" or "file.py:function".
       architecture: "shared", one trunk with an output block per cost weight; or "separate",
         one network per cost weight.
@@ -35,6 +37,7 @@ class RouterConfig:
         starts as the best single model of its training rows; 0 starts undecided.
     """
 
+    members: int = 5
     surrogate: str = "softmax_regret"
     architecture: str = "shared"
     widths: tuple[int, ...] = (128,)
@@ -98,7 +101,7 @@ def train_router(
       target: [n, m] estimates the surrogate is trained on.
       judge: [n, m] estimates by which held-out rows choose the epoch: dr estimates of a log,
         or the cells of a table.
-      train, held_out: row positions, disjoint.
+      train, held_out: [b, ·] row positions of each member, disjoint within a member.
       cost_weights: grid of λ, w of them, quality per dollar.
       quality_width: width of the quality range.
       key: for starting values and shuffling.
@@ -106,29 +109,29 @@ def train_router(
       on_progress: called with ("router", epochs done, epochs at most).
 
     Returns:
-      The policy (one run with outputs [w, m] when shared, w runs with outputs [1, m] when
-      separate), and what training reports of its runs.
+      The policy, and what training reports of its runs: b of them with outputs [w, m] when
+      shared, b·w with outputs [1, m] when separate.
     """
     _check(config)
     weights = np.asarray(cost_weights, np.float64)
-    shape = (1, len(weights)) if config.architecture == "shared" else (len(weights), 1)
+    shared = config.architecture == "shared"
+    shape = (1, len(weights)) if shared else (len(weights), 1)  # networks a member, outputs each
+    members = len(train)
     scale = loss_scale(
         weights, quality_width=quality_width, mean_cost=max(float(np.mean(judge.cost)), 0.0)
     )
-    run = {
-        "cost_weights": jnp.asarray(weights.reshape(shape), jnp.float32),
-        "scale": jnp.asarray(scale.reshape(shape), jnp.float32),
-    }
+    grid, scale = (np.tile(values.reshape(shape), (members, 1)) for values in (weights, scale))
+    start = _start(judge, grid, scale, config.start_gain)
+    run = {"cost_weights": jnp.asarray(grid, jnp.float32), "scale": jnp.asarray(scale, jnp.float32)}
     head = Head(outputs=(shape[1], target.quality.shape[1]), widths=config.widths)
     objective = RoutingObjective(head, surrogates.resolve(config.surrogate))
-    start = _start(judge[train], weights.reshape(shape), scale.reshape(shape), config.start_gain)
-    spread = lambda index: jnp.broadcast_to(jnp.asarray(index), (shape[0], len(index)))  # noqa: E731
+    each = lambda index: jnp.repeat(jnp.asarray(index), shape[0], axis=0)  # noqa: E731
     fitted = fit(
         objective,
         initial(head, embeddings.shape[1], key, jnp.asarray(start, jnp.float32)),
         rows={"x": embeddings, "target": _on_device(target), "judge": _on_device(judge)},
-        train_index=spread(train),
-        held_out_index=spread(held_out),
+        train_index=each(train),
+        held_out_index=each(held_out),
         run=run,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
@@ -136,7 +139,31 @@ def train_router(
         schedule=config.schedule,
         on_progress=functools.partial(on_progress, "router") if on_progress else None,
     )
-    return GridPolicy(head, fitted.params, tuple(weights.tolist())), fitted
+    return GridPolicy(head, fitted.params, tuple(weights.tolist()), members), fitted
+
+
+def member_splits(
+    rows: int, *, members: int, held_out: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out positions of each member, [b, ·]: other rows held out for each.
+
+    Args:
+      rows: n.
+      members: b; their held-out rows overlap only where b·held_out exceeds 1.
+      held_out: share of the rows.
+      seed: of the shuffle.
+
+    Raises:
+      InputError: a share outside (0, 1), or no members.
+    """
+    if not 0 < held_out < 1:
+        raise InputError(f"validation share is {held_out:g}; it must lie between 0 and 1")
+    if members < 1:
+        raise InputError(f"members is {members}; at least 1 is needed")
+    order = np.random.default_rng(seed).permutation(rows)
+    count = min(max(1, round(held_out * rows)), rows - 1)
+    turned = np.stack([np.roll(order, -member * count) for member in range(members)])
+    return turned[:, count:], turned[:, :count]
 
 
 def _check(config: RouterConfig) -> None:
