@@ -15,7 +15,7 @@ def keep_compiled() -> None:
 
     from routerjax.data.encoders import cache_folder
 
-    if jax.config.read("jax_compilation_cache_dir") is not None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return  # the user has chosen one
     with contextlib.suppress(OSError):
         folder = cache_folder() / "compiled"

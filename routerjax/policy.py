@@ -44,8 +44,8 @@ class GridPolicy(NamedTuple):
         """Probabilities [n, m] at one cost weight; the largest is the choice.
 
         On the grid it is the members' mean softmax of the logits trained there. Between two
-        grid points, λ = (1 − α)·λ_k + α·λ_{k+1}, it is the mixture (1 − α)·p_k + α·p_{k+1}: probabilities
-        have a common scale, the logits of different cost weights need not.
+        grid points, λ = (1 − α)·λ_k + α·λ_{k+1}, it is (1 − α)·p_k + α·p_{k+1}:
+        probabilities have a common scale, the logits of different cost weights need not.
 
         Raises:
           InputError: λ outside the grid's range.

@@ -35,7 +35,8 @@ def print_fit(router: Router, console: Console) -> None:
         "did not\ntrain on it (they did choose the epoch); ± is one standard error.\n",
         highlight=False,
     )
-    grid = _grid("cost weight", "router", "best one", "gain", "quality", "$/1000", "best one is")
+    grid = _grid("cost weight", "router", "best one", "gain", "quality", "$/1000")
+    grid.add_column("best one is", overflow="fold")  # the one to give way on a narrow terminal
     for line in router.report["held_out"]:
         grid.add_row(
             f"{line['cost_weight']:g}",

@@ -45,7 +45,7 @@ def cost_quality(
     for name, dollars, score in models:
         axes.plot(1000 * dollars, score, marker=".", color="#AAAAAA", zorder=1)
         axes.annotate(
-            name.rsplit("/", maxsplit=1)[-1], (1000 * cost, quality), textcoords="offset points",
+            name.rsplit("/", maxsplit=1)[-1], (1000 * dollars, score), textcoords="offset points",
             xytext=(4, -8), fontsize=6, color="#777777",
         )  # fmt: skip
     for method, colour, marker in zip(methods, COLOURS, MARKERS, strict=False):

@@ -120,7 +120,8 @@ def fit(
     running = schedule.max_epochs > 0
     while running:
         state, going = _chunk(objective, schedule, state, run, hyper, rows, index)
-        running = bool(going)
+        # where one chunk is all, nothing is asked of the device, and the caller may trace this
+        running = schedule.chunk < schedule.max_epochs and bool(going)
         if on_progress is not None:
             done = int(state.epoch.max()) if running else schedule.max_epochs
             on_progress(done, schedule.max_epochs)

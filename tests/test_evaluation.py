@@ -1,0 +1,123 @@
+"""Metrics, intervals and off-policy values: hand-worked, and coverage against known truth."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+from routerjax.evaluation import intervals
+from routerjax.evaluation.intervals import mean_interval, student_quantile
+from routerjax.evaluation.metrics import expected, gap_recovered, outcome
+from routerjax.evaluation.ope import effective_sample_size, value
+from routerjax.records import Estimates, Log
+
+CELLS = Estimates(
+    quality=np.array([[1.0, 0.5], [0.2, 0.4]]), cost=np.array([[0.010, 0.001], [0.010, 0.001]])
+)
+
+
+def test_docstring_examples():
+    assert doctest.testmod(intervals).failed == 0
+
+
+def test_outcome_by_hand():
+    # utilities at λ = 20: (0.8, 0.48), (0.0, 0.38)
+    got = outcome(np.array([0, 0]), CELLS, cost_weight=20.0)
+    np.testing.assert_allclose(got.utility, [0.8, 0.0], atol=1e-12)
+    np.testing.assert_allclose(got.regret, [0.0, 0.38], atol=1e-12)
+    np.testing.assert_allclose(got.quality, [1.0, 0.2])
+    np.testing.assert_allclose(got.cost, [0.01, 0.01])
+
+
+def test_outcome_of_probabilities_is_the_expectation():
+    mixed = outcome(np.array([[0.25, 0.75], [1.0, 0.0]]), CELLS, cost_weight=20.0)
+    np.testing.assert_allclose(mixed.utility, [0.25 * 0.8 + 0.75 * 0.48, 0.0], atol=1e-12)
+    np.testing.assert_allclose(expected(CELLS.quality, np.array([1, 0])), [0.5, 0.2])
+
+
+def test_a_better_and_cheaper_choice_never_scores_lower():
+    rng = np.random.default_rng(0)
+    worse = Estimates(quality=rng.random((50, 4)), cost=rng.random((50, 4)))
+    better = Estimates(
+        quality=worse.quality + rng.random((50, 4)), cost=worse.cost * rng.random((50, 4))
+    )
+    arms = rng.integers(4, size=50)
+    for weight in (0.0, 1.0, 100.0):
+        assert np.all(
+            outcome(arms, better, cost_weight=weight).utility
+            >= outcome(arms, worse, cost_weight=weight).utility
+        )
+
+
+def test_gap_recovered():
+    assert gap_recovered(0.7, floor=0.6, ceiling=0.8) == pytest.approx(0.5)
+
+
+def test_mean_interval_by_hand():
+    got = mean_interval(np.array([1.0, 2.0, 3.0, 6.0]))
+    # mean 3, s² = (4 + 1 + 0 + 9)/3, t quantile with 3 degrees of freedom 3.18245
+    error = np.sqrt(14 / 3) / 2
+    assert got.mean == 3.0 and got.n == 4
+    assert got.standard_error == pytest.approx(error)
+    assert got.high == pytest.approx(3 + 3.182446 * error, rel=1e-4)
+    assert got.low == pytest.approx(3 - 3.182446 * error, rel=1e-4)
+
+
+def test_one_score_has_no_error():
+    got = mean_interval(np.array([0.3]))
+    assert got.mean == 0.3 and np.isnan(got.standard_error)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"), [(1, 12.7062), (4, 2.77645), (9, 2.26216), (100_000, 1.95999)]
+)
+def test_student_quantile(degrees, quantile):
+    assert student_quantile(0.975, degrees) == pytest.approx(quantile, rel=2e-3)
+
+
+def _logged(rng, n=500):
+    x = rng.uniform(-1, 1, size=n)
+    truth = np.stack([0.5 + 0.3 * x, 0.6 - 0.2 * x], axis=1)
+    policy = 1 / (1 + np.exp(-np.stack([2 * x, -2 * x], axis=1)))
+    arms = (rng.random(n) > policy[:, 0]).astype(int)
+    log = Log(
+        arms=arms,
+        quality=(rng.random(n) < truth[np.arange(n), arms]).astype(np.float32),
+        cost=np.full(n, 0.001, np.float32),
+        models=("a", "b"),
+    )
+    return log, policy[np.arange(n), arms], np.full(n, 1)
+
+
+def test_value_by_hand():
+    log = Log.from_arrays(
+        np.array([0, 1]), np.array([1.0, 0.0]), np.array([0.01, 0.02]), models="ab"
+    )
+    predicted = Estimates(
+        quality=np.array([[0.5, 0.5], [0.5, 0.5]], np.float32),
+        cost=np.array([[0.01, 0.02], [0.01, 0.02]], np.float32),
+    )
+    got = value(np.array([0, 0]), log, predicted, np.array([0.5, 0.5]), cost_weight=10.0)
+    # row 0 follows: 0.5 + (1 − 0.5)/0.5 = 1.5, less 0.1; row 1 does not: 0.5 less 0.1
+    assert got.utility.mean == pytest.approx((1.4 + 0.4) / 2, rel=1e-5)
+    assert got.quality.mean == pytest.approx(1.0, rel=1e-5)
+    assert got.effective_sample_size == pytest.approx(1.0)
+    neither = np.array([1, 0])
+    assert effective_sample_size(neither, log, np.array([0.5, 0.5])) == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_right", [True, False])
+def test_interval_covers_the_truth(model_right):
+    """95 % intervals of dr values on 1,000 logs: coverage inside its binomial band."""
+    rng = np.random.default_rng(11)
+    covered, logs = 0, 1_000
+    for _ in range(logs):
+        log, propensities, arms = _logged(rng)
+        quality = np.tile([0.5, 0.6], (500, 1)) if model_right else np.full((500, 2), 0.1)
+        predicted = Estimates(
+            quality=quality.astype(np.float32), cost=np.full((500, 2), 0.001, np.float32)
+        )
+        interval = value(arms, log, predicted, propensities, cost_weight=0.0).utility
+        covered += interval.low <= 0.6 <= interval.high  # E[0.6 − 0.2·x] over x
+    assert abs(covered / logs - 0.95) < 4 * np.sqrt(0.95 * 0.05 / logs)
