@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -49,6 +50,7 @@ def new_folder(path: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
     Raises:
       InputError: `path` is taken, or its parent cannot be written.
     """
+    path = path.absolute()  # "." has no name of its own
     check_free(path, marker=marker, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,8 +71,28 @@ def new_folder(path: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def folder_digest(path: Path) -> str:
+    """Sixteen hex digits of the SHA-256 of the names and contents of all files in a folder."""
+    sha = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        content = file.read_bytes()
+        sha.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode())
+        sha.update(content)
+    return sha.hexdigest()[:16]
+
+
+def check_place(path: Path) -> None:
+    """Raise InputError where nothing can be written at `path`; called before long work starts."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise InputError(f"cannot be written ({folder} is not a folder)", source=str(path))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"cannot be written (no permission in {folder})", source=str(path))
+
+
 def check_free(path: Path, *, marker: str, overwrite: bool) -> None:
     """Raise InputError where `path` may not be written; called before long work starts."""
+    check_place(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not (path / marker).is_file():

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from routerjax.router import Router, Routes
 
 
+class Help(argparse.HelpFormatter):
+    """Help that names the defaults worth naming."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        unset = action.default in (None, False, "", argparse.SUPPRESS)
+        return action.help if unset else f"{action.help} (default: %(default)s)"
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, like all others."""
 
@@ -42,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def exit_code(run: Callable[[], None], *, prog: str) -> int:
     """Run a command: 0 if it ends well, 2 with one sentence on standard error if its input
     cannot be used, 130 if it is interrupted."""
-    warnings.showwarning = functools.partial(_show_warning, prog)
     try:
-        run()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", DataWarning)  # whatever PYTHONWARNINGS says
+            warnings.showwarning = functools.partial(_show_warning, prog)
+            run()
     except InputError as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
@@ -90,7 +100,7 @@ def _add_fit(commands) -> None:
         description="Learn a router from a log: columns prompt or embedding, model, quality, "
         "cost (US dollars per query), and optionally propensity, task and split (train, "
         "validation, test). Rows of the test split are left alone.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     fit.add_argument("log", metavar="LOG", help="parquet, CSV or JSON lines, or a hub id")
     fit.add_argument("--out", metavar="RUN", type=Path, required=True, help="folder to write")
@@ -109,8 +119,11 @@ def _add_fit(commands) -> None:
     fit.add_argument("--architecture", default="shared",
                      help="shared: one trunk for all cost weights; separate: one network "
                      "each")  # fmt: skip
+    fit.add_argument("--start", default="plug-in",
+                     help="what the router starts from: plug-in, the outcome model's choice, or "
+                     "best-single")  # fmt: skip
     fit.add_argument("--floor", default=0.01, type=float, metavar="P",
-                     help="propensities are clipped from below here")  # fmt: skip
+                     help="propensities are clipped from below here; 0 clips none")  # fmt: skip
     fit.add_argument("--validation", default=0.2, type=float, metavar="SHARE",
                      help="share of the rows that chooses the epoch, where the log names no "
                      "validation split")  # fmt: skip
@@ -129,7 +142,7 @@ def _add_evaluate(commands) -> None:
         "model's cells, beside random, best single model, plug-ins, full feedback and the "
         "oracle; on a log by doubly robust off-policy evaluation. Where the data name splits, "
         "only rows of the test split are judged.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     evaluate.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
     evaluate.add_argument("data", metavar="DATA", help="parquet, CSV or JSON lines, or a hub id")
@@ -148,13 +161,13 @@ def _add_route(commands) -> None:
         help="choose a model for a prompt",
         description="Choose a model for each prompt, one result a line: the model, its expected "
         "quality and its expected cost in dollars.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     route.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
     route.add_argument("--cost-weight", metavar="L", type=float, required=True,
                        help="quality given up per dollar, within the fitted range")  # fmt: skip
     query = route.add_mutually_exclusive_group(required=True)
-    query.add_argument("--prompt", help="one prompt")
+    query.add_argument("--prompt", metavar="TEXT", help="one prompt")
     query.add_argument("--prompts", metavar="FILE", help="one prompt a line; - is standard input")
     query.add_argument("--embeddings", metavar="FILE.npy", help="[n, d], ready-made")
     route.add_argument("--probabilities", action="store_true", help="of every model, too")
@@ -169,7 +182,7 @@ def _add_simulate(commands) -> None:
         description="Draw a log from a table by a logging policy, keeping one model's answer "
         "per row. Without TABLE the synthetic embedded table is used. Rows of the test split "
         "(a random share, where the table names none) go to --test, whole.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     simulate.add_argument("table", metavar="TABLE", nargs="?",
                           help="parquet, CSV or JSON lines with score:MODEL and cost:MODEL, "
@@ -252,6 +265,7 @@ def _fit(options: argparse.Namespace) -> None:
         router=RouterConfig(
             surrogate=options.surrogate,
             architecture=options.architecture,
+            start=options.start,
             learning_rate=options.learning_rate,
             schedule=Schedule(max_epochs=options.epochs),
         ),
@@ -280,7 +294,13 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     router = Router.load(options.run_folder)
     data = _read(options, options.data)
-    log = files.read_log(options.log) if options.log else None
+    log = None
+    if options.log:
+        log = files.read_log(
+            options.log,
+            quality_range=data.quality_range,
+            drop_missing=options.drop_missing,
+        )
     with progress_bars(quiet=options.quiet) as on_progress:
         evaluation = evaluate(
             router, data, cost_weights=options.cost_weights, log=log, on_progress=on_progress
@@ -313,6 +333,8 @@ def _queries(options: argparse.Namespace):
     from routerjax.data.queries import read_embeddings, read_prompts
 
     if options.prompt is not None:
+        if not options.prompt.strip():
+            raise InputError("--prompt is empty; a prompt is needed")
         return [options.prompt]
     if options.prompts is not None:
         return read_prompts(options.prompts)
@@ -331,10 +353,19 @@ def _routes_as_json(routes: Routes, router: Router, options: argparse.Namespace)
 
 
 def _simulate(options: argparse.Namespace) -> None:
-    from routerjax.data import files
+    from routerjax import atomic
+    from routerjax.data import files, formats
     from routerjax.data.simulation import simulate
     from routerjax.records import Log
 
+    places = [Path(place) for place in (options.out, options.test) if place]
+    for place in places:
+        formats.kind_to_write(place)
+        atomic.check_place(place)
+    if options.table:
+        places.append(Path(options.table))
+    if len({place.absolute() for place in places}) < len(places):
+        raise InputError("TABLE, --out and --test must be different files")
     table = _read(options, options.table) if options.table else None
     if isinstance(table, Log):
         problem = "is a log of one answer a row already; simulate draws one from a table"

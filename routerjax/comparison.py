@@ -20,7 +20,8 @@ from routerjax.evaluation.metrics import Choice, outcome
 from routerjax.evaluation.ope import effective_sample_size
 from routerjax.fitting import VALIDATION_NAMES, warn_of_overlap
 from routerjax.heads import Scaling
-from routerjax.nuisance import propensities_of
+from routerjax.nuisance import NuisanceConfig, fit_outcomes, outcome_head, propensities_of
+from routerjax.outcomes import predict
 from routerjax.policy import check_range
 from routerjax.records import Estimates, Log, Table
 from routerjax.router import Router
@@ -105,7 +106,7 @@ def evaluate(
     Raises:
       InputError: a cost weight out of range, models or embeddings that are not the router's.
     """
-    weights = tuple(float(weight) for weight in (cost_weights or router.cost_weights))
+    weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
     if data.quality_range != router.quality_range:
         raise InputError(
             f"quality lies in {list(data.quality_range)} here and in "
@@ -126,7 +127,12 @@ def _encoded(data: Record, router: Router) -> Record:
     if data.embeddings is None and router.encoder is None:
         problem = "holds prompts alone, and the router was fitted on ready-made embeddings"
         raise InputError(f"{problem}; give them with --embeddings", source=data.source)
-    return encoded(data, encoder=router.encoder or data.encoder or "")
+    data = encoded(data, encoder=router.encoder or data.encoder or "")
+    width = data.features.shape[1]
+    if width != router.dimensions:
+        problem = f"embeddings hold {width} numbers a row; this router takes {router.dimensions}"
+        raise InputError(problem, source=data.source)
+    return data
 
 
 def _judged(data: Record) -> Record:
@@ -221,22 +227,33 @@ def _full_feedback(
         held_out=router.provenance["config"]["validation"],
         seed=router.provenance["seed"],
     )
+    nuisance = _nuisance_config(router.provenance["config"]["nuisance"])
+    key = jax.random.key(router.provenance["seed"])
+    predicted, model = fit_outcomes(
+        train, scaling, key=key, config=nuisance, on_progress=on_progress
+    )
     policy, _ = train_router(
         scaling(train.features),
         train.estimates,
         train.estimates,
+        predicted,
         train=train_rows,
         held_out=held_out,
         cost_weights=router.cost_weights,
         quality_width=train.quality_width,
-        key=jax.random.key(router.provenance["seed"]),
+        key=key,
         config=config,
         on_progress=on_progress,
     )
+    head = outcome_head(len(train.models), nuisance)
 
     def choose(embeddings):
         x = scaling(embeddings)
-        return [policy.probabilities(x, cost_weight=weight).argmax(axis=1) for weight in weights]
+        expected = predict(head, model, x)
+        return [
+            policy.probabilities(x, expected, cost_weight=weight).argmax(axis=1)
+            for weight in weights
+        ]
 
     return choose
 
@@ -244,6 +261,11 @@ def _full_feedback(
 def _router_config(saved: dict[str, Any]) -> RouterConfig:
     schedule = Schedule(**saved["schedule"])
     return RouterConfig(**{**saved, "widths": tuple(saved["widths"]), "schedule": schedule})
+
+
+def _nuisance_config(saved: dict[str, Any]) -> NuisanceConfig:
+    schedule = Schedule(**saved["schedule"])
+    return NuisanceConfig(**{**saved, "widths": tuple(saved["widths"]), "schedule": schedule})
 
 
 def _on_log(

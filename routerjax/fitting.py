@@ -9,8 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from routerjax import surrogates
 from routerjax.baselines.policies import best_single
-from routerjax.counterfactual import DEFAULT_FLOOR, Overlap, estimate
+from routerjax.counterfactual import DEFAULT_FLOOR, ESTIMATORS, Overlap, estimate
 from routerjax.data.encoders import encoded
 from routerjax.errors import DataWarning, InputError
 from routerjax.evaluation.intervals import mean_interval
@@ -21,7 +22,8 @@ from routerjax.provenance import provenance
 from routerjax.records import Estimates, Log
 from routerjax.router import Arrays, Router
 from routerjax.training.fit import Fitted, OnProgress
-from routerjax.training.routing import RouterConfig, member_splits, train_router
+from routerjax.training.routing import ARCHITECTURES, RouterConfig, member_splits, train_router
+from routerjax.validation import check_seed
 
 FEW_ROWS = 30  # below this effective sample size a model's estimates deserve a warning
 VALIDATION_NAMES = ("validation", "valid", "val", "dev")
@@ -76,9 +78,10 @@ def fit(
       Router, with `report` on overlap and on the validation rows.
 
     Raises:
-      InputError: neither embeddings nor prompts, models never logged, too few rows, or an unknown
-        split, estimator, architecture or surrogate.
+      InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
+        split, estimator, architecture or surrogate, or a setting out of its range.
     """
+    _check(config)
     log = encoded(_prepared(log, drop_unlogged), encoder=config.encoder)
     train, held_out = _splits(log, config)
     cost_weights = config.cost_weights or default_cost_weights(log)
@@ -98,10 +101,11 @@ def fit(
         estimate(log, nuisances.predicted, nuisances.propensities, estimator=e, floor=config.floor)
         for e in (config.estimator, "dr")
     )
-    _, fitted = train_router(
+    policy, fitted = train_router(
         scaling(log.features),
         target,
         judge,
+        nuisances.predicted,
         train=train,
         held_out=held_out,
         cost_weights=cost_weights,
@@ -122,13 +126,44 @@ def fit(
         folds=config.nuisance.folds,
         members=config.router.members,
         architecture=config.router.architecture,
+        start=config.router.start,
+        gain=policy.gain,
+        scale=policy.scale,
         best_single=tuple(log.models[arm] for arm in arms),
         report={},
         provenance=provenance(config=config, seed=config.seed, data=log.fingerprint),
-        arrays=Arrays(scaling, fitted.params, nuisances.model),
+        arrays=Arrays(
+            scaling, policy.params, policy.constant or _no_means(len(log.models)), nuisances.model
+        ),
     )
     report = _report(router, log, nuisances, judge, held_out, arms, fitted)
     return dataclasses.replace(router, report=report)
+
+
+def _check(config: FitConfig) -> None:
+    """Raise InputError where a setting cannot be used, before anything is trained."""
+    weights, largest = config.cost_weights, float(np.finfo(np.float32).max)
+    rate, epochs = config.router.learning_rate, config.router.schedule.max_epochs
+    if weights is not None and not (weights and all(0 <= each <= largest for each in weights)):
+        listed = ", ".join(f"{each:g}" for each in weights)
+        raise InputError(f"cost weights are {listed or 'none'}; each must be finite, 0 or more")
+    if config.estimator not in ESTIMATORS:
+        known = ", ".join(ESTIMATORS)
+        raise InputError(f"no estimator {config.estimator!r}; known are {known}")
+    if config.router.architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise InputError(f"no architecture {config.router.architecture!r}; known are {known}")
+    if config.router.surrogate not in surrogates.SURROGATES:
+        surrogates.resolve(config.router.surrogate)
+    if not 0 <= config.floor < 1:
+        raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
+    if not 0 < config.validation < 1:
+        raise InputError(f"validation share is {config.validation:g}; it must lie between 0 and 1")
+    if not 0 < rate <= largest:
+        raise InputError(f"learning rate is {rate:g}; it must be finite and above 0")
+    if epochs < 1:
+        raise InputError(f"epochs is {epochs}; at least 1 is needed")
+    check_seed(config.seed)
 
 
 def _prepared(log: Log, drop_unlogged: bool) -> Log:
@@ -217,7 +252,7 @@ def _report(
     Each member is judged on its own held-out rows, so that no row judges a network trained on
     it; rows held out of several members count once, with the mean of their scores.
     """
-    choices = _held_out_choices(router, log, held_out)
+    choices = _held_out_choices(router, log, nuisances.predicted, held_out)
     rows = np.flatnonzero((choices >= 0).any(axis=(0, 1)))
     lines = []
     for position, (weight, arm) in enumerate(zip(router.cost_weights, best_arms, strict=True)):
@@ -243,13 +278,21 @@ def _report(
     }
 
 
-def _held_out_choices(router: Router, log: Log, held_out: np.ndarray) -> np.ndarray:
+def _held_out_choices(
+    router: Router, log: Log, predicted: Estimates, held_out: np.ndarray
+) -> np.ndarray:
     """[b, w, n] arm each member chooses for the rows held out of it; −1 elsewhere."""
     choices = np.full((len(held_out), len(router.cost_weights), len(log)), -1, np.int32)
     for member, rows in enumerate(held_out):
         x = router.arrays.scaling(log.features[rows])
-        choices[member][:, rows] = router.policy.member(member).at_grid(x).argmax(axis=-1)
+        probabilities = router.policy.member(member).at_grid(x, predicted[rows])
+        choices[member][:, rows] = probabilities.argmax(axis=-1)
     return choices
+
+
+def _no_means(models: int) -> Estimates:
+    zero = np.zeros(models, np.float32)
+    return Estimates(quality=zero, cost=zero)
 
 
 def _arm_shares(choices: np.ndarray, models: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.counterfactual import DEFAULT_FLOOR, Overlap, overlap
+from routerjax.folds import Folds, make_folds
 from routerjax.heads import Head, Scaling, initial, outputs
 from routerjax.outcomes import (
     CostLikelihood,
@@ -24,7 +25,7 @@ from routerjax.outcomes import (
     QualityLikelihood,
     predict_folds,
 )
-from routerjax.records import Estimates, Log
+from routerjax.records import Estimates, Log, Table
 from routerjax.training.fit import Objective, OnProgress, Schedule, fit
 
 
@@ -66,73 +67,51 @@ class Nuisances(NamedTuple):
     model: OutcomeModel
 
 
-class Folds(NamedTuple):
-    """Row positions of a K-fold split.
+class Observed(NamedTuple):
+    """The outcomes a record holds: of one arm a row for a log (k = 1), of all for a table (k = m).
 
     Attributes:
-      of_row: [n] fold of each row.
-      train, held_out: [k, ·] rows outside fold k, on which its models train and stop.
+      arms: [n, k] int.
+      quality: [n, k] scaled to [0, 1].
+      cost: [n, k] dollars.
     """
 
-    of_row: np.ndarray
-    train: jax.Array
-    held_out: jax.Array
+    arms: np.ndarray
+    quality: np.ndarray
+    cost: np.ndarray
 
-    def outside(self) -> list[np.ndarray]:
-        """Per fold the mask [n] of the rows outside it."""
-        return [self.of_row != k for k in range(self.train.shape[0])]
+    @classmethod
+    def of(cls, record: Log | Table) -> Observed:
+        quality = (np.asarray(record.quality) - record.quality_range[0]) / record.quality_width
+        if isinstance(record, Log):
+            return cls(record.arms[:, None], quality[:, None], record.cost[:, None])
+        arms = np.broadcast_to(np.arange(len(record.models), dtype=np.int32), quality.shape)
+        return cls(arms, quality, np.asarray(record.cost))
 
-    def own(self, outputs: Any) -> np.ndarray:
-        """Each row's output by its own fold's model: [k, n, ...] → [n, ...]."""
-        return np.asarray(outputs)[self.of_row, np.arange(len(self.of_row))]
-
-
-def make_folds(arms: np.ndarray, *, folds: int, held_out: float, key: jax.Array) -> Folds:
-    """Split rows into folds with every arm spread evenly over them.
-
-    Args:
-      arms: [n] arm that answered.
-      folds: K.
-      held_out: share of the rows outside a fold that is kept for early stopping.
-      key: for the two shuffles.
-    """
-    deal, shuffle = jax.random.split(key)
-    order = np.asarray(jax.random.permutation(deal, len(arms)))
-    order = order[np.argsort(arms[order], kind="stable")]
-    of_row = np.empty(len(arms), np.int32)
-    of_row[order] = np.arange(len(arms)) % folds
-
-    order = np.asarray(jax.random.permutation(shuffle, len(arms)))
-    others = [order[of_row[order] != k] for k in range(folds)]
-    size = min(len(rows) for rows in others)  # they differ by a row; equal shapes compile once
-    stop = max(1, round(held_out * size))
-    train = np.stack([rows[stop:size] for rows in others])
-    return Folds(of_row, jnp.asarray(train), jnp.asarray(np.stack([o[:stop] for o in others])))
+    def by_arm(self, values: np.ndarray, rows: np.ndarray, models: int) -> np.ndarray:
+        """[m] sum of `values` [n, k] over `rows`, arm by arm."""
+        return np.bincount(self.arms[rows].ravel(), values[rows].ravel(), minlength=models)
 
 
-def _arm_means(values: np.ndarray, log: Log, folds: Folds, *, prior_rows: float) -> np.ndarray:
+def _arm_means(
+    values: np.ndarray, observed: Observed, folds: Folds, models: int, *, prior_rows: float
+) -> np.ndarray:
     """[k, m] mean of each arm outside each fold, drawn to the mean of all by `prior_rows`."""
 
     def means(rows):
-        count = np.bincount(log.arms[rows], minlength=len(log.models))
-        total = np.bincount(log.arms[rows], weights=values[rows], minlength=len(log.models))
+        count = observed.by_arm(np.ones(values.shape), rows, models)
         prior = np.where(count == 0, 1.0, prior_rows)
+        total = observed.by_arm(values, rows, models)
         return (total + prior * values[rows].mean()) / (count + prior)
 
     return np.stack([means(rows) for rows in folds.outside()])
 
 
-def _arm_shares(log: Log, folds: Folds) -> np.ndarray:
-    """[k, m] share of the rows outside each fold that each arm answered, half a row added."""
-    counts = [np.bincount(log.arms[o], minlength=len(log.models)) for o in folds.outside()]
-    shares = np.stack(counts) + 0.5
-    return shares / shares.sum(axis=1, keepdims=True)
-
-
 class _Task(NamedTuple):
-    """What the three models of a log share."""
+    """What the models of a record share."""
 
     rows: dict[str, jax.Array]
+    observed: Observed
     folds: Folds
     head: Head
     config: NuisanceConfig
@@ -159,40 +138,74 @@ def _fit_folds(
     ).params
 
 
-def _fit_outcomes(task: _Task, log: Log, key: jax.Array) -> OutcomeModel:
+def fit_outcomes(
+    record: Log | Table,
+    scaling: Scaling,
+    *,
+    key: jax.Array,
+    config: NuisanceConfig = NuisanceConfig(),
+    on_progress: OnProgress | None = None,
+) -> tuple[Estimates, OutcomeModel]:
+    """Fit the quality and cost models of a log, or of a complete table.
+
+    Args:
+      record: n rows with embeddings.
+      scaling: of the embeddings.
+      key: for folds, starting values and shuffling.
+      config: folds, trunk, optimiser.
+      on_progress: called with (model being fitted, epochs done, epochs at most).
+
+    Returns:
+      Out-of-fold predictions [n, m], and the models of the folds.
+    """
     keys = jax.random.split(key)
-    quality = np.clip(
-        _arm_means(np.asarray(task.rows["quality"]), log, task.folds, prior_rows=2.0), 1e-3, 0.999
-    )
+    return _fit_outcomes(_task(record, scaling, keys[0], config, on_progress), record, keys[1])
+
+
+def _fit_outcomes(
+    task: _Task, record: Log | Table, key: jax.Array
+) -> tuple[Estimates, OutcomeModel]:
+    keys = jax.random.split(key)
+    observed, folds, models = task.observed, task.folds, len(record.models)
+    quality = _arm_means(observed.quality, observed, folds, models, prior_rows=2.0)
+    quality = np.clip(quality, 1e-3, 0.999)
     start = np.log(quality) - np.log1p(-quality)
-    unit = _arm_means(np.asarray(log.cost, np.float64), log, task.folds, prior_rows=0.0)
-    unit_cost = jnp.asarray(unit, jnp.float32)
-    none = jnp.zeros(len(unit))
-    return OutcomeModel(
+    unit = _arm_means(observed.cost.astype(np.float64), observed, folds, models, prior_rows=0.0)
+    unit_cost, none = jnp.asarray(unit, jnp.float32), jnp.zeros(len(unit))
+    zero = np.zeros_like(start)
+    model = OutcomeModel(
         quality=_fit_folds(task, "quality", QualityLikelihood(task.head), start, none, keys[0]),
-        cost=_fit_folds(
-            task, "cost", CostLikelihood(task.head), np.zeros_like(start), unit_cost, keys[1]
-        ),
+        cost=_fit_folds(task, "cost", CostLikelihood(task.head), zero, unit_cost, keys[1]),
         unit_cost=unit_cost,
-        quality_range=jnp.asarray(log.quality_range, jnp.float32),
+        quality_range=jnp.asarray(record.quality_range, jnp.float32),
     )
+    raw = np.asarray(predict_folds(task.head, model, task.rows["x"]).cost)
+    calibrated = _calibrated(unit, raw, observed, folds)
+    model = model._replace(unit_cost=jnp.asarray(calibrated, jnp.float32))
+    by_fold = predict_folds(task.head, model, task.rows["x"])
+    return jax.tree.map(folds.own, by_fold), model
 
 
-def _calibrated(unit_cost: Any, cost: np.ndarray, log: Log, folds: Folds) -> np.ndarray:
+def _calibrated(
+    unit_cost: np.ndarray, cost: np.ndarray, observed: Observed, folds: Folds
+) -> np.ndarray:
     """Unit costs [k, m] with which each arm's predictions sum to what its own rows cost."""
+    models = unit_cost.shape[1]
     unit_cost = np.array(unit_cost, np.float64)
     for k, rows in enumerate(folds.outside()):
-        arms = log.arms[rows]
-        predicted = np.bincount(arms, cost[k, rows, arms], minlength=len(log.models))
-        observed = np.bincount(arms, log.cost[rows], minlength=len(log.models))
-        known = (predicted > 0) & (observed > 0)
-        unit_cost[k, known] *= observed[known] / predicted[known]
+        own = np.take_along_axis(cost[k], observed.arms, axis=1)
+        predicted = observed.by_arm(own, rows, models)
+        actual = observed.by_arm(observed.cost, rows, models)
+        known = (predicted > 0) & (actual > 0)
+        unit_cost[k, known] *= actual[known] / predicted[known]
     return unit_cost
 
 
 def _fit_propensities(task: _Task, log: Log, key: jax.Array) -> np.ndarray:
     """[n] out-of-fold probability of the arm that answered."""
-    shares = _arm_shares(log, task.folds)
+    ones, models = np.ones((len(log), 1)), len(log.models)
+    counts = [task.observed.by_arm(ones, rows, models) + 0.5 for rows in task.folds.outside()]
+    shares = np.stack(counts) / np.sum(counts, axis=1, keepdims=True)
     objective = PropensityLikelihood(task.head)
     none = jnp.zeros(len(shares))
     params = _fit_folds(task, "propensity", objective, np.log(shares), none, key)
@@ -201,15 +214,18 @@ def _fit_propensities(task: _Task, log: Log, key: jax.Array) -> np.ndarray:
     return task.folds.own(propensities)[np.arange(len(log)), log.arms]
 
 
-def _task(log: Log, scaling: Scaling, key, config: NuisanceConfig, on_progress) -> _Task:
+def _task(record: Log | Table, scaling: Scaling, key, config: NuisanceConfig, on_progress) -> _Task:
+    observed = Observed.of(record)
     rows = {
-        "x": scaling(log.features),
-        "arm": jnp.asarray(log.arms),
-        "quality": jnp.asarray((log.quality - log.quality_range[0]) / log.quality_width),
-        "cost": jnp.asarray(log.cost),
+        "x": scaling(record.features),
+        "arm": jnp.asarray(observed.arms),
+        "quality": jnp.asarray(observed.quality),
+        "cost": jnp.asarray(observed.cost),
     }
-    folds = make_folds(log.arms, folds=config.folds, held_out=config.held_out, key=key)
-    return _Task(rows, folds, outcome_head(len(log.models), config), config, on_progress)
+    strata = observed.arms[:, 0]  # a log's arms are spread over the folds; a table has one stratum
+    folds = make_folds(strata, folds=config.folds, held_out=config.held_out, key=key)
+    head = outcome_head(len(record.models), config)
+    return _Task(rows, observed, folds, head, config, on_progress)
 
 
 def propensities_of(
@@ -251,12 +267,7 @@ def fit_nuisances(
     """
     keys = jax.random.split(key, 3)
     task = _task(log, scaling, keys[0], config, on_progress)
-    model = _fit_outcomes(task, log, keys[1])
-    raw = np.asarray(predict_folds(task.head, model, task.rows["x"]).cost)
-    unit_cost = jnp.asarray(_calibrated(model.unit_cost, raw, log, task.folds), jnp.float32)
-    model = model._replace(unit_cost=unit_cost)
-    predicted = jax.tree.map(task.folds.own, predict_folds(task.head, model, task.rows["x"]))
-
+    predicted, model = _fit_outcomes(task, log, keys[1])
     propensities = log.logged_propensities
     if propensities is None:
         propensities = _fit_propensities(task, log, keys[2])

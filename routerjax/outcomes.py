@@ -17,8 +17,9 @@ from routerjax.records import Estimates
 LARGEST_LOG_RATIO = 8.0  # e⁸ times the arm's mean is as far as a cost model may go
 
 
-def _of_arm(outputs: jax.Array, arms: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(outputs, arms[:, None], axis=1)[:, 0]
+def _of_arms(outputs: jax.Array, arms: jax.Array) -> jax.Array:
+    """Outputs [b, m] of the arms [b, k] whose outcomes are known: one in a log, all in a table."""
+    return jnp.take_along_axis(outputs, arms, axis=1)
 
 
 def cost_ratio(outputs: jax.Array) -> jax.Array:
@@ -36,7 +37,7 @@ class _Likelihood:
 
 @dataclasses.dataclass(frozen=True)
 class QualityLikelihood(_Likelihood):
-    """Bernoulli quasi-likelihood of the answering arm's quality, scaled to [0, 1].
+    """Bernoulli quasi-likelihood of the known arms' quality, scaled to [0, 1].
 
     ℓ = log(1 + eᶠ) − q·f: bounded predictions, and arm by arm the mean of the data.
     """
@@ -44,13 +45,14 @@ class QualityLikelihood(_Likelihood):
     head: Head
 
     def loss(self, params, run, batch):
-        logit = _of_arm(outputs(self.head, params, batch["x"]), batch["arm"])
-        return jnp.logaddexp(0.0, logit) - batch["quality"] * logit
+        logit = _of_arms(outputs(self.head, params, batch["x"]), batch["arm"])
+        losses = jnp.logaddexp(0.0, logit) - batch["quality"] * logit
+        return jnp.mean(losses, axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class CostLikelihood(_Likelihood):
-    """Poisson quasi-likelihood of the answering arm's cost over its unit cost.
+    """Poisson quasi-likelihood of the known arms' cost over its unit cost.
 
     ℓ = eᶠ − (c / unit)·f: positive predictions, and arm by arm the mean of the data.
     `run` is the unit cost of every arm, [m] dollars.
@@ -59,8 +61,9 @@ class CostLikelihood(_Likelihood):
     head: Head
 
     def loss(self, params, run, batch):
-        ratio = cost_ratio(_of_arm(outputs(self.head, params, batch["x"]), batch["arm"]))
-        return ratio - batch["cost"] / jnp.maximum(run[batch["arm"]], 1e-30) * jnp.log(ratio)
+        ratio = cost_ratio(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
+        observed = batch["cost"] / jnp.maximum(run[batch["arm"]], 1e-30)
+        return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,8 @@ class PropensityLikelihood(_Likelihood):
     head: Head
 
     def loss(self, params, run, batch):
-        return -_of_arm(jax.nn.log_softmax(outputs(self.head, params, batch["x"])), batch["arm"])
+        log_propensities = jax.nn.log_softmax(outputs(self.head, params, batch["x"]))
+        return -_of_arms(log_propensities, batch["arm"])[:, 0]
 
 
 class OutcomeModel(NamedTuple):

@@ -11,10 +11,15 @@ import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.heads import Head, outputs
+from routerjax.records import Estimates
 
 
 class GridPolicy(NamedTuple):
     """A policy trained at each cost weight of a grid, the average of its members.
+
+    A member's logits are gain·ũ_λ(x, m) / scale_λ + head_λ(x)_m: where it started, the
+    utilities of the outcome model's predictions (plug-in) or of the arms' means (best single
+    model), and what training added.
 
     Attributes:
       head: with outputs [w, m], one network a member (shared trunk); or with outputs [1, m],
@@ -22,12 +27,18 @@ class GridPolicy(NamedTuple):
       params: leading axis r, members first, then cost weights.
       cost_weights: [w] grid of λ, rising.
       members: b.
+      scale: [w] unit of the utilities of each cost weight.
+      gain: logits per unit of scaled utility at the start.
+      constant: [m] means where the start is the best single model, else None.
     """
 
     head: Head
     params: Any
     cost_weights: tuple[float, ...]
     members: int
+    scale: tuple[float, ...]
+    gain: float
+    constant: Estimates | None
 
     def member(self, index: int) -> GridPolicy:
         """One member alone."""
@@ -36,11 +47,21 @@ class GridPolicy(NamedTuple):
         params = jax.tree.map(lambda leaf: leaf[own], self.params)
         return self._replace(params=params, members=1)
 
-    def at_grid(self, x: jax.Array) -> np.ndarray:
-        """Probabilities [w, n, m] at every cost weight of the grid for scaled embeddings [n, d]."""
-        return np.asarray(_grid_probabilities(self.head, len(self.cost_weights), self.params, x))
+    def at_grid(self, x: jax.Array, predicted: Estimates) -> np.ndarray:
+        """Probabilities [w, n, m] at every cost weight of the grid.
 
-    def probabilities(self, x: jax.Array, *, cost_weight: float) -> np.ndarray:
+        Args:
+          x: [n, d] scaled embeddings.
+          predicted: [n, m] outcome predictions for the same queries.
+        """
+        start = self.constant or predicted
+        start = jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(-1, leaf.shape[-1]), start)
+        grid = (jnp.asarray(self.cost_weights), jnp.asarray(self.scale))
+        return np.asarray(_grid_probabilities(self.head, self.gain, self.params, x, start, grid))
+
+    def probabilities(
+        self, x: jax.Array, predicted: Estimates, *, cost_weight: float
+    ) -> np.ndarray:
         """Probabilities [n, m] at one cost weight; the largest is the choice.
 
         On the grid it is the members' mean softmax of the logits trained there. Between two
@@ -52,8 +73,14 @@ class GridPolicy(NamedTuple):
         """
         check_range(cost_weight, self.cost_weights)
         lower, upper, share = interval_of(cost_weight, self.cost_weights)
-        at_grid = self.at_grid(x)
+        at_grid = self.at_grid(x, predicted)
         return (1 - share) * at_grid[lower] + share * at_grid[upper]
+
+
+def scaled_utilities(estimates: Estimates, cost_weights: jax.Array, scale: jax.Array) -> jax.Array:
+    """(q − λ·c) / scale_λ, [n, w, m], of estimates [n, m] at cost weights [w]."""
+    weights, scale = cost_weights[:, None], scale[:, None]
+    return (estimates.quality[:, None] - weights * estimates.cost[:, None]) / scale
 
 
 def interval_of(cost_weight: float, grid: tuple[float, ...]) -> tuple[int, int, float]:
@@ -74,8 +101,10 @@ def check_range(cost_weight: float, grid: tuple[float, ...]) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _grid_probabilities(head: Head, weights: int, params: Any, x: jax.Array) -> jax.Array:
-    one = lambda params: jax.nn.softmax(outputs(head, params, x), axis=-1)  # noqa: E731
-    probabilities = jnp.moveaxis(jax.lax.map(one, params), 2, 1)  # [r, outputs, n, m]
-    return jnp.mean(probabilities.reshape(-1, weights, *probabilities.shape[2:]), axis=0)
+@functools.partial(jax.jit, static_argnums=0)
+def _grid_probabilities(head: Head, gain, params, x, start, grid) -> jax.Array:
+    logits = jax.lax.map(lambda params: outputs(head, params, x), params)  # [r, n, outputs, m]
+    logits = jnp.moveaxis(logits, 2, 1)
+    logits = logits.reshape(-1, len(grid[0]), *logits.shape[2:])  # [b, w, n, m]
+    logits += gain * jnp.moveaxis(scaled_utilities(start, *grid), 1, 0)
+    return jnp.mean(jax.nn.softmax(logits, axis=-1), axis=0)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.atomic import new_folder
+from routerjax.atomic import folder_digest, new_folder
 from routerjax.errors import InputError
 from routerjax.heads import Head, Scaling
 from routerjax.outcomes import OutcomeModel, predict
@@ -31,11 +31,13 @@ class Arrays(NamedTuple):
     Attributes:
       scaling: of the embeddings.
       policy: parameters of the router head, leading axis r.
+      constant: [m] means the policy starts from where `start` is "best-single"; else zeros.
       outcomes: quality and cost models, for the expected outcome of a route.
     """
 
     scaling: Scaling
     policy: Any
+    constant: Estimates
     outcomes: OutcomeModel
 
 
@@ -81,6 +83,8 @@ class Router:
       folds: K of the outcome model.
       members: networks averaged by the policy.
       architecture: "shared" or "separate".
+      start, gain: what the policy's logits start from, and how sharply.
+      scale: [w] unit of the utilities of each cost weight.
       best_single: per cost weight the best single model by the log's dr utilities.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
@@ -97,6 +101,9 @@ class Router:
     folds: int
     members: int
     architecture: str
+    start: str
+    gain: float
+    scale: tuple[float, ...]
     best_single: tuple[str, ...]
     report: dict[str, Any]
     provenance: dict[str, Any]
@@ -115,9 +122,10 @@ class Router:
         Raises:
           InputError: λ outside the fitted range, or embeddings of another width.
         """
-        probabilities = self.probabilities(embeddings, cost_weight=cost_weight)
+        check_range(cost_weight, self.cost_weights)
+        x, expected = self._x(embeddings), self.expected(embeddings)
+        probabilities = self.policy.probabilities(x, expected, cost_weight=cost_weight)
         arms = probabilities.argmax(axis=1)
-        expected = self.expected(embeddings)
         rows = np.arange(len(arms))
         return Routes(
             models=tuple(self.models[arm] for arm in arms),
@@ -126,15 +134,6 @@ class Router:
             quality=np.asarray(expected.quality)[rows, arms],
             cost=np.asarray(expected.cost)[rows, arms],
         )
-
-    def probabilities(self, embeddings: np.ndarray, *, cost_weight: float) -> np.ndarray:
-        """Probability of every model for every query, [n, m]; the largest is the route.
-
-        Raises:
-          InputError: λ outside the fitted range, or embeddings of another width.
-        """
-        check_range(cost_weight, self.cost_weights)
-        return self.policy.probabilities(self._x(embeddings), cost_weight=cost_weight)
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
         """Expected quality and cost of every model for every query, [n, m] each."""
@@ -148,6 +147,9 @@ class Router:
                 f"embeddings have shape {embeddings.shape}; this router takes rows of "
                 f"{self.dimensions} numbers {made_by}"
             )
+        bad = ~np.isfinite(embeddings).all(axis=1)
+        if bad.any():
+            raise InputError("an embedding is not finite", row=int(bad.argmax()))
         return self.arrays.scaling(embeddings)
 
     @property
@@ -158,7 +160,15 @@ class Router:
     @property
     def policy(self) -> GridPolicy:
         """The policy on scaled embeddings."""
-        return GridPolicy(self._policy_head, self.arrays.policy, self.cost_weights, self.members)
+        return GridPolicy(
+            head=self._policy_head,
+            params=self.arrays.policy,
+            cost_weights=self.cost_weights,
+            members=self.members,
+            scale=self.scale,
+            gain=self.gain,
+            constant=None if self.start == "plug-in" else self.arrays.constant,
+        )
 
     @property
     def _outcome_head(self) -> Head:
@@ -176,7 +186,8 @@ class Router:
             save_arrays(folder / ARRAYS, self.arrays)
             fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
             del fields["arrays"]
-            manifest = {"format": FORMAT, "arrays_sha256": digest(self.arrays), **fields}
+            sums = {"arrays": digest(self.arrays), "files": folder_digest(folder / ARRAYS)}
+            manifest = {"format": FORMAT, "sha256": sums, **fields}
             (folder / MANIFEST).write_text(dumps(manifest, indent=2) + "\n")
 
     @classmethod
@@ -190,19 +201,24 @@ class Router:
 
         folder = Path(path)
         manifest = _read_manifest(folder)
+        sums = manifest.pop("sha256", None)
+        if not isinstance(sums, dict):
+            raise InputError(f"{MANIFEST} is damaged", source=str(folder))
         try:
             fields = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in manifest.items()
-                if name not in ("format", "arrays_sha256")
+                if name != "format"
             }
             blank = cls(**fields, arrays=None)  # type: ignore[arg-type]
             template = blank._template()
         except (TypeError, ValueError, KeyError) as error:
             problem = f"{MANIFEST} is damaged or was written by another version"
             raise InputError(problem, source=str(folder)) from error
+        if folder_digest(folder / ARRAYS) != sums.get("files"):  # orbax is loud about damage
+            raise InputError("the saved arrays are missing or damaged", source=str(folder))
         arrays = load_arrays(folder / ARRAYS, template)
-        if digest(arrays) != manifest.get("arrays_sha256"):
+        if digest(arrays) != sums.get("arrays"):
             raise InputError(f"the saved arrays do not match {MANIFEST}", source=str(folder))
         return dataclasses.replace(blank, arrays=arrays)
 
@@ -215,6 +231,7 @@ class Router:
         return Arrays(
             scaling=Scaling(centre=shape(d), scale=shape()),  # type: ignore[arg-type]
             policy=_shapes(self._policy_head, d, networks * self.members),
+            constant=Estimates(quality=shape(models), cost=shape(models)),
             outcomes=OutcomeModel(
                 quality=outcome,
                 cost=outcome,

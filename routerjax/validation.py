@@ -65,6 +65,12 @@ def warn_of_cost_unit(record: Log | Table) -> None:
     warnings.warn(f"{record.source}: {text}", DataWarning, stacklevel=3)
 
 
+def check_seed(seed: int) -> None:
+    """Raise InputError unless the seed is one that a key can be made of and told from others."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}; it must lie between 0 and 4294967295")
+
+
 def _fail(
     record: Log | Table, problem: str, field: str | None = None, row: int | None = None
 ) -> NoReturn:

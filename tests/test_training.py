@@ -171,8 +171,9 @@ def test_objective_by_hand():
     params = jax.tree.map(lambda leaf: leaf[0], initial(head, 1, jax.random.key(0), start))
     estimates = Estimates(quality=jnp.array([[1.0, 0.5]]), cost=jnp.array([[0.010, 0.001]]))
     batch = {"x": jnp.zeros((1, 1)), "target": estimates, "judge": estimates}
+    batch["start"] = estimates
     run = {"cost_weights": jnp.array([0.0, 100.0]), "scale": jnp.array([1.0, 2.0])}
-    objective = RoutingObjective(head, softmax_regret)
+    objective = RoutingObjective(head, softmax_regret, 0.0)
     # λ = 0: utilities (1, 0.5), even odds, regret 0.25
     # λ = 100: (0, 0.4)/2, arm 1 with probability 3/4, regret 0.25·0.2
     assert objective.loss(params, run, batch)[0] == pytest.approx((0.25 + 0.05) / 2, rel=1e-5)
@@ -214,33 +215,36 @@ def test_router_learns_an_easy_policy(architecture):
         schedule=Schedule(batch_size=64, max_epochs=30, patience=10, chunk=10),
     )  # fmt: skip
     train, held_out = member_splits(600, members=2, held_out=0.2, seed=0)
+    flat = jax.tree.map(np.zeros_like, cells)  # nothing to start from
     policy, _ = train_router(
-        jnp.asarray(x), cells, cells, train=train, held_out=held_out, cost_weights=(0.0, 1000.0),
+        jnp.asarray(x), cells, cells, flat, train=train, held_out=held_out,
+        cost_weights=(0.0, 1000.0),
         quality_width=1.0, key=jax.random.key(0), config=config,
     )  # fmt: skip
     new, truth = _easy(seed=1)
-    probabilities = policy.at_grid(jnp.asarray(new))
+    probabilities = policy.at_grid(jnp.asarray(new), flat)
     assert probabilities.shape == (2, 600, 2)
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, atol=1e-5)
     free, dear = probabilities.argmax(axis=-1)
     assert np.mean(free == truth.quality.argmax(axis=1)) > 0.95
     assert np.all(dear == 0)  # a thousand a dollar: a quality of 1 is not worth a cent
-    parts = [policy.member(i).at_grid(jnp.asarray(new)) for i in range(2)]
+    parts = [policy.member(i).at_grid(jnp.asarray(new), flat) for i in range(2)]
     np.testing.assert_allclose(np.mean(parts, axis=0), probabilities, atol=1e-6)
 
 
 def test_separate_networks_do_not_touch_each_other():
     """A network per cost weight is the same whichever other cost weights are trained."""
     x, cells = _easy(200)
+    flat = jax.tree.map(np.zeros_like, cells)
     config = RouterConfig(architecture="separate", members=1, widths=(8,))
     train, held_out = member_splits(200, members=1, held_out=0.2, seed=0)
 
     def trained(*cost_weights):
         policy, _ = train_router(
-            jnp.asarray(x), cells, cells, train=train, held_out=held_out,
+            jnp.asarray(x), cells, cells, flat, train=train, held_out=held_out,
             cost_weights=cost_weights, quality_width=1.0, key=jax.random.key(0), config=config,
         )  # fmt: skip
-        return policy.at_grid(jnp.asarray(x))
+        return policy.at_grid(jnp.asarray(x), flat)
 
     np.testing.assert_allclose(trained(0.0, 50.0)[0], trained(0.0, 200.0)[0], atol=1e-6)
 
@@ -250,6 +254,37 @@ def test_unknown_architecture():
     train, held_out = member_splits(50, members=1, held_out=0.2, seed=0)
     with pytest.raises(InputError, match="shared, separate"):
         train_router(
-            jnp.asarray(x), cells, cells, train=train, held_out=held_out, cost_weights=(0.0,),
+            jnp.asarray(x), cells, cells, cells, train=train, held_out=held_out,
+            cost_weights=(0.0,),
             quality_width=1.0, key=jax.random.key(0), config=RouterConfig(architecture="deep"),
         )  # fmt: skip
+
+
+def test_untrained_router_is_the_plug_in_policy_or_the_best_single_model():
+    """With no epoch trained the router is where it started, at every cost weight."""
+    rng = np.random.default_rng(5)
+    predicted = Estimates(
+        quality=rng.random((80, 4)).astype(np.float32),
+        cost=(0.01 * rng.random((80, 4))).astype(np.float32),
+    )
+    judge = Estimates(quality=np.flip(predicted.quality, axis=1), cost=predicted.cost)
+    train, held_out = member_splits(80, members=2, held_out=0.2, seed=0)
+    x, weights = jnp.asarray(rng.normal(size=(80, 3))), (0.0, 20.0, 200.0)
+
+    def untrained(start):
+        policy, _ = train_router(
+            x, judge, judge, predicted, train=train, held_out=held_out, cost_weights=weights,
+            quality_width=1.0, key=jax.random.key(0),
+            config=RouterConfig(members=2, start=start, schedule=Schedule(max_epochs=0)),
+        )  # fmt: skip
+        return policy.at_grid(x, predicted).argmax(axis=-1)
+
+    for arms, weight in zip(untrained("plug-in"), weights, strict=True):
+        np.testing.assert_array_equal(
+            arms, (predicted.quality - weight * predicted.cost).argmax(axis=1)
+        )
+    for arms, weight in zip(untrained("best-single"), weights, strict=True):
+        best = (judge.quality - weight * judge.cost).mean(axis=0).argmax()
+        assert np.all(arms == best)
+    with pytest.raises(InputError, match="plug-in, best-single"):
+        untrained("random")

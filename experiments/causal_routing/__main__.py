@@ -59,6 +59,7 @@ def _options() -> argparse.Namespace:
     add("--table", metavar="FILE", help="table file or hub id; else the synthetic embedded table")
     add("--queries", type=int, help="of the embedded table")
     add("--rows", type=int, help="rows logged per seed")
+    add("--test-share", type=float, help="share of the table kept for testing")
     add("--seeds", type=int, help="repetitions")
     add("--cost-weights", type=numbers, metavar="L,L,...", help="grid of quality per dollar")
     add("--logging", metavar="NAME,...",
@@ -71,6 +72,7 @@ def _options() -> argparse.Namespace:
     add("--surrogates", metavar="NAME,...", help="names, or FILE.py:FUNCTION of your own")
     add("--estimators", metavar="NAME,...", help="direct, ips, dr")
     add("--architecture", help="shared or separate")
+    add("--start", help="what routers start from: plug-in or best-single")
     add("--encoder", help="of a table's prompts")
     add("--floor", type=float, help="propensities are clipped from below here")
     add("--quiet", action="store_true", help="no progress")
@@ -86,9 +88,8 @@ def _config(options: argparse.Namespace) -> StudyConfig:
         if name in changes:
             changes[name] = tuple(changes[name].split(","))
     config = dataclasses.replace(PRESETS[options.preset], **changes)
-    if options.architecture:
-        router = dataclasses.replace(config.router, architecture=options.architecture)
-        config = dataclasses.replace(config, router=router)
+    router = {name: given[name] for name in ("architecture", "start") if name in given}
+    config = dataclasses.replace(config, router=dataclasses.replace(config.router, **router))
     if options.misspecified:
         schedule = dataclasses.replace(config.nuisance.schedule, max_epochs=0)
         nuisance = dataclasses.replace(config.nuisance, schedule=schedule)

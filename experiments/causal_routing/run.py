@@ -17,8 +17,8 @@ from routerjax.counterfactual import estimate
 from routerjax.data.logging_policies import simulate_log
 from routerjax.evaluation.metrics import Choice, outcome
 from routerjax.heads import Scaling
-from routerjax.nuisance import Nuisances, fit_nuisances, outcome_head
-from routerjax.outcomes import predict
+from routerjax.nuisance import Nuisances, fit_nuisances, fit_outcomes, outcome_head
+from routerjax.outcomes import OutcomeModel, predict
 from routerjax.records import Estimates, Log, Table
 from routerjax.training.routing import member_splits, train_router
 
@@ -35,6 +35,7 @@ class Repetition(NamedTuple):
       key: of the seed.
       log, full: the logged rows, and all their cells.
       nuisances: of the log.
+      scaling: of the embeddings.
       x, x_test: scaled embeddings of logged and of test rows.
       test_embeddings: unscaled.
       judged_by: outcomes of the test rows.
@@ -47,6 +48,7 @@ class Repetition(NamedTuple):
     log: Log
     full: Table
     nuisances: Nuisances
+    scaling: Scaling
     x: jax.Array
     x_test: jax.Array
     test_embeddings: np.ndarray
@@ -101,6 +103,7 @@ def _prepare(source: Source, config: StudyConfig, logging: str, seed: int) -> Re
         log=log,
         full=full,
         nuisances=nuisances,
+        scaling=scaling,
         x=scaling(log.features),
         x_test=scaling(tested.features),
         test_embeddings=tested.features,
@@ -129,18 +132,23 @@ def _methods(shared: Repetition, on_step: OnStep) -> Iterator[tuple[str, list[Ch
     yield "best-single-hindsight", single(judged_by)
     on_step("plug-ins")
     yield "knn-plug-in", plug_in(knn_outcomes(log, shared.test_embeddings))
-    head = outcome_head(len(log.models), shared.config.nuisance)
-    yield "regression-plug-in", plug_in(predict(head, shared.nuisances.model, shared.x_test))
+    yield "regression-plug-in", plug_in(_predicted(shared, shared.nuisances.model))
     for surrogate in shared.config.surrogates:
         for estimator in shared.config.estimators:
             name = f"{NAMES.get(surrogate, surrogate)}-{estimator}"
             on_step(name)
-            target = _estimates(shared, estimator)
-            yield name, _routed(shared, target, dr, surrogate)
+            target, predicted = _estimates(shared, estimator), shared.nuisances.predicted
+            model = shared.nuisances.model
+            yield name, _routed(shared, target, dr, predicted, model, surrogate)
+    cells = shared.full.estimates
+    predicted, model = fit_outcomes(
+        shared.full, shared.scaling, key=shared.key, config=shared.config.nuisance
+    )
+    yield "regression-plug-in-full-feedback", plug_in(_predicted(shared, model))
     for surrogate in shared.config.surrogates:
         name = f"{NAMES.get(surrogate, surrogate)}-full-feedback"
         on_step(name)
-        yield name, _routed(shared, shared.full.estimates, shared.full.estimates, surrogate)
+        yield name, _routed(shared, cells, cells, predicted, model, surrogate)
     yield "oracle", plug_in(judged_by)
 
 
@@ -155,14 +163,26 @@ def _estimates(shared: Repetition, estimator: str) -> Estimates:
     )
 
 
+def _predicted(shared: Repetition, model: OutcomeModel) -> Estimates:
+    """An outcome model's predictions for the test rows."""
+    head = outcome_head(len(shared.log.models), shared.config.nuisance)
+    return predict(head, model, shared.x_test)
+
+
 def _routed(
-    shared: Repetition, target: Estimates, judge: Estimates, surrogate: str
+    shared: Repetition,
+    target: Estimates,
+    judge: Estimates,
+    predicted: Estimates,
+    model: OutcomeModel,
+    surrogate: str,
 ) -> list[Choice]:
     """Choices on the test rows of a router trained on `target`, its epoch chosen by `judge`."""
     policy, _ = train_router(
         shared.x,
         target,
         judge,
+        predicted,
         train=shared.train,
         held_out=shared.held_out,
         cost_weights=shared.config.cost_weights,
@@ -170,4 +190,4 @@ def _routed(
         key=shared.key,
         config=dataclasses.replace(shared.config.router, surrogate=surrogate),
     )
-    return list(policy.at_grid(shared.x_test).argmax(axis=-1))
+    return list(policy.at_grid(shared.x_test, _predicted(shared, model)).argmax(axis=-1))

@@ -77,6 +77,10 @@ def encoded(
     Embeddings that are there are kept: those of this encoder, and those of which no encoder is
     known.
 
+    Args:
+      record: a log or a table.
+      encoder, cache: as in `encode`.
+
     Raises:
       InputError: there are neither prompts nor embeddings, or the embeddings are another
         encoder's.

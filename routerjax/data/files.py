@@ -119,7 +119,7 @@ def read_rows(
 
 
 def write_log(log: Log, path: Path) -> None:
-    """Write a log in long form, by suffix .parquet, .csv or .jsonl, under a temporary name first.
+    """Write a log in long form to `path`, by suffix .parquet, .csv or .jsonl, whole or not at all.
 
     What `read_log` returns holds the same numbers bit for bit, if it is told the same `models`
     and `quality_range`. Of propensities [n, m] that of the model that answered is written.
@@ -137,7 +137,7 @@ def write_log(log: Log, path: Path) -> None:
 
 
 def write_table(table: Table, path: Path) -> None:
-    """Write a table in wide form, as `write_log` does; missing cells stay missing."""
+    """Write a table in wide form to `path`, as `write_log` does; missing cells stay missing."""
     cells = _shared_cells(table)
     for arm, model in enumerate(table.models):
         cells[SCORE + model] = _floats(table.quality[:, arm])

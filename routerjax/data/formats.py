@@ -71,10 +71,7 @@ def save(table: pa.Table, path: str | os.PathLike[str]) -> None:
     Raises:
       InputError: an unknown suffix, or a folder that cannot be written.
     """
-    place = Path(path).expanduser()
-    kind = KINDS.get(place.suffix.lower())
-    if kind is None:
-        raise InputError(f"unknown suffix '{place.suffix}'; {ACCEPTED}", source=str(path))
+    place, kind = Path(path).expanduser(), kind_to_write(path)
     with atomic.new_file(place) as temporary, open(temporary, "wb") as file:
         if kind == "parquet":
             pyarrow.parquet.write_table(table, file)
@@ -83,6 +80,18 @@ def save(table: pa.Table, path: str | os.PathLike[str]) -> None:
         else:
             for part in _parts(table):
                 file.writelines(_json_lines(part))
+
+
+def kind_to_write(path: str | os.PathLike[str]) -> str:
+    """The format that the suffix of `path` asks for.
+
+    Raises:
+      InputError: an unknown suffix.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in KINDS:
+        raise InputError(f"unknown suffix '{suffix}'; {ACCEPTED}", source=str(path))
+    return KINDS[suffix.lower()]
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from routerjax.data.logging_policies import LoggingPolicy, noisy_softmax, simula
 from routerjax.data.synthetic import embedded_table
 from routerjax.errors import InputError
 from routerjax.records import Log, Table
+from routerjax.validation import check_seed
 
 POLICIES = ("uniform", "quality", "cheap")
 
@@ -41,8 +42,11 @@ def split_test(table: Table, *, share: float, seed: int) -> tuple[Table, Table]:
         return table.rows(~test), table.rows(test)
     if not 0 < share < 1:
         raise InputError(f"test share is {share:g}; it must lie between 0 and 1")
+    if len(table) < 2:
+        problem = "one row cannot be split into rows to log and rows to test on"
+        raise InputError(problem, source=table.source)
     order = np.random.default_rng(seed).permutation(len(table))
-    count = max(1, round(share * len(table)))
+    count = min(max(1, round(share * len(table))), len(table) - 1)
     return table.rows(order[count:]), table.rows(order[:count])
 
 
@@ -67,7 +71,11 @@ def simulate(
       test_share: where the table names no test split.
       record: whether the log holds the propensities.
       seed: of table, split and draw.
+
+    Raises:
+      InputError: an unknown policy, a share outside (0, 1), a seed below 0, or a single row.
     """
+    check_seed(seed)
     if table is None:
         table = embedded_table(seed, queries=rows).table.replace(embeddings=None)
     logged, test = split_test(table, share=test_share, seed=seed)

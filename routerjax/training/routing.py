@@ -13,11 +13,12 @@ import numpy as np
 from routerjax import surrogates
 from routerjax.errors import InputError
 from routerjax.heads import Head, initial, outputs
-from routerjax.policy import GridPolicy
+from routerjax.policy import GridPolicy, scaled_utilities
 from routerjax.records import Estimates
 from routerjax.training.fit import Fitted, OnProgress, Schedule, fit
 
 ARCHITECTURES = ("shared", "separate")
+STARTS = ("plug-in", "best-single")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +34,9 @@ class RouterConfig:
       widths: trunk.
       learning_rate, weight_decay: of AdamW.
       schedule: batch size, epochs, patience.
-      start_gain: logits a router starts with per unit of (scaled) mean utility, so that it
-        starts as the best single model of its training rows; 0 starts undecided.
+      start: "plug-in", the policy that is greedy on the outcome model's predictions; or
+        "best-single", the one arm of highest mean utility by the judge.
+      start_gain: logits a router starts with per unit of (scaled) utility; 0 starts undecided.
     """
 
     members: int = 5
@@ -44,6 +46,7 @@ class RouterConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     schedule: Schedule = Schedule(batch_size=256, max_epochs=100, patience=10, chunk=5)
+    start: str = "plug-in"
     start_gain: float = 10.0
 
 
@@ -52,28 +55,30 @@ class RoutingObjective:
     """Mean surrogate over the cost weights of a run; scored by the argmax policy's dr utility.
 
     `run` holds `cost_weights` [w] and `scale` [w]; utilities (q − λ·c) / scale_λ are formed
-    here, a batch at a time, so that no [n, w, m] array exists.
+    here, a batch at a time, so that no [n, w, m] array exists. The logits are those of
+    `policy_logits`: what the head adds to the start.
     """
 
     head: Head
     surrogate: surrogates.Surrogate
+    gain: float
 
     def loss(self, params, run, batch):
-        logits = outputs(self.head, params, batch["x"])
+        logits = self._logits(params, run, batch)
         each_weight = jax.vmap(self.surrogate)
-        losses = jax.vmap(each_weight)(logits, _utilities(batch["target"], run))
+        losses = jax.vmap(each_weight)(
+            logits, scaled_utilities(batch["target"], run["cost_weights"], run["scale"])
+        )
         return jnp.mean(losses, axis=-1)
 
     def score(self, params, run, rows):
-        arms = jnp.argmax(outputs(self.head, params, rows["x"]), axis=-1)
-        utilities = _utilities(rows["judge"], run)
+        arms = jnp.argmax(self._logits(params, run, rows), axis=-1)
+        utilities = scaled_utilities(rows["judge"], run["cost_weights"], run["scale"])
         return jnp.mean(jnp.take_along_axis(utilities, arms[..., None], axis=-1))
 
-
-def _utilities(estimates: Estimates, run: dict[str, jax.Array]) -> jax.Array:
-    """Scaled utilities [b, w, m] of estimates [b, m]."""
-    weights, scale = run["cost_weights"][:, None], run["scale"][:, None]
-    return (estimates.quality[:, None] - weights * estimates.cost[:, None]) / scale
+    def _logits(self, params, run, batch):
+        start = scaled_utilities(batch["start"], run["cost_weights"], run["scale"])
+        return outputs(self.head, params, batch["x"]) + self.gain * start
 
 
 def loss_scale(cost_weights: np.ndarray, *, quality_width: float, mean_cost: float) -> np.ndarray:
@@ -85,6 +90,7 @@ def train_router(
     embeddings: jax.Array,
     target: Estimates,
     judge: Estimates,
+    predicted: Estimates,
     *,
     train: np.ndarray,
     held_out: np.ndarray,
@@ -101,6 +107,8 @@ def train_router(
       target: [n, m] estimates the surrogate is trained on.
       judge: [n, m] estimates by which held-out rows choose the epoch: dr estimates of a log,
         or the cells of a table.
+      predicted: [n, m] outcome predictions made out of fold, from which the plug-in start is
+        made.
       train, held_out: [b, ·] row positions of each member, disjoint within a member.
       cost_weights: grid of λ, w of them, quality per dollar.
       quality_width: width of the quality range.
@@ -117,19 +125,33 @@ def train_router(
     shared = config.architecture == "shared"
     shape = (1, len(weights)) if shared else (len(weights), 1)  # networks a member, outputs each
     members = len(train)
-    scale = loss_scale(
+    loss_scales = loss_scale(
         weights, quality_width=quality_width, mean_cost=max(float(np.mean(judge.cost)), 0.0)
     )
-    grid, scale = (np.tile(values.reshape(shape), (members, 1)) for values in (weights, scale))
-    start = _start(judge, grid, scale, config.start_gain)
+    grid, scale = (
+        np.tile(values.reshape(shape), (members, 1)) for values in (weights, loss_scales)
+    )
     run = {"cost_weights": jnp.asarray(grid, jnp.float32), "scale": jnp.asarray(scale, jnp.float32)}
     head = Head(outputs=(shape[1], target.quality.shape[1]), widths=config.widths)
-    objective = RoutingObjective(head, surrogates.resolve(config.surrogate))
+    gain = config.start_gain
+    objective = RoutingObjective(head, surrogates.resolve(config.surrogate), gain)
+    constant = None if config.start == "plug-in" else _means(judge)
+    start = (
+        predicted
+        if constant is None
+        else jax.tree.map(lambda mean: np.broadcast_to(mean, target.quality.shape), constant)
+    )
+    zero = jnp.zeros((len(grid), *head.outputs))
     each = lambda index: jnp.repeat(jnp.asarray(index), shape[0], axis=0)  # noqa: E731
     fitted = fit(
         objective,
-        initial(head, embeddings.shape[1], key, jnp.asarray(start, jnp.float32)),
-        rows={"x": embeddings, "target": _on_device(target), "judge": _on_device(judge)},
+        initial(head, embeddings.shape[1], key, zero),
+        rows={
+            "x": embeddings,
+            "target": _on_device(target),
+            "judge": _on_device(judge),
+            "start": _on_device(start),
+        },
         train_index=each(train),
         held_out_index=each(held_out),
         run=run,
@@ -139,7 +161,16 @@ def train_router(
         schedule=config.schedule,
         on_progress=functools.partial(on_progress, "router") if on_progress else None,
     )
-    return GridPolicy(head, fitted.params, tuple(weights.tolist()), members), fitted
+    policy = GridPolicy(
+        head=head,
+        params=fitted.params,
+        cost_weights=tuple(weights.tolist()),
+        members=members,
+        scale=tuple(loss_scales.tolist()),
+        gain=gain,
+        constant=constant,
+    )
+    return policy, fitted
 
 
 def member_splits(
@@ -170,16 +201,14 @@ def _check(config: RouterConfig) -> None:
     if config.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise InputError(f"no architecture {config.architecture!r}; known are {known}")
+    if config.start not in STARTS:
+        raise InputError(f"no start {config.start!r}; known are {', '.join(STARTS)}")
 
 
 def _on_device(estimates: Estimates) -> Estimates:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), estimates)
 
 
-def _start(
-    judge: Estimates, cost_weights: np.ndarray, scale: np.ndarray, gain: float
-) -> np.ndarray:
-    """Logits [r, w, m] of the best single model: gain × mean scaled utility below the best."""
-    quality, cost = np.mean(judge.quality, axis=0), np.mean(judge.cost, axis=0)
-    utilities = (quality - cost_weights[..., None] * cost) / scale[..., None]
-    return gain * (utilities - utilities.max(axis=-1, keepdims=True))
+def _means(estimates: Estimates) -> Estimates:
+    """[m] mean quality and cost of every arm."""
+    return jax.tree.map(lambda values: np.mean(values, axis=0, dtype=np.float32), estimates)

@@ -1,0 +1,85 @@
+"""Shared by all tests: a cache of their own, and one tiny world with a router fitted on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import pytest
+
+import routerjax as rj
+from routerjax.fitting import FitConfig
+from routerjax.nuisance import NuisanceConfig
+from routerjax.training.fit import Schedule
+from routerjax.training.routing import RouterConfig
+
+jax.config.update("jax_disable_most_optimizations", True)  # tests compile more than they compute
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory) -> Iterator[None]:
+    """No test reads or writes the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTERJAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """Full feedback on 200 queries of 16 numbers, and a log of it with uniform arms.
+
+    Model "a" is right where the first number is positive, "b" where it is not, "c" half of the
+    time; "c" is the cheapest.
+    """
+
+    table: rj.Table
+    log: rj.Log
+    config: FitConfig
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 16)).astype(np.float32)
+    x[:, 0] *= 5  # what decides is easy to see
+    chance = np.stack([x[:, 0] > 0, x[:, 0] <= 0, np.full(200, 0.5)], axis=1) * 0.9 + 0.05
+    quality = (rng.random((200, 3)) < chance).astype(np.float32)
+    cost = np.array([0.004, 0.002, 0.0005]) * rng.uniform(0.5, 1.5, (200, 3))
+    arms = rng.permutation(np.arange(200) % 3)
+    rows = np.arange(200)
+    table = rj.Table.from_arrays(quality, cost, models="abc", embeddings=x)
+    log = rj.Log.from_arrays(
+        arms, quality[rows, arms], cost[rows, arms], models="abc", embeddings=x
+    )
+    config = FitConfig(
+        cost_weights=(0.0, 64.0, 256.0),
+        router=RouterConfig(
+            members=2,
+            widths=(8,),
+            learning_rate=0.03,
+            start_gain=1.0,
+            schedule=Schedule(batch_size=64, max_epochs=20, patience=20, chunk=10),
+        ),
+        nuisance=NuisanceConfig(
+            folds=2,
+            widths=(8,),
+            learning_rate=0.03,
+            schedule=Schedule(batch_size=64, max_epochs=20, patience=20, chunk=10),
+        ),
+    )
+    return World(table, log, config)
+
+
+@pytest.fixture(scope="session")
+def router(world) -> rj.Router:
+    """Fitted on the world's log."""
+    return rj.fit(world.log, config=world.config)
+
+
+@pytest.fixture
+def clean_environment() -> dict[str, str]:
+    """The environment for a fresh process: warnings shown, the tests' own cache."""
+    return {**os.environ, "PYTHONWARNINGS": "default"}

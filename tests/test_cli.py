@@ -1,0 +1,478 @@
+"""The command line: what it prints when all is well, and one sentence and code 2 when not."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from routerjax.cli import main
+
+MODELS = ("large", "small", "tiny")
+TOPICS = ("algebra", "poetry", "law")
+
+
+def write(path: Path, rows: list[dict]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def log_rows(count: int = 120, **changes) -> list[dict]:
+    """Rows of a log; `changes` maps a column to {row: value}."""
+    rows = [
+        {
+            "prompt": f"question {i} about {TOPICS[i // 3 % 3]}",
+            "model": MODELS[i % 3],
+            "quality": float((i // 3 + i) % 2),
+            "cost": (0.004, 0.001, 0.0002)[i % 3],
+        }
+        for i in range(count)
+    ]
+    for column, values in changes.items():
+        for row, value in values.items():
+            rows[row][column] = value
+    return rows
+
+
+def table_rows(count: int = 30, models: tuple[str, ...] = MODELS) -> list[dict]:
+    return [
+        {"prompt": f"question {i} about {TOPICS[i % 3]}"}
+        | {f"score:{model}": float((i + arm) % 2) for arm, model in enumerate(models)}
+        | {f"cost:{model}": 0.001 * (arm + 1) for arm, model in enumerate(models)}
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A log, a table and a router fitted on the log; not to be changed."""
+    folder = tmp_path_factory.mktemp("cli")
+    write(folder / "log.jsonl", log_rows())
+    write(folder / "table.jsonl", table_rows())
+    arguments = ["fit", f"{folder}/log.jsonl", "--out", f"{folder}/run", "--quiet"]
+    assert main([*arguments, "--cost-weights", "0,10,100", "--epochs", "10"]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """The current folder, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def refused(here, capsys):
+    """Run a command that must end with code 2, one line on stderr, and leave nothing behind."""
+
+    def run(*arguments: str, message: str) -> None:
+        before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
+        capsys.readouterr()
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        assert code == 2, captured
+        assert captured.out == ""
+        assert captured.err.startswith("routerjax: ") and captured.err.endswith("\n")
+        assert captured.err.count("\n") == 1 and "Traceback" not in captured.err, captured.err
+        assert message in captured.err, captured.err
+        assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
+
+    return run
+
+
+def only_json(capsys) -> dict:
+    """Standard output is one JSON document on one line, and strictly JSON."""
+    text = capsys.readouterr().out
+    assert text.count("\n") == 1
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# --- all is well ---
+
+
+def test_fit_for_people(folder, here, capsys):
+    arguments = ["fit", f"{folder}/log.jsonl", "--out", "run", "--cost-weights", "0,10,100"]
+    assert main([*arguments, "--epochs", "10"]) == 0
+    captured = capsys.readouterr()
+    assert "120 rows, 5 networks" in captured.out and captured.out.endswith("wrote run\n")
+    lines = captured.out.splitlines()
+    assert any(line.split()[:2] == ["large", "40"] for line in lines)
+    assert sum(line.startswith(("0 ", "10 ", "100 ")) for line in lines) == 3
+    assert "Traceback" not in captured.err
+    assert [path.name for path in here.iterdir()] == ["run"]
+    for name in ("parameters", "router.json"):
+        assert (here / "run" / name).exists()
+    one, two = (json.loads((f / "run/router.json").read_text()) for f in (here, folder))
+    assert one["sha256"]["arrays"] == two["sha256"]["arrays"]  # same log, same seed, same bits
+
+    arguments += ["--epochs", "10", "--quiet", "--json"]
+    assert main(arguments) == 2
+    assert "run: exists already; choose another or add --overwrite" in capsys.readouterr().err
+    assert main([*arguments, "--overwrite"]) == 0
+    document = only_json(capsys)
+    assert document["cost_weights"] == [0.0, 10.0, 100.0] and document["run"] == "run"
+    assert document["overlap"]["arm_rows"] == [40, 40, 40]
+    assert [line["cost_weight"] for line in document["held_out"]] == [0.0, 10.0, 100.0]
+
+
+def test_evaluate_on_a_table(folder, capsys):
+    arguments = ["evaluate", f"{folder}/run", f"{folder}/table.jsonl", "--quiet"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "30 rows judged, 0 left out" in printed and "note: knn-plug-in is left out" in printed
+    assert main([*arguments, "--json", "--cost-weights", "10", "--log", f"{folder}/log.jsonl"]) == 0
+    document = only_json(capsys)
+    assert (document["kind"], document["rows"], document["left_out"]) == ("table", 30, 0)
+    lines = {line["method"]: line for line in document["lines"]}
+    assert {"router", "random", "oracle", "best-single-log", "knn-plug-in"} <= set(lines)
+    assert all(line["cost_weight"] == 10.0 for line in document["lines"])
+    # large and tiny are right where i is odd or even, the other way round for small; half each
+    assert lines["random"]["quality"]["mean"] == pytest.approx(0.5)
+    assert lines["random"]["cost"]["mean"] == pytest.approx(0.002)
+    # the oracle takes the cheaper of those that are right: 1 − 10·0.002 or 1 − 10·0.001
+    assert lines["oracle"]["utility"]["mean"] == pytest.approx(0.985)
+    for method, line in lines.items():
+        best = f"  {method}" if method not in printed else method
+        assert best.strip() in printed or method == "knn-plug-in"
+        assert line["regret"]["mean"] >= -1e-9
+
+
+def test_evaluate_on_a_log(folder, here, capsys):
+    path = write(here / "new.jsonl", log_rows(propensity={i: 0.5 for i in range(120)})[::-1])
+    assert main(["evaluate", f"{folder}/run", path, "--quiet", "--json"]) == 0
+    document = only_json(capsys)
+    assert document["kind"] == "log" and document["rows"] == 120
+    assert all(line["regret"] is None for line in document["lines"])
+    assert main(["evaluate", f"{folder}/run", f"{folder}/log.jsonl", "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert "these are the rows the router was fitted on" in captured.err
+    assert "estimated doubly robust" in captured.out and "effective rows" in captured.out
+
+
+def test_route_one_prompt(folder, capsys):
+    arguments = ["route", f"{folder}/run", "--cost-weight", "50", "--prompt", "A rhyme on law?"]
+    assert main(arguments) == 0
+    model, quality, cost = capsys.readouterr().out.removesuffix("\n").split("\t")
+    assert model in MODELS and quality.startswith("quality 0.") and cost.startswith("$0.00")
+    assert main([*arguments, "--json", "--probabilities"]) == 0
+    document = only_json(capsys)
+    (route,) = document["routes"]
+    assert document["cost_weight"] == 50.0 and route["model"] == model
+    assert f"quality {route['quality']:.3f}" == quality and f"${route['cost']:.6f}" == cost
+    assert max(route["probabilities"], key=route["probabilities"].get) == model
+    assert sum(route["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert main([*arguments, "--probabilities"]) == 0
+    assert capsys.readouterr().out.count(", ") == 2
+
+
+def test_route_a_file_of_prompts_one_result_a_line(folder, here, capsys, monkeypatch):
+    (here / "prompts.txt").write_text("first question\nsecond question\nthird, with ünicode\n")
+    arguments = ["route", f"{folder}/run", "--cost-weight", "0", "--prompts"]
+    assert main([*arguments, "prompts.txt"]) == 0
+    printed = capsys.readouterr().out
+    assert [line.split("\t")[0] in MODELS for line in printed.splitlines()] == [True] * 3
+    assert main([*arguments, "prompts.txt", "--json"]) == 0
+    assert len(only_json(capsys)["routes"]) == 3
+    monkeypatch.setattr("sys.stdin", io.StringIO((here / "prompts.txt").read_text()))
+    assert main([*arguments, "-"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_route_ready_made_embeddings(folder, here, capsys):
+    np.save(here / "e.npy", np.zeros((2, 256), np.float32))
+    assert main(["route", f"{folder}/run", "--cost-weight", "0", "--embeddings", "e.npy"]) == 0
+    one, two = capsys.readouterr().out.splitlines()
+    assert one == two
+
+
+def test_simulate_then_read(folder, here, capsys):
+    arguments = ["simulate", f"{folder}/table.jsonl", "--policy", "uniform", "--seed", "3"]
+    assert main([*arguments, "--out", "log.csv", "--test", "new/test.parquet"]) == 0
+    assert capsys.readouterr().out == "wrote 21 rows to log.csv\nwrote 9 rows to new/test.parquet\n"
+    assert (here / "log.csv").read_text().count("\n") == 22
+    assert main([*arguments, "--out", "again.csv", "--record-propensities"]) == 0
+    capsys.readouterr()
+    header, *rows = (here / "again.csv").read_text().splitlines()
+    assert "propensity" in header and len(rows) == 21
+    assert main(["evaluate", f"{folder}/run", "new/test.parquet", "--quiet", "--json"]) == 0
+    assert only_json(capsys)["rows"] == 9
+
+
+def test_simulate_from_nothing(here, capsys):
+    assert main(["simulate", "--rows", "40", "--out", "log.jsonl", "--test-share", "0.25"]) == 0
+    assert capsys.readouterr().out == "wrote 30 rows to log.jsonl\n"
+    row = json.loads((here / "log.jsonl").read_text().splitlines()[0])
+    assert set(row) == {"prompt", "model", "quality", "cost", "task"}
+
+
+@pytest.mark.parametrize("command", [(), ("fit",), ("evaluate",), ("route",), ("simulate",)])
+def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as left:
+        main([*command, "--help"])
+    text = capsys.readouterr().out
+    assert left.value.code == 0 and "usage: routerjax" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert not any(f"(default: {empty})" in text for empty in ("None", "False", ""))
+
+
+# --- wrong input ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "the following arguments are required: COMMAND (see routerjax --help)"),
+        ("learn", "invalid choice: 'learn'"),
+        ("fit", "the following arguments are required: LOG, --out (see routerjax fit --help)"),
+        ("fit log.jsonl", "required: --out"),
+        ("fit log.jsonl --out r --seed one", "argument --seed: invalid int value: 'one'"),
+        ("fit log.jsonl --out r --epochs 1.5", "argument --epochs: invalid int value"),
+        ("fit log.jsonl --out r --floor low", "argument --floor: invalid float value"),
+        ("fit log.jsonl --out r --cost-weights 1,,2", "is not a list of numbers, as in 0,10,100"),
+        ("fit log.jsonl --out r --colour red", "unrecognized arguments: --colour red"),
+        ("evaluate run", "required: DATA"),
+        ("route run --prompt x", "required: --cost-weight"),
+        ("route run --cost-weight 5", "one of the arguments --prompt --prompts --embeddings is"),
+        ("route run --cost-weight much --prompt x", "invalid float value: 'much'"),
+        ("route run --cost-weight 5 --prompt x --prompts y", "not allowed with argument --prompt"),
+        ("simulate", "required: --out"),
+        ("simulate --out l.csv --policy best", "invalid choice: 'best'"),
+    ],
+)
+def test_arguments_that_are_missing_or_wrong(refused, arguments, message):
+    refused(*arguments.split(), message=message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--cost-weights nan", "cost weights are nan; each must be finite, 0 or more"),
+        ("--cost-weights=-1,5", "cost weights are -1, 5; each must be finite"),
+        ("--cost-weights inf", "cost weights are inf"),
+        ("--epochs 0", "epochs is 0; at least 1 is needed"),
+        ("--epochs -3", "epochs is -3"),
+        ("--seed -1", "seed is -1; it must lie between 0 and 4294967295"),
+        ("--seed 99999999999999999999", "seed is 99999999999999999999"),
+        ("--floor -1", "floor is -1"),
+        ("--floor 2", "floor is 2; it must be 0 or more and below 1"),
+        ("--validation 1.5", "validation share is 1.5; it must lie between 0 and 1"),
+        ("--learning-rate nan", "learning rate is nan"),
+        ("--surrogate hinge", "no surrogate 'hinge'; known are classification_bound, softmax_"),
+        ("--surrogate no.py:loss", "no.py: no such file, where a surrogate was expected"),
+        ("--surrogate log.jsonl:loss", "no surrogate 'log.jsonl:loss'"),
+        ("--estimator best", "no estimator 'best'; known are direct, ips, dr"),
+        ("--architecture moe", "no architecture 'moe'; known are shared, separate"),
+        ("--quality-range 1:0", "'1:0' is not LO:HI"),
+        ("--columns quality=score", "no column 'score' to read quality from; its columns are"),
+        ("--columns grade=quality", "'grade' is not a column that can be named here"),
+        ("--embeddings none.npy", "none.npy: no such file"),
+    ],
+)
+def test_fit_refuses_settings(refused, here, options, message):
+    write(here / "log.jsonl", log_rows(60))
+    refused("fit", "log.jsonl", "--out", "run", "--quiet", *options.split(), message=message)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (log_rows(49), "49 rows to learn from are too few; at least 50 are needed"),
+        (log_rows(60, model=dict.fromkeys(range(60), "tiny")), "two models, and this holds 'tiny'"),
+        (log_rows(60, quality={4: None}), "column 'quality', row 4: no quality here"),
+        (log_rows(60, quality={4: float("nan")}), "column 'quality', row 4: no quality here"),
+        (log_rows(60, quality={4: 7}), "column 'quality', row 4: quality is 7, outside [0, 1]"),
+        (log_rows(60, quality={4: "good"}), "column 'quality', row 4: 'good' is not a number"),
+        (log_rows(60, cost={4: -1}), "column 'cost', row 4: cost is -1; it must be 0 or more"),
+        (log_rows(60, cost={4: None}), "column 'cost', row 4: no cost here"),
+        (log_rows(60, prompt={4: ""}), "column 'prompt', row 4: the prompt is empty"),
+        (log_rows(60, model={4: None}), "column 'model', row 4: no model here"),
+        (
+            log_rows(60, propensity={i: float(i != 4) for i in range(60)}),
+            "column 'propensity', row 4: propensity of the model that answered is 0",
+        ),
+        (
+            log_rows(60, propensity={i: 0.5 + (i == 4) for i in range(60)}),
+            "row 4: propensity of the model that answered is 1.5; it must lie above 0 and be at",
+        ),
+        (log_rows(60, split=dict.fromkeys(range(60), "trian")), "unknown split 'trian'; known"),
+        (log_rows(60, split=dict.fromkeys(range(60), "test")), "every row is in the test split"),
+        ([{"question": "x", "answer": "y"}], "is neither a log (prompt, model, quality, cost) nor"),
+        (
+            table_rows(60),
+            "is a table of every model's answers; fit learns from a log of one answer",
+        ),
+    ],
+)
+def test_fit_refuses_logs(refused, here, rows, message):
+    write(here / "log.jsonl", rows)
+    refused("fit", "log.jsonl", "--out", "run", "--quiet", message=message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("log.jsonl", b"", "log.jsonl: the file is empty"),
+        ("log.csv", b"prompt,model,quality,cost\n", "log.csv: there are no rows"),
+        ("log.parquet", b"PAR1 and no more", "log.parquet: cannot be read as parquet"),
+        ("log.jsonl", b'{"prompt": "x"\n', "log.jsonl, row 0: is not valid JSON"),
+        ("log.txt", b"prompt", "log.txt: unknown suffix '.txt'; use .parquet, .csv or .jsonl"),
+        (None, b"", "log.jsonl: no such file"),
+    ],
+)
+def test_fit_refuses_files(refused, here, name, content, message):
+    if name:
+        (here / name).write_bytes(content)
+    refused("fit", name or "log.jsonl", "--out", "run", "--quiet", message=message)
+
+
+def test_a_data_set_of_the_hub_without_a_network(refused, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    refused("fit", "some/data", "--out", "run", message="some/data: no such file, and no data set")
+
+
+def test_fit_refuses_places(refused, here):
+    write(here / "log.jsonl", log_rows(60))
+    (here / "diary").mkdir()
+    (here / "diary" / "entry.txt").write_text("dear diary")
+    fit = ("fit", "log.jsonl", "--quiet", "--out")
+    taken = "exists and is not a folder that routerjax wrote (no router.json in it); choose another"
+    refused(*fit, "diary", message=f"diary: {taken}")
+    refused(*fit, "diary", "--overwrite", message=f"diary: {taken}")
+    refused(*fit, "log.jsonl", "--overwrite", message=f"log.jsonl: {taken}")
+    refused(*fit, ".", message=f".: {taken}")
+    refused(*fit, "log.jsonl/run", message="log.jsonl/run: cannot be written (")
+
+
+def test_run_folders_that_are_none(refused, folder, here):
+    (here / "diary").mkdir()
+    write(here / "table.jsonl", table_rows())
+    for command in (
+        ("route", "--cost-weight", "5", "--prompt", "x"),
+        ("evaluate", "table.jsonl"),
+    ):
+        run = (command[0], "{}", *command[1:])
+        expect = {
+            "none": "none: no such folder, where a fitted router was expected",
+            "table.jsonl": "table.jsonl: no such folder, where a fitted router was expected",
+            "diary": "diary: not a router that `routerjax fit` finished (router.json is missing)",
+        }
+        for name, message in expect.items():
+            refused(*(name if part == "{}" else part for part in run), message=message)
+
+
+def test_a_damaged_run_folder(refused, folder, here):
+    shutil.copytree(folder / "run", here / "run")
+    largest = max(
+        (here / "run/parameters").rglob("*"), key=lambda p: p.stat().st_size * p.is_file()
+    )
+    largest.write_bytes(largest.read_bytes()[:100])
+    route = ("route", "run", "--cost-weight", "5", "--prompt", "x")
+    refused(*route, message="the saved arrays are missing or damaged")
+    (here / "run" / "router.json").write_text('{"format": 99}')
+    refused(*route, message="run: router.json is not of format 1")
+    (here / "run" / "router.json").write_text("{")
+    refused(*route, message="run: router.json is damaged")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cost-weight", "500", "--prompt", "x"], "500 is outside the fitted range 0 to 100"),
+        (["--cost-weight=-5", "--prompt", "x"], "cost weight -5 is outside the fitted range"),
+        (["--cost-weight", "nan", "--prompt", "x"], "cost weight nan is outside"),
+        (["--cost-weight", "5", "--prompt", ""], "--prompt is empty; a prompt is needed"),
+        (["--cost-weight", "5", "--prompt", "  "], "--prompt is empty; a prompt is needed"),
+        (["--cost-weight", "5", "--prompts", "no.txt"], "no.txt: cannot be read (No such file"),
+        (["--cost-weight", "5", "--prompts", "."], ".: cannot be read (Is a directory)"),
+        (["--cost-weight", "5", "--prompts", "empty"], "empty: is empty; one prompt a line is"),
+        (["--cost-weight", "5", "--prompts", "gap"], "gap, row 1: the line is empty"),
+        (["--cost-weight", "5", "--prompts", "e7.npy"], "e7.npy: is not UTF-8 text"),
+        (["--cost-weight", "5", "--embeddings", "no.npy"], "no.npy: no such file"),
+        (["--cost-weight", "5", "--embeddings", "gap"], "gap: cannot be read as .npy"),
+        (["--cost-weight", "5", "--embeddings", "nan.npy"], "nan.npy, row 2: not a finite number"),
+        (
+            ["--cost-weight", "5", "--embeddings", "e7.npy"],
+            "have shape (3, 7); this router takes rows of 256 numbers made by 'wordllama'",
+        ),
+    ],
+)
+def test_route_refuses(refused, folder, here, options, message):
+    (here / "empty").write_text("")
+    (here / "gap").write_text("one\n\nthree\n")
+    np.save(here / "e7.npy", np.ones((3, 7), np.float32))
+    np.save(here / "nan.npy", np.where(np.arange(3)[:, None] == 2, np.nan, np.ones((3, 256))))
+    refused("route", f"{folder}/run", *options, message=message)
+
+
+def test_evaluate_refuses(refused, folder, here):
+    write(here / "other.jsonl", table_rows(models=("large", "huge")))
+    write(here / "strange.jsonl", log_rows(60, model={7: "huge"}))
+    write(here / "short.jsonl", table_rows(3))
+    np.save(here / "e7.npy", np.ones((30, 7), np.float32))
+    table = f"{folder}/table.jsonl"
+    evaluate = ("evaluate", f"{folder}/run", "--quiet")
+    refused(*evaluate, "no.jsonl", message="no.jsonl: no such file")
+    refused(*evaluate, "other.jsonl", message="other.jsonl: no column for small, tiny")
+    refused(*evaluate, "strange.jsonl", message="row 7: answered by 'huge', not one of large, sm")
+    refused(*evaluate, table, "--cost-weights", "101", message="101 is outside the fitted range")
+    refused(*evaluate, table, "--log", "no.jsonl", message="no.jsonl: no such file")
+    refused(*evaluate, table, "--log", table, message="no column 'model'")
+    refused(*evaluate, table, "--quality-range", "0:9", message="give the same --quality-range")
+    refused(
+        *evaluate,
+        table,
+        "--embeddings",
+        "e7.npy",
+        message="embeddings hold 7 numbers a row; this router takes 256",
+    )
+    refused(*evaluate, "short.jsonl", "--embeddings", "e7.npy", message="where the file has 3")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("table.jsonl --out l.txt", "l.txt: unknown suffix '.txt'"),
+        ("table.jsonl --out l.csv --test t.txt", "t.txt: unknown suffix '.txt'"),
+        ("table.jsonl --out table.jsonl", "TABLE, --out and --test must be different files"),
+        ("table.jsonl --out l.csv --test ./l.csv", "TABLE, --out and --test must be different"),
+        ("table.jsonl --out table.jsonl/l.csv", "table.jsonl/l.csv: cannot be written ("),
+        ("table.jsonl --out l.csv --seed -1", "seed is -1; it must lie between"),
+        ("table.jsonl --out l.csv --test-share 0", "test share is 0; it must lie between 0 and 1"),
+        ("table.jsonl --out l.csv --strength nan", "the logging policy must give probabilities"),
+        ("log.jsonl --out l.csv", "log.jsonl: is a log of one answer a row already"),
+        ("no.jsonl --out l.csv", "no.jsonl: no such file"),
+        ("--out l.csv --rows 0", "queries is 0; at least 1 is needed"),
+        ("--out l.csv --rows 1", "one row cannot be split"),
+    ],
+)
+def test_simulate_refuses(refused, here, options, message):
+    write(here / "table.jsonl", table_rows())
+    write(here / "log.jsonl", log_rows())
+    refused("simulate", *options.split(), message=message)
+
+
+def test_an_interrupt_is_no_traceback(folder, capsys, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("routerjax.router.Router.load", interrupt)
+    assert main(["route", "run", "--cost-weight", "5", "--prompt", "x"]) == 130
+    assert capsys.readouterr().err == "routerjax: interrupted\n"
+
+
+def test_rows_left_out_are_counted_on_standard_error(folder, here, capsys):
+    write(here / "log.jsonl", log_rows(121, quality={120: None}))
+    arguments = ["fit", "log.jsonl", "--out", "run", "--quiet", "--drop-missing", "--json"]
+    assert main([*arguments, "--cost-weights", "0,10,100", "--epochs", "10"]) == 0
+    captured = capsys.readouterr()
+    assert "warning: log.jsonl: left out 1 of 121 rows: 1 without quality" in captured.err
+    assert json.loads(captured.out)["rows"]["log"] == 120

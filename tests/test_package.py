@@ -1,0 +1,210 @@
+"""The house: what an import costs, who may import whom, names that explain themselves."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import routerjax
+
+PACKAGE = Path(routerjax.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = (
+    "flax",
+    "optax",
+    "orbax",
+    "datasets",
+    "matplotlib",
+    "rich",
+    "pyarrow",
+    "wordllama",
+    "torch",
+)
+MATHEMATICS = (
+    "surrogates",
+    "counterfactual",
+    "bias",
+    "label_sources",
+    "evaluation.intervals",
+    "evaluation.metrics",
+    "evaluation.ope",
+)
+
+
+def module(path: Path) -> str:
+    """Name below routerjax: "data.files"; a package's own file goes by the package's name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, *, at_once: bool = False) -> Iterator[str]:
+    """Full names of the modules a file imports, but for type checkers.
+
+    `at_once`: only what is imported with the file, not what a function imports when it runs.
+    """
+
+    def walk(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if at_once and isinstance(node, ast.FunctionDef):
+            return
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for name in node.names:
+                inner = PACKAGE.parent / (node.module or "").replace(".", "/") / name.name
+                is_module = inner.with_suffix(".py").exists() or (inner / "__init__.py").exists()
+                yield f"{node.module}.{name.name}" if is_module else node.module or ""
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child)
+
+    return walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def own(path: Path, *, at_once: bool = False) -> set[str]:
+    """routerjax's modules that a file imports."""
+    names = {name for name in imports(path, at_once=at_once) if name.startswith("routerjax.")}
+    return {name.removeprefix("routerjax.") for name in names}
+
+
+GRAPH = {module(path): own(path) for path in FILES if module(path)}
+
+
+def test_import_pulls_in_nothing_heavy(clean_environment, tmp_path):
+    script = f"""
+import sys, routerjax
+assert "jax" not in sys.modules
+dir(routerjax), routerjax.__version__
+print(*[name for name in {HEAVY!r} if name in sys.modules])
+import routerjax.errors, routerjax.records, routerjax.surrogates, routerjax.counterfactual
+import routerjax.evaluation.ope, routerjax.cli
+print(*[name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=clean_environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("\n\n", "")
+
+
+@pytest.mark.parametrize("name", routerjax.__all__)
+def test_every_public_name_resolves_and_explains_itself(name):
+    value = getattr(routerjax, name)
+    assert value.__name__ == name and value.__module__.startswith("routerjax.")
+    text = inspect.getdoc(value)
+    assert text and re.match(r"[A-Z`].*[.:]", text.splitlines()[0] + " "), text
+    assert not text.startswith(f"{name}("), "the signature alone, as a dataclass writes it"
+    if inspect.isfunction(value):
+        for argument in inspect.signature(value).parameters.values():
+            assert re.search(rf"\b{argument.name}\b", text), f"{name}: {argument.name} goes unsaid"
+            assert argument.kind is not argument.VAR_KEYWORD, f"{name} swallows any argument"
+
+
+def test_the_list_of_public_names_is_whole():
+    assert routerjax.__all__ == sorted(set(routerjax.__all__))
+    assert set(routerjax.__all__) <= set(dir(routerjax))
+    with pytest.raises(AttributeError, match="module 'routerjax' has no attribute 'no_such_name'"):
+        _ = routerjax.no_such_name
+
+
+@pytest.mark.parametrize("name", MATHEMATICS)
+def test_the_mathematics_imports_jax_and_numpy_alone(name):
+    allowed = {"jax", "numpy", "jaxtyping", *sys.stdlib_module_names}
+    within = {*MATHEMATICS, "errors", "records", "validation", "ridge"}
+    path = PACKAGE / f"{name.replace('.', '/')}.py"
+    assert path.is_file()
+    for imported in imports(path):
+        if imported.startswith("routerjax"):
+            assert imported.removeprefix("routerjax.") in within, imported
+        else:
+            assert imported.split(".")[0] in allowed, imported
+
+
+def test_what_the_mathematics_leans_on_does_too():
+    allowed = {"jax", "numpy", "jaxtyping", "routerjax", *sys.stdlib_module_names}
+    for name in ("errors", "records", "validation", "ridge"):
+        tops = {imported.split(".")[0] for imported in imports(PACKAGE / f"{name}.py")}
+        assert tops <= allowed, name
+        assert GRAPH[name] <= {"errors", "records", "validation"}, name
+
+
+def test_one_file_knows_pmap_and_one_knows_orbax():
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        names |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+        assert "pmap" not in names or module(path) == "training.parallel", path
+        orbax = any(name.split(".")[0] == "orbax" for name in imports(path))
+        assert not orbax or module(path) == "training.checkpoint", path
+    assert any(name.startswith("orbax") for name in imports(PACKAGE / "training/checkpoint.py"))
+
+
+LAYERS = (
+    {"errors", "records", "validation"},
+    {
+        "surrogates",
+        "counterfactual",
+        "evaluation.intervals",
+        "evaluation.metrics",
+        "evaluation.ope",
+    },
+    {"heads", "outcomes", "policy"},
+    {"training.fit", "training.routing", "training.checkpoint"},
+    {"nuisance"},
+    {"router"},
+    {"fitting", "comparison"},
+    {"cli"},
+)
+"""DESIGN: records, mathematics, heads, training, nuisance, router, then what puts them together."""
+
+
+def test_arrows_run_one_way():
+    layer = {name: depth for depth, names in enumerate(LAYERS) for name in names}
+    assert set(layer) <= set(GRAPH), "a module has moved; say where it stands"
+    for name, depth in layer.items():
+        for imported in GRAPH[name] & set(layer):
+            assert layer[imported] <= depth, f"{name} imports {imported}"
+
+
+def test_no_two_modules_import_each_other():
+    graph = {module(path): own(path, at_once=True) for path in FILES}
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " → ".join((*trail, name))
+        for imported in graph.get(name, ()):
+            if imported not in done:
+                visit(imported, (*trail, name))
+        done.add(name)
+
+    done: set[str] = set()
+    for name in graph:
+        visit(name, ())
+    assert done >= set(graph)
+
+
+def test_data_step_before_learning():
+    """Files, encoders and logging policies know records, never routers or training."""
+    below = {*LAYERS[0], "atomic", "gains"}
+    for name in GRAPH:
+        if name.startswith("data."):
+            strange = {n for n in GRAPH[name] if not n.startswith("data")} - below
+            assert not strange, f"{name} imports {strange}"
+
+
+def test_the_library_stands_without_its_command_line_and_studies():
+    for path in FILES:
+        tops = {name.split(".")[0] for name in imports(path)}
+        assert not tops & {"experiments", "benchmarks", "tests"}, path
+        assert "cli" not in own(path), path
