@@ -7,33 +7,17 @@ used ends with one sentence and exit code 2.
 from __future__ import annotations
 
 import argparse
-import functools
-import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from routerjax.errors import DataWarning, InputError
+from routerjax import cli_options
+from routerjax.errors import InputError
+from routerjax.terminal import Parser, exit_code
 
 if TYPE_CHECKING:
     from routerjax.records import Log, Table
     from routerjax.router import Router, Routes
-
-
-class Help(argparse.HelpFormatter):
-    """Help that names the defaults worth naming."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        unset = action.default in (None, False, "", argparse.SUPPRESS)
-        return action.help if unset else f"{action.help} (default: %(default)s)"
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (see {self.prog} --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,31 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
 
     return exit_code(run, prog="routerjax")
-
-
-def exit_code(run: Callable[[], None], *, prog: str) -> int:
-    """Run a command: 0 if it ends well, 2 with one sentence on standard error if its input
-    cannot be used, 130 if it is interrupted."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", DataWarning)  # whatever PYTHONWARNINGS says
-            warnings.showwarning = functools.partial(_show_warning, prog)
-            run()
-    except InputError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _show_warning(prog, message, category, filename, lineno, file=None, line=None) -> None:
-    del filename, lineno, file, line
-    if issubclass(category, DataWarning):
-        print(f"{prog}: warning: {message}", file=sys.stderr)
 
 
 def _keep_compiled() -> None:
@@ -86,148 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         "model's answer per query.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_fit(commands)
-    _add_evaluate(commands)
-    _add_route(commands)
-    _add_simulate(commands)
+    cli_options.add_fit(commands, _fit)
+    cli_options.add_evaluate(commands, _evaluate)
+    cli_options.add_route(commands, _route)
+    cli_options.add_simulate(commands, _simulate)
     return parser
-
-
-def _add_fit(commands) -> None:
-    fit = commands.add_parser(
-        "fit",
-        help="learn a router from a log",
-        description="Learn a router from a log: columns prompt or embedding, model, quality, "
-        "cost (US dollars per query), and optionally propensity, task and split (train, "
-        "validation, test). Rows of the test split are left alone.",
-        formatter_class=Help,
-    )
-    fit.add_argument("log", metavar="LOG", help="parquet, CSV or JSON lines, or a hub id")
-    fit.add_argument("--out", metavar="RUN", type=Path, required=True, help="folder to write")
-    fit.add_argument("--overwrite", action="store_true", help="replace an older RUN")
-    _add_reading(fit)
-    fit.add_argument("--drop-unlogged", action="store_true",
-                     help="leave out models that never answered")  # fmt: skip
-    fit.add_argument("--encoder", default="wordllama",
-                     help="wordllama, or a sentence-transformers model")  # fmt: skip
-    fit.add_argument("--cost-weights", metavar="L,L,...", type=numbers,
-                     help="grid of quality given up per dollar; chosen from the log's costs "
-                     "if not given")  # fmt: skip
-    fit.add_argument("--surrogate", default="softmax_regret", metavar="NAME|FILE.py:FUNCTION",
-                     help="softmax_regret, classification_bound or your own")  # fmt: skip
-    fit.add_argument("--estimator", default="dr", help="dr, ips or direct")
-    fit.add_argument("--architecture", default="shared",
-                     help="shared: one trunk for all cost weights; separate: one network "
-                     "each")  # fmt: skip
-    fit.add_argument("--start", default="plug-in",
-                     help="what the router starts from: plug-in, the outcome model's choice, or "
-                     "best-single")  # fmt: skip
-    fit.add_argument("--floor", default=0.01, type=float, metavar="P",
-                     help="propensities are clipped from below here; 0 clips none")  # fmt: skip
-    fit.add_argument("--validation", default=0.2, type=float, metavar="SHARE",
-                     help="share of the rows that chooses the epoch, where the log names no "
-                     "validation split")  # fmt: skip
-    fit.add_argument("--epochs", default=100, type=int, help="of the router, at most")
-    fit.add_argument("--learning-rate", default=1e-3, type=float, help="of the router")
-    fit.add_argument("--seed", default=0, type=int, help="of folds, splits and training")
-    _add_output(fit)
-    fit.set_defaults(run=_fit)
-
-
-def _add_evaluate(commands) -> None:
-    evaluate = commands.add_parser(
-        "evaluate",
-        help="judge a router on a table or a log",
-        description="Judge a router. On a table (columns score:MODEL and cost:MODEL) by every "
-        "model's cells, beside random, best single model, plug-ins, full feedback and the "
-        "oracle; on a log by doubly robust off-policy evaluation. Where the data name splits, "
-        "only rows of the test split are judged.",
-        formatter_class=Help,
-    )
-    evaluate.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
-    evaluate.add_argument("data", metavar="DATA", help="parquet, CSV or JSON lines, or a hub id")
-    _add_reading(evaluate)
-    evaluate.add_argument("--cost-weights", metavar="L,L,...", type=numbers,
-                          help="where to judge; the fitted grid if not given")  # fmt: skip
-    evaluate.add_argument("--log", metavar="LOG",
-                          help="the log the router was fitted on, for the kNN plug-in")  # fmt: skip
-    _add_output(evaluate)
-    evaluate.set_defaults(run=_evaluate)
-
-
-def _add_route(commands) -> None:
-    route = commands.add_parser(
-        "route",
-        help="choose a model for a prompt",
-        description="Choose a model for each prompt, one result a line: the model, its expected "
-        "quality and its expected cost in dollars.",
-        formatter_class=Help,
-    )
-    route.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
-    route.add_argument("--cost-weight", metavar="L", type=float, required=True,
-                       help="quality given up per dollar, within the fitted range")  # fmt: skip
-    query = route.add_mutually_exclusive_group(required=True)
-    query.add_argument("--prompt", metavar="TEXT", help="one prompt")
-    query.add_argument("--prompts", metavar="FILE", help="one prompt a line; - is standard input")
-    query.add_argument("--embeddings", metavar="FILE.npy", help="[n, d], ready-made")
-    route.add_argument("--probabilities", action="store_true", help="of every model, too")
-    _add_output(route)
-    route.set_defaults(run=_route)
-
-
-def _add_simulate(commands) -> None:
-    simulate = commands.add_parser(
-        "simulate",
-        help="draw a log from a table, to try routerjax on",
-        description="Draw a log from a table by a logging policy, keeping one model's answer "
-        "per row. Without TABLE the synthetic embedded table is used. Rows of the test split "
-        "(a random share, where the table names none) go to --test, whole.",
-        formatter_class=Help,
-    )
-    simulate.add_argument("table", metavar="TABLE", nargs="?",
-                          help="parquet, CSV or JSON lines with score:MODEL and cost:MODEL, "
-                          "or a hub id")  # fmt: skip
-    simulate.add_argument("--out", metavar="LOG", type=Path, required=True,
-                          help=".parquet, .csv or .jsonl to write")  # fmt: skip
-    simulate.add_argument("--test", metavar="TABLE", type=Path,
-                          help="where to write the rows kept for evaluation")  # fmt: skip
-    simulate.add_argument("--test-share", default=0.3, type=float, metavar="SHARE",
-                          help="of the rows, where the table names no test split")  # fmt: skip
-    simulate.add_argument("--policy", default="quality", choices=("uniform", "quality", "cheap"),
-                          help="whom the log's policy prefers")  # fmt: skip
-    simulate.add_argument("--strength", default=2.0, type=float, help="how sharply")
-    simulate.add_argument("--record-propensities", action="store_true",
-                          help="write the propensity column")  # fmt: skip
-    simulate.add_argument("--rows", default=12_000, type=int, help="of the synthetic table")
-    simulate.add_argument("--seed", default=0, type=int, help="of the draw")
-    _add_reading(simulate)
-    simulate.set_defaults(run=_simulate)
-
-
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--columns", metavar="NAME=COLUMN,...", default="",
-                        help="routerjax's name of a column = the file's")  # fmt: skip
-    parser.add_argument("--quality-range", metavar="LO:HI", default="0:1",
-                        help="lowest and highest quality; results keep this unit")  # fmt: skip
-    parser.add_argument("--drop-missing", action="store_true",
-                        help="leave out log rows without quality, cost, model, prompt")  # fmt: skip
-    parser.add_argument("--embeddings", metavar="FILE.npy",
-                        help="[n, d] embeddings of the file's rows")  # fmt: skip
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    """An option's list of numbers, as in 0,10,100."""
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a list of numbers, as in 0,10,100"
-        ) from None
 
 
 def _read(options: argparse.Namespace, path: str) -> Table | Log:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.causal_routing.config import PRESETS, StudyConfig, check
-from routerjax.cli import Parser, exit_code, numbers
 from routerjax.counterfactual import Overlap
+from routerjax.terminal import Help, Parser, exit_code, numbers
 
 
 def main() -> int:
@@ -51,7 +51,7 @@ def _options() -> argparse.Namespace:
     parser = Parser(
         prog="python -m experiments.causal_routing",
         description="Causal LLM Routing: methods × cost weights on logs simulated from a table.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     add = parser.add_argument
     add("--preset", choices=tuple(PRESETS), default="quick", help="base configuration")

@@ -29,7 +29,8 @@ from routerjax.data.source_file import (
     open_file,
 )
 from routerjax.errors import InputError
-from routerjax.records import Array, Log, Table
+from routerjax.records import Log, Table
+from routerjax.rows import Array
 
 Path = str | os.PathLike[str]
 

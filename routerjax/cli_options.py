@@ -1,0 +1,142 @@
+"""Options of the commands."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from routerjax.terminal import Help, numbers
+
+Run = Callable[[argparse.Namespace], None]
+
+
+def add_fit(commands, run: Run) -> None:
+    """Options of `routerjax fit`."""
+    fit = commands.add_parser(
+        "fit",
+        help="learn a router from a log",
+        description="Learn a router from a log: columns prompt or embedding, model, quality, "
+        "cost (US dollars per query), and optionally propensity, task and split (train, "
+        "validation, test). Rows of the test split are left alone.",
+        formatter_class=Help,
+    )
+    fit.add_argument("log", metavar="LOG", help="parquet, CSV or JSON lines, or a hub id")
+    fit.add_argument("--out", metavar="RUN", type=Path, required=True, help="folder to write")
+    fit.add_argument("--overwrite", action="store_true", help="replace an older RUN")
+    _add_reading(fit)
+    fit.add_argument("--drop-unlogged", action="store_true",
+                     help="leave out models that never answered")  # fmt: skip
+    fit.add_argument("--encoder", default="wordllama",
+                     help="wordllama, or a sentence-transformers model")  # fmt: skip
+    fit.add_argument("--cost-weights", metavar="L,L,...", type=numbers,
+                     help="grid of quality given up per dollar; chosen from the log's costs "
+                     "if not given")  # fmt: skip
+    fit.add_argument("--surrogate", default="softmax_regret", metavar="NAME|FILE.py:FUNCTION",
+                     help="softmax_regret, classification_bound or your own")  # fmt: skip
+    fit.add_argument("--estimator", default="dr", help="dr, ips or direct")
+    fit.add_argument("--architecture", default="shared",
+                     help="shared: one trunk for all cost weights; separate: one network "
+                     "each")  # fmt: skip
+    fit.add_argument("--start", default="plug-in",
+                     help="what the router starts from: plug-in, the outcome model's choice, or "
+                     "best-single")  # fmt: skip
+    fit.add_argument("--floor", default=0.01, type=float, metavar="P",
+                     help="propensities are clipped from below here; 0 clips none")  # fmt: skip
+    fit.add_argument("--validation", default=0.2, type=float, metavar="SHARE",
+                     help="share of the rows that chooses the epoch, where the log names no "
+                     "validation split")  # fmt: skip
+    fit.add_argument("--epochs", default=100, type=int, help="of the router, at most")
+    fit.add_argument("--learning-rate", default=1e-3, type=float, help="of the router")
+    fit.add_argument("--seed", default=0, type=int, help="of folds, splits and training")
+    _add_output(fit)
+    fit.set_defaults(run=run)
+
+
+def add_evaluate(commands, run: Run) -> None:
+    """Options of `routerjax evaluate`."""
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="judge a router on a table or a log",
+        description="Judge a router. On a table (columns score:MODEL and cost:MODEL) by every "
+        "model's cells, beside random, best single model, plug-ins, full feedback and the "
+        "oracle; on a log by doubly robust off-policy evaluation. Where the data name splits, "
+        "only rows of the test split are judged.",
+        formatter_class=Help,
+    )
+    evaluate.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
+    evaluate.add_argument("data", metavar="DATA", help="parquet, CSV or JSON lines, or a hub id")
+    _add_reading(evaluate)
+    evaluate.add_argument("--cost-weights", metavar="L,L,...", type=numbers,
+                          help="where to judge; the fitted grid if not given")  # fmt: skip
+    evaluate.add_argument("--log", metavar="LOG",
+                          help="the log the router was fitted on, for the kNN plug-in")  # fmt: skip
+    _add_output(evaluate)
+    evaluate.set_defaults(run=run)
+
+
+def add_route(commands, run: Run) -> None:
+    """Options of `routerjax route`."""
+    route = commands.add_parser(
+        "route",
+        help="choose a model for a prompt",
+        description="Choose a model for each prompt, one result a line: the model, its expected "
+        "quality and its expected cost in dollars.",
+        formatter_class=Help,
+    )
+    route.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
+    route.add_argument("--cost-weight", metavar="L", type=float, required=True,
+                       help="quality given up per dollar, within the fitted range")  # fmt: skip
+    query = route.add_mutually_exclusive_group(required=True)
+    query.add_argument("--prompt", metavar="TEXT", help="one prompt")
+    query.add_argument("--prompts", metavar="FILE", help="one prompt a line; - is standard input")
+    query.add_argument("--embeddings", metavar="FILE.npy", help="[n, d], ready-made")
+    route.add_argument("--probabilities", action="store_true", help="of every model, too")
+    _add_output(route)
+    route.set_defaults(run=run)
+
+
+def add_simulate(commands, run: Run) -> None:
+    """Options of `routerjax simulate`."""
+    simulate = commands.add_parser(
+        "simulate",
+        help="draw a log from a table, to try routerjax on",
+        description="Draw a log from a table by a logging policy, keeping one model's answer "
+        "per row. Without TABLE the synthetic embedded table is used. Rows of the test split "
+        "(a random share, where the table names none) go to --test, whole.",
+        formatter_class=Help,
+    )
+    simulate.add_argument("table", metavar="TABLE", nargs="?",
+                          help="parquet, CSV or JSON lines with score:MODEL and cost:MODEL, "
+                          "or a hub id")  # fmt: skip
+    simulate.add_argument("--out", metavar="LOG", type=Path, required=True,
+                          help=".parquet, .csv or .jsonl to write")  # fmt: skip
+    simulate.add_argument("--test", metavar="TABLE", type=Path,
+                          help="where to write the rows kept for evaluation")  # fmt: skip
+    simulate.add_argument("--test-share", default=0.3, type=float, metavar="SHARE",
+                          help="of the rows, where the table names no test split")  # fmt: skip
+    simulate.add_argument("--policy", default="quality", choices=("uniform", "quality", "cheap"),
+                          help="whom the log's policy prefers")  # fmt: skip
+    simulate.add_argument("--strength", default=2.0, type=float, help="how sharply")
+    simulate.add_argument("--record-propensities", action="store_true",
+                          help="write the propensity column")  # fmt: skip
+    simulate.add_argument("--rows", default=12_000, type=int, help="of the synthetic table")
+    simulate.add_argument("--seed", default=0, type=int, help="of the draw")
+    _add_reading(simulate)
+    simulate.set_defaults(run=run)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--columns", metavar="NAME=COLUMN,...", default="",
+                        help="routerjax's name of a column = the file's")  # fmt: skip
+    parser.add_argument("--quality-range", metavar="LO:HI", default="0:1",
+                        help="lowest and highest quality; results keep this unit")  # fmt: skip
+    parser.add_argument("--drop-missing", action="store_true",
+                        help="leave out log rows without quality, cost, model, prompt")  # fmt: skip
+    parser.add_argument("--embeddings", metavar="FILE.npy",
+                        help="[n, d] embeddings of the file's rows")  # fmt: skip
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
