@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
 
     def run() -> None:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         _keep_compiled()
         options.run(options)
 
@@ -38,18 +38,19 @@ def _keep_compiled() -> None:
     keep_compiled()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = Parser(
         prog="routerjax",
         description="Learn which language model should answer which query, from the log of one "
         "model's answer per query.",
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     cli_options.add_fit(commands, _fit)
     cli_options.add_evaluate(commands, _evaluate)
     cli_options.add_route(commands, _route)
     cli_options.add_simulate(commands, _simulate)
-    return parser
+    return top
 
 
 def _read(options: argparse.Namespace, path: str) -> Table | Log:
