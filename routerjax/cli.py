@@ -7,6 +7,7 @@ used ends with one sentence and exit code 2.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,12 +54,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _read(options: argparse.Namespace, path: str) -> Table | Log:
+def _read(options: argparse.Namespace, path: str, *, scored_by: str | None = None) -> Table | Log:
     from routerjax.data import files
 
+    columns = files.parse_columns(options.columns)
+    if scored_by is not None:
+        columns["scored_by"] = scored_by
     return files.read_rows(
         path,
-        columns=files.parse_columns(options.columns),
+        columns=columns,
         quality_range=files.parse_range(options.quality_range),
         drop_missing=options.drop_missing,
         embeddings=options.embeddings,
@@ -69,12 +73,12 @@ def _fit(options: argparse.Namespace) -> None:
     from routerjax import atomic, fitting
     from routerjax.progress import progress_bars
     from routerjax.records import Log
-    from routerjax.router import MANIFEST
-    from routerjax.training.fit import Schedule
+    from routerjax.saved import MANIFEST
     from routerjax.training.routing import RouterConfig
 
     atomic.check_free(options.out, marker=MANIFEST, overwrite=options.overwrite)
-    log = _read(options, options.log)
+    column, gold = options.gold_column or (None, None)
+    log = _read(options, options.log, scored_by=column)
     if not isinstance(log, Log):
         problem = "is a table of every model's answers; fit learns from a log of one answer a row"
         raise InputError(f"{problem} (routerjax simulate draws one)", source=options.log)
@@ -90,12 +94,16 @@ def _fit(options: argparse.Namespace) -> None:
             architecture=options.architecture,
             start=options.start,
             learning_rate=options.learning_rate,
-            schedule=Schedule(max_epochs=options.epochs),
+            schedule=dataclasses.replace(RouterConfig().schedule, max_epochs=options.epochs),
         ),
     )
     with progress_bars(quiet=options.quiet) as on_progress:
         router = fitting.fit(
-            log, config=config, drop_unlogged=options.drop_unlogged, on_progress=on_progress
+            log,
+            gold=gold,
+            config=config,
+            drop_unlogged=options.drop_unlogged,
+            on_progress=on_progress,
         )
     router.save(options.out, overwrite=options.overwrite)
     if options.json:

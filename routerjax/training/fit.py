@@ -33,7 +33,7 @@ class Objective(Protocol):
         """Per-row loss, [b]."""
 
     def score(self, params: Params, run: Run, rows: Rows) -> jax.Array:
-        """Score on held-out rows, a scalar; higher is better."""
+        """Score of every held-out row, [h]; a higher mean is better."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +45,16 @@ class Schedule:
       max_epochs: epochs at most.
       patience: epochs without a better held-out score before a run stops.
       chunk: epochs per compiled call; progress and interruption happen between chunks.
+      caution: an epoch replaces the starting point only if its mean held-out score is higher
+        by more than this many standard errors of the paired difference. Where scores are
+        noisy, the best of many epochs is partly luck, and the start deserves the doubt.
     """
 
     batch_size: int = 256
     max_epochs: int = 100
     patience: int = 10
     chunk: int = 10
+    caution: float = 0.0
 
 
 class State(NamedTuple):
@@ -60,6 +64,7 @@ class State(NamedTuple):
     optimizer: optax.OptState
     key: jax.Array
     epoch: jax.Array
+    start_scores: jax.Array
     best_params: Params
     best_score: jax.Array
     best_epoch: jax.Array
@@ -142,9 +147,9 @@ def _take(rows: Rows, index: jax.Array) -> Rows:
 def _start(objective, params, keys, run, hyper, rows, index) -> State:
     def one(member):
         params, key, run, hyper, (_, held_out) = member
-        score = objective.score(params, run, _take(rows, held_out))
-        zero = jnp.zeros((), jnp.int32)
-        return State(params, _optimizer(hyper).init(params), key, zero, params, score, zero)
+        scores = objective.score(params, run, _take(rows, held_out))
+        zero, optimizer = jnp.zeros((), jnp.int32), _optimizer(hyper).init(params)
+        return State(params, optimizer, key, zero, scores, params, jnp.mean(scores), zero)
 
     return jax.lax.map(one, (params, keys, run, hyper, index))
 
@@ -182,12 +187,14 @@ def _epoch(objective, schedule, run, hyper, rows, train, held_out, state: State)
         return (optax.apply_updates(params, updates), opt), None
 
     (params, opt), _ = jax.lax.scan(step, (state.params, state.optimizer), (batches, mask))
-    score = objective.score(params, run, _take(rows, held_out))
-    better = score > state.best_score
+    scores = objective.score(params, run, _take(rows, held_out))
+    score, gain = jnp.mean(scores), scores - state.start_scores
+    error = jnp.std(gain) / jnp.sqrt(gain.shape[0])
+    better = (score > state.best_score) & (jnp.mean(gain) > schedule.caution * error)
     epoch = state.epoch + 1
     keep = lambda new, old: jnp.where(better, new, old)  # noqa: E731
     return State(
-        params, opt, key, epoch,
+        params, opt, key, epoch, state.start_scores,
         jax.tree.map(keep, params, state.best_params),
         keep(score, state.best_score),
         keep(epoch, state.best_epoch),

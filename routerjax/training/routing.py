@@ -33,7 +33,7 @@ class RouterConfig:
         one network per cost weight.
       widths: trunk.
       learning_rate, weight_decay: of AdamW.
-      schedule: batch size, epochs, patience.
+      schedule: batch size, epochs, patience, caution.
       start: "plug-in", the policy that is greedy on the outcome model's predictions; or
         "best-single", the one arm of highest mean utility by the judge.
       start_gain: logits a router starts with per unit of (scaled) utility; 0 starts undecided.
@@ -45,7 +45,7 @@ class RouterConfig:
     widths: tuple[int, ...] = (128,)
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
-    schedule: Schedule = Schedule(batch_size=256, max_epochs=100, patience=10, chunk=5)
+    schedule: Schedule = Schedule(batch_size=256, max_epochs=100, patience=10, chunk=5, caution=1.0)
     start: str = "plug-in"
     start_gain: float = 10.0
 
@@ -74,7 +74,7 @@ class RoutingObjective:
     def score(self, params, run, rows):
         arms = jnp.argmax(self._logits(params, run, rows), axis=-1)
         utilities = scaled_utilities(rows["judge"], run["cost_weights"], run["scale"])
-        return jnp.mean(jnp.take_along_axis(utilities, arms[..., None], axis=-1))
+        return jnp.mean(jnp.take_along_axis(utilities, arms[..., None], axis=-1)[..., 0], axis=-1)
 
     def _logits(self, params, run, batch):
         start = scaled_utilities(batch["start"], run["cost_weights"], run["scale"])
