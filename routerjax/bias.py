@@ -10,13 +10,14 @@ Reference: Zhang, Xie, Yang, Wu, Meta-Router (arXiv 2509.25535).
 
 from __future__ import annotations
 
+import functools
 from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from routerjax.label_sources import FOLDS, Regress, Rows, cross_fit
+from routerjax.label_sources import FOLDS, Regress, Rows, cross_fit_twice
 
 
 def r_pseudo_outcome(
@@ -78,7 +79,10 @@ def dr_pseudo_outcome(
 
 
 class Learner(Protocol):
-    """Pseudo-outcomes and weights [n] whose weighted regression on x is the bias τ(x)."""
+    """Pseudo-outcomes and weights [k, n] whose weighted regression on x is the bias τ(x).
+
+    Those of [k, i] come from nuisances that saw neither fold k nor the fold of row i.
+    """
 
     def __call__(
         self,
@@ -88,7 +92,7 @@ class Learner(Protocol):
         regress: Regress,
         key: PRNGKeyArray,
         folds: int,
-    ) -> tuple[Float[Array, " n"], Float[Array, " n"]]: ...
+    ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]: ...
 
 
 def r_learner(
@@ -98,7 +102,7 @@ def r_learner(
     regress: Regress,
     key: PRNGKeyArray,
     folds: int = FOLDS,
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
     """R-learner's pseudo-outcomes and weights, with a cross-fitted m̂(x) = E[Y | x].
 
     Args:
@@ -107,9 +111,9 @@ def r_learner(
       regress: for m̂.
       key, folds: of the cross-fitting.
     """
-    outcome = cross_fit(regress, rows, weights, key=key, folds=folds)
+    outcome = cross_fit_twice(regress, rows, weights, key=key, folds=folds)
     value, weight = r_pseudo_outcome(rows.label, rows.gold, outcome, rows.propensity)
-    return value, weights * weight
+    return value, jnp.broadcast_to(weights * weight, value.shape)
 
 
 def dr_learner(
@@ -119,18 +123,20 @@ def dr_learner(
     regress: Regress,
     key: PRNGKeyArray,
     folds: int = FOLDS,
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
     """DR-learner's pseudo-outcomes and weights, with cross-fitted μ̂₀ and μ̂₁.
 
     Args: as `r_learner`; `regress` fits μ̂₀ on preference rows and μ̂₁ on gold rows.
     """
-    outcomes = [
-        cross_fit(regress, rows, weights * side, key=jax.random.fold_in(key, i), folds=folds)
+    preference, gold = (
+        cross_fit_twice(regress, rows, weights * side, key=jax.random.fold_in(key, i), folds=folds)
         for i, side in enumerate((~rows.gold, rows.gold))
-    ]
-    return dr_pseudo_outcome(rows.label, rows.gold, *outcomes, rows.propensity), weights
+    )
+    value = dr_pseudo_outcome(rows.label, rows.gold, preference, gold, rows.propensity)
+    return value, jnp.broadcast_to(weights, value.shape)
 
 
+@functools.partial(jax.jit, static_argnames=("learner", "regress", "folds", "limit"))
 def learn_bias(
     rows: Rows,
     weights: Float[Array, " n"],
@@ -143,28 +149,28 @@ def learn_bias(
 ) -> Float[Array, "k n"]:
     """Estimate the bias τ(x) once without each fold.
 
-    Model k has seen no row of fold k at any stage: the pseudo-outcomes of the other folds come
-    from nuisances cross-fitted among those folds alone. So row i's correction is
-    ``own_fold(bias, fold)``, and held-out rows of fold k are judged by ``bias[k]``.
+    Model k has seen no label of fold k at any stage, nuisances included. So row i's correction
+    is ``own_fold(bias, fold)``, and held-out rows of fold k are judged by ``bias[k]``.
 
     Args:
       rows: n rows.
       weights: [n], 0 takes a row out; its bias is predicted all the same.
       learner: `r_learner`, `dr_learner` or another of their signature.
       regress: for the nuisances and for τ̂.
-      key: folded into one per fold and stage.
+      key: for the regressions.
       folds: K.
       limit: τ̂ is kept within ± limit; the width of the label's range is always right.
 
     Returns:
       [k, n] bias of every row, in the unit of the label.
     """
+    nuisance_key, bias_key = jax.random.split(key)
+    values, value_weights = learner(rows, weights, regress=regress, key=nuisance_key, folds=folds)
 
-    def without(k):
-        key_k = jax.random.fold_in(key, k)
-        kept = weights * (rows.fold != k)
-        value, weight = learner(rows, kept, regress=regress, key=key_k, folds=folds)
-        bias = regress(rows.x, value, weight, rows.x, key=jax.random.fold_in(key_k, folds))
+    def without(fold):
+        k, value, weight = fold
+        kept = weight * (rows.fold != k)
+        bias = regress(rows.x, value, kept, rows.x, key=jax.random.fold_in(bias_key, k))
         return jnp.clip(bias, -limit, limit)
 
-    return jax.lax.map(without, jnp.arange(folds))
+    return jax.lax.map(without, (jnp.arange(folds), values, value_weights))

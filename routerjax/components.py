@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ class Components:
         return (x - self.centre) @ self.directions
 
 
+@functools.partial(jax.jit, static_argnames="components")
 def fit_components(
     x: Float[Array, "n d"], weights: Float[Array, " n"], *, components: int | None
 ) -> Components:

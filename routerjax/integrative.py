@@ -10,6 +10,7 @@ Reference: Zhang, Xie, Yang, Wu, Meta-Router (arXiv 2509.25535).
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -101,6 +102,7 @@ class Target(NamedTuple):
     errors: Array
 
 
+@functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates", "caution"))
 def target(
     rows: Rows,
     weights: Float[Array, " n"],
@@ -132,7 +134,7 @@ def target(
       Target. Its labels use, row by row, the bias model that never saw the row's fold.
     """
     if len(candidates) == 1:
-        chosen, means = 0, jnp.full(1, jnp.nan)
+        chosen, means = jnp.zeros((), jnp.int32), jnp.full(1, jnp.nan)
     else:
         squares = gold_errors(
             rows, weights, bias, regress=regress, key=key, folds=folds, candidates=candidates
@@ -153,6 +155,7 @@ def _narrowed(bias: Array, weights: Array, spread: Array) -> Array:
     return mean + spread * (bias - mean)
 
 
+@functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates"))
 def gold_errors(
     rows: Rows,
     weights: Float[Array, " n"],

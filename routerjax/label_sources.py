@@ -7,6 +7,7 @@ that a study maps one run's function over its runs and compiles it once.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple, Protocol
 
 import jax
@@ -58,6 +59,7 @@ class Rows(NamedTuple):
     fold: Array
 
 
+@functools.partial(jax.jit, static_argnames="folds")
 def assign_folds(
     gold: Bool[Array, " n"],
     *,
@@ -83,6 +85,7 @@ def assign_folds(
     return jnp.zeros(n, jnp.int32).at[order].set(jnp.arange(n) % folds)[groups]
 
 
+@functools.partial(jax.jit, static_argnames=("regress", "folds"))
 def cross_fit(
     regress: Regress,
     rows: Rows,
@@ -114,11 +117,44 @@ def cross_fit(
     return own_fold(jax.lax.map(without, jnp.arange(folds)), rows.fold)
 
 
+@functools.partial(jax.jit, static_argnames=("regress", "folds"))
+def cross_fit_twice(
+    regress: Regress,
+    rows: Rows,
+    weights: Float[Array, " n"],
+    *,
+    key: PRNGKeyArray,
+    folds: int = FOLDS,
+) -> Float[Array, "k n"]:
+    """Cross-fit once within the rows outside each fold, [k, n].
+
+    Entry [k, i] predicts row i by a model that saw neither fold k nor the fold of row i, so
+    that what is learnt from [k] about fold k has never met fold k. One model a pair of folds
+    serves both ways: K (K − 1) / 2 of them, and K for the rows of fold k itself.
+
+    Args: as `cross_fit`.
+    """
+    pairs = [(j, k) for j in range(folds) for k in range(j, folds)]
+    first, second = jnp.asarray(pairs).T
+
+    def without(pair):
+        j, k = pair
+        kept = weights * (rows.fold != j) * (rows.fold != k)
+        return regress(rows.x, rows.label, kept, rows.x, key=jax.random.fold_in(key, j * folds + k))
+
+    predictions = jax.lax.map(without, (first, second))
+    place = jnp.zeros((folds, folds), jnp.int32)
+    place = place.at[first, second].set(jnp.arange(len(pairs)))
+    place = place.at[second, first].set(jnp.arange(len(pairs)))
+    return jnp.take_along_axis(predictions, place[:, rows.fold], axis=0)
+
+
 def own_fold(predictions: Float[Array, "k n"], fold: Int[Array, " n"]) -> Float[Array, " n"]:
     """Each row's prediction by the model that never saw its fold: [k, n] → [n]."""
     return jnp.take_along_axis(predictions, fold[None], axis=0)[0]
 
 
+@functools.partial(jax.jit, static_argnames=("folds", "floor"))
 def estimate_propensity(
     rows: Rows,
     weights: Float[Array, " n"],
@@ -131,13 +167,15 @@ def estimate_propensity(
     Where gold rows were drawn at random by design, the known share is better than any estimate.
     """
 
-    def logistic(x, label, weights, queries, *, key):
-        return fit_logistic(x, label, weights)(queries)
-
     gold = jnp.asarray(rows.gold, jnp.float32)
     none = jax.random.key(0)  # the regression draws nothing
-    logit = cross_fit(logistic, rows, weights, key=none, folds=folds, label=gold)
+    logit = cross_fit(_logit, rows, weights, key=none, folds=folds, label=gold)
     return jnp.clip(jax.nn.sigmoid(logit), floor, 1 - floor)
+
+
+def _logit(x, label, weights, queries, *, key):
+    del key
+    return fit_logistic(x, label, weights)(queries)
 
 
 def source_overlap(

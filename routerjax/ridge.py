@@ -8,6 +8,7 @@ so that float32 is enough. Every function is traceable: jit, vmap or `lax.map` i
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ class Linear:
         return x @ self.coefficients + self.intercept
 
 
+@functools.partial(jax.jit, static_argnames="strengths")
 def fit_ridge(
     x: Float[Array, "n d"],
     label: Float[Array, " n"],
@@ -119,6 +121,7 @@ def _gaussian(x: Array, z: Array, width: Array) -> Array:
     return jnp.exp(-jnp.maximum(square, 0.0) / (2 * width**2))
 
 
+@functools.partial(jax.jit, static_argnames="landmarks")
 def choose_landmarks(
     x: Float[Array, "n d"],
     weights: Float[Array, " n"],
@@ -172,6 +175,7 @@ def kernel_ridge(
     return fit_ridge(features(x), label, weights)(features(queries))
 
 
+@functools.partial(jax.jit, static_argnames="strengths")
 def fit_logistic(
     x: Float[Array, "n d"],
     label: Float[Array, " n"],

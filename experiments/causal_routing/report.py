@@ -43,7 +43,7 @@ def tables(
     source: Source,
 ) -> str:
     """The study's tables in Markdown, one section per logging policy."""
-    parts = [f"# Causal LLM routing on {source.table.source}", *source.notices]
+    parts = [f"# Causal LLM routing on {name_of(source)}", *source.notices]
     for logging in config.logging:
         some = [r for r in results if r["logging"] == logging]
         ceiling = "rm-softmax-full-feedback"
@@ -63,6 +63,11 @@ def tables(
             metric_table(some, metric="cost", scale=1000.0),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def name_of(source: Source) -> str:
+    """The table's name without its folder."""
+    return source.table.source.rsplit("/", maxsplit=1)[-1]
 
 
 def _log_sentence(overlap: Overlap, config: StudyConfig) -> str:
@@ -93,7 +98,7 @@ def draw(
             path,
             methods=[method for method in DRAWN if method in methods_of(some)],
             models=models,
-            title=f"{source.table.source}, {logging} logging, {config.seeds} seeds",
+            title=f"{name_of(source)}, {logging} logging, {config.seeds} seeds",
             note=" ".join(source.notices),
         )
         paths.append(path)

@@ -36,10 +36,13 @@ def logging_policy(name: str, table: Table, *, strength: float = 2.0) -> Logging
 
 
 def split_test(table: Table, *, share: float, seed: int) -> tuple[Table, Table]:
-    """Rows to log and rows to test on: by the table's own split, else a random share."""
+    """Rows to log and rows to test on: by the table's own split, else a random share.
+
+    The rows to log keep no split: all that are not for testing are there to be learnt from.
+    """
     if table.split is not None and "test" in table.split:
         test = np.asarray(table.split) == "test"
-        return table.rows(~test), table.rows(test)
+        return table.rows(~test).replace(split=None), table.rows(test)
     if not 0 < share < 1:
         raise InputError(f"test share is {share:g}; it must lie between 0 and 1")
     if len(table) < 2:

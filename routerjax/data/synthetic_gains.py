@@ -8,15 +8,16 @@ Two models, a primary and an alternative. With standard normal traits of a query
 
 trait is linear in the leading components, detail is spread evenly over all of them, with a
 nonlinear part. The kinds of bias τ: none; constant; smooth (linear and quadratic in the leading
-components); rough (a fast sine, which nothing learns from a hundred rows); flips (four times the
-main trait: the cheap labels see every detail right and the trait upside down and threefold, as
-a judge who loves length where experts mind it a little, and so rank queries against the gold).
+components); rough (a fast sine, which nothing learns from a hundred rows); flips (2.5 times the
+main trait: the cheap labels see every detail right but the trait upside down and half as much
+again, as a judge who minds what experts like, and so rank queries against the gold).
 
 Every number made here is synthetic.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -25,7 +26,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from routerjax.errors import InputError
 
-MEAN, MAIN, DETAIL = 0.2, 0.25, 0.35
+MEAN, MAIN, DETAIL = 0.2, 0.3, 0.3
 LEADING = 3  # components in which trait and smooth bias live
 BIASES = ("none", "constant", "smooth", "rough", "flips")
 ASSIGNMENTS = ("random", "dependent")
@@ -50,6 +51,9 @@ class SyntheticGains(NamedTuple):
     log_odds: Array
 
 
+@functools.partial(
+    jax.jit, static_argnames=("rows", "dimensions", "bias", "strength", "noise", "assignment")
+)
 def synthetic_gains(
     key: PRNGKeyArray,
     *,
@@ -67,7 +71,7 @@ def synthetic_gains(
       rows: n.
       dimensions: d, at least 3.
       bias: one of `BIASES`.
-      strength: multiplies τ; at 1 their root mean square is 0.6, that of flips 1.
+      strength: multiplies τ; at 1 their root mean square is 0.6, that of flips 0.75.
       noise: standard deviation of both labels about ψ and η.
       assignment: "random", or "dependent": experts see more queries of a high trait.
 
@@ -97,7 +101,7 @@ def synthetic_gains(
         "constant": 0.6 * jnp.ones(rows),
         "smooth": 0.6 * (0.8 * first + 0.6 * (second**2 - 1) / jnp.sqrt(2)),
         "rough": 0.6 * jnp.sqrt(2) * jnp.sin(6 * first),
-        "flips": 4 * MAIN * trait,
+        "flips": 2.5 * MAIN * trait,
     }
     tau = strength * shapes[bias]
     errors = noise * jax.random.normal(keys[2], (2, rows))
@@ -111,6 +115,7 @@ def synthetic_gains(
     )
 
 
+@functools.partial(jax.jit, static_argnames="gold_share")
 def draw_sources(
     log_odds: Float[Array, " n"], *, gold_share: float, key: PRNGKeyArray
 ) -> tuple[Bool[Array, " n"], Float[Array, " n"]]:

@@ -1,0 +1,128 @@
+"""The seven methods of the paper, and the two named comparisons, as functions of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from experiments.meta_router.as_published import in_sample_dr, in_sample_r
+from experiments.meta_router.protocol import Data, Roles
+from routerjax.bias import Learner, dr_learner, learn_bias, r_learner
+from routerjax.integrative import Candidate, target
+from routerjax.label_sources import Regress, Rows, assign_folds, estimate_propensity
+
+
+class Setting(NamedTuple):
+    """What the methods of a study share; static under jit.
+
+    Attributes:
+      regress: for nuisances, τ̂ and ψ.
+      folds: of the cross-fitting.
+      candidates: ways to use preference labels; a single one is taken as it is.
+      limit: τ̂ is kept within ± limit.
+      known_propensity: whether gold rows are drawn at random, so that their share is known.
+    """
+
+    regress: Regress
+    folds: int
+    candidates: tuple[Candidate, ...]
+    limit: float
+    known_propensity: bool
+
+
+class Run(NamedTuple):
+    """One run's rows: features fitted on training rows, labels, roles and a key."""
+
+    x: Array
+    data: Data
+    roles: Roles
+    key: PRNGKeyArray
+
+    @property
+    def train(self) -> Float[Array, " n"]:
+        """[n] 1 for gold and preference rows, 0 for test rows."""
+        return (~self.roles.test).astype(jnp.float32)
+
+    @property
+    def label(self) -> Float[Array, " n"]:
+        """[n] the label that training sees: gold for gold rows, preference for the others."""
+        return jnp.where(self.roles.gold, self.data.gold_label, self.data.preference_label)
+
+
+Method = Callable[[Run, Setting], tuple[Float[Array, " n"], Float[Array, ""]]]
+"""A method returns predicted gains [n] and the ω it used (NaN where it has none)."""
+
+
+def integrative(learner: Learner) -> Method:
+    """R- or DR-learner for the bias, then the integrative objective."""
+
+    def method(run: Run, setting: Setting):
+        rows = rows_of(run, setting)
+        keys = jax.random.split(run.key, 3)
+        regress, folds = setting.regress, setting.folds
+        bias = learn_bias(
+            rows, run.train, learner=learner, regress=regress, key=keys[0], folds=folds,
+            limit=setting.limit,
+        )  # fmt: skip
+        goal = target(
+            rows, run.train, bias, regress=regress, key=keys[1], folds=folds,
+            candidates=setting.candidates,
+        )  # fmt: skip
+        psi = regress(run.x, goal.label, goal.weights, run.x, key=keys[2])
+        return psi, goal.omega
+
+    return method
+
+
+def rows_of(run: Run, setting: Setting) -> Rows:
+    """The run's rows with folds and the known or estimated propensity of gold."""
+    gold, train = run.roles.gold, run.train
+    fold = assign_folds(
+        gold, key=jax.random.fold_in(run.key, 1), folds=setting.folds, groups=run.data.groups
+    )
+    share = jnp.full_like(train, jnp.sum(gold) / jnp.sum(train))
+    rows = Rows(run.x, run.label, gold, share, fold)
+    if setting.known_propensity:
+        return rows
+    return rows._replace(propensity=estimate_propensity(rows, train, folds=setting.folds))
+
+
+def fitted_on(label: Callable[[Run], Array], weights: Callable[[Run], Array]) -> Method:
+    """One regression of a label on the rows of positive weight."""
+
+    def method(run: Run, setting: Setting):
+        psi = setting.regress(run.x, label(run), weights(run), run.x, key=run.key)
+        return psi, jnp.nan
+
+    return method
+
+
+def random(run: Run, setting: Setting):
+    """Gains drawn at random: its curve is 0 but for the noise of the draw."""
+    return jax.random.uniform(run.key, run.label.shape), jnp.nan
+
+
+def _gold(run: Run) -> Array:
+    return run.roles.gold.astype(jnp.float32)
+
+
+def _preference(run: Run) -> Array:
+    return run.roles.preference.astype(jnp.float32)
+
+
+METHODS: dict[str, Method] = {
+    "r_learner": integrative(r_learner),
+    "dr_learner": integrative(dr_learner),
+    "gold_only": fitted_on(lambda run: run.label, _gold),
+    "pooled": fitted_on(lambda run: run.label, lambda run: run.train),
+    "preference_only": fitted_on(lambda run: run.label, _preference),
+    "all_gold": fitted_on(lambda run: run.data.gold_label, lambda run: run.train),
+    "random": random,
+}
+
+AS_PUBLISHED: dict[str, Method] = {"script_r": in_sample_r, "script_dr": in_sample_dr}
+"""What the authors' script does, offered for comparison only."""

@@ -1,0 +1,166 @@
+"""Logs whose scores come from mixed sources: correct the judge's, then estimate as usual.
+
+Some rows of the log carry a gold score, most a judge's. The judge's bias τ(x, t) depends on
+the query and on the model that answered; it is learnt from the source as in `routerjax.bias`,
+out of fold, and added to the judge's scores. What comes out is a log like any other, and dr
+estimates follow.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from routerjax.bias import Learner, dr_learner, learn_bias
+from routerjax.components import fit_components
+from routerjax.counterfactual import Overlap
+from routerjax.errors import InputError
+from routerjax.gains import group_numbers
+from routerjax.integrative import corrected_label
+from routerjax.label_sources import (
+    FOLDS,
+    Regress,
+    Rows,
+    assign_folds,
+    estimate_propensity,
+    own_fold,
+    source_overlap,
+)
+from routerjax.records import Log
+from routerjax.ridge import ridge
+
+COMPONENTS = 20
+FEWEST_GOLD = 2 * FOLDS
+
+
+class CorrectedLog(NamedTuple):
+    """A log whose judge's scores are corrected.
+
+    Attributes:
+      log: the log, gold scores as they were. Its quality range is widened to hold the
+        corrected scores: cutting them off at the old range would put a bias back in.
+      bias: [n] estimated bias τ̂(x, t) of every row, also of gold rows.
+      gold_rows: [m] gold rows of each model.
+      overlap: report on P(gold | x, t).
+    """
+
+    log: Log
+    bias: np.ndarray
+    gold_rows: np.ndarray
+    overlap: Overlap
+
+
+def correct_log(
+    log: Log,
+    gold: Bool[np.ndarray, " n"],
+    *,
+    key: PRNGKeyArray,
+    propensity: Float[np.ndarray, " n"] | None = None,
+    learner: Learner = dr_learner,
+    regress: Regress = ridge,
+    folds: int = FOLDS,
+    components: int = COMPONENTS,
+) -> CorrectedLog:
+    """Add the estimated bias τ̂(x, t) to every score that is not gold.
+
+    τ(x, t) = E[gold score | x, t] − E[judge's score | x, t] is learnt on the features
+    (x, 1{t}, x·1{t}), so that models share what they have in common and few gold rows a model
+    suffice. A row's correction comes from models that never saw its fold; rows of one prompt
+    share a fold.
+
+    Args:
+      log: n rows with embeddings.
+      gold: [n] True where the row's score is gold-standard.
+      key: for folds and regressions.
+      propensity: [n] known probability of a gold score, or None to estimate P(gold | x, t).
+      learner, regress, folds: as `routerjax.bias.learn_bias`.
+      components: principal components of the embeddings.
+
+    Returns:
+      CorrectedLog.
+
+    Raises:
+      InputError: no gold rows or too few of them, no other rows, no embeddings, or lengths
+        that do not fit.
+    """
+    gold = np.asarray(gold, bool)
+    _check(log, gold, propensity)
+    groups = group_numbers(np.arange(len(log)) if log.prompts is None else list(log.prompts))
+    fit = functools.partial(
+        _bias,
+        models=len(log.models),
+        learner=learner,
+        regress=regress,
+        folds=folds,
+        components=min(components, np.asarray(log.embeddings).shape[1]),
+        limit=log.quality_width,
+    )
+    known = None if propensity is None else jnp.asarray(propensity)
+    embeddings = jnp.asarray(log.embeddings)
+    bias, used = jax.jit(fit)(embeddings, log.arms, log.quality, gold, known, groups, key)
+    quality = np.asarray(corrected_label(jnp.asarray(log.quality), jnp.asarray(gold), bias))
+    low, high = log.quality_range
+    wide = (min(low, float(quality.min())), max(high, float(quality.max())))
+    return CorrectedLog(
+        log=log.replace(quality=quality, quality_range=wide),
+        bias=np.asarray(bias),
+        gold_rows=np.bincount(log.arms[gold], minlength=len(log.models)),
+        overlap=source_overlap(gold, np.asarray(used), known=known is not None),
+    )
+
+
+def arm_features(
+    x: Float[Array, "n d"], arms: Int[Array, " n"], *, models: int
+) -> Float[Array, "n f"]:
+    """Features (x, 1{t}, x·1{t}) of a query and the model that answered, f = d + m + m·d."""
+    own = jax.nn.one_hot(arms, models) - 1 / models
+    crossed = (x[:, None, :] * own[:, :, None]).reshape(x.shape[0], -1)
+    return jnp.concatenate([x, own * jnp.sqrt(float(models)), crossed], axis=1)
+
+
+def _bias(
+    embeddings, arms, quality, gold, propensity, groups, key,
+    *, models, learner, regress, folds, components, limit,
+):  # fmt: skip
+    everyone = jnp.ones(quality.shape[0])
+    deal, learn = jax.random.split(key)
+    x = fit_components(embeddings, everyone, components=components)(embeddings)
+    features = arm_features(x, arms, models=models)
+    fold = assign_folds(gold, key=deal, folds=folds, groups=groups)
+    rows = Rows(features, quality, gold, everyone if propensity is None else propensity, fold)
+    if propensity is None:
+        # the model that answered may decide who is asked, its interaction with x hardly
+        plain = rows._replace(x=features[:, : x.shape[1] + models])
+        rows = rows._replace(propensity=estimate_propensity(plain, everyone, folds=folds))
+    bias = learn_bias(
+        rows, everyone, learner=learner, regress=regress, key=learn, folds=folds, limit=limit
+    )
+    return own_fold(bias, fold), rows.propensity
+
+
+def _check(log: Log, gold: np.ndarray, propensity) -> None:
+    def fail(problem: str):
+        raise InputError(problem, source=log.source, field="source")
+
+    if gold.shape != (len(log),):
+        fail(f"the gold flags have shape {gold.shape}, not ({len(log)},)")
+    if not gold.any():
+        fail(
+            "no row has a gold score; a judge's bias cannot be learnt without some, so leave "
+            "the gold column out or score a few answers by hand"
+        )
+    if gold.sum() < FEWEST_GOLD:
+        fail(f"only {gold.sum()} rows have a gold score; at least {FEWEST_GOLD} are needed")
+    if gold.all():
+        fail("every row has a gold score; there is nothing to correct")
+    if log.embeddings is None:
+        fail("the log has no embeddings yet; encode its prompts first")
+    if propensity is not None:
+        values = np.asarray(propensity)
+        if values.shape != gold.shape or not ((values > 0) & (values < 1)).all():
+            fail("known propensities must be one a row, strictly between 0 and 1")

@@ -1,0 +1,227 @@
+"""The Meta-Router experiment: protocol by hand, roles, the smoke preset and its messages."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from experiments.meta_router.__main__ import main
+from experiments.meta_router.config import PRESETS, check
+from experiments.meta_router.data import sources
+from experiments.meta_router.protocol import RATIOS, Data, area, draw_roles, efficiency_curve
+from experiments.meta_router.run import study
+from routerjax.errors import InputError
+
+KEY = jax.random.key(0)
+
+
+def plain_data(groups, log_odds=None):
+    n = len(groups)
+    return Data(
+        jnp.zeros((n, 2)), jnp.zeros(n), jnp.zeros(n), jnp.zeros(n), jnp.asarray(groups),
+        jnp.zeros(n) if log_odds is None else jnp.asarray(log_odds),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------ protocol
+
+
+def test_curve_against_a_loop():
+    rng = np.random.default_rng(0)
+    predicted, score = rng.normal(size=80), rng.normal(size=80)
+    test = rng.uniform(size=80) < 0.6
+    curve = efficiency_curve(*(jnp.asarray(part) for part in (predicted, score, test)))
+    rows = np.flatnonzero(test)
+    ranked = sorted(rows, key=lambda row: -predicted[row])
+    for ratio, value in zip(RATIOS, curve, strict=True):
+        sent = round(ratio * len(rows))
+        gain = sum(score[row] for row in ranked[:sent])
+        expected = (gain - sent / len(rows) * score[rows].sum()) / len(rows)
+        assert float(value) == pytest.approx(expected, abs=1e-5)
+
+
+def test_area_by_hand():
+    assert area(np.ones(61)) == pytest.approx(0.6)
+    assert area(RATIOS) == pytest.approx((0.8**2 - 0.2**2) / 2)
+
+
+def test_a_perfect_order_is_best_and_its_reverse_worst():
+    score = jnp.asarray(np.random.default_rng(1).normal(size=50))
+    test = jnp.ones(50, bool)
+    best, worst = (efficiency_curve(sign * score, score, test) for sign in (1, -1))
+    other = efficiency_curve(jax.random.normal(KEY, (50,)), score, test)
+    assert (best >= other - 1e-6).all() and (worst <= other + 1e-6).all()
+
+
+def test_roles_are_disjoint_and_of_the_size_asked_for():
+    roles = draw_roles(plain_data(np.arange(200)), test_rows=50, gold_rows=30, key=KEY)
+    assert [int(role.sum()) for role in roles] == [50, 30, 120]
+    assert (sum(role.astype(int) for role in roles) == 1).all()
+
+
+def test_repeated_queries_never_straddle_roles():
+    groups = np.random.default_rng(2).integers(0, 70, size=200)
+    roles = draw_roles(plain_data(groups), test_rows=60, gold_rows=40, key=KEY)
+    role = np.argmax(np.stack(roles), axis=0)
+    for group in np.unique(groups):
+        assert len(set(role[groups == group])) == 1
+    assert 50 <= int(roles.test.sum()) <= 60 and 30 <= int(roles.gold.sum()) <= 40
+
+
+def test_gold_follows_the_odds():
+    odds = np.where(np.arange(400) < 200, 3.0, 0.0)
+    roles = draw_roles(plain_data(np.arange(400), odds), test_rows=100, gold_rows=60, key=KEY)
+    assert roles.gold[:200].sum() > 4 * roles.gold[200:].sum()
+    assert 30 < roles.test[:200].sum() < 70
+
+
+# ------------------------------------------------------------------ the study
+
+
+def test_smoke_writes_everything(tmp_path):
+    command = [sys.executable, "-W", "error", "-m", "experiments.meta_router", "--preset", "smoke",
+               "--out", "made", "--quiet"]  # fmt: skip
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env={**_environment(), "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    made = tmp_path / "made"
+    names = {"results.jsonl", "report.md", "table.md", "curve_1.png"}
+    assert {path.name for path in made.iterdir()} == names
+    lines = [json.loads(line) for line in (made / "results.jsonl").read_text().splitlines()]
+    assert lines[0]["kind"] == "provenance" and lines[0]["config"]["rows"] == 500
+    runs = [line for line in lines if line["kind"] == "run"]
+    assert len(runs) == 7 * 6
+    curves = {line["method"]: np.trapezoid(line["mean"], line["ratio"])
+              for line in lines if line["kind"] == "curve"}  # fmt: skip
+    for method, under in curves.items():
+        own = [line["area"] for line in runs if line["method"] == method]
+        assert np.mean(own) == pytest.approx(under, abs=1e-5)
+    assert curves["all_gold"] > curves["gold_only"] > curves["pooled"]
+    report = (made / "report.md").read_text()
+    assert "DR-learner" in report and "synthetic" in report and "yichistat/Meta-router" in report
+    assert not [path for path in tmp_path.iterdir() if path.name != "made"]
+
+
+def _environment():
+    import os
+
+    return dict(os.environ)
+
+
+def labels_file(path, rows=160):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(rows, 6)).astype(np.float32)
+    gold = 0.3 + x[:, 0] + 0.2 * rng.normal(size=rows)
+    table = pa.table(
+        {
+            "prompt": [f"query {i // 2}" for i in range(rows)],
+            "gold": np.where(np.arange(rows) < 4, np.nan, gold),
+            "cheap": gold + 0.5 + 0.2 * rng.normal(size=rows),
+            "embedding": list(x),
+        }
+    )
+    pyarrow.parquet.write_table(table, path)
+    return path
+
+
+def small(path, **changes):
+    config = dataclasses.replace(
+        PRESETS["smoke"], labels=str(path), gold="gold", preference=("cheap",), components=4,
+        gold_rows=(20, 30), as_published=True, **changes,
+    )  # fmt: skip
+    return check(config)
+
+
+@pytest.mark.slow
+def test_a_file_of_labels_with_the_comparison(tmp_path):
+    config = small(labels_file(tmp_path / "labels.parquet"))
+    (source,) = sources(config)
+    assert source.rows == 156 and source.test_rows == int(0.3 * 156) and "4 dropped" in source.note
+    few, more = study(config, source)
+    assert (few.gold_rows, more.gold_rows) == (20, 30)
+    for outcome in (few, more):
+        assert set(outcome.curves) >= {"script_r", "script_dr", "r_learner", "random"}
+        assert all(np.isfinite(curves).all() for curves in outcome.curves.values())
+    # what does not depend on gold rows is the same draw in both: the differences are paired
+    np.testing.assert_array_equal(few.curves["all_gold"], more.curves["all_gold"])
+    assert few.areas["pooled"].mean() > 0.5 * few.areas["all_gold"].mean()
+
+
+def test_omega_given_is_omega_used(tmp_path):
+    config = small(labels_file(tmp_path / "labels.parquet"), omega=0.5)
+    (source,) = sources(config)
+    outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
+    assert (outcome.omega["dr_learner"] == 0.5).all()
+    assert np.isnan(outcome.omega["pooled"]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nuisance", ["kernel", "heads", "forest"])
+def test_other_nuisances(tmp_path, nuisance):
+    if nuisance == "forest":
+        pytest.importorskip("sklearn")
+    config = small(labels_file(tmp_path / "labels.parquet"), nuisance=nuisance, omega=1.0)
+    (source,) = sources(config)
+    outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
+    assert all(np.isfinite(curves).all() for curves in outcome.curves.values())
+    assert outcome.areas["all_gold"].mean() > outcome.areas["random"].mean()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bias", "odd"], "no bias 'odd'"),
+        (["--gold-rows", "x"], "'x' is not a list of whole numbers"),
+        (["--gold-rows", "3"], "gold_rows is 3"),
+        (["--runs", "1"], "runs must be 2 or more"),
+        (["--omega", "-1"], "omega must be 0 or more"),
+        (["--rows", "300", "--test-rows", "200"], "rows is 300"),
+        (["--labels", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_one_sentence_and_exit_code_two(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        sys, "argv", ["meta_router", "--out", str(tmp_path / "out"), "--quiet", *arguments]
+    )
+    assert main() == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_small_a_file(tmp_path):
+    config = small(labels_file(tmp_path / "labels.parquet", rows=40))
+    with pytest.raises(InputError, match="leave"):
+        list(sources(config))
+
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.exists(), reason="real labels are not on this disk")
+def test_real_labels_grouped_by_prompt():
+    config = check(
+        dataclasses.replace(
+            PRESETS["smoke"], labels=str(SHARED / "autoj_human_vs_judge.parquet"), gold="gold",
+            preference=("pref",), embeddings=str(SHARED / "autoj_human_vs_judge.minilm.npy"),
+            components=50,
+        )
+    )  # fmt: skip
+    (source,) = sources(config)
+    assert "1182 distinct queries" in source.note
+    (outcome,) = study(config, source)
+    assert outcome.areas["all_gold"].mean() > outcome.areas["random"].mean()
