@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routerjax import cli_options
+from routerjax import cli_gains, cli_options
 from routerjax.errors import InputError
 from routerjax.terminal import Parser, exit_code
 
@@ -70,6 +70,10 @@ def _read(options: argparse.Namespace, path: str, *, scored_by: str | None = Non
 
 
 def _fit(options: argparse.Namespace) -> None:
+    cli_options.check_fit(options)
+    if options.gains:
+        cli_gains.fit(options)
+        return
     from routerjax import atomic, fitting
     from routerjax.progress import progress_bars
     from routerjax.records import Log
@@ -148,7 +152,11 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _route(options: argparse.Namespace) -> None:
     from routerjax.router import Router, route
+    from routerjax.saved import kind_of
 
+    if kind_of(options.run_folder) == "gains":
+        cli_gains.route(options, _queries(options))
+        return
     router = Router.load(options.run_folder)
     routes = route(router, _queries(options), cost_weight=options.cost_weight)
     if options.json:

@@ -6,9 +6,17 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from routerjax.terminal import Help, numbers
+from routerjax.errors import InputError
+from routerjax.terminal import Help, numbers, pair
 
 Run = Callable[[argparse.Namespace], None]
+
+GAINS_ALONE = ("gold", "preference", "group", "models", "costs", "components", "learner")
+LOGS_ALONE = (
+    *("columns", "quality_range", "drop_missing", "drop_unlogged", "gold_column", "surrogate"),
+    *("estimator", "architecture", "start", "floor", "epochs", "learning_rate"),
+)
+"""Options of `fit` that mean something with --gains alone, and without it alone."""
 
 
 def add_fit(commands, run: Run) -> None:
@@ -17,21 +25,28 @@ def add_fit(commands, run: Run) -> None:
         "fit",
         help="learn a router from a log",
         description="Learn a router from a log: columns prompt or embedding, model, quality, "
-        "cost (US dollars per query), and optionally propensity, task and split (train, "
-        "validation, test). Rows of the test split are left alone.",
+        "cost (US dollars per query), and optionally propensity, task, split (train, "
+        "validation, test) and scored_by. Rows of the test split are left alone. With --gains, "
+        "from labels of how much better one model answers than another.",
         formatter_class=Help,
     )
-    fit.add_argument("log", metavar="LOG", help="parquet, CSV or JSON lines, or a hub id")
+    fit.add_argument("log", metavar="LOG",
+                     help="parquet, CSV or JSON lines, or a hub id; with --gains, a file of "
+                     "labels")  # fmt: skip
     fit.add_argument("--out", metavar="RUN", type=Path, required=True, help="folder to write")
     fit.add_argument("--overwrite", action="store_true", help="replace an older RUN")
     _add_reading(fit)
     fit.add_argument("--drop-unlogged", action="store_true",
                      help="leave out models that never answered")  # fmt: skip
+    fit.add_argument("--gold-column", metavar="COLUMN=VALUE", type=pair,
+                     help="as in source=human: the column that says how a row was scored, and "
+                     "its value where the score is gold; the other scores are corrected for "
+                     "their judge's bias first")  # fmt: skip
     fit.add_argument("--encoder", default="wordllama",
                      help="wordllama, or a sentence-transformers model")  # fmt: skip
     fit.add_argument("--cost-weights", metavar="L,L,...", type=numbers,
-                     help="grid of quality given up per dollar; chosen from the log's costs "
-                     "if not given")  # fmt: skip
+                     help="grid of quality given up per dollar, with --gains that of the "
+                     "decision curve; chosen from the data if not given")  # fmt: skip
     fit.add_argument("--surrogate", default="softmax_regret", metavar="NAME|FILE.py:FUNCTION",
                      help="softmax_regret, classification_bound or your own")  # fmt: skip
     fit.add_argument("--estimator", default="dr", help="dr, ips or direct")
@@ -45,12 +60,44 @@ def add_fit(commands, run: Run) -> None:
                      help="propensities are clipped from below here; 0 clips none")  # fmt: skip
     fit.add_argument("--validation", default=0.2, type=float, metavar="SHARE",
                      help="share of the rows that chooses the epoch, where the log names no "
-                     "validation split")  # fmt: skip
+                     "validation split; with --gains, of the gold rows, for the decision "
+                     "curve")  # fmt: skip
     fit.add_argument("--epochs", default=100, type=int, help="of the router, at most")
     fit.add_argument("--learning-rate", default=1e-3, type=float, help="of the router")
     fit.add_argument("--seed", default=0, type=int, help="of folds, splits and training")
     _add_output(fit)
-    fit.set_defaults(run=run)
+    _add_gains(fit)
+    defaults = {name: fit.get_default(name) for name in (*GAINS_ALONE, *LOGS_ALONE)}
+    fit.set_defaults(run=run, defaults=defaults)
+
+
+def _add_gains(fit: argparse.ArgumentParser) -> None:
+    gains = fit.add_argument_group(
+        "two models, few gold labels",
+        "With --gains every row says by how much the primary model's answer is better than the "
+        "alternative's: by a gold label, a cheap preference label or both.",
+    )
+    add = gains.add_argument
+    add("--gains", action="store_true", help="LOG is such a file")
+    add("--gold", metavar="COLUMN", default="GL", help="gold labels; empty where there is none")
+    add("--preference", metavar="COLUMN", default="PL", help="preference labels")
+    add("--group", metavar="COLUMN",
+        help="equal where a query repeats; prompt if not given")  # fmt: skip
+    add("--models", metavar="PRIMARY,ALTERNATIVE", default="primary,alternative", help="names")
+    add("--costs", metavar="PRIMARY,ALTERNATIVE", type=numbers,
+        help="US dollars per query; needed")  # fmt: skip
+    add("--components", metavar="N", type=int,
+        help="principal components of the features, 0 for the features as they are; 50 if not "
+        "given, or those of the file")  # fmt: skip
+    add("--learner", choices=("dr", "r"), default="dr", help="of the preference labels' bias")
+
+
+def check_fit(options: argparse.Namespace) -> None:
+    """Raise InputError where an option of `fit` would have no effect."""
+    alone, how = (LOGS_ALONE, "with") if options.gains else (GAINS_ALONE, "without")
+    for name in alone:
+        if getattr(options, name) != options.defaults[name]:
+            raise InputError(f"--{name.replace('_', '-')} has no effect {how} --gains")
 
 
 def add_evaluate(commands, run: Run) -> None:
@@ -81,12 +128,14 @@ def add_route(commands, run: Run) -> None:
         "route",
         help="choose a model for a prompt",
         description="Choose a model for each prompt, one result a line: the model, its expected "
-        "quality and its expected cost in dollars.",
+        "quality and its expected cost in dollars. After fit --gains: the model, the primary's "
+        "expected gain over the alternative and the model's cost.",
         formatter_class=Help,
     )
     route.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
     route.add_argument("--cost-weight", metavar="L", type=float, required=True,
-                       help="quality given up per dollar, within the fitted range")  # fmt: skip
+                       help="quality given up per dollar, within the fitted range; any of 0 "
+                       "or more after fit --gains")  # fmt: skip
     query = route.add_mutually_exclusive_group(required=True)
     query.add_argument("--prompt", metavar="TEXT", help="one prompt")
     query.add_argument("--prompts", metavar="FILE", help="one prompt a line; - is standard input")

@@ -16,6 +16,7 @@ from routerjax.data.encoders import encoded
 from routerjax.errors import DataWarning, InputError
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.evaluation.metrics import outcome
+from routerjax.gold_scores import corrected_scores
 from routerjax.heads import Scaling
 from routerjax.nuisance import NuisanceConfig, Nuisances, fit_nuisances
 from routerjax.provenance import provenance
@@ -58,6 +59,7 @@ class FitConfig:
 def fit(
     log: Log,
     *,
+    gold: str | None = None,
     config: FitConfig = FitConfig(),
     drop_unlogged: bool = False,
     on_progress: OnProgress | None = None,
@@ -70,6 +72,8 @@ def fit(
 
     Args:
       log: one model's answer per query.
+      gold: value of the log's `scored_by` that marks gold scores; the scores of all other rows
+        are corrected for their judge's bias first. None takes every score as it is.
       config: cost weights, estimator, architecture, optimiser, seed.
       drop_unlogged: leave out models that never answered, instead of an error.
       on_progress: called as training proceeds.
@@ -79,14 +83,18 @@ def fit(
 
     Raises:
       InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
-        split, estimator, architecture or surrogate, or a setting out of its range.
+        split, estimator, architecture or surrogate, a setting out of its range, or `gold` with
+        no column `scored_by` or too few gold rows.
     """
     _check(config)
-    log = encoded(_prepared(log, drop_unlogged), encoder=config.encoder)
+    given = log = encoded(_prepared(log, drop_unlogged), encoder=config.encoder)
+    key, correction = jax.random.key(config.seed), None
+    if gold is not None:  # the router keeps the range that was given, and so its unit of quality
+        log, correction = corrected_scores(log, gold, key=jax.random.fold_in(key, 2))
     train, held_out = _splits(log, config)
-    cost_weights = config.cost_weights or default_cost_weights(log)
+    cost_weights = config.cost_weights or default_cost_weights(given)
     cost_weights = tuple(sorted({float(weight) for weight in cost_weights}))
-    keys = jax.random.split(jax.random.key(config.seed), 2)
+    keys = jax.random.split(key, 2)
     scaling = Scaling.of(log.features)
     nuisances = fit_nuisances(
         log,
@@ -109,7 +117,7 @@ def fit(
         train=train,
         held_out=held_out,
         cost_weights=cost_weights,
-        quality_width=log.quality_width,
+        quality_width=given.quality_width,
         key=keys[1],
         config=config.router,
         on_progress=on_progress,
@@ -120,7 +128,7 @@ def fit(
         cost_weights=cost_weights,
         encoder=log.encoder,
         dimensions=int(log.features.shape[1]),
-        quality_range=log.quality_range,
+        quality_range=given.quality_range,
         policy_widths=config.router.widths,
         outcome_widths=config.nuisance.widths,
         folds=config.nuisance.folds,
@@ -131,12 +139,14 @@ def fit(
         scale=policy.scale,
         best_single=tuple(log.models[arm] for arm in arms),
         report={},
-        provenance=provenance(config=config, seed=config.seed, data=log.fingerprint),
+        provenance=provenance(config=config, seed=config.seed, data=given.fingerprint),
         arrays=Arrays(
             scaling, policy.params, policy.constant or _no_means(len(log.models)), nuisances.model
         ),
     )
     report = _report(router, log, nuisances, judge, held_out, arms, fitted)
+    if correction is not None:
+        report["correction"] = correction
     return dataclasses.replace(router, report=report)
 
 

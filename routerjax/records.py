@@ -155,6 +155,7 @@ class Log(Rows):
       models: m names.
       propensities: probability with which the log's policy chose the arm: [n] for the arm
         that answered, [n, m] for every arm, or None where the log did not record it.
+      scored_by: n strings, how each row's quality was scored ("human", a judge's name), or None.
       embeddings, prompts, task, split, quality_range, encoder, source: as in `Table`.
 
     Raises:
@@ -171,6 +172,7 @@ class Log(Rows):
     prompts: tuple[str, ...] | None = None
     task: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
+    scored_by: tuple[str, ...] | None = None
     quality_range: tuple[float, float] = (0.0, 1.0)
     encoder: str | None = None
     source: str = "log"
@@ -193,6 +195,7 @@ class Log(Rows):
         prompts: Sequence[str] | None = None,
         task: Sequence[str] | None = None,
         split: Sequence[str] | None = None,
+        scored_by: Sequence[str] | None = None,
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
         source: str = "log",
@@ -208,6 +211,7 @@ class Log(Rows):
             prompts=_strings(prompts),
             task=_strings(task),
             split=_strings(split),
+            scored_by=_strings(scored_by),
             quality_range=_pair(quality_range),
             encoder=encoder,
             source=source,

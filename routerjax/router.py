@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.atomic import folder_digest, new_folder
-from routerjax.errors import InputError
 from routerjax.heads import Head, Scaling
 from routerjax.outcomes import OutcomeModel, predict
 from routerjax.policy import GridPolicy, check_range
-from routerjax.provenance import dumps
 from routerjax.records import Estimates
-
-MANIFEST = "router.json"
-ARRAYS = "parameters"
-FORMAT = 1
+from routerjax.saved import Saved
 
 
 class Arrays(NamedTuple):
@@ -57,20 +49,11 @@ def route(router: Router, queries: Sequence[str] | np.ndarray, *, cost_weight: f
         router that was fitted on ready-made embeddings.
     """
     check_range(cost_weight, router.cost_weights)
-    if isinstance(queries, np.ndarray):
-        return router.route(queries, cost_weight=cost_weight)
-    if router.encoder is None:
-        raise InputError(
-            "this router was fitted on ready-made embeddings and cannot encode prompts; "
-            f"give it embeddings of {router.dimensions} numbers"
-        )
-    from routerjax.data.encoders import encode
-
-    return router.route(encode(queries, encoder=router.encoder), cost_weight=cost_weight)
+    return router.route(router.embed(queries), cost_weight=cost_weight)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Router:
+class Router(Saved):
     """A fitted policy with everything needed to use it on another machine.
 
     Attributes:
@@ -90,6 +73,8 @@ class Router:
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
     """
+
+    kind: ClassVar[str] = "router"
 
     models: tuple[str, ...]
     cost_weights: tuple[float, ...]
@@ -140,17 +125,7 @@ class Router:
         return predict(self._outcome_head, self.arrays.outcomes, self._x(embeddings))
 
     def _x(self, embeddings: np.ndarray) -> jax.Array:
-        embeddings = np.asarray(embeddings, np.float32)
-        if embeddings.ndim != 2 or embeddings.shape[1] != self.dimensions:
-            made_by = f"made by {self.encoder!r}" if self.encoder else "of the log's own kind"
-            raise InputError(
-                f"embeddings have shape {embeddings.shape}; this router takes rows of "
-                f"{self.dimensions} numbers {made_by}"
-            )
-        bad = ~np.isfinite(embeddings).all(axis=1)
-        if bad.any():
-            raise InputError("an embedding is not finite", row=int(bad.argmax()))
-        return self.arrays.scaling(embeddings)
+        return self.arrays.scaling(self.embed(np.asarray(embeddings)))
 
     @property
     def _policy_head(self) -> Head:
@@ -174,55 +149,7 @@ class Router:
     def _outcome_head(self) -> Head:
         return Head(outputs=(len(self.models),), widths=self.outcome_widths)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the router as a folder: router.json and the parameters.
-
-        Raises:
-          InputError: the folder exists and is not a router, or `overwrite` is not set.
-        """
-        from routerjax.training.checkpoint import digest, save_arrays
-
-        with new_folder(Path(path), marker=MANIFEST, overwrite=overwrite) as folder:
-            save_arrays(folder / ARRAYS, self.arrays)
-            fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-            del fields["arrays"]
-            sums = {"arrays": digest(self.arrays), "files": folder_digest(folder / ARRAYS)}
-            manifest = {"format": FORMAT, "sha256": sums, **fields}
-            (folder / MANIFEST).write_text(dumps(manifest, indent=2) + "\n")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Router:
-        """Read a router from its folder.
-
-        Raises:
-          InputError: no such folder, or it is damaged, incomplete or of another version.
-        """
-        from routerjax.training.checkpoint import digest, load_arrays
-
-        folder = Path(path)
-        manifest = _read_manifest(folder)
-        sums = manifest.pop("sha256", None)
-        if not isinstance(sums, dict):
-            raise InputError(f"{MANIFEST} is damaged", source=str(folder))
-        try:
-            fields = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in manifest.items()
-                if name != "format"
-            }
-            blank = cls(**fields, arrays=None)  # type: ignore[arg-type]
-            template = blank._template()
-        except (TypeError, ValueError, KeyError) as error:
-            problem = f"{MANIFEST} is damaged or was written by another version"
-            raise InputError(problem, source=str(folder)) from error
-        if folder_digest(folder / ARRAYS) != sums.get("files"):  # orbax is loud about damage
-            raise InputError("the saved arrays are missing or damaged", source=str(folder))
-        arrays = load_arrays(folder / ARRAYS, template)
-        if digest(arrays) != sums.get("arrays"):
-            raise InputError(f"the saved arrays do not match {MANIFEST}", source=str(folder))
-        return dataclasses.replace(blank, arrays=arrays)
-
-    def _template(self) -> Arrays:
+    def template(self) -> Arrays:
         """The shapes of `arrays`."""
         networks = 1 if self.architecture == "shared" else len(self.cost_weights)
         models, d = len(self.models), self.dimensions
@@ -263,19 +190,3 @@ def _shapes(head: Head, dimensions: int, count: int) -> Any:
     """Shapes of `count` stacked parameter sets of a head."""
     one = jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype), one)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise InputError("no such folder, where a fitted router was expected", source=str(folder))
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except OSError as error:
-        problem = f"not a router that `routerjax fit` finished ({MANIFEST} is missing)"
-        raise InputError(problem, source=str(folder)) from error
-    except ValueError as error:
-        raise InputError(f"{MANIFEST} is damaged", source=str(folder)) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        problem = f"{MANIFEST} is not of format {FORMAT}, the one this version reads"
-        raise InputError(problem, source=str(folder))
-    return manifest

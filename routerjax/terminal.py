@@ -52,6 +52,14 @@ def _show_warning(prog, message, category, filename, lineno, file=None, line=Non
         print(f"{prog}: warning: {message}", file=sys.stderr)
 
 
+def pair(text: str) -> tuple[str, str]:
+    """An option's NAME=VALUE."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not COLUMN=VALUE, as in source=human")
+    return name, value
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """An option's list of numbers, as in 0,10,100."""
     try:

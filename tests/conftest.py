@@ -81,5 +81,6 @@ def router(world) -> rj.Router:
 
 @pytest.fixture
 def clean_environment() -> dict[str, str]:
-    """The environment for a fresh process: warnings shown, the tests' own cache."""
-    return {**os.environ, "PYTHONWARNINGS": "default"}
+    """For a fresh process: warnings shown, the tests' cache, compiled as the tests are."""
+    same = {"PYTHONWARNINGS": "default", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    return {**os.environ, **same}

@@ -2,8 +2,9 @@
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
-`task` and `split`. A *table* is in wide form, one row a query that every model answered: `prompt`
-or `embedding`, `score:<model>` and `cost:<model>` for every model, and `task` and `split`.
+`task`, `split` and `scored_by` (how the row's quality was scored). A *table* is in wide form, one
+row a query that every model answered: `prompt` or `embedding`, `score:<model>` and `cost:<model>`
+for every model, and `task` and `split`.
 Other columns are left alone. Rows are counted from zero, without a header.
 """
 
@@ -132,6 +133,8 @@ def write_log(log: Log, path: Path) -> None:
     cells["model"] = pa.array([log.models[arm] for arm in np.asarray(log.arms)], pa.string())
     cells["quality"] = _floats(log.quality)
     cells["cost"] = _floats(log.cost)
+    if log.scored_by is not None:
+        cells["scored_by"] = pa.array(log.scored_by, pa.string())
     if log.logged_propensities is not None:
         cells["propensity"] = _floats(log.logged_propensities)
     formats.save(pa.table(cells), path)

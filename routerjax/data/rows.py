@@ -30,7 +30,7 @@ def log_of(
     missing = {"quality": np.isnan(quality), "cost": np.isnan(cost), "model": _empty(answered)}
     rows = _kept(file, missing | queries.missing, drop_missing=drop_missing)
     arms, names = _arms(file, [answered[row] for row in rows], rows, models)
-    queries = queries.take(rows)
+    queries, scored_by = queries.take(rows), _label(file, "scored_by")
     with file.place(rows=rows):
         return Log.from_arrays(
             arms,
@@ -42,6 +42,7 @@ def log_of(
             prompts=queries.prompts,
             task=queries.task,
             split=queries.split,
+            scored_by=None if scored_by is None else [scored_by[row] for row in rows],
             quality_range=quality_range,
             source=file.source,
         )

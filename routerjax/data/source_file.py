@@ -14,8 +14,11 @@ from routerjax.data import columns, formats
 from routerjax.errors import InputError
 
 SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
-TEXT_NAMES = ("prompt", "model", "task", "split")
-LOG_NAMES = ("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split")
+TEXT_NAMES = ("prompt", "model", "task", "split", "scored_by")
+LOG_NAMES = (
+    *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
+    "scored_by",
+)
 TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split")
 MOST_LISTED = 30  # columns of a file that a message lists
 

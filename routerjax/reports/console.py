@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,6 +11,9 @@ from rich.table import Table as Grid
 
 from routerjax.comparison import Evaluation
 from routerjax.router import Router, Routes
+
+if TYPE_CHECKING:
+    from routerjax.gain_artefact import GainRoutes, SavedGains
 
 CELL = 8  # characters of a column of numbers
 
@@ -24,6 +28,8 @@ def print_fit(router: Router, console: Console) -> None:
         f"{overlap['floor']:g} and clipped.\n",
         highlight=False,
     )
+    if "correction" in router.report:
+        console.print(_correction_sentence(router.report["correction"]), highlight=False)
     grid = _grid("rows of the log by model", "rows", "effective")
     for model, count, size in zip(
         router.models, overlap["arm_rows"], overlap["effective_sample_size"], strict=True
@@ -48,6 +54,61 @@ def print_fit(router: Router, console: Console) -> None:
             line["best_single_model"],
         )
     console.print(grid)
+
+
+def _correction_sentence(correction: dict[str, Any]) -> str:
+    overlap = correction["overlap"]
+    size = overlap["effective_sample_size"][overlap["models"].index("gold")]
+    return (
+        f"The {correction['judge_rows']} scores that are not gold were corrected by "
+        f"{correction['mean_correction']:+.3f} on average, learnt from {correction['gold_rows']} "
+        f"gold ones ({size:.0f} effective).\n"
+    )
+
+
+def print_gains(router: SavedGains, console: Console) -> None:
+    """Bias and overlap of the labels, and the decision curve on held-out gold."""
+    report, (alternative, primary) = router.report, router.models
+    rows, bias, overlap = report["rows"], report["bias"], report["overlap"]
+    left_out = f" ({rows['dropped']} rows without either left out)" if rows["dropped"] else ""
+    console.print(
+        f"{rows['gold']} gold and {rows['preference']} preference labels to learn from, "
+        f"{rows['held_out']} gold ones held out{left_out}.\n"
+        f"Bias of the preference labels {bias['mean']:+.3f} on average, standard deviation "
+        f"{bias['standard_deviation']:.3f} over the queries; ω {report['omega']:g}, "
+        f"{report['spread']:.0%} of the bias's spread kept.\n"
+        f"Propensities of gold {overlap['source']}: smallest {overlap['smallest_propensity']:.3g},"
+        f" {overlap['share_clipped']:.1%} at {overlap['floor']:g} or below.\n",
+        highlight=False,
+        markup=False,
+    )
+    always = report["always_primary"]
+    console.print(
+        f"Gain over always {alternative} on the held-out gold labels, which the router never saw; "
+        f"always {primary} gains\n{always['mean']:+.3f} ±{always['standard_error']:.3f}; ± is one "
+        "standard error.\n",
+        highlight=False,
+        markup=False,
+    )
+    grid = _grid("cost weight", "needs a gain of", f"to {primary}", "gain", "at random", "$/1000")
+    for line in report["decision_curve"]:
+        grid.add_row(
+            f"{line['cost_weight']:g}",
+            f"{line['threshold']:.3f}",
+            f"{line['share']:.0%}",
+            f"{line['gain']['mean']:+.3f} ±{line['gain']['standard_error']:.3f}",
+            f"{line['at_random']:+.3f}",
+            f"{1000 * line['cost']:.3g}",
+        )
+    console.print(grid)
+
+
+def gain_lines(routes: GainRoutes) -> list[str]:
+    """One line a query: model, the primary's expected gain, cost of the model."""
+    return [
+        f"{model}\tgain {gain:+.3f}\t${cost:.6f}"
+        for model, gain, cost in zip(routes.models, routes.gain, routes.cost, strict=True)
+    ]
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:

@@ -1,0 +1,113 @@
+"""Files of gains in which some queries have a gold label, most a cheap one, some both."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from routerjax.data.encoders import DEFAULT, encode
+from routerjax.data.gains import AUTHORS_COMPONENT
+from routerjax.data.source_file import SourceFile, found, open_file
+from routerjax.errors import InputError
+from routerjax.gains import group_numbers
+
+
+class GainLabels(NamedTuple):
+    """Queries with the gain of a primary model over an alternative, by one label or both.
+
+    Attributes:
+      embeddings: [n, d] float32.
+      gold, preference: [n] float32 gain in quality, NaN where not labelled.
+      groups: [n] int, equal where the query repeats.
+      dropped: rows of the file left out because they have neither label.
+      encoder: of the prompts, None where the features came ready-made.
+      components: whether the features are principal components already (the authors' file).
+      source: the file, for messages.
+    """
+
+    embeddings: np.ndarray
+    gold: np.ndarray
+    preference: np.ndarray
+    groups: np.ndarray
+    dropped: int
+    encoder: str | None
+    components: bool
+    source: str
+
+
+def read_labels(
+    path: str | os.PathLike[str],
+    *,
+    gold: str = "GL",
+    preference: str = "PL",
+    group: str | None = None,
+    embeddings: str | os.PathLike[str] | None = None,
+    encoder: str = DEFAULT,
+) -> GainLabels:
+    """Read queries that have a gold label, a preference label or both.
+
+    The same files, columns and features as `routerjax.data.gains.read_pairs`, which keeps only
+    queries with both.
+
+    Args:
+      path: .csv, .parquet or .jsonl.
+      gold, preference: the two label columns.
+      group: column that is equal where the query repeats; ``prompt`` where there is one.
+      embeddings: .npy file [n, d], a row for every row of the file.
+      encoder: of the prompts.
+
+    Raises:
+      InputError: a file that cannot be read, a column that is not there or holds no numbers,
+        nothing to make features of, no row with a label.
+    """
+    file = open_file(path, {}, embeddings)
+    group = group or ("prompt" if "prompt" in file else None)
+    for name in (gold, preference, group):
+        if name is not None:
+            file.require(name)
+    labels = [np.asarray(file.numbers(name), np.float32) for name in (gold, preference)]
+    kept = np.flatnonzero(~np.isnan(labels[0]) | ~np.isnan(labels[1]))
+    if not len(kept):
+        raise file.fail(f"no row has a label in '{gold}' or '{preference}'")
+    features, used = _features(file, kept, encoder)
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise file.fail("features are not finite numbers", row=int(kept[bad.argmax()]))
+    groups = np.arange(len(kept), dtype=np.int32)
+    if group is not None:  # a missing group is a query of its own
+        texts = file.texts(group)
+        groups = group_numbers([(row,) if texts[row] is None else texts[row] for row in kept])
+    return GainLabels(
+        embeddings=features,
+        gold=labels[0][kept],
+        preference=labels[1][kept],
+        groups=groups,
+        dropped=len(file) - len(kept),
+        encoder=used,
+        components=embeddings is None and bool(_authors_components(file)),
+        source=file.source,
+    )
+
+
+def _features(file: SourceFile, rows: np.ndarray, encoder: str) -> tuple[np.ndarray, str | None]:
+    """[n, d] features of these rows, and the encoder if they are encoded prompts."""
+    parts = _authors_components(file)
+    if file.embeddings is None and parts:
+        return np.stack([file.numbers(name)[rows] for name in parts], axis=1, dtype="f4"), None
+    if "embedding" in file:
+        return np.asarray(file.matrix()[0][rows], np.float32), None
+    if "prompt" not in file:
+        problem = "no features: give --embeddings FILE.npy, or a column 'embedding' or 'prompt'"
+        raise InputError(f"{problem}; {found(file.table)}", source=file.source)
+    texts = file.texts("prompt")
+    for row in rows:
+        if not texts[row]:
+            raise file.fail("no prompt here", field="prompt", row=int(row))
+    return encode([texts[row] or "" for row in rows], encoder=encoder), encoder
+
+
+def _authors_components(file: SourceFile) -> list[str]:
+    matches = filter(None, map(AUTHORS_COMPONENT.fullmatch, file.names))
+    return [match.group() for match in sorted(matches, key=lambda match: int(match.group(1)))]
