@@ -12,7 +12,7 @@ from routerjax.data.encoders import encoded
 from routerjax.data.files import read_table
 from routerjax.data.logging_policies import LoggingPolicy, confounded, epsilon_greedy
 from routerjax.data.simulation import logging_policy
-from routerjax.data.synthetic import SYNTHETIC_NOTICE, embedded_table
+from routerjax.data.synthetic import SYNTHETIC_NOTICE, EmbeddedTable, embedded_table
 from routerjax.errors import InputError
 from routerjax.records import Estimates, Table
 
@@ -39,7 +39,7 @@ def load_source(config: StudyConfig) -> Source:
         synthetic = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
         note = "Policies are judged by the true mean quality and cost of each query."
         return Source(
-            synthetic.table, synthetic.true_estimates, synthetic.difficulty,
+            synthetic.table, synthetic.true_estimates, _bad_luck(synthetic),
             (SYNTHETIC_NOTICE, note),
         )  # fmt: skip
     table = encoded(read_table(config.table), encoder=config.encoder)
@@ -50,6 +50,16 @@ def load_source(config: StudyConfig) -> Source:
     return Source(whole, whole.estimates, None, tuple(notices))
 
 
+def _bad_luck(synthetic: EmbeddedTable) -> np.ndarray:
+    """[n] how far a query's answers fall short of their true means, standardised.
+
+    Nothing in an embedding tells it, but users who see a poor answer and ask a better model
+    act on it.
+    """
+    short = (synthetic.true_quality - np.asarray(synthetic.table.quality)).mean(axis=1)
+    return (short - short.mean()) / short.std()
+
+
 def policy_named(
     name: str, source: Source, rows: np.ndarray, *, strength: float, key: jax.Array
 ) -> LoggingPolicy:
@@ -57,8 +67,8 @@ def policy_named(
 
     "uniform", "quality" and "cheap" are those of `routerjax.data.simulation`; "epsilon"
     follows, nine times in ten, a router deployed before: the arm of best mean
-    quality, seen through noise; "confounded" sends the queries of high
-    hidden difficulty to better models.
+    quality, seen through noise; "confounded" sends the queries
+    that turn out worse than their embedding could tell to better models.
 
     Raises:
       InputError: "confounded" on a table that hides nothing known.

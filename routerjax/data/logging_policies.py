@@ -82,7 +82,7 @@ def confounded(hidden: np.ndarray, *, strength: float = 2.0, floor: float = 0.02
     The propensities are true given h, which no log holds: simulate with `record=False`.
 
     Args:
-      hidden: [n], for instance a difficulty that users see and the embedding does not.
+      hidden: [n], for instance what users see of a query and its embedding does not tell.
       strength: how much h moves the choice.
       floor: smallest propensity, below 1 / M.
     """
