@@ -71,7 +71,7 @@ PRESETS = {
         router=RouterConfig(widths=(32,), schedule=Schedule(max_epochs=20, patience=5, chunk=5)),
         nuisance=NuisanceConfig(folds=3, widths=(32,)),
     ),
-    "quick": StudyConfig(queries=10_000, seeds=4),
+    "quick": StudyConfig(queries=8_000, seeds=4),
 }
 """smoke: seconds, for CI. quick: the embedded table, four seeds, under 3 minutes on two cores."""
 
