@@ -23,7 +23,13 @@ from routerjax.provenance import provenance
 from routerjax.records import Estimates, Log
 from routerjax.router import Arrays, Router
 from routerjax.training.fit import Fitted, OnProgress
-from routerjax.training.routing import ARCHITECTURES, RouterConfig, member_splits, train_router
+from routerjax.training.routing import (
+    ARCHITECTURES,
+    STARTS,
+    RouterConfig,
+    member_splits,
+    train_router,
+)
 from routerjax.validation import check_seed
 
 FEW_ROWS = 30  # below this effective sample size a model's estimates deserve a warning
@@ -163,6 +169,8 @@ def _check(config: FitConfig) -> None:
     if config.router.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise InputError(f"no architecture {config.router.architecture!r}; known are {known}")
+    if config.router.start not in STARTS:
+        raise InputError(f"no start {config.router.start!r}; known are {', '.join(STARTS)}")
     if config.router.surrogate not in surrogates.SURROGATES:
         surrogates.resolve(config.router.surrogate)
     if not 0 <= config.floor < 1:

@@ -18,7 +18,7 @@ def progress_bars(*, quiet: bool = False) -> Iterator[OnProgress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description:<24}"),
@@ -26,12 +26,17 @@ def progress_bars(*, quiet: bool = False) -> Iterator[OnProgress | None]:
         TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, object] = {}
+    bars = Progress(*columns, console=Console(stderr=True))
+    tasks: dict[str, TaskID] = {}
 
-        def on_progress(name: str, done: int, at_most: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=at_most)
-            bars.update(tasks[name], completed=done)  # type: ignore[arg-type]
+    def on_progress(name: str, done: int, at_most: int) -> None:
+        bars.start()  # with the first bar: an error before it stays a single line
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=at_most)
+        bars.update(tasks[name], completed=done)
 
+    try:
         yield on_progress
+    finally:
+        if tasks:
+            bars.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ ARRAYS = "parameters"
 FORMAT = 1
 
 
-class Saved:
+class Saved(abc.ABC):
     """What the routers share, frozen dataclasses all: their folder and what they are asked.
 
     Attributes:
@@ -34,9 +35,9 @@ class Saved:
     dimensions: int
     arrays: Any
 
+    @abc.abstractmethod
     def template(self) -> Any:
         """The shapes of `arrays`, from the other fields."""
-        raise NotImplementedError
 
     def embed(self, queries: Sequence[str] | np.ndarray) -> np.ndarray:
         """Embeddings [n, d] of n prompts, by the router's own encoder; embeddings stay.

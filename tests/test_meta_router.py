@@ -177,12 +177,7 @@ def test_other_nuisances(tmp_path, nuisance):
     (source,) = sources(config)
     outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
     assert all(np.isfinite(curves).all() for curves in outcome.curves.values())
-    # the two models are not named and their mean gain is near 0: 200 runs found nothing to learn,
-    # so that no method's area may stand out from random by more than chance in a few runs
-    for area in outcome.areas.values():
-        gain = area - outcome.areas["random"]
-        assert np.isfinite(gain).all()
-        assert abs(gain.mean()) < 4 * gain.std(ddof=1) / np.sqrt(len(gain)) + 1e-12
+    assert outcome.areas["all_gold"].mean() > outcome.areas["random"].mean()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +226,7 @@ def test_real_labels_grouped_by_prompt():
     (outcome,) = study(config, source)
     # the two models are not named and their mean gain is near 0: 200 runs found nothing to learn,
     # so that no method's area may stand out from random by more than chance in a few runs
-    for area in outcome.areas.values():
-        gain = area - outcome.areas["random"]
+    for own in outcome.areas.values():
+        gain = own - outcome.areas["random"]
         assert np.isfinite(gain).all()
         assert abs(gain.mean()) < 4 * gain.std(ddof=1) / np.sqrt(len(gain)) + 1e-12
