@@ -18,10 +18,10 @@ LOGGING = ("uniform", "quality", "cheap", "epsilon", "confounded")
 class StudyConfig:
     """Causal LLM Routing (arXiv 2505.16037), methods × cost weights on logs of one arm a row.
 
-    What the paper leaves open and is our choice: the logging policies (DESIGN of
-    `routerjax.data.logging_policies`), the architecture and its optimiser, the selection of
-    the epoch by doubly robust utility on a fifth of the log, and the clipping floor. Nothing
-    is chosen on test rows.
+    What the paper leaves open and is our choice: the logging policies of
+    `routerjax.data.logging_policies`, the architecture and its optimiser, the selection of
+    the epoch by doubly robust utility on a fifth of the log, and the clipping floor. No run
+    chooses anything on test rows.
 
     Attributes:
       table: file or hub id of a table; None takes the synthetic embedded table.
