@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from routerjax import surrogates
 from routerjax.baselines.policies import best_single
 from routerjax.counterfactual import DEFAULT_FLOOR, ESTIMATORS, Overlap, estimate
 from routerjax.data.encoders import encoded
@@ -24,9 +23,8 @@ from routerjax.records import Estimates, Log
 from routerjax.router import Arrays, Router
 from routerjax.training.fit import Fitted, OnProgress
 from routerjax.training.routing import (
-    ARCHITECTURES,
-    STARTS,
     RouterConfig,
+    check_config,
     member_splits,
     train_router,
 )
@@ -166,13 +164,7 @@ def _check(config: FitConfig) -> None:
     if config.estimator not in ESTIMATORS:
         known = ", ".join(ESTIMATORS)
         raise InputError(f"no estimator {config.estimator!r}; known are {known}")
-    if config.router.architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise InputError(f"no architecture {config.router.architecture!r}; known are {known}")
-    if config.router.start not in STARTS:
-        raise InputError(f"no start {config.router.start!r}; known are {', '.join(STARTS)}")
-    if config.router.surrogate not in surrogates.SURROGATES:
-        surrogates.resolve(config.router.surrogate)
+    check_config(config.router)
     if not 0 <= config.floor < 1:
         raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
     if not 0 < config.validation < 1:

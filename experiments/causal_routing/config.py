@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from routerjax import surrogates
 from routerjax.counterfactual import DEFAULT_FLOOR, ESTIMATORS
 from routerjax.errors import InputError
 from routerjax.nuisance import NuisanceConfig
 from routerjax.training.fit import Schedule
-from routerjax.training.routing import RouterConfig
+from routerjax.training.routing import RouterConfig, check_config
 
 LOGGING = ("uniform", "quality", "cheap", "epsilon", "confounded")
 
@@ -80,10 +79,11 @@ def check(config: StudyConfig) -> StudyConfig:
     """The configuration, if it can be run.
 
     Raises:
-      InputError: an unknown estimator or surrogate, a share outside (0, 1), or no seeds.
+      InputError: an unknown estimator, surrogate, architecture or start, a share outside
+        (0, 1), or no seeds.
     """
     for surrogate in config.surrogates:
-        surrogates.resolve(surrogate)
+        check_config(dataclasses.replace(config.router, surrogate=surrogate))
     for estimator in config.estimators:
         if estimator not in ESTIMATORS:
             raise InputError(f"no estimator {estimator!r}; known are {', '.join(ESTIMATORS)}")

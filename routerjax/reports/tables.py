@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.evaluation.metrics import gap_recovered
 
 MEAN = "mean"
 
@@ -48,7 +49,7 @@ def gap_share(results: Results, method: str, *, base: str, ceiling: str) -> floa
     mean = {
         name: by_seed(results, name, metric="utility").mean() for name in (method, base, ceiling)
     }
-    return float((mean[method] - mean[base]) / (mean[ceiling] - mean[base]))
+    return float(gap_recovered(mean[method], floor=mean[base], ceiling=mean[ceiling]))
 
 
 def utility_table(results: Results, *, base: str, ceiling: str | None = None) -> str:

@@ -120,7 +120,7 @@ def train_router(
       The policy, and what training reports of its runs: b of them with outputs [w, m] when
       shared, b·w with outputs [1, m] when separate.
     """
-    _check(config)
+    check_config(config)
     weights = np.asarray(cost_weights, np.float64)
     shared = config.architecture == "shared"
     shape = (1, len(weights)) if shared else (len(weights), 1)  # networks a member, outputs each
@@ -197,12 +197,14 @@ def member_splits(
     return turned[:, count:], turned[:, :count]
 
 
-def _check(config: RouterConfig) -> None:
+def check_config(config: RouterConfig) -> None:
+    """Raise InputError for an architecture, start or surrogate there is not."""
     if config.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise InputError(f"no architecture {config.architecture!r}; known are {known}")
     if config.start not in STARTS:
         raise InputError(f"no start {config.start!r}; known are {', '.join(STARTS)}")
+    surrogates.resolve(config.surrogate)
 
 
 def _on_device(estimates: Estimates) -> Estimates:
