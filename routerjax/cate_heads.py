@@ -60,11 +60,11 @@ class SquaredError:
     def predict(self, params, batch):
         return outputs(self.head, params, batch["x"])[..., 0]
 
-    def loss(self, params, run, batch):
+    def loss(self, params, run, batch, key):
         return batch["weight"] * (batch["label"] - self.predict(params, batch)) ** 2
 
     def score(self, params, run, rows):
-        return -self.loss(params, run, rows) / jnp.mean(rows["weight"])
+        return -self.loss(params, run, rows, None) / jnp.mean(rows["weight"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,7 +32,7 @@ class _Likelihood:
     """An objective whose held-out score is minus the loss."""
 
     def score(self, params, run, rows):
-        return -self.loss(params, run, rows)
+        return -self.loss(params, run, rows, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class QualityLikelihood(_Likelihood):
 
     head: Head
 
-    def loss(self, params, run, batch):
+    def loss(self, params, run, batch, key):
         logit = _of_arms(outputs(self.head, params, batch["x"]), batch["arm"])
         losses = jnp.logaddexp(0.0, logit) - batch["quality"] * logit
         return jnp.mean(losses, axis=1)
@@ -60,7 +60,7 @@ class CostLikelihood(_Likelihood):
 
     head: Head
 
-    def loss(self, params, run, batch):
+    def loss(self, params, run, batch, key):
         ratio = cost_ratio(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
         observed = batch["cost"] / jnp.maximum(run[batch["arm"]], 1e-30)
         return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
@@ -72,7 +72,7 @@ class PropensityLikelihood(_Likelihood):
 
     head: Head
 
-    def loss(self, params, run, batch):
+    def loss(self, params, run, batch, key):
         log_propensities = jax.nn.log_softmax(outputs(self.head, params, batch["x"]))
         return -_of_arms(log_propensities, batch["arm"])[:, 0]
 

@@ -48,10 +48,10 @@ def test_objectives_by_hand():
         "weight": jnp.array([2.0, 4.0]),
     }
     own = OwnSource(head)
-    np.testing.assert_allclose(own.loss(params, None, batch), [0.0, 4 * 0.75**2], atol=1e-6)
+    np.testing.assert_allclose(own.loss(params, None, batch, None), [0.0, 4 * 0.75**2], atol=1e-6)
     # −4 · 0.5625 / ((2 + 4) / 2)
     np.testing.assert_allclose(own.score(params, None, batch), [0.0, -0.75], atol=1e-6)
-    first = SquaredError(head).loss(params, None, batch)
+    first = SquaredError(head).loss(params, None, batch, None)
     np.testing.assert_allclose(first, [2 * 0.75**2, 4 * 0.75**2], rtol=1e-6)
 
 

@@ -27,11 +27,11 @@ from routerjax.training.routing import (
 class Line:
     """Least squares of a line, as small as an objective gets."""
 
-    def loss(self, params, run, batch):
+    def loss(self, params, run, batch, key):
         return (params["w"][0, 0] * batch["x"] + params["b"] - batch["y"]) ** 2
 
     def score(self, params, run, rows):
-        return -self.loss(params, run, rows)
+        return -self.loss(params, run, rows, None)
 
 
 def _line_problem(runs=3, n=37):
@@ -67,7 +67,7 @@ def test_equals_a_plain_loop_of_steps():
         for start in range(0, 27, 8):
             chosen = order[start : start + 8]  # the last batch has three rows
             batch = {name: values[chosen] for name, values in rows.items()}
-            slope = jax.grad(lambda p, b: jnp.mean(Line().loss(p, None, b)))(p, batch)
+            slope = jax.grad(lambda p, b: jnp.mean(Line().loss(p, None, b, None)))(p, batch)
             updates, state = optimizer.update(slope, state, p)
             p = optax.apply_updates(p, updates)
         chosen = {name: values[held_out[0]] for name, values in rows.items()}
@@ -176,7 +176,7 @@ def test_objective_by_hand():
     objective = RoutingObjective(head, softmax_regret, 0.0)
     # λ = 0: utilities (1, 0.5), even odds, regret 0.25
     # λ = 100: (0, 0.4)/2, arm 1 with probability 3/4, regret 0.25·0.2
-    assert objective.loss(params, run, batch)[0] == pytest.approx((0.25 + 0.05) / 2, rel=1e-5)
+    assert objective.loss(params, run, batch, None)[0] == pytest.approx((0.25 + 0.05) / 2, rel=1e-5)
     # argmax: arm 0 at λ = 0 (first of a tie), arm 1 at λ = 100
     assert objective.score(params, run, batch)[0] == pytest.approx((1.0 + 0.2) / 2, rel=1e-5)
 

@@ -29,8 +29,8 @@ OnProgress = Callable[[str, int, int], None]
 class Objective(Protocol):
     """What a network is trained on. Hashable, since it is static under jit."""
 
-    def loss(self, params: Params, run: Run, batch: Rows) -> jax.Array:
-        """Per-row loss, [b]."""
+    def loss(self, params: Params, run: Run, batch: Rows, key: jax.Array) -> jax.Array:
+        """Per-row loss, [b]; `key` is the step's own, for an objective that draws."""
 
     def score(self, params: Params, run: Run, rows: Rows) -> jax.Array:
         """Score of every held-out row, [h]; a higher mean is better."""
@@ -175,10 +175,12 @@ def _chunk(objective, schedule, state, run, hyper, rows, index):
 def _epoch(objective, schedule, run, hyper, rows, train, held_out, state: State) -> State:
     key, shuffle = jax.random.split(state.key)
     batches, mask = _batches(shuffle, train, schedule.batch_size)
+    steps = jnp.arange(len(batches))
     optimizer = _optimizer(hyper)
 
-    def loss(params, index, mask):
-        losses = objective.loss(params, run, _take(rows, index))
+    def loss(params, index, mask, step):
+        own = jax.random.fold_in(key, step)
+        losses = objective.loss(params, run, _take(rows, index), own)
         return jnp.sum(losses * mask) / jnp.sum(mask)
 
     def step(carry, batch):
@@ -186,7 +188,7 @@ def _epoch(objective, schedule, run, hyper, rows, train, held_out, state: State)
         updates, opt = optimizer.update(jax.grad(loss)(params, *batch), opt, params)
         return (optax.apply_updates(params, updates), opt), None
 
-    (params, opt), _ = jax.lax.scan(step, (state.params, state.optimizer), (batches, mask))
+    (params, opt), _ = jax.lax.scan(step, (state.params, state.optimizer), (batches, mask, steps))
     scores = objective.score(params, run, _take(rows, held_out))
     score, gain = jnp.mean(scores), scores - state.start_scores
     error = jnp.std(gain) / jnp.sqrt(gain.shape[0])

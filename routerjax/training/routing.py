@@ -63,7 +63,7 @@ class RoutingObjective:
     surrogate: surrogates.Surrogate
     gain: float
 
-    def loss(self, params, run, batch):
+    def loss(self, params, run, batch, key):
         logits = self._logits(params, run, batch)
         each_weight = jax.vmap(self.surrogate)
         losses = jax.vmap(each_weight)(
