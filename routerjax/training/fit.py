@@ -110,7 +110,7 @@ def fit(
       held_out_index: [r, n_held_out] positions in `rows`, disjoint from the former.
       run: pytree with a leading axis r, handed to the objective.
       learning_rate, weight_decay: [r]; the decay is decoupled and acts on kernels only.
-      key: one key; folded into one per run.
+      key: one key, folded into one per run; or [r] keys, one each.
       schedule: batch size, epochs and patience.
       on_progress: called with (epochs done, epochs at most) after each chunk of epochs.
 
@@ -119,7 +119,8 @@ def fit(
     """
     count = train_index.shape[0]
     hyper = (jnp.broadcast_to(learning_rate, count), jnp.broadcast_to(weight_decay, count))
-    keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(count))
+    own = functools.partial(jax.random.fold_in, key)
+    keys = key if key.ndim else jax.vmap(own)(jnp.arange(count))
     index = (train_index, held_out_index)
     state = _start(objective, params, keys, run, hyper, rows, index)
     running = schedule.max_epochs > 0
