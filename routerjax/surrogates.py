@@ -1,4 +1,4 @@
-"""Surrogate losses of routing regret: the functions a router is trained on.
+"""Surrogates by name: the losses of `routerjax.surrogate_losses`, or a user's own in a file.
 
 A surrogate takes the logits and the utilities of one query, [m] each, and returns a scalar.
 It sees nothing else, so that a new one is a few lines in a file of its own. The trainer
@@ -8,6 +8,7 @@ weight beforehand, so that a surrogate may assume utilities of about unit spread
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -17,71 +18,26 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from routerjax.errors import InputError
+from routerjax.surrogate_losses import (
+    classification_bound,
+    counterfactual_risk,
+    pairwise_ranking,
+    soft_regret,
+    softmax_regret,
+    spo_plus,
+    weighted_classification,
+)
 
 Surrogate = Callable[[Float[Array, " m"], Float[Array, " m"]], Float[Array, ""]]
-
-
-def classification_bound(
-    logits: Float[Array, "*batch m"], utilities: Float[Array, "*batch m"]
-) -> Float[Array, "*batch"]:
-    """Penalise a low probability of the arm of highest utility.
-
-    ℓ = −log softmax(logits)_{m*},  m* = argmax_m ũ_m (the first one at a tie).
-
-    The regret of the argmax policy is at most (max ũ − min ũ)·1{argmax logits ≠ m*}, and
-    ℓ / log 2 is at least that indicator, so that (max ũ − min ũ)·ℓ / log 2 bounds the regret.
-    Only the label is kept of ũ: noise in ũ biases it towards arms that look good by luck.
-
-    Args:
-      logits: [..., m] real scores.
-      utilities: [..., m] utilities in any unit; only their order counts.
-
-    Returns:
-      [...] loss in nats, 0 or more.
-
-    Reference: Causal LLM Routing (arXiv 2505.16037), the classification upper bound.
-
-    >>> float(classification_bound(jnp.array([0.0, 0.0]), jnp.array([1.0, 3.0]))).__round__(4)
-    0.6931
-    """
-    best = jnp.argmax(utilities, axis=-1)
-    log_probabilities = jax.nn.log_softmax(logits, axis=-1)
-    return -jnp.take_along_axis(log_probabilities, best[..., None], axis=-1)[..., 0]
-
-
-def softmax_regret(
-    logits: Float[Array, "*batch m"],
-    utilities: Float[Array, "*batch m"],
-    *,
-    temperature: float = 1.0,
-) -> Float[Array, "*batch"]:
-    """Average the regret of the arms under the softmax policy of the logits.
-
-    ℓ = Σ_m softmax(logits / T)_m · (max_m' ũ_m' − ũ_m).
-
-    Up to the constant max ũ it is linear in ũ: unbiased noise in ũ leaves its gradient
-    unbiased. As T → 0, or as the logits grow, it becomes the regret of the argmax policy.
-
-    Args:
-      logits: [..., m] real scores.
-      utilities: [..., m] utilities ũ; the loss has their unit.
-      temperature: T > 0.
-
-    Returns:
-      [...] expected regret, 0 or more.
-
-    Reference: Causal LLM Routing (arXiv 2505.16037), the softmax-weighted regret.
-
-    >>> float(softmax_regret(jnp.array([0.0, 0.0]), jnp.array([1.0, 3.0])))
-    1.0
-    """
-    regrets = jnp.max(utilities, axis=-1, keepdims=True) - utilities
-    return jnp.sum(jax.nn.softmax(logits / temperature, axis=-1) * regrets, axis=-1)
-
 
 SURROGATES: dict[str, Surrogate] = {
     "classification_bound": classification_bound,
     "softmax_regret": softmax_regret,
+    "weighted_classification": weighted_classification,
+    "soft_regret": soft_regret,
+    "pairwise_ranking": pairwise_ranking,
+    "spo_plus": spo_plus,
+    "counterfactual_risk": counterfactual_risk,
 }
 
 
@@ -104,14 +60,22 @@ def resolve(name: str) -> Surrogate:
     if not path.endswith(".py"):
         known = ", ".join(SURROGATES)
         raise InputError(f"no surrogate {name!r}; known are {known}, or name your_file.py:function")
+    file = Path(path)
+    if not file.is_file():
+        raise InputError("no such file, where a surrogate was expected", source=path)
+    return _own(path, function, (file.resolve(), file.stat().st_mtime_ns))
+
+
+@functools.lru_cache
+def _own(path: str, function: str, state: tuple[Path, int]) -> Surrogate:
+    """One object for one state of a file, so that it is compiled once for all its trainings."""
+    del state  # only tells apart
     surrogate = _load(Path(path), function)
-    _try_out(surrogate, name)
+    _try_out(surrogate, f"{path}:{function}")
     return surrogate
 
 
 def _load(path: Path, function: str) -> Surrogate:
-    if not path.is_file():
-        raise InputError("no such file, where a surrogate was expected", source=str(path))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

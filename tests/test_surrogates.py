@@ -1,18 +1,36 @@
 """Surrogates: hand-worked values, what bounds what, gradients, and a user's own."""
 
 import doctest
+import functools
+import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax import surrogates
+from routerjax import surrogate_losses, surrogates
 from routerjax.errors import InputError
-from routerjax.surrogates import classification_bound, softmax_regret
+from routerjax.surrogates import (
+    classification_bound,
+    counterfactual_risk,
+    pairwise_ranking,
+    soft_regret,
+    softmax_regret,
+    spo_plus,
+    weighted_classification,
+)
 
 NAMED = list(surrogates.SURROGATES.items())
 ids = [name for name, _ in NAMED]
+every = pytest.mark.parametrize("surrogate", [s for _, s in NAMED], ids=ids)
+QUARTERS = np.log([2.0, 1.0, 1.0])  # logits whose softmax is (1/2, 1/4, 1/4)
+
+
+@functools.cache
+def graded(surrogate):
+    """(logits [n, m], utilities [n, m]) → losses [n] and slopes in the logits [n, m]."""
+    return jax.jit(jax.vmap(jax.value_and_grad(surrogate)))
 
 
 @pytest.fixture
@@ -22,7 +40,16 @@ def rows():
 
 
 def test_docstring_examples():
-    assert doctest.testmod(surrogates).failed == 0
+    found = doctest.testmod(surrogate_losses)
+    assert (found.failed, found.attempted) == (0, 8)
+
+
+def test_the_seven_are_known_by_name():
+    assert ids == [
+        "classification_bound", "softmax_regret", "weighted_classification", "soft_regret",
+        "pairwise_ranking", "spo_plus", "counterfactual_risk",
+    ]  # fmt: skip
+    assert all(getattr(surrogates, name) is surrogate for name, surrogate in NAMED)
 
 
 def test_classification_bound_by_hand():
@@ -40,6 +67,79 @@ def test_softmax_regret_by_hand():
     assert loss == pytest.approx(0.9, rel=1e-6)
 
 
+def test_a_tie_is_shared_by_the_best_arms():
+    # label (1/2, 0, 1/2), probabilities (1/2, 1/4, 1/4)
+    loss = classification_bound(jnp.asarray(QUARTERS), jnp.array([1.0, 0.0, 1.0]))
+    assert loss == pytest.approx((np.log(2) + np.log(4)) / 2, rel=1e-6)
+
+
+def test_weighted_classification_by_hand():
+    # −log 1/4, and the range is 5
+    loss = weighted_classification(jnp.asarray(QUARTERS), jnp.array([-1.0, 2.0, 4.0]))
+    assert loss == pytest.approx(5 * np.log(4.0), rel=1e-6)
+    assert weighted_classification(jnp.asarray(QUARTERS), jnp.full(3, 7.0)) == 0.0
+
+
+def test_soft_regret_by_hand():
+    # pairs of lower and higher arm: differences 3, 5, 2 in utility, log 2, log 2, 0 in logits;
+    # σ(log 2) = 2/3, σ(0) = 1/2
+    loss = soft_regret(jnp.asarray(QUARTERS), jnp.array([-1.0, 2.0, 4.0]))
+    assert loss == pytest.approx(3 * 2 / 3 + 5 * 2 / 3 + 2 / 2, rel=1e-6)
+    # sharpness 2 squares the odds: 2/3 becomes 4/5
+    loss = soft_regret(jnp.asarray(QUARTERS), jnp.array([-1.0, 2.0, 4.0]), sharpness=2.0)
+    assert loss == pytest.approx(3 * 4 / 5 + 5 * 4 / 5 + 2 / 2, rel=1e-6)
+
+
+def test_pairwise_ranking_by_hand():
+    # the same pairs; log(1 + 2) and log(1 + 1)
+    loss = pairwise_ranking(jnp.asarray(QUARTERS), jnp.array([-1.0, 2.0, 4.0]))
+    assert loss == pytest.approx(8 * np.log(3.0) + 2 * np.log(2.0), rel=1e-6)
+
+
+def test_spo_plus_by_hand():
+    # 2v − ũ = (3, −2, 1); best arm the third: 3 − 2·1 + 1
+    logits, utilities = jnp.array([1.0, -1.0, 1.0]), jnp.array([-1.0, 0.0, 1.0])
+    loss, slope = jax.value_and_grad(lambda f: spo_plus(f, utilities, scale=1.0))(logits)
+    assert loss == 2.0
+    assert slope.tolist() == [2.0, 0.0, -2.0]
+    assert spo_plus(8 * logits, utilities, scale=8.0) == 2.0
+    assert spo_plus(logits, utilities, scale=0.5) == 2.0  # 2v − ũ = (5, −4, 3): 5 − 2·2 + 1
+    assert spo_plus(-logits, utilities, scale=2.0) == 3.0  # 2v − ũ = (0, 1, −2): 1 + 1 + 1
+
+
+def test_spo_plus_vanishes_where_the_utilities_are_predicted():
+    for utilities in ([3.0, 1.0, 2.0], [1.0, 1.0, 0.0], [0.5, 0.5, 0.5]):
+        logits = 10 * (jnp.array(utilities) + 4.0)  # the level does not matter
+        loss, slope = jax.value_and_grad(spo_plus)(logits, jnp.array(utilities))
+        assert loss == 0.0
+        np.testing.assert_allclose(slope, 0.0, atol=1e-7)
+
+
+def test_counterfactual_risk_by_hand():
+    # probabilities (1/2, 1/4, 1/4), ũ = (0, 2, 4), its mean 2; value 1.5, regret 2.5, gain −0.5
+    logits, utilities = jnp.asarray(QUARTERS), jnp.array([0.0, 2.0, 4.0])
+    assert counterfactual_risk(logits, utilities, penalty=0.4) == pytest.approx(2.5 + 0.2 * 0.25)
+    loss = counterfactual_risk(logits, utilities, penalty=0.4, centre=1.0)
+    assert loss == pytest.approx(2.5 + 0.2 * 2.25)
+
+
+def test_counterfactual_risk_without_penalty_is_softmax_regret(rows):
+    logits, utilities = (jnp.asarray(values) for values in rows)
+    bare = counterfactual_risk(logits, utilities, penalty=0.0)
+    np.testing.assert_allclose(bare, softmax_regret(logits, utilities), rtol=1e-6)
+
+
+def test_counterfactual_risk_bounds_value_and_variance(rows):
+    """Over rows the penalty is the variance of the gain plus the centre's squared error."""
+    logits, utilities = (jnp.asarray(values) for values in rows)
+    gain = np.sum(jax.nn.softmax(logits) * (utilities - utilities.mean(axis=1)[:, None]), axis=1)
+    regret = float(softmax_regret(logits, utilities).mean())
+    for centre in (0.0, 0.3, float(gain.mean())):
+        mean = float(counterfactual_risk(logits, utilities, penalty=0.6, centre=centre).mean())
+        exact = regret + 0.3 * float(gain.var() + (gain.mean() - centre) ** 2)
+        assert mean == pytest.approx(exact, rel=1e-5)
+
+
 def test_softmax_regret_becomes_the_regret_of_the_argmax(rows):
     logits, utilities = rows
     arms = logits.argmax(axis=1)
@@ -51,79 +151,116 @@ def test_softmax_regret_becomes_the_regret_of_the_argmax(rows):
     np.testing.assert_allclose(grown[close], regret[close], atol=1e-5)
 
 
-def test_cross_entropy_bounds_the_regret(rows):
-    logits, utilities = rows
+def test_soft_regret_of_two_arms_becomes_the_regret_of_the_argmax(rows):
+    logits, utilities = (values[:, :2] for values in rows)
     regret = utilities.max(axis=1) - utilities[np.arange(200), logits.argmax(axis=1)]
-    span = utilities.max(axis=1) - utilities.min(axis=1)
-    bound = span * np.asarray(classification_bound(jnp.asarray(logits), jnp.asarray(utilities)))
-    assert np.all(regret <= bound / np.log(2.0) + 1e-6)
+    sharp = soft_regret(jnp.asarray(logits), jnp.asarray(utilities), sharpness=1e4)
+    close = np.abs(logits[:, 0] - logits[:, 1]) > 1e-2
+    np.testing.assert_allclose(sharp[close], regret[close], atol=1e-5)
 
 
-def test_softmax_regret_is_linear_in_utilities_up_to_a_constant(rows):
-    logits, utilities = (jnp.asarray(values) for values in rows)
-    other = jnp.asarray(np.random.default_rng(1).normal(size=utilities.shape))
-    slope = jax.grad(lambda f, u: jnp.sum(softmax_regret(f, u)))
-    joint = slope(logits, 0.3 * utilities + 0.7 * other)
-    parts = 0.3 * slope(logits, utilities) + 0.7 * slope(logits, other)
-    np.testing.assert_allclose(joint, parts, atol=1e-5)
-
-
-def test_noise_leaves_softmax_regret_gradient_unbiased_and_biases_labels():
+@pytest.mark.parametrize("surrogate", [softmax_regret, soft_regret])
+def test_noise_leaves_the_gradient_unbiased_and_biases_labels(surrogate):
     """The winner's curse: unbiased noise moves the argmax label, not the regret's gradient."""
     rng = np.random.default_rng(2)
-    utilities, logits = np.array([0.5, 0.45, 0.0]), jnp.zeros(3)
+    utilities = np.array([[0.5, 0.45, 0.0]])
     noise = rng.normal(scale=[0.0, 0.0, 2.0], size=(20_000, 3))  # the worst arm is the noisy one
-    each = jax.vmap(jax.grad(softmax_regret), in_axes=(None, 0))
-    got = np.asarray(each(logits, jnp.asarray(utilities + noise)))
+    _, got = graded(surrogate)(np.zeros((20_000, 3)), utilities + noise)
+    got = np.asarray(got)
     error = got.std(axis=0) / np.sqrt(len(got))
-    want = np.asarray(jax.grad(softmax_regret)(logits, jnp.asarray(utilities)))
+    _, (want,) = graded(surrogate)(np.zeros((1, 3)), utilities)
     assert np.all(np.abs(got.mean(axis=0) - want) < 4 * error + 1e-6)
     labels = (utilities + noise).argmax(axis=1)
     assert np.mean(labels == 2) > 0.3  # P(N(0, 2²) > 0.5) = 0.40, and truly never the best
 
 
-@pytest.mark.parametrize("surrogate", [s for _, s in NAMED], ids=ids)
+@pytest.mark.parametrize(
+    ("surrogate", "right"),
+    [
+        (classification_bound, False), (spo_plus, False), (weighted_classification, True),
+        (pairwise_ranking, True),
+    ],
+)  # fmt: skip
+def test_which_keep_the_better_of_two_arms_under_skewed_noise(surrogate, right):
+    """The worse arm looks better in 9 of 10 rows by 0.1, and worse in one of 10 by 1.9."""
+    utilities = np.array([[0.0, 0.1]] * 9 + [[0.0, -1.9]])  # means 0 and −0.1
+    _, slopes = graded(surrogate)(np.zeros((10, 2)), utilities)
+    better, worse = -np.asarray(slopes).mean(axis=0)
+    assert (better > worse) == right
+
+
+def test_the_penalty_keeps_from_the_arm_whose_estimate_is_noisy():
+    """Two arms of the same mean; one is seen through noise, as an arm rarely logged is."""
+    noise = np.where(np.arange(1000) % 2, 5.0, -5.0)
+    utilities = np.stack([np.zeros(1000), noise], axis=1)
+    logits = np.tile([-0.5, 0.5], (1000, 1))
+    for surrogate, sign in ((softmax_regret, 0), (counterfactual_risk, 1)):
+        sure, noisy = np.asarray(graded(surrogate)(logits, utilities)[1]).mean(axis=0)
+        assert np.sign(np.round(noisy - sure, 5)) == sign
+
+
+@every
 def test_gradient_against_finite_differences(surrogate):
     rng = np.random.default_rng(3)
-    logits, utilities = rng.normal(size=4), jnp.asarray(rng.normal(size=4))
+    logits, utilities = rng.normal(size=4), rng.normal(size=4)
+    step = 1e-6 * np.eye(4)
     with jax.enable_x64(True):
-        logits = jnp.asarray(logits, jnp.float64)
-        utilities = jnp.asarray(np.asarray(utilities), jnp.float64)
-        slope = jax.grad(surrogate)(logits, utilities)
-        step = 1e-6
-        for i in range(4):
-            ahead = surrogate(logits.at[i].add(step), utilities)
-            behind = surrogate(logits.at[i].add(-step), utilities)
-            assert slope[i] == pytest.approx(float((ahead - behind) / (2 * step)), abs=1e-8)
+        moved = np.concatenate([logits[None], logits + step, logits - step])
+        losses, slopes = map(np.asarray, graded(surrogate)(moved, np.tile(utilities, (9, 1))))
+    assert losses.dtype == np.float64
+    np.testing.assert_allclose(slopes[0], (losses[1:5] - losses[5:]) / 2e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("surrogate", [s for _, s in NAMED], ids=ids)
+@every
 def test_eager_jit_and_vmap_agree(surrogate, rows):
     logits, utilities = (jnp.asarray(values, jnp.float32) for values in rows)
-    one_by_one = np.array([surrogate(f, u) for f, u in zip(logits[:5], utilities[:5], strict=True)])
+    one_by_one = np.array([surrogate(f, u) for f, u in zip(logits[:3], utilities[:3], strict=True)])
     mapped = jax.jit(jax.vmap(surrogate))(logits, utilities)
-    np.testing.assert_allclose(mapped[:5], one_by_one, rtol=1e-5)
+    np.testing.assert_allclose(mapped[:3], one_by_one, rtol=1e-5)
     np.testing.assert_allclose(mapped, surrogate(logits, utilities), rtol=1e-5)
 
 
-@pytest.mark.parametrize("surrogate", [s for _, s in NAMED], ids=ids)
+@every
 def test_arm_permutation(surrogate, rows):
-    logits, utilities = (jnp.asarray(values) for values in rows)
     order = np.array([3, 0, 4, 1, 2])
-    np.testing.assert_allclose(
-        surrogate(logits[:, order], utilities[:, order]), surrogate(logits, utilities), rtol=1e-5
-    )
+    logits, utilities = rows
+    utilities[::2] = np.sign(utilities[::2])  # ties among the best, too
+    loss, slope = graded(surrogate)(logits, utilities)
+    turned, turned_slope = graded(surrogate)(logits[:, order], utilities[:, order])
+    np.testing.assert_allclose(turned, loss, rtol=1e-5)
+    np.testing.assert_allclose(turned_slope, slope[:, order], atol=1e-5)
 
 
-@pytest.mark.parametrize("surrogate", [s for _, s in NAMED], ids=ids)
-@pytest.mark.parametrize(
-    "utilities", [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1e4, -1e4, 0.0]], ids=["tie", "two", "wide"]
-)
-def test_loss_and_gradient_are_finite(surrogate, utilities):
-    for logits in ([0.0, 0.0, 0.0], [300.0, -300.0, 0.0]):
-        value, slope = jax.value_and_grad(surrogate)(jnp.array(logits), jnp.array(utilities))
-        assert jnp.isfinite(value) and jnp.isfinite(slope).all()
-        assert value >= 0
+@every
+def test_levels_do_not_matter(surrogate, rows):
+    logits, utilities = rows
+    loss, slope = graded(surrogate)(logits, utilities)
+    moved, moved_slope = graded(surrogate)(logits - 3.0, utilities + 2.0)
+    np.testing.assert_allclose(moved, loss, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(moved_slope, slope, atol=1e-5)
+
+
+@every
+def test_loss_and_gradient_are_finite(surrogate):
+    """At ties of logits and utilities, at large logits, and where they are opposed."""
+    logits = [[0, 0, 0], [300, -300, 0], [1e4, -1e4, 0], [1e4, 1e4, -1e4]]
+    utilities = [[0, 0, 0], [1, 1, 0], [-1e4, 1e4, 0]]
+    pairs = np.array([(f, u) for f in logits for u in utilities], np.float32)
+    loss, slope = graded(surrogate)(pairs[:, 0], pairs[:, 1])
+    assert np.isfinite(loss).all() and np.isfinite(slope).all()
+    assert np.all(loss >= 0)
+
+
+@every
+def test_one_arm_leaves_nothing_to_learn(surrogate):
+    loss, slope = graded(surrogate)(np.array([[0.0], [-1e4]]), np.array([[0.7], [0.7]]))
+    assert not np.any(loss) and not np.any(slope)
+
+
+@every
+def test_a_step_downhill_prefers_the_better_of_two_arms(surrogate):
+    _, ((worse, better),) = graded(surrogate)(np.zeros((1, 2)), np.array([[0.2, 0.9]]))
+    assert worse > 0 > better
 
 
 def test_resolve_a_users_own(tmp_path):
@@ -131,6 +268,17 @@ def test_resolve_a_users_own(tmp_path):
     path.write_text("def hinge(logits, utilities):\n    return ((logits - utilities) ** 2).sum()\n")
     assert surrogates.resolve(f"{path}:hinge")(jnp.zeros(2), jnp.array([1.0, 2.0])) == 5.0
     assert surrogates.resolve("softmax_regret") is softmax_regret
+
+
+def test_a_users_own_is_one_object_until_its_file_changes(tmp_path):
+    """The same object compiles once; a stale one would train on the loss of before."""
+    path = tmp_path / "mine.py"
+    path.write_text("def loss(logits, utilities):\n    return logits.sum()\n")
+    first = surrogates.resolve(f"{path}:loss")
+    assert surrogates.resolve(f"{path}:loss") is first
+    path.write_text("def loss(logits, utilities):\n    return 2 * logits.sum()\n")
+    os.utime(path, ns=(1, 1))  # whatever the clock's resolution
+    assert surrogates.resolve(f"{path}:loss")(jnp.ones(2), jnp.ones(2)) == 4.0
 
 
 @pytest.mark.parametrize(
