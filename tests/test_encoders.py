@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routerjax.data import encoders, hub
+from routerjax.data import encoders, hub, sentence_encoders
 from routerjax.data.encoders import encode, encoded
 from routerjax.errors import InputError
 from routerjax.records import Log, Table
@@ -51,8 +51,10 @@ class FakeTransformer:
         if name == "nowhere" or (name == "on/hub" and local_files_only):
             raise OSError(f"{name} is not here")
 
-    def encode(self, texts, *, convert_to_numpy: bool, show_progress_bar: bool) -> np.ndarray:
-        assert convert_to_numpy and not show_progress_bar
+    def encode(
+        self, texts, *, convert_to_numpy: bool, show_progress_bar: bool, batch_size: int = 32
+    ) -> np.ndarray:
+        assert convert_to_numpy and not show_progress_bar and batch_size == 32
         return np.array([[3.0 * len(text), 4.0 * len(text)] for text in texts])
 
 
@@ -167,6 +169,120 @@ def test_sentence_transformers_missing(monkeypatch):
         "encoder 'wordlama' is not 'wordllama', so it is looked for among the models of "
         "sentence-transformers, which is not installed; pip install 'routerjax[encoders]'"
     )
+
+
+# BERT and Llama
+
+
+class FakePooling:
+    """The library's pooling module: of the last token, unless it is told otherwise."""
+
+    def __init__(self, width: int, pooling_mode: str = "lasttoken"):
+        self.width, self.mode = width, pooling_mode
+
+
+class FakeTokenizer:
+    def __init__(self, pad_token: str | None):
+        self.pad_token, self.eos_token = pad_token, "<|end_of_text|>"
+
+
+class FakeLanguageModel:
+    """A checkpoint as sentence-transformers wraps it: [transformer, pooling], half precision.
+
+    A token's vector is (its length, 1, 0); a prompt's is their mean or the last of them.
+    """
+
+    made: list[FakeLanguageModel] = []
+    missing: tuple[str, ...] = ()
+
+    def __init__(self, name: str, *, local_files_only: bool = False):
+        if name in self.missing:
+            raise OSError(f"{name} is not here")
+        self.name, self.modules = name, [None, FakePooling(3)]
+        self.tokenizer = FakeTokenizer(None if "lama" in name else "[PAD]")
+        self.max_seq_length, self.precision, self.batches = 131_072, 16, []
+        self.made.append(self)
+
+    def __getitem__(self, place: int):
+        return self.modules[place]
+
+    def __setitem__(self, place: int, module: FakePooling):
+        self.modules[place] = module
+
+    def float(self):
+        self.precision = 32
+
+    def encode(self, texts, *, convert_to_numpy, show_progress_bar, batch_size=32):
+        assert self.tokenizer.pad_token is not None, "asked to pad without a padding token"
+        self.batches.append(batch_size)
+        rows = []
+        for text in texts:
+            lengths = [len(word) for word in text.split()[: self.max_seq_length]]
+            pooled = np.mean(lengths) if self.modules[1].mode == "mean" else lengths[-1]
+            rows.append([pooled, 1.0, 0.0])
+        return np.array(rows)
+
+
+@pytest.fixture
+def checkpoints(monkeypatch):
+    module = types.ModuleType("sentence_transformers")
+    module.SentenceTransformer = FakeLanguageModel  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
+    monkeypatch.setattr(FakeLanguageModel, "made", [])
+    monkeypatch.setattr(hub, "is_reachable", lambda: False)
+    return FakeLanguageModel
+
+
+@pytest.mark.parametrize(("encoder", "repository", "tokens", "batch", "pad"), [
+    ("bert-base-uncased", "google-bert/bert-base-uncased", 512, 64, "[PAD]"),
+    ("google-bert/bert-base-uncased", "google-bert/bert-base-uncased", 512, 64, "[PAD]"),
+    ("llama-3.2-1b", "meta-llama/Llama-3.2-1B", 2048, 8, "<|end_of_text|>"),
+    ("meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.2-1B", 2048, 8, "<|end_of_text|>"),
+])  # fmt: skip
+def test_checkpoints_are_pooled_by_the_mean(checkpoints, encoder, repository, tokens, batch, pad):
+    values = encode(["aa bbbb", "a", "x " * tokens + "y" * 9999], encoder=encoder)
+    expected = np.array([[3.0, 1, 0], [1, 1, 0], [1, 1, 0]])  # means of lengths; the rest is cut
+    np.testing.assert_allclose(values, expected / np.linalg.norm(expected, axis=1)[:, None], 1e-6)
+    (model,) = checkpoints.made
+    assert model.name == repository and model.tokenizer.pad_token == pad
+    assert (model.precision, model.batches[-1], model[1].width) == (32, batch, 3)
+
+
+def test_another_causal_model_is_pooled_as_its_authors_say(checkpoints):
+    values = encode(["aa bbbb"], encoder="owner/Other-Llama")
+    np.testing.assert_allclose(values, np.array([[4, 1, 0]]) / 17**0.5, rtol=1e-6)
+    assert checkpoints.made[0].max_seq_length == 131_072
+    assert checkpoints.made[0].tokenizer.pad_token == "<|end_of_text|>"
+
+
+def test_a_checkpoint_put_into_the_cache_folder_by_hand(checkpoints, own_cache):
+    (own_cache / "encoders" / "llama-3.2-1b").mkdir(parents=True)
+    encode(["a"], encoder="meta-llama/Llama-3.2-1B")
+    assert checkpoints.made[0].name == str(own_cache / "encoders" / "llama-3.2-1b")
+    assert checkpoints.made[0][1].mode == "mean"
+
+
+def test_a_checkpoint_that_is_nowhere(checkpoints, own_cache, monkeypatch):
+    names = [checkpoint.repository for checkpoint in sentence_encoders.CHECKPOINTS.values()]
+    monkeypatch.setattr(checkpoints, "missing", tuple(names))
+    place = own_cache / "encoders" / "llama-3.2-1b"
+    assert said(encode, ["a"], encoder="llama-3.2-1b") == (
+        "encoder 'llama-3.2-1b' is not on this disk and cannot be had from the Hugging Face hub; "
+        "put the files of meta-llama/Llama-3.2-1B, which asks for its licence to be accepted, "
+        f"into {place}, or use 'wordllama', which needs no network"
+    )
+    assert "put the files of google-bert/bert-base-uncased into " in said(
+        encode, ["a"], encoder="bert-base-uncased"
+    )
+
+
+def test_embeddings_of_another_pooling_are_not_taken_from_the_cache(checkpoints, monkeypatch):
+    first = encode(PROMPTS, encoder="llama-3.2-1b")
+    np.testing.assert_array_equal(encode(PROMPTS, encoder="llama-3.2-1b"), first)
+    assert len(checkpoints.made[0].batches) == 2  # one to learn the width, one for the prompts
+    monkeypatch.setattr(sentence_encoders, "recipe", lambda encoder: "last of 512 tokens")
+    encode(PROMPTS, encoder="llama-3.2-1b")
+    assert len(checkpoints.made[0].batches) == 3
 
 
 # The cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,27 +43,40 @@ def forest(
     Raises:
       InputError: scikit-learn is not installed.
     """
-    if importlib.util.find_spec("sklearn") is None:
-        raise InputError("forests need scikit-learn: pip install 'routerjax[baselines]'")
+    check_installed()
     seed = jax.random.bits(key, dtype=jnp.uint32) >> 1
     fit = functools.partial(_on_host, trees, depth, smallest_leaf)
     shape = jax.ShapeDtypeStruct((queries.shape[0],), jnp.float32)
     return jax.pure_callback(fit, shape, x, label, weights, queries, seed, vmap_method="sequential")
 
 
-def _on_host(trees, depth, smallest_leaf, x, label, weights, queries, seed) -> np.ndarray:
+def check_installed() -> None:
+    """Raise InputError where scikit-learn is not installed."""
+    if importlib.util.find_spec("sklearn") is None:
+        raise InputError("forests need scikit-learn: pip install 'routerjax[baselines]'")
+
+
+def regressor(
+    trees: int, depth: int | None, smallest_leaf: int, seed: int, jobs: int | None = None
+) -> Any:
+    """An unfitted forest that tries √d features a split."""
     from sklearn.ensemble import RandomForestRegressor
 
-    x, label, weights, queries = (np.asarray(part) for part in (x, label, weights, queries))
-    used = weights > 0
-    if not used.any():
-        return np.zeros(len(queries), np.float32)
-    model = RandomForestRegressor(
+    return RandomForestRegressor(
         n_estimators=trees,
         max_depth=depth,
         min_samples_leaf=smallest_leaf,
         max_features="sqrt",
-        random_state=int(seed),
+        random_state=seed,
+        n_jobs=jobs,
     )
+
+
+def _on_host(trees, depth, smallest_leaf, x, label, weights, queries, seed) -> np.ndarray:
+    x, label, weights, queries = (np.asarray(part) for part in (x, label, weights, queries))
+    used = weights > 0
+    if not used.any():
+        return np.zeros(len(queries), np.float32)
+    model = regressor(trees, depth, smallest_leaf, int(seed))
     model.fit(x[used], label[used], weights[used])
     return model.predict(queries).astype(np.float32)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.records import Estimates, Log
+from routerjax.records import Estimates, Log, Table
 
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 BLOCK = 1024  # queries compared at a time: bounds the similarity matrix
@@ -39,6 +39,27 @@ def knn_outcomes(log: Log, embeddings: np.ndarray) -> Estimates:
     return Estimates(quality=quality, cost=cost)
 
 
+def knn_full_feedback(table: Table, embeddings: np.ndarray) -> Estimates:
+    """The same from a complete table, in which all k nearest rows know every arm.
+
+    Args:
+      table: n rows with embeddings, no cell missing.
+      embeddings: [q, d] queries.
+
+    Returns:
+      Estimates [q, m].
+    """
+    known, count = jnp.asarray(table.features), len(table)
+    outcomes = jnp.stack([jnp.asarray(table.quality), jnp.asarray(table.cost)], axis=-1)
+    nobody = np.full(len(embeddings), -1)
+    left_out = _in_blocks(_joint_block, known, (known, outcomes), own=np.arange(count))
+    errors = np.mean((left_out - np.asarray(outcomes)) ** 2, axis=1)  # [k, m, 2]
+    errors = np.mean(errors / np.maximum(np.var(np.asarray(outcomes), axis=0), 1e-30), axis=1)
+    means = _in_blocks(_joint_block, jnp.asarray(embeddings), (known, outcomes), own=nobody)
+    quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
+    return Estimates(quality=quality, cost=cost)
+
+
 def _rows_of_arms(log: Log) -> tuple[jax.Array, jax.Array]:
     """Rows of each arm, padded to the longest: positions [m, r] and which of them are real."""
     longest = -(-int(log.arm_counts.max()) // 256) * 256  # few shapes, few compilations
@@ -53,12 +74,17 @@ def _rows_of_arms(log: Log) -> tuple[jax.Array, jax.Array]:
 
 def _means(queries, known, outcomes, rows, mask, *, own: np.ndarray) -> np.ndarray:
     """Mean outcomes over the k nearest rows of each arm, [k, q, m, 2]; row `own` is left out."""
+    return _in_blocks(_block, queries, (known, outcomes, rows, mask), own=own)
+
+
+def _in_blocks(block, queries, known: tuple, *, own: np.ndarray) -> np.ndarray:
+    """`block` of `BLOCK` queries at a time, joined along axis 1."""
     count = len(queries)
     padding = -count % BLOCK
     queries = jnp.concatenate([queries, jnp.zeros((padding, queries.shape[1]))])
     own = np.concatenate([own, np.full(padding, -1)])
     blocks = [
-        _block(queries[i : i + BLOCK], known, outcomes, rows, mask, jnp.asarray(own[i : i + BLOCK]))
+        block(queries[i : i + BLOCK], *known, jnp.asarray(own[i : i + BLOCK]))
         for i in range(0, count, BLOCK)
     ]
     return np.concatenate([np.asarray(block) for block in blocks], axis=1)[:, :count]
@@ -80,3 +106,14 @@ def _block(queries, known, outcomes, rows, mask, own):
         return jnp.stack([(total / count)[:, min(k, most) - 1] for k in NEIGHBOURS])
 
     return jnp.moveaxis(jax.lax.map(one_arm, (rows, mask)), 0, 2)
+
+
+@jax.jit
+def _joint_block(queries, known, outcomes, own):
+    """Means over the k nearest rows, [k, q, m, 2], the rows the same for every arm."""
+    similarity = queries @ known.T - jnp.sum(known**2, axis=1) / 2
+    usable = jnp.arange(len(known)) != own[:, None]
+    most = min(max(NEIGHBOURS), len(known) - 1)
+    nearest = jax.lax.top_k(jnp.where(usable, similarity, -jnp.inf), most)[1]
+    total = jnp.cumsum(outcomes[nearest], axis=1)
+    return jnp.stack([total[:, min(k, most) - 1] / min(k, most) for k in NEIGHBOURS])

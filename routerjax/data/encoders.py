@@ -1,8 +1,9 @@
 """Prompts to embeddings, with a cache on disk.
 
 The default encoder, ``wordllama``, needs NumPy alone and brings its weights along: the mean of
-learned token vectors, 256 wide. Any other name is a sentence-transformers model. Embeddings
-have unit norm, whatever the encoder.
+learned token vectors, 256 wide. ``bert-base-uncased`` (768) and ``llama-3.2-1b`` (2048) are means
+of contextual ones; any other name is a sentence-transformers model. Embeddings have unit norm,
+whatever the encoder.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from routerjax import atomic
-from routerjax.data import hub
+from routerjax.data import sentence_encoders
 from routerjax.errors import InputError
 from routerjax.records import Log, Table
 
@@ -47,7 +48,8 @@ def encode(
 
     Args:
       prompts: n strings.
-      encoder: ``wordllama``, or the name or folder of a sentence-transformers model.
+      encoder: ``wordllama``, ``bert-base-uncased``, ``llama-3.2-1b``, or the name or folder of a
+        sentence-transformers model.
       cache: folder that keeps embeddings by encoder and content; ``"user"`` is
         ``$ROUTERJAX_CACHE``, or ``routerjax`` in the user's cache folder; None keeps nothing.
 
@@ -184,31 +186,8 @@ def _wordllama() -> Embed:
 
 
 def _sentence_transformer(name: str) -> Embed:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise InputError(
-            f"encoder '{name}' is not 'wordllama', so it is looked for among the models of "
-            "sentence-transformers, which is not installed; pip install 'routerjax[encoders]'"
-        ) from None
-    try:
-        try:
-            model = SentenceTransformer(name, local_files_only=True)
-        except (OSError, ValueError):
-            if hub.is_offline() or not hub.is_reachable():
-                raise
-            model = SentenceTransformer(name)
-    except (OSError, ValueError, RuntimeError):
-        raise InputError(
-            f"encoder '{name}' is not on this disk and cannot be had from the Hugging Face hub; "
-            "check the name, or use 'wordllama', which needs no network"
-        ) from None
-
-    def embed(texts: list[str]) -> np.ndarray:
-        values = model.encode(texts, convert_to_numpy=True, show_progress_bar=False)
-        return _unit(np.asarray(values, np.float32))
-
-    return embed
+    embed = sentence_encoders.load(name, cache_folder() / "encoders")
+    return lambda texts: _unit(embed(texts))
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
@@ -217,13 +196,14 @@ def _unit(values: np.ndarray) -> np.ndarray:
 
 
 def _file_name(texts: list[str], encoder: str) -> str:
-    """Encoder and content; the version too, as another may bring other weights."""
+    """Encoder, what it makes of tokens, and content; the version too: it may bring its weights."""
     package = DEFAULT if encoder == DEFAULT else "sentence-transformers"
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:
         version = ""
-    digest = hashlib.sha256(f"{encoder}\0{version}\0".encode())
+    recipe = sentence_encoders.recipe(encoder)
+    digest = hashlib.sha256(f"{encoder}\0{version}\0{recipe}".encode())
     for text in texts:
         content = text.encode()
         digest.update(len(content).to_bytes(8, "little"))

@@ -69,8 +69,8 @@ def is_offline() -> bool:
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in switches)
 
 
-def is_reachable() -> bool:
-    """Whether the hub answers within `PATIENCE` seconds.
+def is_reachable(patience: float = PATIENCE) -> bool:
+    """Whether the hub answers within `patience` seconds.
 
     The library itself retries for half a minute before it gives up, so this is asked first.
     """
@@ -79,7 +79,7 @@ def is_reachable() -> bool:
     # Resolving a name has no timeout of its own; a thread can be left behind.
     probe = threading.Thread(target=lambda: answers.append(_answers(endpoint)), daemon=True)
     probe.start()
-    probe.join(PATIENCE + 0.2)
+    probe.join(patience + 0.2)
     return any(answers)
 
 

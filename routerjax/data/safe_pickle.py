@@ -1,0 +1,213 @@
+"""Columns of a pickled pandas DataFrame, read without running anything that the file names.
+
+A pickle calls whatever it names. This reader admits the few names of pandas and NumPy that a
+frame of numbers and text needs, and even for these it calls nothing of the two libraries: each
+name stands for a `_Part`, which keeps the arguments and the state that the pickle hands it. What
+comes out is a graph of parts, from which the columns are taken afterwards. Any other name is
+refused before it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from routerjax.errors import InputError
+
+PLAIN = re.compile(r"[biuf][1248]|O8?")  # dtypes of numbers and of Python objects
+LEGACY = "0.14.1"  # key under which a BlockManager of pandas before 1.3 keeps its blocks
+
+
+class _Part:
+    """Something that a pickle builds: which, from what, and with what state. It does nothing."""
+
+    __slots__ = ("args", "state")
+    kind = ""
+    args: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *args: Any) -> _Part:
+        part = super().__new__(cls)
+        part.args, part.state = args, None
+        return part
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def _part(kind: str) -> type[_Part]:
+    return type(kind, (_Part,), {"__slots__": (), "kind": kind})
+
+
+FRAME, MANAGER, BLOCK, NEW_INDEX = map(_part, ("frame", "manager", "block", "new index"))
+INDEX, RANGE = map(_part, ("index", "range index"))
+ARRAY, NEW_ARRAY, BUFFER, SCALAR = map(_part, ("array", "new array", "buffer", "scalar"))
+DTYPE, SLICE = map(_part, ("dtype", "slice"))
+
+ALLOWED: dict[tuple[str, str], type[_Part]] = {
+    ("builtins", "slice"): SLICE,
+    ("numpy", "dtype"): DTYPE,
+    ("numpy", "ndarray"): ARRAY,
+    ("numpy.core.multiarray", "_reconstruct"): NEW_ARRAY,
+    ("numpy._core.multiarray", "_reconstruct"): NEW_ARRAY,
+    ("numpy.core.multiarray", "scalar"): SCALAR,
+    ("numpy._core.multiarray", "scalar"): SCALAR,
+    ("numpy.core.numeric", "_frombuffer"): BUFFER,
+    ("numpy._core.numeric", "_frombuffer"): BUFFER,
+    ("pandas", "DataFrame"): FRAME,
+    ("pandas.core.frame", "DataFrame"): FRAME,
+    ("pandas.core.internals.managers", "BlockManager"): MANAGER,
+    ("pandas._libs.internals", "_unpickle_block"): BLOCK,
+    ("pandas.core.indexes.base", "_new_Index"): NEW_INDEX,
+    ("pandas", "Index"): INDEX,
+    ("pandas.core.indexes.base", "Index"): INDEX,
+    ("pandas.core.indexes.numeric", "Int64Index"): INDEX,
+    ("pandas", "RangeIndex"): RANGE,
+    ("pandas.core.indexes.range", "RangeIndex"): RANGE,
+}
+"""What DataFrames of numbers and objects name, as pandas 1.2, 1.5, 2 and 3 write them.
+
+Pandas 1.3 names ``functools.partial``, which is refused."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type[_Part]:
+        if (module, name) not in ALLOWED:
+            raise InputError(
+                f"the pickle asks for {module}.{name}, which a table does not need; only pandas "
+                "and NumPy containers of numbers and text are read, and nothing was run"
+            )
+        return ALLOWED[module, name]
+
+
+def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read the columns of a pickled DataFrame, by name: [n] arrays of numbers or of objects.
+
+    Args:
+      path: a pickle of protocol 3 or later, not compressed.
+
+    Raises:
+      InputError: no such file, a pickle that names anything outside `ALLOWED`, or one that is
+        not a DataFrame of plain columns.
+    """
+    try:
+        with open(Path(path).expanduser(), "rb") as file:
+            return _columns(_load(file))
+    except InputError as error:
+        raise InputError(error.problem, source=str(path)) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", source=str(path)) from None
+
+
+def _load(file: IO[bytes]) -> Any:
+    try:
+        return _Unpickler(file).load()
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        raise InputError(f"is not a pickle that can be read ({_reason(error)})") from None
+
+
+class _Block(NamedTuple):
+    values: np.ndarray  # [k, n]
+    places: Iterable[int]  # of k columns
+
+
+def _columns(frame: Any) -> dict[str, np.ndarray]:
+    try:
+        blocks, names, rows = _layout(frame)
+        columns: dict[int, np.ndarray] = {}
+        for block in blocks:
+            if block.values.ndim != 2 or block.values.shape[1] != rows:
+                raise ValueError(f"a block of shape {block.values.shape} for {rows} rows")
+            columns.update(zip(block.places, block.values, strict=True))
+        if len(columns) != len(names) or set(columns) != set(range(len(columns))):
+            raise ValueError(f"{len(columns)} columns for {len(names)} names")
+        return {str(name): columns[place] for place, name in enumerate(names)}
+    except Exception as error:  # parts that do not fit together fail in many ways
+        problem = f"is not a pickled DataFrame of plain columns ({_reason(error)})"
+        raise InputError(problem) from None
+
+
+def _layout(frame: Any) -> tuple[list[_Block], Sequence[Any], int]:
+    """The blocks of a frame, the names of its columns, and its number of rows."""
+    state = _built(frame, FRAME).state
+    manager = _built(state["_mgr"] if "_mgr" in state else state["_data"], MANAGER)
+    if manager.state is None:  # built from its blocks, since pandas 1.3
+        blocks, axes = manager.args
+        parts = [_built(block, BLOCK).args for block in blocks]
+        found = [(values, places) for values, places, _ in parts]
+    else:
+        state = manager.state[3][LEGACY]
+        axes = state["axes"]
+        found = [(block["values"], block["mgr_locs"]) for block in state["blocks"]]
+    names, index = (_labels(axis) for axis in axes)
+    return [_Block(_array(values), _places(places)) for values, places in found], names, len(index)
+
+
+def _built(value: Any, *kinds: type[_Part]) -> _Part:
+    if not isinstance(value, kinds):
+        what = value.kind if isinstance(value, _Part) else type(value).__name__
+        raise TypeError(f"a {what} where a {kinds[0].kind} should be")
+    return value
+
+
+def _places(value: Any) -> Iterable[int]:
+    if isinstance(value, SLICE):
+        start, stop, step = value.args
+        return range(start, stop, 1 if step is None else step)
+    return _array(value).tolist()
+
+
+def _labels(value: Any) -> Sequence[Any]:
+    kind, state = _built(value, NEW_INDEX).args
+    if kind is RANGE:
+        return range(state["start"], state["stop"], state["step"])
+    return _array(state["data"]).tolist()
+
+
+def _array(value: Any) -> np.ndarray:
+    """The array that a part describes: by shape, dtype and content, or over a buffer."""
+    part = _built(value, NEW_ARRAY, BUFFER)
+    if isinstance(part, BUFFER):
+        content, kind, shape, order = part.args
+    else:
+        _, shape, kind, by_column, content = part.state
+        order = "F" if by_column else "C"
+    dtype = _dtype(kind)
+    if dtype.hasobject:
+        flat = np.fromiter(map(_cell, _listed(content)), object, len(content))
+    else:
+        flat = np.frombuffer(content, dtype)
+    return flat.reshape(shape, order=order)
+
+
+def _listed(content: Any) -> list[Any]:
+    if not isinstance(content, list):
+        raise TypeError(f"{type(content).__name__} where a list of objects should be")
+    return content
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, _Part):
+        return value
+    kind, content = _built(value, SCALAR).args
+    return np.frombuffer(content, _dtype(kind), count=1)[0]
+
+
+def _dtype(value: Any) -> np.dtype:
+    part = _built(value, DTYPE)
+    code, order = part.args[0], "=" if part.state is None else part.state[1]
+    if not PLAIN.fullmatch(code):
+        raise TypeError(f"dtype {code!r}")
+    return np.dtype(code).newbyteorder(order)
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

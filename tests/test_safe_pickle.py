@@ -1,0 +1,254 @@
+"""The reader of pickled DataFrames: what pandas wrote comes back, and nothing else is run."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from routerjax.data import safe_pickle
+from routerjax.data.safe_pickle import read_columns
+from routerjax.errors import InputError
+
+
+def said(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_columns(path)
+    return str(caught.value)
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def frame(columns: dict[str, list | np.ndarray]):
+    """A DataFrame as pandas built it before it had a type of its own for text."""
+    import pandas
+
+    arrays = {
+        name: np.array(values, object if isinstance(values[0], str) else None)
+        for name, values in columns.items()
+    }
+    made = pandas.DataFrame({name: pandas.Series(values) for name, values in arrays.items()})
+    made = made.astype({name: object for name in arrays if arrays[name].dtype == object})
+    made.columns = pandas.Index(list(columns), dtype=object)
+    return made
+
+
+# What pandas wrote
+
+COLUMNS = {
+    "text": ["a", "ü\n", ""],
+    "score": [0.5, np.nan, 1.0],
+    "count": [1, -2, 3],
+    "small": np.array([1, 2, 3], np.int8),
+    "right": [True, False, True],
+    "more": [1e-300, 0.0, np.inf],
+}
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_columns_come_back_bit_for_bit(tmp_path, protocol):
+    path = write(tmp_path / "f.pkl", pickle.dumps(frame(COLUMNS), protocol))
+    read = read_columns(path)
+    assert list(read) == list(COLUMNS)
+    for name, values in COLUMNS.items():
+        np.testing.assert_array_equal(read[name], values)
+    assert read["small"].dtype == np.int8 and read["score"].dtype == np.float64
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_block_by_rows_or_by_columns_of_any_byte_order(tmp_path, order, protocol):
+    import pandas
+
+    values = np.arange(6.0).reshape(3, 2)
+    for kind in ("<f8", ">f8"):
+        made = pandas.DataFrame(np.array(values, kind, order=order))
+        read = read_columns(write(tmp_path / "f.pkl", pickle.dumps(made, protocol)))
+        assert list(read) == ["0", "1"]
+        np.testing.assert_array_equal(np.stack(list(read.values()), axis=1), values)
+
+
+def test_cells_of_objects_may_be_none_or_numpy_scalars(tmp_path):
+    cells = np.array([None, np.float64(0.25), np.int64(7), "x", np.nan], object)
+    read = read_columns(write(tmp_path / "f.pkl", pickle.dumps(frame({"a": cells}))))
+    assert read["a"][:4].tolist() == [None, 0.25, 7, "x"] and np.isnan(read["a"][4])
+
+
+def test_rows_that_were_picked_and_columns_that_were_moved(tmp_path):
+    made = frame(COLUMNS)
+    picked = made.iloc[[2, 0]][["count", "text", "score"]]
+    read = read_columns(write(tmp_path / "f.pkl", pickle.dumps(picked)))
+    assert {name: list(values) for name, values in read.items()} == {
+        "count": [3, 1], "text": ["", "a"], "score": [1.0, 0.5]
+    }  # fmt: skip
+
+
+OLDER = {
+    "pandas 2.1.2, numpy 1.26.1, protocol 5": (
+        "eNqVVM1qFEEQ3t3s7GaTYH7EGBFkD4GNqCMGDx7EBSOKDtloUDyEMOmZ7d0eMn9095gEEtRDkg30QUzrAwgefABf"
+        "xCcQ9AHMLQdBq3t2yG6ih+2Bnpru+qq+qpqqN8aHT0ZOLzEZo7CJmOlGFJstigIsReUB4uihlg/l1bdyR86Joh20"
+        "qRRXetW9kGMaIp+ZAQpRG1Mmxdh9P3LXF9NvgM+J6S7E9j2HnWCkGLeTMPbcdR/bjgKBtrgQJkG8lZoPEp97iFK0"
+        "BWZtit0oZJwmLleKhlaUogy2tcqhtHK7ciHvyH25LOesPDyFPUnGhdHkW7EKRRSW7siDTno/JPLbstFoPPkDS29W"
+        "nUvnYBUol4LAT8xb4KXNAnNeYrgQw07iAaEQmBvM91ysXSo/yqBVUDsZJefIpCJCzvfTuKwNT63UXhLEqx6rzlev"
+        "VefrtVUpJlZqSyE2a9ertecbkTpS/sisQg5iXLO+sQk5CbiDQ5dkdgrW0AB2HtV/pf9Gowsfsor9cDHVUyUQMfVc"
+        "KUbtFo0CJ2m10sJ/nMj1ru/1TJJkRhRafZW4e6oSOfCcchL5BcmV11lgYQySjvxtKHgYZUkwrNIAaIKI0wWWrPIp"
+        "4OJJbL+/HH1bdJ7W0/daXZJnXTMvuqzL1vD/4UfkR+fr8c976dfx67PwYasySNBl52YQNbEPeUNZ5BVrpNcEl0px"
+        "pr+Rm3gTM9NBDNp/xA7xhv1YnUEdyTthZLIeBE0YDvIsi5HdjEOFoSCGpvaaUpRi+CdiDjMFv0K+HaqZQvZJR0yg"
+        "bU0U+prF0Njgd7rL/czFGNrmEQe4GzEwNZXp9R7ORBS54DTF8simUcIxCGnzFrXnRrKncvheXPpX9BSFbRX+snr3"
+        "hEw+N6DjOaIc+l0UGY9iSKUSMAh5bROrDYYkTBqIVaUom6V2gDnSOYNWNxDnMCV3IDF2y0dtLV5Evh9tMLuZxDBW"
+        "ELD2kYNhQnZY4ph/ATjbGSk="
+    ),
+    "pandas 1.2.5, numpy 1.22.4, protocol 4": (
+        "eNp1VE9PFDEU31n2DyBEMSJwIetBdxEYgXDgYNxEiEY2LAZJPBgydmbKduPMdGw7AglEPYCQ9Eb9EH4Av4ifwEQ/"
+        "gCQeOJjoa2fWLLLOYd5r+3597/1+bd8VPv4s5MwnR2IU+YjbHmXY3mYoxEoOrCCBHhn/VE29VweqJgtO2GJKTnaH"
+        "tyOBWYQCbocoQi3MuJJDDwPqvVpLxym8tgX48YtAH+9ibruIQ7pBJ8I7zhM9BwByRRY7vknsQzFKjkZJGO+l8DAJ"
+        "RBsxhvYgn8OwRyMuWOIJgMiiCVSyDOlMyKlq5A7VsuWqD2pD1RpWY/BQkVFZ9MVerDuU+fUldXKcrvZJa181m83V"
+        "3/CZX6MulHuiexjgKIwD7LR9JUsxo2EsgCz8BgVOZIgru/dC6uNASQtKvob2zQgq5DGUCAE3s4BLC0NoX1ABG3mU"
+        "w6bXO3Hdk+OUIQ/Sp1hBHUYTgcFRGCqUBVNDMzmCPsiwnOhFOENRSzO+oW0Xy2SuKYtcICaALFnggsaqkdcOBscy"
+        "e2KggNwgY5pNMtHhsq+RP1JkUua3L3B4/x8Oc5rD5bn00H2t57Lv16ezL2vu03pqX9bPyLfjz+ffH6Sr528VwC7n"
+        "LJuct4wmpTAMEnsedG/x0F4A6l5UnxMkKm1eWahMVxbq1S2Q4kV1PcJ2daZS3dyhZsoAZ3dBtFC4OPKIelz/keZt"
+        "SmsRTkVEFXlGNkmNTGmCTf/D5Kqma6QHEYdZSWSKzJBZjQBWMzX+iyr/Rd0md0gVct0l08TuRuMDKHbOnl+ELs2F"
+        "QKCkIoOy5OqrxhWg9XwJzmGiV+qyH+6qA4sw6FknyNXukous9BJrPHsicuXM9mdWi5LofmKySl737mn3ZHmpI7KV"
+        "2Xxm+zJbzGwpswPd++OEm0PtwCWFS6Yfgc7r5IRYIPMqgIxFJAS8O5ojZztALeOOoSCgO9zxkzhoewguSYBcHHB1"
+        "zBPX/gNGRM9u"
+    ),
+}
+"""One frame of two rows as two releases of pandas pickled it; compressed."""
+
+
+@pytest.mark.parametrize("writer", OLDER)
+def test_what_older_releases_wrote_is_read(tmp_path, writer):
+    content = zlib.decompress(base64.b64decode(OLDER[writer]))
+    read = read_columns(write(tmp_path / "f.pkl", content))
+    assert read["prompt"].tolist() == ["['What is 2 + 2?']", "['One.', 'Two?']"]
+    assert read["b/model"].tolist() == [1.0, None]
+    np.testing.assert_array_equal(read["a|total_cost"], [0.001, 0.002])
+    np.testing.assert_array_equal(read["b/model|total_cost"], [1e-5, np.nan])
+    assert list(read)[-1] == "oracle_model_to_route_to" and len(read) == 10
+
+
+# What nobody should run
+
+HOSTILE = (
+    *("os system", "posix system", "subprocess Popen", "shutil rmtree", "importlib import_module"),
+    *("builtins eval", "builtins exec", "builtins getattr", "builtins __import__", "builtins open"),
+    *("__builtin__ eval", "functools partial", "functools reduce", "operator attrgetter"),
+    *("operator methodcaller", "copyreg __newobj__", "_codecs encode", "types FunctionType"),
+    *("numpy load", "numpy fromfile", "numpy memmap", "numpy.lib.npyio load", "numpy.testing run"),
+    *("numpy.core.multiarray fromfile", "numpy._core.multiarray frombuffer"),
+    *("numpy ndarray.tofile", "numpy.core.multiarray _reconstruct.__globals__"),
+    *("pandas eval", "pandas read_pickle", "pandas.io.pickle read_pickle", "pandas DataFrame.eval"),
+    *("pandas.core.frame DataFrame.query", "pandas.core.frame DataFrame.__init__.__globals__"),
+    *("pandas.core.computation.eval eval", "pandas.io.common os.system", "pandas Series"),
+    *("routerjax.data.safe_pickle _Part", "routerjax.atomic write_text"),
+)  # fmt: skip
+
+
+def named(name: str) -> str:
+    return name.replace(" ", ".")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_other_name_is_refused(tmp_path, name):
+    module, attribute = name.split()
+    target = str(tmp_path / "ran")
+    argument = b"(V" + f"touch {target}".encode() + b"\nt"
+    called = b"c" + f"{module}\n{attribute}\n".encode() + argument + b"R."
+    spelled = [b"\x8c" + bytes([len(part)]) + part.encode() for part in (module, attribute)]
+    stacked = b"\x80\x04" + b"".join(spelled) + b"\x93" + argument + b"R."
+    started = b"(V" + target.encode() + b"\ni" + f"{module}\n{attribute}\n".encode() + b"."
+    for content in (called, stacked, started):
+        message = said(write(tmp_path / "f.pkl", content))
+        assert message.startswith(f"{tmp_path / 'f.pkl'}: the pickle asks for {named(name)}, ")
+        assert "nothing was run" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.pkl"]
+
+
+def test_a_module_that_is_named_is_not_imported(tmp_path):
+    assert "this" not in sys.modules
+    assert "this.d" in said(write(tmp_path / "f.pkl", b"cthis\nd\n."))
+    assert "this" not in sys.modules
+
+
+class Bomb:
+    """Runs a command where it is unpickled."""
+
+    def __init__(self, target: Path):
+        self.target = target
+
+    def __reduce__(self):
+        import os
+
+        return os.system, (f"touch {self.target}",)
+
+
+def test_a_bomb_inside_a_cell_does_not_go_off(tmp_path):
+    made = frame({"prompt": np.array(["a", Bomb(tmp_path / "ran")], object)})
+    assert "system" in said(write(tmp_path / "f.pkl", pickle.dumps(made)))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_pickle_cannot_change_the_reader(tmp_path):
+    """State set on the names themselves, as a pickle may, would outlive the file."""
+    slots = b"(N}(V__new__\ncnumpy\ndtype\nut"
+    for target in ("pandas\nDataFrame", "numpy\nndarray", "builtins\nslice"):
+        content = b"c" + target.encode() + b"\n" + slots + b"b."
+        assert "is not a pickle that can be read" in said(write(tmp_path / "f.pkl", content))
+    test_columns_come_back_bit_for_bit(tmp_path, 5)
+
+
+def test_admitted_names_call_nothing_of_pandas_and_numpy():
+    """Whatever a pickle hands to an admitted name is kept, not interpreted."""
+    for part in safe_pickle.ALLOWED.values():
+        made = part("anything", 1)
+        made.__setstate__({"what": "ever"})
+        assert made.args == ("anything", 1) and made.state == {"what": "ever"}
+        assert part.__module__ == "routerjax.data.safe_pickle"
+
+
+# What is no frame of plain columns
+
+
+def test_no_pickle_at_all(tmp_path):
+    whole = pickle.dumps(frame(COLUMNS))
+    for content in (b"", b"prompt,score\n", b"\x80\x05.", whole[:-20], whole[: len(whole) // 2]):
+        assert "is not a pickle that can be read" in said(write(tmp_path / "f.pkl", content))
+    assert "cannot be read (No such file" in said(tmp_path / "none.pkl")
+    assert "cannot be read (Is a directory" in said(tmp_path)
+
+
+@pytest.mark.parametrize("value", [
+    None, 1, "text", [1, 2], {"prompt": ["a"]}, np.arange(3.0), np.arange(3).astype("M8[s]"),
+])  # fmt: skip
+def test_a_pickle_of_something_else(tmp_path, value):
+    message = said(write(tmp_path / "f.pkl", pickle.dumps(value)))
+    assert "is not a pickled DataFrame of plain columns (" in message
+
+
+def test_columns_of_other_kinds_are_named(tmp_path):
+    import pandas
+
+    path = tmp_path / "f.pkl"
+    made = pandas.DataFrame({"a": pandas.Categorical(["x", "y"])})
+    assert "the pickle asks for pandas._libs" in said(write(path, pickle.dumps(made)))
+    assert "the pickle asks for pandas" in said(write(path, pickle.dumps(made["a"])))
+
+
+def test_blocks_that_do_not_fit_are_refused(tmp_path):
+    """Raw numbers under the dtype of objects would be taken for addresses."""
+    whole = pickle.dumps(frame({"a": [1.0, 2.0]}), 4)
+    assert whole.count(b"\x8c\x02f8") == 1
+    objects = whole.replace(b"\x8c\x02f8", b"\x8c\x02O8")
+    assert "bytes where a list of objects should be" in said(write(tmp_path / "f.pkl", objects))
+    structured = whole.replace(b"\x8c\x02f8", b"\x8c\x02V8")
+    assert "dtype 'V8'" in said(write(tmp_path / "f.pkl", structured))
+    shorter = whole.replace(b"\x8c\x02f8", b"\x8c\x02f4")
+    assert "is not a pickled DataFrame" in said(write(tmp_path / "f.pkl", shorter))
