@@ -7,7 +7,15 @@ import pytest
 
 from routerjax.evaluation import intervals
 from routerjax.evaluation.intervals import mean_interval, student_quantile
-from routerjax.evaluation.metrics import expected, gap_recovered, outcome
+from routerjax.evaluation.metrics import (
+    collapse,
+    expected,
+    gap_recovered,
+    label_error,
+    outcome,
+    paired_difference,
+    shares,
+)
 from routerjax.evaluation.ope import effective_sample_size, value
 from routerjax.records import Estimates, Log
 
@@ -47,10 +55,61 @@ def test_a_better_and_cheaper_choice_never_scores_lower():
             outcome(arms, better, cost_weight=weight).utility
             >= outcome(arms, worse, cost_weight=weight).utility
         )
+        # and of two choices on the same outcomes, the one of more utility has less regret
+        other = rng.integers(4, size=50)
+        mine, theirs = (outcome(each, worse, cost_weight=weight) for each in (arms, other))
+        np.testing.assert_allclose(mine.utility - theirs.utility, theirs.regret - mine.regret)
 
 
 def test_gap_recovered():
     assert gap_recovered(0.7, floor=0.6, ceiling=0.8) == pytest.approx(0.5)
+
+
+def test_paired_difference_by_hand():
+    # differences 1, 3, 2: mean 2, s = 1, standard error 1/√3, t with 2 degrees 4.30265
+    got = paired_difference(np.array([2.0, 5.0, 4.0]), np.array([1.0, 2.0, 2.0]))
+    assert got.mean == pytest.approx(2.0) and got.n == 3
+    assert got.low == pytest.approx(2 - 4.302653 / np.sqrt(3), rel=1e-4)
+
+
+def test_paired_difference_takes_the_seeds_that_both_have():
+    got = paired_difference(np.array([2.0, np.nan, 4.0]), np.array([1.0, 2.0, 1.0]))
+    assert (got.mean, got.n) == (2.0, 2)
+    never = paired_difference(np.array([np.inf, 1.0]), np.array([np.inf, 2.0]))
+    assert np.isnan(never.mean) and np.isnan(never.low)
+    assert paired_difference(np.array([np.nan]), np.array([1.0])).n == 0
+
+
+def test_shares_by_hand():
+    np.testing.assert_allclose(shares(np.array([0, 2, 2, 2]), 3), [0.25, 0, 0.75])
+    mixed = np.array([[0.5, 0.5], [1.0, 0.0]])
+    np.testing.assert_allclose(shares(mixed, 2), [0.75, 0.25])
+
+
+def test_collapse_by_hand():
+    assert collapse(np.array([1.0, 0.0]), np.array([0.4, 0.6])) == pytest.approx(0.4)
+    assert collapse(np.array([0.5, 0.5]), np.array([0.4, 0.6])) == pytest.approx(-0.1)
+
+
+def test_label_error_by_hand():
+    noisy = Estimates(
+        quality=np.array([[1.5, 0.5], [0.2, 0.9], [0.3, 0.6]]), cost=CELLS.cost[[0] * 3]
+    )
+    known = Estimates(quality=np.array([[1.0, 0.5], [0.8, 0.4], [0.7, 0.7]]), cost=np.zeros((3, 2)))
+    # labels 0, 1, 1 at λ = 0: right, wrong, and right because of a tie
+    got = label_error(noisy, known, cost_weight=0.0)
+    assert got.label_error == pytest.approx(1 / 3)
+    # promised 1.5, 0.9, 0.6 and true 1.0, 0.4, 0.7
+    assert got.optimism == pytest.approx((0.5 + 0.5 - 0.1) / 3)
+
+
+def test_noise_makes_labels_optimistic():
+    rng = np.random.default_rng(2)
+    known = Estimates(quality=rng.random((2_000, 5)), cost=np.zeros((2_000, 5)))
+    noisy = Estimates(quality=known.quality + rng.normal(0, 0.3, (2_000, 5)), cost=known.cost)
+    assert label_error(known, known, cost_weight=1.0) == (0.0, 0.0)
+    got = label_error(noisy, known, cost_weight=1.0)
+    assert got.label_error > 0.3 and got.optimism > 0.1
 
 
 def test_mean_interval_by_hand():

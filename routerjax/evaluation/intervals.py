@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -46,6 +47,7 @@ def mean_interval(scores: Float[np.ndarray, " n"], *, confidence: float = 0.95) 
     return Interval(mean, error, mean - reach, mean + reach, count)
 
 
+@functools.cache
 def student_quantile(probability: float, degrees: int) -> float:
     """Quantile of Student's t for a probability above one half, by bisection of its CDF.
 

@@ -1,4 +1,4 @@
-"""What a policy earns on known or estimated outcomes: utility, regret, quality, cost.
+"""What a policy earns on known or estimated outcomes: utility, regret, quality, cost; whom it asks.
 
 A policy's choice at one cost weight is either arms [n] or probabilities [n, m]; the metrics
 take both, so that a random policy is scored by its expectation and not by a draw.
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.records import Estimates
 
 Choice = np.ndarray
@@ -63,3 +64,67 @@ def expected(values: Float[np.ndarray, "n m"], choice: Choice) -> Float[np.ndarr
 def gap_recovered(value: float, *, floor: float, ceiling: float) -> float:
     """Share (value − floor) / (ceiling − floor) of the gap between two references."""
     return (value - floor) / (ceiling - floor)
+
+
+def paired_difference(
+    scores: Float[np.ndarray, " s"], base: Float[np.ndarray, " s"], *, confidence: float = 0.95
+) -> Interval:
+    """Mean of scores − base with its interval, by seed; seeds that lack either are left out.
+
+    NaN where no seed has both, or where a score is infinite (a quality never reached).
+
+    Args:
+      scores, base: [s] of two methods on the same seeds' data, NaN where a seed was not run.
+      confidence: coverage of the interval.
+    """
+    scores, base = np.asarray(scores, np.float64), np.asarray(base, np.float64)
+    known = ~(np.isnan(scores) | np.isnan(base))
+    if not known.any() or np.isinf(scores[known]).any() or np.isinf(base[known]).any():
+        return Interval(np.nan, np.nan, np.nan, np.nan, int(known.sum()))
+    return mean_interval(scores[known] - base[known], confidence=confidence)
+
+
+def shares(choice: Choice, models: int) -> Float[np.ndarray, " m"]:
+    """Share of queries that a choice, arms [n] or probabilities [n, m], sends to each model."""
+    if choice.ndim == 1:
+        return np.bincount(choice, minlength=models) / len(choice)
+    return np.asarray(choice, np.float64).mean(axis=0)
+
+
+def collapse(router: Float[np.ndarray, " m"], oracle: Float[np.ndarray, " m"]) -> float:
+    """Routing collapse: share of the router's most used model less that of the oracle's.
+
+    0 for a router as varied as the oracle, up to 1 − 1/m for one that asks a single model where
+    the oracle asks all alike; below 0 for a more varied one. It describes, it does not rank.
+    """
+    return float(np.max(router) - np.max(oracle))
+
+
+class LabelError(NamedTuple):
+    """The winner's curse of arms chosen by noisy utilities.
+
+    Attributes:
+      label_error: share of rows whose estimated best arm is not a best arm; ties are right.
+      optimism: mean over rows of the estimated maximum less the true utility of its arm.
+    """
+
+    label_error: float
+    optimism: float
+
+
+def label_error(estimated: Estimates, known: Estimates, *, cost_weight: float) -> LabelError:
+    """How wrong and how optimistic the labels argmax_m ũ_λ(x, m) of a classifier are.
+
+    Args:
+      estimated: [n, m] counterfactual estimates of the training rows.
+      known: [n, m] true means, or the table's cells.
+      cost_weight: λ, quality per dollar.
+    """
+    noisy = np.asarray(estimated.utilities(cost_weight), np.float64)
+    true = np.asarray(known.utilities(cost_weight), np.float64)
+    labels = noisy.argmax(axis=1)
+    chosen = expected(true, labels)
+    return LabelError(
+        label_error=float((chosen < true.max(axis=1)).mean()),
+        optimism=float((noisy.max(axis=1) - chosen).mean()),
+    )

@@ -1,47 +1,51 @@
-"""Tables of methods × cost weights from result records, in Markdown."""
+"""Tables of methods × cost weights and methods × scores from result records."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from routerjax.evaluation.intervals import Interval, mean_interval
-from routerjax.evaluation.metrics import gap_recovered
+from routerjax.evaluation.metrics import gap_recovered, paired_difference
+from routerjax.reports.scores import SCORES, Scores
+from routerjax.reports.selection import Results, by_seed, methods_of, seeds_of, short, weights_of
 
 MEAN = "mean"
 
-Results = Sequence[dict[str, Any]]
+
+class Cell(NamedTuple):
+    """Text of a cell, bold or not."""
+
+    text: str
+    bold: bool = False
 
 
-def by_seed(results: Results, method: str, *, metric: str) -> np.ndarray:
-    """[s, w] a metric of one method by seed and cost weight, both rising."""
-    own = [r for r in results if r["method"] == method]
-    seeds = sorted({r["seed"] for r in own})
-    weights = sorted({r["cost_weight"] for r in own})
-    values = np.full((len(seeds), len(weights)), np.nan)
-    for r in own:
-        values[seeds.index(r["seed"]), weights.index(r["cost_weight"])] = r[metric]
-    return values
+class Sheet(NamedTuple):
+    """A table before it is Markdown or LaTeX.
 
+    Attributes:
+      caption: what the numbers are.
+      header: names of the columns.
+      rows: cells, as many as the header names; references stand last.
+      candidates: number of rows that are no references.
+    """
 
-def methods_of(results: Results) -> list[str]:
-    """Methods in the order in which they first occur."""
-    return list(dict.fromkeys(r["method"] for r in results))
-
-
-def weights_of(results: Results) -> list[float]:
-    """Cost weights, rising."""
-    return sorted({r["cost_weight"] for r in results})
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    candidates: int
 
 
 def paired_gain(results: Results, method: str, base: str) -> Interval:
     """Mean over cost weights of a method's utility minus the base's, paired by seed."""
-    difference = by_seed(results, method, metric="utility") - by_seed(
-        results, base, metric="utility"
+    seeds, weights = seeds_of(results), weights_of(results)
+    mine, other = (
+        by_seed(results, name, metric="utility", seeds=seeds, weights=weights).mean(axis=1)
+        for name in (method, base)
     )
-    return mean_interval(difference.mean(axis=1))
+    return paired_difference(mine, other)
 
 
 def gap_share(results: Results, method: str, *, base: str, ceiling: str) -> float:
@@ -52,27 +56,98 @@ def gap_share(results: Results, method: str, *, base: str, ceiling: str) -> floa
     return float(gap_recovered(mean[method], floor=mean[base], ceiling=mean[ceiling]))
 
 
-def utility_table(results: Results, *, base: str, ceiling: str | None = None) -> str:
-    """Markdown: utility per method and cost weight, mean ± standard error over seeds.
+def best_apart(
+    values: Mapping[str, np.ndarray], *, references: Collection[str] = (), sign: int = 1
+) -> str | None:
+    """The best method, if its paired interval against the next best excludes zero.
 
-    The last columns are the mean over cost weights, its paired difference to `base`, and the
-    share of the gap from `base` to `ceiling`.
+    Args:
+      values: method → [s] scores by seed, NaN where a seed is missing.
+      references: methods that know what no log tells; never the best, nor the next best.
+      sign: 1 where more is better, −1 where less is, 0 where neither.
+
+    Returns:
+      A method, or None: a difference within the 95 % interval, one seed, or an infinite score.
     """
-    weights = weights_of(results)
-    header = ["method", *[f"λ = {weight:g}" for weight in weights], MEAN, f"− {base}"]
-    if ceiling:
-        header.append("share of gap")
+    means = {
+        name: sign * float(np.nanmean(scores))
+        for name, scores in values.items()
+        if name not in references and not np.isnan(scores).all()
+    }
+    if len(means) < 2 or not sign:
+        return None
+    best, second = sorted(means, key=lambda name: means[name], reverse=True)[:2]
+    apart = paired_difference(sign * values[best], sign * values[second])
+    return best if apart.low > 0 else None
+
+
+def weight_sheet(
+    results: Results,
+    *,
+    metric: str = "utility",
+    base: str | None = None,
+    ceiling: str | None = None,
+    references: Collection[str] = (),
+    caption: str = "",
+) -> Sheet:
+    """Methods × cost weights: mean ± standard error over seeds, the best apart in bold.
+
+    The last columns are the mean over cost weights and, for utility with a `base`, its paired
+    difference to the base and the share of the gap from `base` to `ceiling`.
+    """
+    weights, seeds = weights_of(results), seeds_of(results)
+    methods, candidates = _references_last(methods_of(results), references)
+    sign = {"utility": 1, "regret": -1}.get(metric, 0)
+    values = {
+        name: by_seed(results, name, metric=metric, seeds=seeds, weights=weights)
+        for name in methods
+    }
+    columns = [{name: v[:, j] for name, v in values.items()} for j in range(len(weights))]
+    columns.append({name: v.mean(axis=1) for name, v in values.items()})
+    best = [best_apart(column, references=references, sign=sign) for column in columns]
+    header = ["method", *[f"λ = {short(weight)}" for weight in weights], MEAN]
+    header += [f"− {base}"] if base else []
+    header += ["share of gap"] if base and ceiling else []
     rows = []
-    for method in methods_of(results):
-        values = by_seed(results, method, metric="utility")
-        cells = [_cell(mean_interval(column)) for column in values.T]
-        cells.append(_cell(mean_interval(values.mean(axis=1))))
-        cells.append("" if method == base else _cell(paired_gain(results, method, base), sign="+"))
-        if ceiling:
-            share = gap_share(results, method, base=base, ceiling=ceiling)
-            cells.append("" if method == base else f"{share:.0%}")
-        rows.append([method, *cells])
-    return markdown(header, rows)
+    for name in methods:
+        row = [Cell(name)]
+        row += [
+            Cell(number(_mean(column[name])), name == top)
+            for column, top in zip(columns, best, strict=True)
+        ]
+        if base:
+            row.append(Cell("" if name == base else number(paired_gain(results, name, base), "+")))
+        if base and ceiling:
+            share = gap_share(results, name, base=base, ceiling=ceiling)
+            known = name != base and np.isfinite(share)
+            row.append(Cell(f"{share:.0%}" if known else ""))
+        rows.append(tuple(row))
+    return Sheet(caption, tuple(header), tuple(rows), candidates)
+
+
+def score_sheet(scores: Scores, *, references: Collection[str] = (), caption: str = "") -> Sheet:
+    """Methods × scores: mean ± standard error over seeds, the best apart in bold.
+
+    A cost or a share of calls that some seeds never reach is told by how many seeds reach it.
+    """
+    named = dict.fromkeys(method for column in scores.values() for method in column)
+    methods, candidates = _references_last(list(named), references)
+    rows = [[Cell(method)] for method in methods]
+    for name, column in scores.items():
+        shown = SCORES[name]
+        best = best_apart(column, references=references, sign=shown.sign)
+        for row, method in zip(rows, methods, strict=True):
+            values = shown.scale * column.get(method, np.array([np.nan]))
+            row.append(Cell(_score(values, digits=shown.digits), method == best))
+    header = ("method", *[SCORES[name].title for name in scores])
+    return Sheet(caption, header, tuple(tuple(row) for row in rows), candidates)
+
+
+def utility_table(
+    results: Results, *, base: str, ceiling: str | None = None, references: Collection[str] = ()
+) -> str:
+    """`weight_sheet` of utility in Markdown."""
+    return to_markdown(weight_sheet(results, base=base, ceiling=ceiling, references=references))
 
 
 def metric_table(results: Results, *, metric: str, scale: float = 1.0, digits: int = 3) -> str:
@@ -80,15 +155,22 @@ def metric_table(results: Results, *, metric: str, scale: float = 1.0, digits: i
     weights = weights_of(results)
     rows = [
         [method, *[f"{scale * value:.{digits}f}" for value in
-                   by_seed(results, method, metric=metric).mean(axis=0)]]
+                   by_seed(results, method, metric=metric, weights=weights).mean(axis=0)]]
         for method in methods_of(results)
     ]  # fmt: skip
-    return markdown(["method", *[f"λ = {weight:g}" for weight in weights]], rows)
+    return markdown(["method", *[f"λ = {short(weight)}" for weight in weights]], rows)
+
+
+def to_markdown(sheet: Sheet) -> str:
+    """The sheet's cells as a Markdown table, without its caption."""
+    rows = [[f"**{cell.text}**" if cell.bold else cell.text for cell in row] for row in sheet.rows]
+    return markdown(sheet.header, rows)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, first column left and the others right, padded so that it reads as text."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in escaped) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
         first, *others = (
@@ -100,10 +182,33 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     rule = "|" + "|".join(
         "-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)
     )
-    return "\n".join([line(header), rule + "|", *map(line, rows)])
+    return "\n".join([line(escaped[0]), rule + "|", *map(line, escaped[1:])])
 
 
-def _cell(interval: Interval, *, sign: str = "") -> str:
+def number(interval: Interval, sign: str = "", *, digits: int = 3) -> str:
+    """Mean ± standard error; the mean alone for one seed, nothing where there is none."""
+    if np.isnan(interval.mean):
+        return ""
+    mean = f"{round(interval.mean, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no minus before a zero
     error = interval.standard_error
-    mean = f"{interval.mean:{sign}.3f}"
-    return mean if np.isnan(error) else f"{mean} ± {error:.3f}"
+    return mean if np.isnan(error) else f"{mean} ± {error:.{digits}f}"
+
+
+def _references_last(methods: Sequence[str], references: Collection[str]) -> tuple[list[str], int]:
+    """Methods in order, references behind the others, and the number of those others."""
+    candidates = [name for name in methods if name not in references]
+    return candidates + [name for name in methods if name in references], len(candidates)
+
+
+def _mean(values: np.ndarray) -> Interval:
+    """Over the seeds that were run."""
+    known = values[~np.isnan(values)]
+    return mean_interval(known) if len(known) else Interval(np.nan, np.nan, np.nan, np.nan, 0)
+
+
+def _score(values: np.ndarray, *, digits: int) -> str:
+    known = values[~np.isnan(values)]
+    reached = int(np.isfinite(known).sum())
+    if reached == len(known):
+        return number(_mean(known), digits=digits)
+    return f"reached {reached}/{len(known)}" if reached else "never"

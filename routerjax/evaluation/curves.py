@@ -1,0 +1,194 @@
+"""The cost–quality curve of a router over its grid of cost weights, and what is read off it.
+
+A curve must reward any router that is better and cheaper at every cost weight, and must not
+pick operating points by their quality on test rows, as a Pareto front or a running maximum
+does. Joining the points in the order of λ fails the first: where quality rises with λ by
+chance, a cheaper router can lose area. So the points are made monotone in the order of λ as
+trained, by averaging (isotonic regression) and never by choosing. That keeps order between
+routers (raising a quality or lowering a cost lowers no point of the curve), keeps the mean of
+the points over the grid, and leaves points that are in order as they are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from routerjax.records import Estimates
+
+ROUNDING = 1e-9
+
+
+class Span(NamedTuple):
+    """The cost range that all routers of one comparison share, of one set of test queries.
+
+    Attributes:
+      low: mean over queries of the cheapest model's cost, dollars; no policy costs less.
+      high: mean over queries of the dearest model's cost; no policy costs more.
+      floor: mean quality of the policy that sends every query to its cheapest model, or to any
+        of several that cost the same.
+    """
+
+    low: float
+    high: float
+    floor: float
+
+
+class Curve(NamedTuple):
+    """Points (cost, quality) [k], both rising, from the span's cheapest policy to λ's smallest."""
+
+    cost: np.ndarray
+    quality: np.ndarray
+
+
+def span(outcomes: Estimates) -> Span:
+    """Cost range of known outcomes [n, m] and the quality of the per-query cheapest model."""
+    cost = np.asarray(outcomes.cost, np.float64)
+    quality = np.asarray(outcomes.quality, np.float64)
+    low = cost.min(axis=1)
+    cheapest = cost == low[:, None]
+    floor = np.where(cheapest, quality, 0.0).sum(axis=1) / cheapest.sum(axis=1)
+    return Span(float(low.mean()), float(cost.max(axis=1).mean()), float(floor.mean()))
+
+
+def curve(cost: Float[np.ndarray, " w"], quality: Float[np.ndarray, " w"], within: Span) -> Curve:
+    """A router's curve from its points at rising cost weights.
+
+    The chain starts at (low, floor), the per-query cheapest policy, which is what λ → ∞ asks
+    for, and goes through the points from the largest λ to the smallest. Isotonic regression
+    of cost and of quality along the chain makes both rise. Between two points a router mixes
+    its two cost weights, which is linear; beyond its dearest point it stays as it is.
+
+    If another router's points at the same cost weights cost no more and are no worse, its
+    curve lies nowhere below this one.
+
+    Args:
+      cost, quality: [w] means over the test queries at the cost weights trained on, λ rising.
+      within: the comparison's span.
+    """
+    chain = np.r_[within.low, np.asarray(cost, np.float64)[::-1]]
+    clipped = np.clip(isotonic(chain), within.low, within.high)
+    return Curve(clipped, isotonic(np.r_[within.floor, np.asarray(quality, np.float64)[::-1]]))
+
+
+def isotonic(values: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """Rising values nearest to the given ones in squares, by pooling adjacent violators.
+
+    Reference: Barlow, Bartholomew, Bremner, Brunk (1972), Statistical Inference under Order
+    Restrictions, section 1.2.
+
+    >>> isotonic(np.array([1.0, 4.0, 2.0, 5.0])).tolist()
+    [1.0, 3.0, 3.0, 5.0]
+    """
+    means: list[float] = []
+    sizes: list[int] = []
+    for value in np.asarray(values, np.float64).tolist():
+        mean, size = value, 1
+        while means and means[-1] >= mean:
+            mean = (means[-1] * sizes[-1] + mean * size) / (sizes[-1] + size)
+            size += sizes.pop()
+            means.pop()
+        means.append(mean)
+        sizes.append(size)
+    return np.repeat(means, sizes)
+
+
+def quality_at(found: Curve, budgets: Float[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
+    """Quality a router reaches at mean costs of at most the budgets, by linear interpolation."""
+    budgets = np.asarray(budgets, np.float64)
+    below = np.clip(np.searchsorted(found.cost, budgets, side="right") - 1, 0, None)
+    above = np.minimum(below + 1, len(found.cost) - 1)
+    width = found.cost[above] - found.cost[below]
+    share = np.clip((budgets - found.cost[below]) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    return found.quality[below] + share * (found.quality[above] - found.quality[below])
+
+
+def area(found: Curve, within: Span) -> float:
+    """Mean quality over the span's budgets, 1/(high − low) ∫ Q(b) db, in the unit of quality.
+
+    Where every model costs the same, so that the span has no width, the quality there.
+    """
+    width = within.high - within.low
+    if width <= 0:
+        return float(found.quality[-1])
+    tail = (within.high - found.cost[-1]) * found.quality[-1]
+    return float((np.trapezoid(found.quality, found.cost) + tail) / width)
+
+
+def peak(quality: Float[np.ndarray, " w"]) -> float:
+    """Quality at the smallest cost weight, where a router buys all it can.
+
+    Not the largest of the points, which would be picked on the test rows.
+
+    Args:
+      quality: [w] at the cost weights trained on, λ rising.
+    """
+    return float(quality[0])
+
+
+def cost_to_reach(found: Curve, quality: float) -> float:
+    """Cheapest mean cost at which the curve reaches a quality, dollars; inf where it never does.
+
+    Linear between points, as the curve is. For the best single model's quality, in hindsight
+    on the same queries, it says what matching that model costs. A quality short by rounding
+    (1e-9) reaches it.
+    """
+    quality -= ROUNDING
+    if quality > found.quality[-1]:
+        return float("inf")
+    right = int(np.searchsorted(found.quality, quality, side="left"))
+    if right == 0:
+        return float(found.cost[0])
+    (low, high), (start, end) = (
+        found.quality[right - 1 : right + 1],
+        found.cost[right - 1 : right + 1],
+    )
+    return float(start + (quality - low) / (high - low) * (end - start))
+
+
+class TwoModels(NamedTuple):
+    """Mean quality of the weak and the strong one of two models on the test queries."""
+
+    weak: float
+    strong: float
+
+
+def performance_gap_recovered(quality: float, models: TwoModels) -> float:
+    """PGR = (quality − weak) / (strong − weak), 1 at the strong model's own quality.
+
+    NaN where the strong model is not better. Reference: Ong et al. (2024), RouteLLM,
+    arXiv 2406.18665, section 3.
+    """
+    gap = models.strong - models.weak
+    return (quality - models.weak) / gap if gap > 0 else float("nan")
+
+
+def call_curve(
+    calls: Float[np.ndarray, " w"], quality: Float[np.ndarray, " w"], models: TwoModels
+) -> Curve:
+    """The curve over the share of queries sent to the strong model, in place of cost.
+
+    It starts at the weak model alone, share 0.
+    """
+    return curve(calls, quality, Span(low=0.0, high=1.0, floor=models.weak))
+
+
+def average_gap_recovered(found: Curve, models: TwoModels) -> float:
+    """APGR: mean PGR over shares 0 to 1 of queries sent to the strong model.
+
+    1/2 for a router that chooses at random. RouteLLM sums ten shares; this integrates.
+    Reference: arXiv 2406.18665, section 3.
+    """
+    return performance_gap_recovered(area(found, Span(0.0, 1.0, models.weak)), models)
+
+
+def calls_for_gap(found: Curve, models: TwoModels, *, share: float) -> float:
+    """CPT: smallest share of queries to the strong model with PGR of at least `share`.
+
+    inf where the router never gets there, NaN where the strong model is not better.
+    Reference: arXiv 2406.18665, section 3.
+    """
+    gap = models.strong - models.weak
+    return cost_to_reach(found, models.weak + share * gap) if gap > 0 else float("nan")
