@@ -1,16 +1,211 @@
-"""Arrays on disk, by orbax. No other file knows orbax."""
+"""Arrays on disk, and trainings that survive a crash, by orbax. No other file knows orbax.
+
+A checkpoint holds a block of runs between two chunks of epochs: parameters, optimiser, key,
+epoch, best parameters so far (the best by validation is never pruned, since it is part of
+every state) and the settings it was trained with. A sweep's position is which of its blocks
+have a finished checkpoint. Training is a function of that state alone, so that a resumed run
+ends with the bits of one that was never interrupted.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import errno
 import hashlib
+import json
 import logging
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from routerjax.errors import InputError
+from routerjax.atomic import folder_digest, write_text
+from routerjax.errors import DataWarning, InputError
+from routerjax.provenance import plain
+from routerjax.training.processes import of_all
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoints:
+    """Where trainings leave their state, and how often; `fit` resumes what it finds there.
+
+    Attributes:
+      folder: theirs alone.
+      every: epochs between checkpoints at least; they fall between two chunks of epochs.
+      keep: newest checkpoints kept of each block of runs; 2 at least, since a crash may take
+        one with it.
+      settings: what else the result depends on, by name. Checkpoints made with others are
+        refused. `fit` adds what it knows: objective, schedule, data, starting point.
+
+    Raises:
+      InputError: `every` or `keep` is too small.
+    """
+
+    folder: Path | str
+    every: int = 10
+    keep: int = 2
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, least in (("every", 1), ("keep", 2)):
+            if getattr(self, name) < least:
+                problem = f"{name} is {getattr(self, name)}; it must be at least {least}"
+                raise InputError(problem)
+
+    def stage(self, name: str, **settings: Any) -> Checkpoints:
+        """The checkpoints of one training among several, with settings of its own."""
+        settings = {**self.settings, **settings}
+        return dataclasses.replace(self, folder=Path(self.folder) / name, settings=settings)
+
+    def exist(self) -> bool:
+        """Whether there is anything to resume."""
+        return any(Path(self.folder).rglob(SUM))
+
+
+class Position(NamedTuple):
+    """Where a training was left.
+
+    Attributes:
+      state: NumPy arrays, shaped as asked for.
+      epoch: epochs done.
+      finished: whether it had ended.
+    """
+
+    state: Any
+    epoch: int
+    finished: bool
+
+
+STEP, STATE, POSITION, SUM = "epoch", "state", "position", "sha256"
+"""A checkpoint's folder is epoch_N: two items, and the file that says it is whole."""
+
+
+class Journal:
+    """The checkpoints of one block of runs, open for reading and writing."""
+
+    def __init__(self, folder: Path, checkpoints: Checkpoints, manager: Any):
+        self._folder, self._manager = folder, manager
+        self._every, self._settings = checkpoints.every, named(checkpoints.settings)
+        self._last = 0
+
+    def resume(self, template: Any) -> Position | None:
+        """The newest checkpoint, None where there is none.
+
+        Args:
+          template: pytree of arrays or shapes like the state's.
+
+        Raises:
+          InputError: it was made with other settings; the first that differs is named.
+        """
+        epoch = self._manager.latest_step()
+        if epoch is None:
+            return None
+        position = self._read(epoch, POSITION, _orbax().args.JsonRestore())
+        _check_settings(position["settings"], self._settings, self._folder)
+        state = self._read(epoch, STATE, _orbax().args.StandardRestore(template))
+        self._last = epoch
+        return Position(state, epoch, position["finished"])
+
+    def due(self, epoch: int) -> bool:
+        """Whether `every` epochs have passed since the start or the last checkpoint."""
+        return epoch - self._last >= self._every
+
+    def write(self, state: Any, *, epoch: int, finished: bool) -> None:
+        """Write a checkpoint; returns when it is on disk and older ones are pruned.
+
+        Raises:
+          InputError: it cannot be written; the last good checkpoint is named.
+        """
+        state, args = jax.tree.map(np.asarray, state), _orbax().args
+        position = {"settings": self._settings, "finished": finished}
+        items = {STATE: args.StandardSave(state), POSITION: args.JsonSave(position)}
+        try:
+            _check_space(self._folder, state)
+            self._manager.save(epoch, args=args.Composite(**items), force=True)
+            self._manager.wait_until_finished()
+            if jax.process_index() == 0:
+                path = self._folder / f"{STEP}_{epoch}"
+                write_text(path / SUM, folder_digest(path))
+        except Exception as error:  # orbax and tensorstore raise many kinds
+            last = f"the last is of epoch {self._last}" if self._last else "there is none yet"
+            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+            problem = f"the checkpoint of epoch {epoch} cannot be written ({reason}); {last}"
+            raise InputError(problem, source=str(self._folder)) from error
+        self._last = epoch
+
+    def _read(self, epoch: int, item: str, how: Any) -> Any:
+        return self._manager.restore(epoch, args=_orbax().args.Composite(**{item: how}))[item]
+
+
+@contextlib.contextmanager
+def opened(checkpoints: Checkpoints) -> Iterator[Journal]:
+    """Open the checkpoints of one block of runs; what is not whole goes.
+
+    Raises:
+      InputError: the folder cannot be made.
+    """
+    ocp, folder = _orbax(), Path(checkpoints.folder).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", source=str(folder)) from error
+    if jax.process_index() == 0:
+        _remove_broken(folder)
+    of_all(0)  # the others wait for it
+    options = ocp.CheckpointManagerOptions(
+        step_prefix=STEP,
+        max_to_keep=checkpoints.keep,
+        enable_async_checkpointing=False,
+        save_root_metadata=False,
+    )
+    with ocp.CheckpointManager(folder, options=options) as manager:
+        yield Journal(folder, checkpoints, manager)
+
+
+def _remove_broken(folder: Path) -> None:
+    """Remove what a killed process left half-written, and, with a warning, what is damaged."""
+    for path in folder.iterdir():
+        if not re.fullmatch(rf"{STEP}_\d+(\..*)?", path.name):
+            continue
+        if not (path / SUM).is_file():
+            shutil.rmtree(path)
+        elif (path / SUM).read_text() != folder_digest(path, without=SUM):
+            problem = f"the checkpoint {path.name} is damaged and passed over"
+            warnings.warn(f"{folder}: {problem}", DataWarning, stacklevel=2)
+            shutil.rmtree(path)
+
+
+def _check_space(folder: Path, state: Any) -> None:
+    """Raise OSError where the disk has no room: orbax is loud about it."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + (1 << 20)
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def named(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Settings by name, flat: dataclasses and mappings within them are joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in plain(dict(settings)).items():
+        if isinstance(value, dict):
+            flat |= named(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _check_settings(made: dict[str, Any], wanted: dict[str, Any], folder: Path | str) -> None:
+    for name in [*wanted, *made]:
+        if name not in made or name not in wanted or made[name] != wanted[name]:
+            old, new = (json.dumps(settings.get(name)) for settings in (made, wanted))
+            problem = f"these checkpoints were made with {name} {old}, not {new}"
+            raise InputError(f"{problem}; take that or another folder", source=str(folder))
 
 
 def save_arrays(path: Path, tree: Any) -> None:
@@ -45,7 +240,7 @@ def _orbax():
     """orbax, imported where it is used (it costs half a second) and told to be quiet."""
     import orbax.checkpoint
 
-    logging.getLogger("absl").setLevel(logging.WARNING)
+    logging.getLogger("absl").setLevel(logging.ERROR)
     return orbax.checkpoint
 
 

@@ -1,73 +1,38 @@
-"""The one training loop: AdamW in a compiled scan of epochs, stopped early, many runs at once.
+"""The one training loop: many runs until their held-out scores stop rising.
 
-An `Objective` says what is minimised on a batch and what is scored on held-out rows; `fit`
-trains one network per run. Runs share the rows and differ in their row indices, starting
-parameters and `Run` values (learning rate, weight decay, whatever the objective reads), so
-that the folds of a cross-fit, the cost weights of a grid and the seeds of a study are all
-the same axis r.
+Runs share the rows and differ in their row indices, starting parameters and `Run` values
+(learning rate, weight decay, whatever the objective reads), so that the folds of a cross-fit,
+the cost weights of a grid and the seeds of a study are all the same axis r. What a run is
+stands in run.py, how many are trained at once in sweep.py and parallel.py, what survives a
+crash in checkpoint.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
+import re
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 
-Params = Any
-Rows = Any
-Run = Any
+from routerjax.training import parallel
+from routerjax.training import sweep as sweeping
+from routerjax.training.checkpoint import Checkpoints, opened
+from routerjax.training.parallel import Devices
+from routerjax.training.processes import checksum, levelled, of_all
+from routerjax.training.run import Member, Objective, Params, Recipe, Rows, Run, Schedule
+from routerjax.training.sweep import Engine, Sweep
+
+__all__ = [
+    "Checkpoints", "Devices", "Fitted", "Objective", "OnProgress", "Schedule", "Sweep", "fit",
+]  # fmt: skip
 
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is trained, epochs done, epochs at most)."""
-
-
-class Objective(Protocol):
-    """What a network is trained on. Hashable, since it is static under jit."""
-
-    def loss(self, params: Params, run: Run, batch: Rows, key: jax.Array) -> jax.Array:
-        """Per-row loss, [b]; `key` is the step's own, for an objective that draws."""
-
-    def score(self, params: Params, run: Run, rows: Rows) -> jax.Array:
-        """Score of every held-out row, [h]; a higher mean is better."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How long and in what steps to train; static under jit.
-
-    Attributes:
-      batch_size: rows per step.
-      max_epochs: epochs at most.
-      patience: epochs without a better held-out score before a run stops.
-      chunk: epochs per compiled call; progress and interruption happen between chunks.
-      caution: an epoch replaces the starting point only if its mean held-out score is higher
-        by more than this many standard errors of the paired difference. Where scores are
-        noisy, the best of many epochs is partly luck, and the start deserves the doubt.
-    """
-
-    batch_size: int = 256
-    max_epochs: int = 100
-    patience: int = 10
-    chunk: int = 10
-    caution: float = 0.0
-
-
-class State(NamedTuple):
-    """All of a run that training changes; a leading axis r over runs."""
-
-    params: Params
-    optimizer: optax.OptState
-    key: jax.Array
-    epoch: jax.Array
-    start_scores: jax.Array
-    best_params: Params
-    best_score: jax.Array
-    best_epoch: jax.Array
 
 
 class Fitted(NamedTuple):
@@ -99,6 +64,9 @@ def fit(
     key: jax.Array,
     schedule: Schedule,
     on_progress: Callable[[int, int], None] | None = None,
+    sweep: Sweep = Sweep(),
+    devices: Devices | None = None,
+    checkpoint: Checkpoints | None = None,
 ) -> Fitted:
     """Train every run until its held-out score stops rising.
 
@@ -106,108 +74,125 @@ def fit(
       objective: loss and score, static.
       params: starting parameters, leading axis r.
       rows: pytree of arrays with a leading axis n, shared by all runs.
-      train_index: [r, n_train] positions in `rows`.
+      train_index: [r, n_train] positions in `rows`; a negative one stands for no row.
       held_out_index: [r, n_held_out] positions in `rows`, disjoint from the former.
       run: pytree with a leading axis r, handed to the objective.
       learning_rate, weight_decay: [r]; the decay is decoupled and acts on kernels only.
       key: one key, folded into one per run; or [r] keys, one each.
       schedule: batch size, epochs and patience.
       on_progress: called with (epochs done, epochs at most) after each chunk of epochs.
+      sweep: runs one after another or side by side, and the memory they may take.
+      devices: how many, and what they share out; None is JAX's default device.
+      checkpoint: where to leave the state every so many epochs, and to take it up again.
 
     Returns:
       Fitted, with the parameters of each run's best epoch, the starting point included.
+
+    Raises:
+      InputError: devices there are not, or checkpoints of other settings or data, or none can
+        be written.
     """
     count = train_index.shape[0]
-    hyper = (jnp.broadcast_to(learning_rate, count), jnp.broadcast_to(weight_decay, count))
-    own = functools.partial(jax.random.fold_in, key)
-    keys = key if key.ndim else jax.vmap(own)(jnp.arange(count))
-    index = (train_index, held_out_index)
-    state = _start(objective, params, keys, run, hyper, rows, index)
-    running = schedule.max_epochs > 0
-    while running:
-        state, going = _chunk(objective, schedule, state, run, hyper, rows, index)
-        # where one chunk is all, nothing is asked of the device, and the caller may trace this
-        running = schedule.chunk < schedule.max_epochs and bool(going)
-        if on_progress is not None:
-            done = int(state.epoch.max()) if running else schedule.max_epochs
-            on_progress(done, schedule.max_epochs)
-    return Fitted(state.best_params, state.best_score, state.best_epoch, state.epoch)
+    members = Member(
+        run,
+        jnp.broadcast_to(learning_rate, count),
+        jnp.broadcast_to(weight_decay, count),
+        jnp.asarray(train_index),
+        jnp.asarray(held_out_index),
+        jnp.ones(count, bool),
+    )
+    own_key = lambda number: jax.random.fold_in(key, number)  # noqa: E731
+    keys = jax.random.key_data(key if key.ndim else jax.vmap(own_key)(jnp.arange(count)))
+    if devices is not None:
+        members, rows = levelled(params, keys, members, rows)
+    at_once = sweeping.runs_at_once(sweep, schedule, params, members, rows)
+    recipe = Recipe(objective, schedule)
+    if devices is None:
+        engine = sweeping.engine(recipe, sweep.side_by_side, rows, min(count, at_once))
+    else:
+        at_once = min(of_all(at_once))
+        engine = parallel.engine(recipe, sweep.side_by_side, rows, devices, count, at_once)
+    blocks = sweeping.blocks(count, engine.size)
+    if checkpoint is not None:
+        known = _settings(recipe, params, keys, members, rows)
+        layout = {"side_by_side": sweep.side_by_side, "devices_per_batch": engine.shared}
+        checkpoint = checkpoint.stage(".", **layout, blocks=len(blocks), **known)
+    if len(blocks) == 1:
+        return _train(engine, schedule, (params, keys, members), on_progress, checkpoint)
+    done = []
+    for number, block in enumerate(blocks):
+        own = jax.tree.map(lambda leaf: np.asarray(leaf)[block], (params, keys, members))  # noqa: B023
+        report = _later(on_progress, number, len(blocks))
+        stage = checkpoint and checkpoint.stage(f"block-{number}")
+        done.append(jax.tree.map(np.asarray, _train(engine, schedule, own, report, stage)))
+    return jax.tree.map(lambda *parts: jnp.asarray(np.concatenate(parts)), *done)
 
 
-def _optimizer(hyper: tuple[jax.Array, jax.Array]) -> optax.GradientTransformation:
-    learning_rate, weight_decay = hyper
-    kernels = lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)  # noqa: E731
-    return optax.adamw(learning_rate, weight_decay=weight_decay, mask=kernels)
+def _train(
+    engine: Engine,
+    schedule: Schedule,
+    block: tuple[Params, jax.Array, Member],
+    on_progress: Callable[[int, int], None] | None,
+    checkpoint: Checkpoints | None,
+) -> Fitted:
+    """Train one block of runs, (params, keys, members)."""
+    count = len(block[2].real)
+    params, keys, members = sweeping.filled(block, engine.size)
+    members = members._replace(real=np.arange(engine.size) < count)
+    block = engine.place((params, keys, members))
+    own = lambda tree: jax.tree.map(lambda leaf: leaf[:count], engine.fetch(tree))  # noqa: E731
+    with opened(checkpoint) if checkpoint else contextlib.nullcontext() as journal:
+        shapes = jax.eval_shape(engine.start, *block) if journal else None
+        left = journal.resume(own(_blank(shapes))) if journal else None
+        if left is None:
+            state = engine.start(*block)
+        else:
+            state = engine.place(sweeping.filled(left.state, engine.size))
+        running = schedule.max_epochs > 0 and not (left and left.finished)
+        if on_progress is not None and left is not None:
+            on_progress(left.epoch if running else schedule.max_epochs, schedule.max_epochs)
+        while running:
+            state, going = engine.advance(state, block[2])
+            # where one chunk is all, nothing is asked of the device: the caller may trace this
+            running = schedule.chunk < schedule.max_epochs and bool(engine.fetch(going).any())
+            if journal:
+                epoch = int(engine.fetch(state.epoch).max())
+                if journal.due(epoch) or not running:
+                    journal.write(own(state), epoch=epoch, finished=not running)
+            if on_progress is not None:
+                done = int(engine.fetch(state.epoch).max()) if running else schedule.max_epochs
+                on_progress(done, schedule.max_epochs)
+    best = Fitted(state.best_params, state.best_score, state.best_epoch, state.epoch)
+    return jax.tree.map(jnp.asarray, own(best))
 
 
-def _take(rows: Rows, index: jax.Array) -> Rows:
-    return jax.tree.map(lambda leaf: leaf[index], rows)
+def _blank(shapes: Any) -> Any:
+    """Zeros of these shapes, which take no memory."""
+    return jax.tree.map(lambda s: np.broadcast_to(np.zeros((), s.dtype), s.shape), shapes)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _start(objective, params, keys, run, hyper, rows, index) -> State:
-    def one(member):
-        params, key, run, hyper, (_, held_out) = member
-        scores = objective.score(params, run, _take(rows, held_out))
-        zero, optimizer = jnp.zeros((), jnp.int32), _optimizer(hyper).init(params)
-        return State(params, optimizer, key, zero, scores, params, jnp.mean(scores), zero)
-
-    return jax.lax.map(one, (params, keys, run, hyper, index))
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _chunk(objective, schedule, state, run, hyper, rows, index):
-    def stopped(state):
-        idle = state.epoch - state.best_epoch >= schedule.patience
-        return idle | (state.epoch >= schedule.max_epochs)
-
-    def one(member):
-        state, run, hyper, (train, held_out) = member
-        step = functools.partial(_epoch, objective, schedule, run, hyper, rows, train, held_out)
-        skip = lambda state: state  # noqa: E731
-        body = lambda state, _: (jax.lax.cond(stopped(state), skip, step, state), None)  # noqa: E731
-        return jax.lax.scan(body, state, length=schedule.chunk)[0]
-
-    # lax.map, not vmap: on a CPU one network fills the machine, and a stopped run costs nothing
-    state = jax.lax.map(one, (state, run, hyper, index))
-    return state, ~jax.vmap(stopped)(state).all()
+def _settings(
+    recipe: Recipe, params: Params, keys: jax.Array, members: Member, rows: Rows
+) -> dict[str, Any]:
+    """What a result depends on, by name, for whoever resumes a training."""
+    schedule = dataclasses.asdict(recipe.schedule)
+    del schedule["chunk"]  # how often one looks up changes nothing
+    indexes = (members.train, members.held_out)
+    return {
+        "objective": re.sub(r" at 0x[0-9a-f]+", "", repr(recipe.objective)),
+        "schedule": schedule,
+        "runs": len(members.real),
+        "learning_rate": np.unique(members.learning_rate),
+        "weight_decay": np.unique(members.weight_decay),
+        "data": of_all(checksum((rows, indexes))),
+        "start": checksum((params, keys, members.run)),
+    }
 
 
-def _epoch(objective, schedule, run, hyper, rows, train, held_out, state: State) -> State:
-    key, shuffle = jax.random.split(state.key)
-    batches, mask = _batches(shuffle, train, schedule.batch_size)
-    steps = jnp.arange(len(batches))
-    optimizer = _optimizer(hyper)
-
-    def loss(params, index, mask, step):
-        own = jax.random.fold_in(key, step)
-        losses = objective.loss(params, run, _take(rows, index), own)
-        return jnp.sum(losses * mask) / jnp.sum(mask)
-
-    def step(carry, batch):
-        params, opt = carry
-        updates, opt = optimizer.update(jax.grad(loss)(params, *batch), opt, params)
-        return (optax.apply_updates(params, updates), opt), None
-
-    (params, opt), _ = jax.lax.scan(step, (state.params, state.optimizer), (batches, mask, steps))
-    scores = objective.score(params, run, _take(rows, held_out))
-    score, gain = jnp.mean(scores), scores - state.start_scores
-    error = jnp.std(gain) / jnp.sqrt(gain.shape[0])
-    better = (score > state.best_score) & (jnp.mean(gain) > schedule.caution * error)
-    epoch = state.epoch + 1
-    keep = lambda new, old: jnp.where(better, new, old)  # noqa: E731
-    return State(
-        params, opt, key, epoch, state.start_scores,
-        jax.tree.map(keep, params, state.best_params),
-        keep(score, state.best_score),
-        keep(epoch, state.best_epoch),
-    )  # fmt: skip
-
-
-def _batches(key: jax.Array, train: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    """Shuffle the row positions into batches; the last is padded with rows of weight 0."""
-    count = -(-train.shape[0] // size)
-    padding = count * size - train.shape[0]
-    order = jnp.concatenate([jax.random.permutation(key, train), jnp.zeros(padding, train.dtype)])
-    mask = (jnp.arange(count * size) < train.shape[0]).astype(jnp.float32)
-    return order.reshape(count, size), mask.reshape(count, size)
+def _later(
+    on_progress: Callable[[int, int], None] | None, number: int, blocks: int
+) -> Callable[[int, int], None] | None:
+    """Progress of a block among others, as progress of all."""
+    if on_progress is None:
+        return None
+    return lambda done, most: on_progress(number * most + done, blocks * most)

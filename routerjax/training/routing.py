@@ -1,23 +1,28 @@
-"""Train a router: a surrogate of regret on (estimated) utilities, for a grid of cost weights."""
+"""Train routers: a surrogate of regret on (estimated) utilities, for a range of cost weights."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from routerjax import surrogates
+from routerjax.architectures import ARCHITECTURES, Architecture, initial_between
+from routerjax.cost_weights import Unit
 from routerjax.errors import InputError
-from routerjax.heads import Head, initial, outputs
-from routerjax.policy import GridPolicy, scaled_utilities
+from routerjax.heads import initial
+from routerjax.policy import Policy
 from routerjax.records import Estimates
-from routerjax.training.fit import Fitted, OnProgress, Schedule, fit
+from routerjax.training.execution import Execution
+from routerjax.training.fit import Fitted, Objective, Schedule, fit
+from routerjax.training.objectives import BetweenObjective, EndpointObjective
+from routerjax.training.stacking import concatenated, offset
 
-ARCHITECTURES = ("shared", "separate")
 STARTS = ("plug-in", "best-single")
 
 
@@ -28,12 +33,15 @@ class RouterConfig:
     Attributes:
       members: networks whose probabilities are averaged, each with other rows held out to
         choose its epoch: one noisy choice of an epoch weighs less.
-      surrogate: "softmax_regret", "classification_bound" or "file.py:function".
-      architecture: "shared", one trunk with an output block per cost weight; or "separate",
-        one network per cost weight.
+      surrogate: a name of `routerjax.surrogates.SURROGATES` or "file.py:function".
+      architecture: a name of `routerjax.architectures.ARCHITECTURES`.
+      separate_trunks: with "interval" or "interpolated", one network per endpoint.
       widths: trunk.
-      learning_rate, weight_decay: of AdamW.
+      learning_rate: of AdamW; of several, each run keeps the one of highest held-out score.
+      weight_decay: of AdamW.
       schedule: batch size, epochs, patience, caution.
+      joint_caution: of the joint router, whose start already carries the endpoint routers over
+        exactly where utilities are concerned; see `Schedule.caution`.
       start: "plug-in", the policy that is greedy on the outcome model's predictions; or
         "best-single", the one arm of highest mean utility by the judge.
       start_gain: logits a router starts with per unit of (scaled) utility; 0 starts undecided.
@@ -41,136 +49,252 @@ class RouterConfig:
 
     members: int = 5
     surrogate: str = "softmax_regret"
-    architecture: str = "shared"
+    architecture: str = "interval"
+    separate_trunks: bool = False
     widths: tuple[int, ...] = (128,)
-    learning_rate: float = 1e-3
+    learning_rate: float | tuple[float, ...] = 1e-3
     weight_decay: float = 0.1
     schedule: Schedule = Schedule(batch_size=256, max_epochs=100, patience=10, chunk=5, caution=1.0)
+    joint_caution: float = 2.0
     start: str = "plug-in"
     start_gain: float = 10.0
 
 
-@dataclasses.dataclass(frozen=True)
-class RoutingObjective:
-    """Mean surrogate over the cost weights of a run; scored by the argmax policy's dr utility.
+class Problem(NamedTuple):
+    """What a router is trained on.
 
-    `run` holds `cost_weights` [w] and `scale` [w]; utilities (q − λ·c) / scale_λ are formed
-    here, a batch at a time, so that no [n, w, m] array exists. The logits are those of
-    `policy_logits`: what the head adds to the start.
-    """
-
-    head: Head
-    surrogate: surrogates.Surrogate
-    gain: float
-
-    def loss(self, params, run, batch, key):
-        logits = self._logits(params, run, batch)
-        each_weight = jax.vmap(self.surrogate)
-        losses = jax.vmap(each_weight)(
-            logits, scaled_utilities(batch["target"], run["cost_weights"], run["scale"])
-        )
-        return jnp.mean(losses, axis=-1)
-
-    def score(self, params, run, rows):
-        arms = jnp.argmax(self._logits(params, run, rows), axis=-1)
-        utilities = scaled_utilities(rows["judge"], run["cost_weights"], run["scale"])
-        return jnp.mean(jnp.take_along_axis(utilities, arms[..., None], axis=-1)[..., 0], axis=-1)
-
-    def _logits(self, params, run, batch):
-        start = scaled_utilities(batch["start"], run["cost_weights"], run["scale"])
-        return outputs(self.head, params, batch["x"]) + self.gain * start
-
-
-def loss_scale(cost_weights: np.ndarray, *, quality_width: float, mean_cost: float) -> np.ndarray:
-    """Fixed scale of each cost weight's utilities, quality width + λ·mean cost, [w]."""
-    return quality_width + np.asarray(cost_weights, np.float64) * mean_cost
-
-
-def train_router(
-    embeddings: jax.Array,
-    target: Estimates,
-    judge: Estimates,
-    predicted: Estimates,
-    *,
-    train: np.ndarray,
-    held_out: np.ndarray,
-    cost_weights: Sequence[float],
-    quality_width: float,
-    key: jax.Array,
-    config: RouterConfig = RouterConfig(),
-    on_progress: OnProgress | None = None,
-) -> tuple[GridPolicy, Fitted]:
-    """Train a router on estimates for a grid of cost weights.
-
-    Args:
-      embeddings: [n, d] scaled embeddings.
+    Attributes:
+      x: [n, d] scaled embeddings.
       target: [n, m] estimates the surrogate is trained on.
       judge: [n, m] estimates by which held-out rows choose the epoch: dr estimates of a log,
         or the cells of a table.
-      predicted: [n, m] outcome predictions made out of fold, from which the plug-in start is
-        made.
+      predicted: [n, m] outcome predictions made out of fold, for the plug-in start.
       train, held_out: [b, ·] row positions of each member, disjoint within a member.
+      key: for starting values, shuffling and drawing.
+    """
+
+    x: jax.Array
+    target: Estimates
+    judge: Estimates
+    predicted: Estimates
+    train: np.ndarray
+    held_out: np.ndarray
+    key: jax.Array
+
+
+class Trained(NamedTuple):
+    """A trained router and what training reports.
+
+    Attributes:
+      policy: the average of the members.
+      epochs: stage → best epoch of each of its networks; 0 is where it started.
+    """
+
+    policy: Policy
+    epochs: dict[str, list[int]]
+
+
+def train_router(
+    problem: Problem,
+    *,
+    cost_weights: Sequence[float],
+    quality_width: float,
+    config: RouterConfig = RouterConfig(),
+    execution: Execution = Execution(),
+) -> Trained:
+    """Train a router on estimates for a grid of cost weights; see `train_routers`."""
+    (trained,) = train_routers(
+        [problem],
+        cost_weights=cost_weights,
+        quality_width=quality_width,
+        config=config,
+        execution=execution,
+    )
+    return trained
+
+
+def train_routers(
+    problems: Sequence[Problem],
+    *,
+    cost_weights: Sequence[float],
+    quality_width: float,
+    config: RouterConfig = RouterConfig(),
+    execution: Execution = Execution(),
+) -> list[Trained]:
+    """Train a router for each of several problems, as one sweep of runs.
+
+    The runs are problems × members × networks × learning rates, one axis of one compiled
+    program; each is what it would be alone.
+
+    Args:
+      problems: of equal shapes, such as the seeds of a study.
       cost_weights: grid of λ, w of them, quality per dollar.
       quality_width: width of the quality range.
-      key: for starting values and shuffling.
       config: surrogate, architecture, optimiser.
-      on_progress: called with ("router", epochs done, epochs at most).
+      execution: progress, devices, checkpoints.
 
     Returns:
-      The policy, and what training reports of its runs: b of them with outputs [w, m] when
-      shared, b·w with outputs [1, m] when separate.
+      One `Trained` per problem.
+
+    Raises:
+      InputError: an architecture, start or surrogate there is not.
     """
     check_config(config)
-    weights = np.asarray(cost_weights, np.float64)
-    shared = config.architecture == "shared"
-    shape = (1, len(weights)) if shared else (len(weights), 1)  # networks a member, outputs each
-    members = len(train)
-    loss_scales = loss_scale(
-        weights, quality_width=quality_width, mean_cost=max(float(np.mean(judge.cost)), 0.0)
+    architecture = Architecture(
+        name=config.architecture,
+        grid=tuple(float(weight) for weight in cost_weights),
+        models=problems[0].target.quality.shape[1],
+        widths=config.widths,
+        gain=config.start_gain,
+        separate_trunks=config.separate_trunks,
     )
-    grid, scale = (
-        np.tile(values.reshape(shape), (members, 1)) for values in (weights, loss_scales)
+    sweep = _sweep_of(problems, quality_width, config, execution)
+    params, epochs = _trained(architecture, sweep)
+    members = len(problems[0].train)
+    own = [slice(p * members, (p + 1) * members) for p in range(len(problems))]
+    part = lambda tree, rows: jax.tree.map(lambda leaf: leaf[rows], tree)  # noqa: E731
+    return [
+        Trained(
+            policy=Policy(architecture, part(params, rows), sweep.units[p], sweep.constants[p]),
+            epochs={stage: best[rows].ravel().tolist() for stage, best in epochs.items()},
+        )
+        for p, rows in enumerate(own)
+    ]
+
+
+class _Sweep(NamedTuple):
+    """Several problems as one: rows joined, members of all problems on one axis r."""
+
+    rows: dict[str, Any]
+    train: jax.Array
+    held_out: jax.Array
+    unit: Unit
+    keys: list[jax.Array]
+    members: int
+    units: list[Unit]
+    constants: list[Estimates | None]
+    config: RouterConfig
+    execution: Execution
+
+
+def _sweep_of(problems: Sequence[Problem], quality_width: float, config, execution) -> _Sweep:
+    members, rows = len(problems[0].train), [len(problem.x) for problem in problems]
+    mean_costs = [max(float(np.mean(problem.judge.cost)), 0.0) for problem in problems]
+    units = [Unit(float(quality_width), cost) for cost in mean_costs]
+    constant = config.start != "plug-in"
+    constants = [_means(problem.judge) if constant else None for problem in problems]
+    each = [_rows(*pair) for pair in zip(problems, constants, strict=True)]
+    return _Sweep(
+        rows=concatenated(each),
+        train=offset([problem.train for problem in problems], rows),
+        held_out=offset([problem.held_out for problem in problems], rows),
+        unit=Unit(*(jnp.repeat(jnp.asarray(v, jnp.float32), members) for v in zip(*units))),  # noqa: B905
+        keys=[problem.key for problem in problems],
+        members=members,
+        units=units,
+        constants=constants,
+        config=config,
+        execution=execution,
     )
-    run = {"cost_weights": jnp.asarray(grid, jnp.float32), "scale": jnp.asarray(scale, jnp.float32)}
-    head = Head(outputs=(shape[1], target.quality.shape[1]), widths=config.widths)
-    gain = config.start_gain
-    objective = RoutingObjective(head, surrogates.resolve(config.surrogate), gain)
-    constant = None if config.start == "plug-in" else _means(judge)
-    start = (
-        predicted
-        if constant is None
-        else jax.tree.map(lambda mean: np.broadcast_to(mean, target.quality.shape), constant)
+
+
+def _rows(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
+    shape = problem.target.quality.shape
+    start = problem.predicted
+    if constant is not None:
+        start = jax.tree.map(lambda mean: np.broadcast_to(mean, shape), constant)
+    return {"x": problem.x, "target": problem.target, "judge": problem.judge, "start": start}
+
+
+def _trained(architecture: Architecture, sweep: _Sweep) -> tuple[Any, dict[str, jax.Array]]:
+    """Parameters of every stage, leading axis r, and best epochs [r, ·] by stage."""
+    params, epochs = {}, {}
+    if architecture.has_endpoints:
+        params["endpoints"], epochs["endpoints"] = _train_endpoints(architecture, sweep)
+    if architecture.trained_between:
+        stage = "joint" if architecture.has_endpoints else "router"
+        params["between"], epochs[stage] = _train_between(architecture, sweep, stage, params)
+    return params, epochs
+
+
+def _train_endpoints(architecture: Architecture, sweep: _Sweep) -> tuple[Any, jax.Array]:
+    """The routers at the grid weights: `networks` runs for every member."""
+    count, head = architecture.networks, architecture.endpoint_head
+    runs = len(sweep.train)
+    grid = jnp.asarray(architecture.grid, jnp.float32).reshape(count, -1)
+    zero = jnp.zeros((sweep.members * count, *head.outputs))
+    dimensions = sweep.rows["x"].shape[1]
+    start = concatenated([initial(head, dimensions, key, zero) for key in sweep.keys])
+    surrogate = surrogates.resolve(sweep.config.surrogate)
+    fitted = _fit(
+        EndpointObjective(head, surrogate, architecture.gain),
+        start,
+        sweep,
+        {
+            "cost_weights": jnp.tile(grid, (runs, 1)),
+            "unit": jax.tree.map(lambda value: jnp.repeat(value, count), sweep.unit),
+        },
+        networks=count,
+        stage="router",
     )
-    zero = jnp.zeros((len(grid), *head.outputs))
-    each = lambda index: jnp.repeat(jnp.asarray(index), shape[0], axis=0)  # noqa: E731
+    by_member = lambda leaf: leaf.reshape(runs, count, *leaf.shape[1:])  # noqa: E731
+    return jax.tree.map(by_member, fitted.params), by_member(fitted.epoch)
+
+
+def _train_between(
+    architecture: Architecture, sweep: _Sweep, stage: str, params: dict[str, Any]
+) -> tuple[Any, jax.Array]:
+    """The joint router of every member; or the only stage of an architecture without endpoints."""
+    surrogate = surrogates.resolve(sweep.config.surrogate)
+    dimensions = sweep.rows["x"].shape[1]
+    starts = [
+        jax.vmap(functools.partial(initial_between, architecture, dimensions))(
+            jax.random.split(jax.random.fold_in(key, 1), sweep.members)
+        )
+        for key in sweep.keys
+    ]
+    fitted = _fit(
+        BetweenObjective(architecture, surrogate),
+        concatenated(starts),
+        sweep,
+        {"unit": sweep.unit, **params},
+        networks=1,
+        stage=stage,
+    )
+    return fitted.params, fitted.epoch[:, None]
+
+
+def _fit(
+    objective: Objective, params: Any, sweep: _Sweep, run: Any, *, networks: int, stage: str
+) -> Fitted:
+    """Train runs of every learning rate and keep, run by run, the best on held-out rows."""
+    config, joint = sweep.config, stage == "joint"
+    schedule = config.schedule
+    if joint:
+        schedule = dataclasses.replace(schedule, caution=config.joint_caution)
+    rates = np.atleast_1d(np.asarray(config.learning_rate, np.float32))
+    runs = len(sweep.train) * networks
+    own = jnp.arange(sweep.members * networks)
+    folded = [jax.random.fold_in(key, int(joint)) for key in sweep.keys]
+    keys = [jax.vmap(functools.partial(jax.random.fold_in, key))(own) for key in folded]
+    again = lambda tree: jax.tree.map(lambda leaf: concatenated([leaf] * len(rates)), tree)  # noqa: E731
     fitted = fit(
         objective,
-        initial(head, embeddings.shape[1], key, zero),
-        rows={
-            "x": embeddings,
-            "target": _on_device(target),
-            "judge": _on_device(judge),
-            "start": _on_device(start),
-        },
-        train_index=each(train),
-        held_out_index=each(held_out),
-        run=run,
-        learning_rate=config.learning_rate,
+        again(params),
+        rows=sweep.rows,
+        train_index=again(jnp.repeat(sweep.train, networks, axis=0)),
+        held_out_index=again(jnp.repeat(sweep.held_out, networks, axis=0)),
+        run=again(run),
+        learning_rate=jnp.repeat(jnp.asarray(rates), runs),
         weight_decay=config.weight_decay,
-        key=key,
-        schedule=config.schedule,
-        on_progress=functools.partial(on_progress, "router") if on_progress else None,
+        key=again(concatenated(keys)),
+        schedule=schedule,
+        **sweep.execution.of(stage),
     )
-    policy = GridPolicy(
-        head=head,
-        params=fitted.params,
-        cost_weights=tuple(weights.tolist()),
-        members=members,
-        scale=tuple(loss_scales.tolist()),
-        gain=gain,
-        constant=constant,
-    )
-    return policy, fitted
+    if len(rates) == 1:
+        return fitted
+    best = jnp.argmax(fitted.score.reshape(len(rates), runs), axis=0) * runs + jnp.arange(runs)
+    return jax.tree.map(lambda leaf: leaf[best], fitted)
 
 
 def member_splits(
@@ -202,13 +326,14 @@ def check_config(config: RouterConfig) -> None:
     if config.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise InputError(f"no architecture {config.architecture!r}; known are {known}")
+    if config.separate_trunks and config.architecture not in ("interval", "interpolated"):
+        raise InputError(
+            f"separate trunks have no effect with architecture {config.architecture!r}; "
+            "they go with interval and interpolated"
+        )
     if config.start not in STARTS:
         raise InputError(f"no start {config.start!r}; known are {', '.join(STARTS)}")
     surrogates.resolve(config.surrogate)
-
-
-def _on_device(estimates: Estimates) -> Estimates:
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), estimates)
 
 
 def _means(estimates: Estimates) -> Estimates:

@@ -1,0 +1,88 @@
+"""Several processes, each with its devices and its share of the rows, train as one.
+
+Every process calls `initialize` before anything else, reads its rows (`own_rows`) and calls
+`fit` with `Devices(parallel="rows")`; runs, starting parameters and key are the same in all.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.errors import InputError
+from routerjax.training.run import Member, Params, Rows
+
+
+def initialize(
+    coordinator: str | None = None, processes: int | None = None, process_id: int | None = None
+) -> None:
+    """Join the processes of a training; before anything else asks JAX for a device.
+
+    Args:
+      coordinator: "host:port" of process 0; where all three are None, the cluster's environment
+        (Slurm, Open MPI, Kubernetes, Cloud TPU) says.
+      processes: how many there are.
+      process_id: which of them this is, from 0.
+
+    Raises:
+      InputError: some of the three are missing, there is no cluster to ask, or JAX is in use.
+    """
+    given = (coordinator, processes, process_id)
+    if None in given and given != (None, None, None):
+        raise InputError("coordinator, processes and process id go together; give all or none")
+    if processes is not None and process_id is not None and not 0 <= process_id < processes:
+        raise InputError(f"process id is {process_id}; it must lie in 0 to {processes - 1}")
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")  # other backends ignore it
+    try:
+        jax.distributed.initialize(coordinator, processes, process_id)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"the processes cannot be joined ({error})") from error
+
+
+def own_rows(count: int) -> np.ndarray:
+    """Positions, among `count` rows, of those this process reads: every P-th."""
+    return np.arange(jax.process_index(), count, jax.process_count())
+
+
+def levelled(params: Params, keys: jax.Array, members: Member, rows: Rows) -> tuple[Member, Rows]:
+    """Members and rows of this process, filled up to the largest share of any process.
+
+    Raises:
+      InputError: the processes do not train the same runs from the same start.
+    """
+    if jax.process_count() == 1:
+        return members, rows
+    same = checksum((params, keys, members[:3]))
+    if len(set(of_all(same))) > 1:
+        raise InputError("processes differ in runs, starting parameters, learning rates or key")
+    sizes = (len(jax.tree.leaves(rows)[0]), members.train.shape[1], members.held_out.shape[1])
+    length, train, held_out = (max(of_all(size)) for size in sizes)
+    members = members._replace(
+        train=_widened(members.train, train), held_out=_widened(members.held_out, held_out)
+    )
+    return members, jax.tree.map(lambda leaf: leaf[np.arange(length) % len(leaf)], rows)
+
+
+def of_all(number: int) -> list[int]:
+    """A number below 2³¹ of every process, in their order."""
+    if jax.process_count() == 1:
+        return [number]
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(np.int32(number)).tolist()
+
+
+def checksum(tree: Any) -> int:
+    """31 bits of the CRC of the arrays of a pytree."""
+    crc = 0
+    for leaf in jax.tree.leaves(tree):
+        crc = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data, crc)
+    return crc >> 1
+
+
+def _widened(index: jax.Array, size: int) -> jax.Array:
+    return jnp.pad(index, ((0, 0), (0, size - index.shape[1])), constant_values=-1)

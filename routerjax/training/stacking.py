@@ -1,0 +1,32 @@
+"""Several problems of equal shapes as one: their rows joined, their runs on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Tree = TypeVar("Tree")
+
+
+def concatenated(trees: Sequence[Tree]) -> Tree:
+    """Pytrees joined along the leading axis of their leaves, on the device in 32 bits."""
+    if len(trees) == 1:
+        return jax.tree.map(_on_device, trees[0])
+    return jax.tree.map(lambda *leaves: jnp.concatenate([*map(_on_device, leaves)]), *trees)
+
+
+def _on_device(leaf):
+    if isinstance(leaf, jax.Array):
+        return leaf
+    return jnp.asarray(leaf, jnp.float32 if np.issubdtype(leaf.dtype, np.floating) else None)
+
+
+def offset(indices: Sequence[np.ndarray | jax.Array], rows: Sequence[int]) -> jax.Array:
+    """Row positions [b, ·] of every problem as positions in the joined rows, [Σ b, ·]."""
+    starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
+    moved = [np.asarray(own) + start for own, start in zip(indices, starts, strict=True)]
+    return jnp.asarray(np.concatenate(moved), jnp.int32)

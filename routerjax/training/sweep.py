@@ -1,0 +1,157 @@
+"""Many runs at once: seeds, cost weights, learning rates, folds along one axis r.
+
+On a CPU one network fills the machine, and runs go one after another (`lax.map`): bit by bit
+what each would be alone, and a stopped run costs nothing. An accelerator is filled by many
+small networks side by side (`vmap`): equal up to the order of sums. Either way no more runs
+are held at once than a memory budget allows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.errors import InputError
+from routerjax.training import run
+from routerjax.training.run import Member, Params, Recipe, Rows, State
+
+MODES = ("auto", "map", "vmap")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """How runs share a device.
+
+    Attributes:
+      mode: "map", one after another; "vmap", side by side; "auto", the first on a CPU and the
+        second elsewhere.
+      memory: bytes the runs may take on a device, rows not counted; None is half of what the
+        device has. Runs beyond it wait for the next block.
+
+    Raises:
+      InputError: a mode there is not, or a budget that is not positive.
+    """
+
+    mode: str = "auto"
+    memory: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise InputError(f"no sweep mode {self.mode!r}; known are {', '.join(MODES)}")
+        if self.memory is not None and self.memory <= 0:
+            raise InputError(f"the memory budget is {self.memory} bytes; it must be positive")
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether runs are vmapped on JAX's default backend."""
+        return self.mode == "vmap" or (self.mode == "auto" and jax.default_backend() != "cpu")
+
+
+class Engine(NamedTuple):
+    """Where and how a block of runs is trained, with the rows in place.
+
+    Attributes:
+      size: runs in a block.
+      place: pytree with a leading axis `size` → as the other functions want it.
+      start: (params, keys, members) → State.
+      advance: (state, members) → State a chunk of epochs on, and which runs want more.
+      fetch: back from how `place` put it, leading axis `size`.
+      shared: devices that share the rows of a batch.
+    """
+
+    size: int
+    place: Callable[[Any], Any]
+    start: Callable[[Params, jax.Array, Member], State]
+    advance: Callable[[State, Member], tuple[State, jax.Array]]
+    fetch: Callable[[Any], Any]
+    shared: int = 1
+
+
+def engine(recipe: Recipe, side_by_side: bool, rows: Rows, size: int) -> Engine:
+    """Blocks of runs on one device."""
+    rows = jax.tree.map(jnp.asarray, rows)
+    return Engine(
+        size=size,
+        place=lambda tree: tree,
+        start=functools.partial(_start, recipe, side_by_side, rows),
+        advance=functools.partial(_advance, recipe, side_by_side, rows),
+        fetch=lambda tree: tree,
+    )
+
+
+def start(
+    recipe: Recipe, side_by_side: bool, rows: Rows, params: Params, keys: jax.Array, members: Member
+) -> State:
+    """`run.start` of every run."""
+    one = lambda each: run.start(recipe, each[0], each[1], each[2], rows)  # noqa: E731
+    return _over_runs(one, side_by_side)((params, keys, members))
+
+
+def advance(
+    recipe: Recipe, side_by_side: bool, rows: Rows, state: State, members: Member
+) -> tuple[State, jax.Array]:
+    """`run.advance` of every run; also which of them want more, [r]."""
+    one = lambda each: run.advance(recipe, each[0], each[1], rows)  # noqa: E731
+    return _over_runs(one, side_by_side)((state, members))
+
+
+def _over_runs(one: Callable[[Any], Any], side_by_side: bool) -> Callable[[Any], Any]:
+    return jax.vmap(one) if side_by_side else functools.partial(jax.lax.map, one)
+
+
+_start = jax.jit(start, static_argnums=(0, 1))
+_advance = jax.jit(advance, static_argnums=(0, 1), donate_argnums=3)
+
+
+def runs_at_once(
+    sweep: Sweep, schedule: run.Schedule, params: Params, members: Member, rows: Rows
+) -> int:
+    """How many runs the memory budget holds on one device; one at least.
+
+    A run keeps its parameters, their best, and two moments; while it trains, a gradient, an
+    update and the next parameters, and twice the rows of a batch or of the held-out set.
+    Side by side all of it counts r times, one after another only what is kept.
+    """
+    count = len(members.real)
+    params_bytes, member_bytes = _bytes(params) // count, _bytes(members) // count
+    row = sum(_bytes(leaf) // leaf.shape[0] for leaf in jax.tree.leaves(rows))
+    taken = max(schedule.batch_size, members.held_out.shape[1]) * row
+    kept = 4 * params_bytes + member_bytes
+    working = 3 * params_bytes + 2 * taken
+    memory = _half_of_memory() if sweep.memory is None else sweep.memory
+    if sweep.side_by_side:
+        return max(1, memory // (kept + working))
+    return max(1, (memory - working) // kept)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _half_of_memory() -> int:
+    statistics = jax.local_devices()[0].memory_stats()
+    if statistics and "bytes_limit" in statistics:
+        return statistics["bytes_limit"] // 2
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def blocks(count: int, size: int) -> list[np.ndarray]:
+    """Positions of `count` runs in as few blocks as hold `size` each, of nearly equal length."""
+    return np.array_split(np.arange(count), -(-count // size))
+
+
+def filled(tree: Any, size: int) -> Any:
+    """The leading axis filled up to `size` by starting over."""
+
+    def fill(leaf):
+        return leaf if len(leaf) == size else np.asarray(leaf)[np.arange(size) % len(leaf)]
+
+    return jax.tree.map(fill, tree)

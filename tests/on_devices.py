@@ -1,0 +1,133 @@
+"""Script of test_parallel.py: train on one device and on several, in one process or two.
+
+`on_devices.py OUT` writes what four forced devices gave; `on_devices.py OUT PORT ID` is one
+of two processes with two devices each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={6 - len(sys.argv)}"
+warnings.simplefilter("error")
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from training_toys import Draws, Wave, trained, wave  # noqa: E402
+
+from routerjax.errors import InputError  # noqa: E402
+from routerjax.training import parallel  # noqa: E402
+from routerjax.training.fit import Checkpoints, Devices, Schedule, Sweep  # noqa: E402
+from routerjax.training.processes import initialize, own_rows  # noqa: E402
+from routerjax.training.run import Member, Recipe  # noqa: E402
+
+SCHEDULE = Schedule(batch_size=16, max_epochs=8, patience=2, chunk=2)
+DESCENT = Schedule(batch_size=16, max_epochs=8, patience=8, chunk=4, optimizer="sgd")
+
+
+def complaint(call) -> str:
+    """What InputError `call` ends in."""
+    try:
+        call()
+    except InputError as error:
+        return str(error)
+    return "no complaint"
+
+
+def one_process() -> tuple[dict, dict]:
+    """Fitted of every way to share out the work, and complaints."""
+    five, three = wave(5), wave(3)
+    fitted = {
+        "alone": trained(Wave(), five, schedule=SCHEDULE),
+        "runs on 4": trained(Wave(), five, schedule=SCHEDULE, devices=Devices()),
+        "runs on 2, one each at a time": trained(
+            Wave(), five, schedule=SCHEDULE, devices=Devices(2), sweep=Sweep(memory=1)
+        ),
+        "runs on 2, vmapped": trained(
+            Wave(), five, schedule=SCHEDULE, devices=Devices(2), sweep=Sweep("vmap")
+        ),
+        "descent": trained(Wave(), three, schedule=DESCENT),
+        "rows on 4": trained(Wave(), three, schedule=DESCENT, devices=Devices(None, "rows")),
+        "rows on 3, vmapped": trained(
+            Wave(), three, schedule=DESCENT, devices=Devices(3, "rows"), sweep=Sweep("vmap")
+        ),
+        "both on 4": trained(Wave(), three, schedule=DESCENT, devices=Devices(None, "both")),
+        "draws": trained(
+            Draws(), wave(1), schedule=Schedule(256, 1, optimizer="sgd"), learning_rate=1.0,
+            devices=Devices(2, "rows"),
+        ),
+    }  # fmt: skip
+    told = {
+        "too many": complaint(lambda: trained(Wave(), five, devices=Devices(9))),
+        "late": complaint(lambda: initialize("127.0.0.1:1", 2, 0)),
+        "half": complaint(lambda: initialize("127.0.0.1:1", processes=2)),
+        "third of two": complaint(lambda: initialize("127.0.0.1:1", 2, 2)),
+        "donated": donated(),
+    }
+    return fitted, told
+
+
+def donated() -> list[bool]:
+    """Whether the buffers of the state before a chunk are gone after it, on every device."""
+    rows, params, train, held_out = wave(1)
+    numbers = np.zeros(1, np.float32)
+    members = Member(numbers, numbers, numbers, train, held_out, np.ones(1, bool))
+    keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(0), 1)))
+    engine = parallel.engine(Recipe(Wave(), DESCENT), False, rows, Devices(4, "rows"), 1, 1)
+    block = engine.place((params, keys, members))
+    state = engine.start(*block)
+    engine.advance(state, block[2])
+    return [leaf.is_deleted() for leaf in jax.tree.leaves(state.params)]
+
+
+def two_processes(port: str, process: int, out: str) -> tuple[dict, dict]:
+    """Fitted on the rows this process has read, and complaints."""
+    told = {"bare": complaint(initialize)}
+    initialize(f"127.0.0.1:{port}", 2, process)
+    rows, params, train, held_out = wave(2, n=67)
+    rows = jax.tree.map(lambda leaf: leaf[own_rows(67)], rows)
+    problem = (rows, params, own_positions(train), own_positions(held_out))
+    devices = Devices(parallel="rows")
+    store = Checkpoints(os.path.dirname(out) + "/checkpoints", every=4)
+
+    def stop(done, most):
+        if done == 4:
+            raise InterruptedError
+
+    settings = {"schedule": DESCENT, "devices": devices, "checkpoint": store}
+    try:
+        trained(Wave(), problem, **settings, on_progress=stop)
+    except InterruptedError:
+        told["stopped"] = "after a checkpoint"
+    fitted = {
+        "batches": trained(Wave(), problem, schedule=DESCENT, devices=devices),
+        "resumed": trained(Wave(), problem, **settings),
+    }
+    other = jax.tree.map(lambda leaf: leaf + process, params)
+    odd = Schedule(batch_size=15)
+    told["other start"] = complaint(
+        lambda: trained(Wave(), (rows, other, *problem[2:]), devices=devices)
+    )
+    told["odd batch"] = complaint(lambda: trained(Wave(), problem, schedule=odd, devices=devices))
+    told["runs"] = complaint(lambda: trained(Wave(), problem, devices=Devices()))
+    return fitted, told
+
+
+def own_positions(index: jax.Array) -> jax.Array:
+    """Positions among this process's rows, filled up with −1 where a run has fewer."""
+    mine = [[i // 2 for i in row if i % 2 == jax.process_index()] for row in index.tolist()]
+    width = max(map(len, mine))
+    return jnp.array([row + [-1] * (width - len(row)) for row in mine])
+
+
+if __name__ == "__main__":
+    out, *process = sys.argv[1:]
+    fitted, told = two_processes(process[0], int(process[1]), out) if process else one_process()
+    leaves = {name: enumerate(jax.tree.leaves(of)) for name, of in fitted.items()}
+    np.savez(out, **{f"{name}/{i}": leaf for name, of in leaves.items() for i, leaf in of})
+    with open(out + ".json", "w") as file:
+        json.dump(told, file)
