@@ -39,6 +39,7 @@ _HOME = {
     "route": "router",
     "simulate_log": "data.logging_policies",
     "softmax_regret": "surrogates",
+    "upper_envelope": "envelope",
     "write_log": "data.files",
     "write_table": "data.files",
 }
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from routerjax.data.files import read_log, read_table, write_log, write_table
     from routerjax.data.logging_policies import simulate_log
     from routerjax.data.synthetic import embedded_table
+    from routerjax.envelope import upper_envelope
     from routerjax.errors import InputError
     from routerjax.fitting import FitConfig, fit
     from routerjax.nuisance import NuisanceConfig

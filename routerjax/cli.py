@@ -10,13 +10,14 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from routerjax import cli_gains, cli_options
+from routerjax import cli_gains, cli_options, cli_training
 from routerjax.errors import InputError
 from routerjax.terminal import Parser, exit_code
 
 if TYPE_CHECKING:
+    from routerjax.envelope import Envelope
     from routerjax.records import Log, Table
     from routerjax.router import Router, Routes
 
@@ -96,20 +97,27 @@ def _fit(options: argparse.Namespace) -> None:
         router=RouterConfig(
             surrogate=options.surrogate,
             architecture=options.architecture,
+            separate_trunks=options.separate_trunks,
             start=options.start,
             learning_rate=options.learning_rate,
             schedule=dataclasses.replace(RouterConfig().schedule, max_epochs=options.epochs),
         ),
     )
-    with progress_bars(quiet=options.quiet) as on_progress:
+    settings = {"config": config, "data": log.fingerprint, "gold": gold}
+    with (
+        progress_bars(quiet=options.quiet) as on_progress,
+        cli_training.execution(
+            options, options.out, settings=settings, on_progress=on_progress
+        ) as execution,
+    ):
         router = fitting.fit(
             log,
             gold=gold,
             config=config,
             drop_unlogged=options.drop_unlogged,
-            on_progress=on_progress,
+            execution=execution,
         )
-    router.save(options.out, overwrite=options.overwrite)
+        router.save(options.out, overwrite=options.overwrite)
     if options.json:
         _print_json({"run": options.out, "cost_weights": router.cost_weights, **router.report})
         return
@@ -126,6 +134,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from routerjax.data import files
     from routerjax.progress import progress_bars
     from routerjax.router import Router
+    from routerjax.training.execution import Execution
 
     router = Router.load(options.run_folder)
     data = _read(options, options.data)
@@ -138,7 +147,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         )
     with progress_bars(quiet=options.quiet) as on_progress:
         evaluation = evaluate(
-            router, data, cost_weights=options.cost_weights, log=log, on_progress=on_progress
+            router,
+            data,
+            cost_weights=options.cost_weights,
+            log=log,
+            execution=Execution(on_progress=on_progress),
         )
     if options.json:
         _print_json({"run": options.run_folder, **vars(evaluation)})
@@ -154,18 +167,32 @@ def _route(options: argparse.Namespace) -> None:
     from routerjax.router import Router, route
     from routerjax.saved import kind_of
 
-    if kind_of(options.run_folder) == "gains":
+    kind = kind_of(options.run_folder)
+    cli_options.check_route(options, kind)
+    if kind == "gains":
         cli_gains.route(options, _queries(options))
         return
     router = Router.load(options.run_folder)
-    routes = route(router, _queries(options), cost_weight=options.cost_weight)
+    queries = router.embed(_queries(options))
+    routes = None
+    if options.cost_weight is not None:
+        routes = route(router, queries, cost_weight=options.cost_weight)
+    envelopes = router.explain(queries) if options.explain else None
     if options.json:
-        _print_json(_routes_as_json(routes, router, options))
+        _print_json(_routes_as_json(routes, envelopes, router, options))
         return
-    from routerjax.reports.console import route_lines
+    from routerjax.reports.console import explanation, route_lines
 
-    for line in route_lines(routes, router.models, probabilities=options.probabilities):
-        print(line)
+    lines = [] if routes is None else route_lines(
+        routes, router.models, probabilities=options.probabilities
+    )  # fmt: skip
+    for row in range(len(queries)):
+        if routes is not None:
+            print(lines[row])
+        if envelopes is not None:
+            chosen = None if routes is None else routes.models[row]
+            indent = "" if routes is None else "  "
+            print(indent + explanation(envelopes[row], router.models, chosen, options.cost_weight))
 
 
 def _queries(options: argparse.Namespace):
@@ -180,13 +207,27 @@ def _queries(options: argparse.Namespace):
     return read_embeddings(options.embeddings)
 
 
-def _routes_as_json(routes: Routes, router: Router, options: argparse.Namespace):
-    results = []
-    for row, model in enumerate(routes.models):
-        result = {"model": model, "quality": routes.quality[row], "cost": routes.cost[row]}
-        if options.probabilities:
-            values = routes.probabilities[row]
-            result["probabilities"] = dict(zip(router.models, values, strict=True))
+def _routes_as_json(
+    routes: Routes | None,
+    envelopes: list[Envelope] | None,
+    router: Router,
+    options: argparse.Namespace,
+):
+    results: list[dict[str, Any]] = []
+    for row in range(len(routes.models if routes is not None else envelopes or ())):
+        result: dict[str, Any] = {}
+        if routes is not None:
+            result |= {"model": routes.models[row]}
+            result |= {"quality": routes.quality[row], "cost": routes.cost[row]}
+            if options.probabilities:
+                values = routes.probabilities[row]
+                result["probabilities"] = dict(zip(router.models, values, strict=True))
+        if envelopes is not None:
+            arms, breaks = envelopes[row]
+            result["best_expected"] = [
+                {"model": router.models[arm], "to_cost_weight": end}
+                for arm, end in zip(arms, (*breaks, router.cost_weights[-1]), strict=True)
+            ]
         results.append(result)
     return {"cost_weight": options.cost_weight, "routes": results}
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from routerjax import cli_training
 from routerjax.errors import InputError
 from routerjax.terminal import Help, numbers, pair
 
@@ -14,7 +15,8 @@ Run = Callable[[argparse.Namespace], None]
 GAINS_ALONE = ("gold", "preference", "group", "models", "costs", "components", "learner")
 LOGS_ALONE = (
     *("columns", "quality_range", "drop_missing", "drop_unlogged", "gold_column", "surrogate"),
-    *("estimator", "architecture", "start", "floor", "epochs", "learning_rate"),
+    *("estimator", "architecture", "separate_trunks", "start", "floor", "epochs", "learning_rate"),
+    *("devices", "parallel", "sweep_mode", "checkpoint_every", "resume"),
 )
 """Options of `fit` that mean something with --gains alone, and without it alone."""
 
@@ -50,9 +52,13 @@ def add_fit(commands, run: Run) -> None:
     fit.add_argument("--surrogate", default="softmax_regret", metavar="NAME|FILE.py:FUNCTION",
                      help="softmax_regret, classification_bound or your own")  # fmt: skip
     fit.add_argument("--estimator", default="dr", help="dr, ips or direct")
-    fit.add_argument("--architecture", default="shared",
-                     help="shared: one trunk for all cost weights; separate: one network "
-                     "each")  # fmt: skip
+    fit.add_argument("--architecture", default="interval",
+                     help="interval: routers at the grid's cost weights and a joint router in "
+                     "between; shared, separate: the grid alone, by one trunk or a network "
+                     "each; interpolated, conditioned, affine: see the documentation of "
+                     "routerjax.architectures")  # fmt: skip
+    fit.add_argument("--separate-trunks", action="store_true",
+                     help="with interval: one network per cost weight of the grid")  # fmt: skip
     fit.add_argument("--start", default="plug-in",
                      help="what the router starts from: plug-in, the outcome model's choice, or "
                      "best-single")  # fmt: skip
@@ -66,6 +72,7 @@ def add_fit(commands, run: Run) -> None:
     fit.add_argument("--learning-rate", default=1e-3, type=float, help="of the router")
     fit.add_argument("--seed", default=0, type=int, help="of folds, splits and training")
     _add_output(fit)
+    cli_training.add_options(fit)
     _add_gains(fit)
     defaults = {name: fit.get_default(name) for name in (*GAINS_ALONE, *LOGS_ALONE)}
     fit.set_defaults(run=run, defaults=defaults)
@@ -133,9 +140,12 @@ def add_route(commands, run: Run) -> None:
         formatter_class=Help,
     )
     route.add_argument("run_folder", metavar="RUN", help="folder that fit wrote")
-    route.add_argument("--cost-weight", metavar="L", type=float, required=True,
+    route.add_argument("--cost-weight", metavar="L", type=float,
                        help="quality given up per dollar, within the fitted range; any of 0 "
-                       "or more after fit --gains")  # fmt: skip
+                       "or more after fit --gains; needed but with --explain")  # fmt: skip
+    route.add_argument("--explain", action="store_true",
+                       help="print which model has the highest expected utility at which cost "
+                       "weights")  # fmt: skip
     query = route.add_mutually_exclusive_group(required=True)
     query.add_argument("--prompt", metavar="TEXT", help="one prompt")
     query.add_argument("--prompts", metavar="FILE", help="one prompt a line; - is standard input")
@@ -143,6 +153,19 @@ def add_route(commands, run: Run) -> None:
     route.add_argument("--probabilities", action="store_true", help="of every model, too")
     _add_output(route)
     route.set_defaults(run=run)
+
+
+def check_route(options: argparse.Namespace, kind: str) -> None:
+    """Raise InputError where options of `route` do not go together, or with the router."""
+    if kind == "gains" and options.explain:
+        raise InputError(
+            "--explain has no effect on a router of gains: it takes the primary model where its "
+            "gain exceeds the cost weight times the difference in cost"
+        )
+    if options.cost_weight is None and not options.explain:
+        raise InputError("give --cost-weight, or --explain for every cost weight")
+    if options.cost_weight is None and options.probabilities:
+        raise InputError("--probabilities are those at one --cost-weight; give it too")
 
 
 def add_simulate(commands, run: Run) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single, greedy, random_choice
+from routerjax.cost_weights import check_range
 from routerjax.counterfactual import estimate, overlap
 from routerjax.data.encoders import Record, encoded
 from routerjax.errors import DataWarning, InputError
@@ -22,11 +23,11 @@ from routerjax.fitting import VALIDATION_NAMES, warn_of_overlap
 from routerjax.heads import Scaling
 from routerjax.nuisance import NuisanceConfig, fit_outcomes, outcome_head, propensities_of
 from routerjax.outcomes import predict
-from routerjax.policy import check_range
 from routerjax.records import Estimates, Log, Table
 from routerjax.router import Router
-from routerjax.training.fit import OnProgress, Schedule
-from routerjax.training.routing import RouterConfig, member_splits, train_router
+from routerjax.training.execution import Execution
+from routerjax.training.fit import Schedule
+from routerjax.training.routing import Problem, RouterConfig, member_splits, train_router
 
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
@@ -83,7 +84,7 @@ def evaluate(
     *,
     cost_weights: Sequence[float] | None = None,
     log: Log | None = None,
-    on_progress: OnProgress | None = None,
+    execution: Execution = Execution(),
 ) -> Evaluation:
     """Judge a router on data it was not fitted on, beside the baselines of its kind.
 
@@ -101,7 +102,7 @@ def evaluate(
       data: table or log with embeddings of the router's encoder.
       cost_weights: λ to judge at, within the fitted range; by default the fitted grid.
       log: the log the router was fitted on, for the kNN plug-in on a table.
-      on_progress: called while the full-feedback router trains.
+      execution: of the full-feedback router's training: progress, devices, checkpoints.
 
     Raises:
       InputError: a cost weight out of range, models or embeddings that are not the router's.
@@ -117,9 +118,9 @@ def evaluate(
         check_range(weight, router.cost_weights)
     if isinstance(data, Table):
         log = _encoded(log, router) if log is not None else None
-        return _on_table(router, _encoded(data, router), weights, log, on_progress)
+        return _on_table(router, _encoded(data, router), weights, log, execution)
     judged = _judged(_encoded(data, router))
-    return _on_log(router, judged, len(data) - len(judged), weights, on_progress)
+    return _on_log(router, judged, len(data) - len(judged), weights, execution)
 
 
 def _encoded(data: Record, router: Router) -> Record:
@@ -145,7 +146,7 @@ def _on_table(
     data: Table,
     weights: tuple[float, ...],
     log: Log | None,
-    on_progress: OnProgress | None,
+    execution: Execution,
 ) -> Evaluation:
     judged = _judged(data).with_models(router.models).complete()
     cells = judged.estimates
@@ -156,7 +157,7 @@ def _on_table(
     if log is not None:
         near = knn_outcomes(log.with_models(router.models), judged.features)
         choices["knn-plug-in"] = [greedy(near, cost_weight=weight) for weight in weights]
-    reference = _full_feedback(router, data, weights, on_progress)
+    reference = _full_feedback(router, data, weights, execution)
     if reference is not None:
         choices["full-feedback"] = reference(judged.features)
     choices["oracle"] = [greedy(cells, cost_weight=weight) for weight in weights]
@@ -213,7 +214,7 @@ def _lines(choices: Choices, outcomes: Estimates, weights, *, known: bool) -> tu
 
 
 def _full_feedback(
-    router: Router, data: Table, weights: tuple[float, ...], on_progress: OnProgress | None
+    router: Router, data: Table, weights: tuple[float, ...], execution: Execution
 ) -> Callable[[np.ndarray], list[Choice]] | None:
     """The router's architecture trained on the table's train rows; None where it has none."""
     if data.split is None or "train" not in data.split:
@@ -229,43 +230,37 @@ def _full_feedback(
     )
     nuisance = _nuisance_config(router.provenance["config"]["nuisance"])
     key = jax.random.key(router.provenance["seed"])
-    predicted, model = fit_outcomes(
-        train, scaling, key=key, config=nuisance, on_progress=on_progress
-    )
+    predicted, model = fit_outcomes(train, scaling, key=key, config=nuisance, execution=execution)
+    cells, x = train.estimates, scaling(train.features)
     policy, _ = train_router(
-        scaling(train.features),
-        train.estimates,
-        train.estimates,
-        predicted,
-        train=train_rows,
-        held_out=held_out,
+        Problem(x, cells, cells, predicted, train_rows, held_out, key),
         cost_weights=router.cost_weights,
         quality_width=train.quality_width,
-        key=key,
         config=config,
-        on_progress=on_progress,
+        execution=execution,
     )
     head = outcome_head(len(train.models), nuisance)
 
     def choose(embeddings):
         x = scaling(embeddings)
         expected = predict(head, model, x)
-        return [
-            policy.probabilities(x, expected, cost_weight=weight).argmax(axis=1)
-            for weight in weights
-        ]
+        return list(policy.at(x, expected, cost_weights=weights).argmax(axis=-1))
 
     return choose
 
 
 def _router_config(saved: dict[str, Any]) -> RouterConfig:
-    schedule = Schedule(**saved["schedule"])
-    return RouterConfig(**{**saved, "widths": tuple(saved["widths"]), "schedule": schedule})
+    return RouterConfig(**_settings(saved))
 
 
 def _nuisance_config(saved: dict[str, Any]) -> NuisanceConfig:
-    schedule = Schedule(**saved["schedule"])
-    return NuisanceConfig(**{**saved, "widths": tuple(saved["widths"]), "schedule": schedule})
+    return NuisanceConfig(**_settings(saved))
+
+
+def _settings(saved: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were before JSON made lists of tuples."""
+    tuples = {name: tuple(value) for name, value in saved.items() if isinstance(value, list)}
+    return {**saved, **tuples, "schedule": Schedule(**saved["schedule"])}
 
 
 def _on_log(
@@ -273,7 +268,7 @@ def _on_log(
     log: Log,
     left_out: int,
     weights: tuple[float, ...],
-    on_progress: OnProgress | None,
+    execution: Execution,
 ) -> Evaluation:
     if log.fingerprint == router.provenance["data_fingerprint"]:
         warnings.warn(
@@ -287,7 +282,7 @@ def _on_log(
         log,
         router.arrays.scaling,
         key=jax.random.key(router.provenance["seed"]),
-        on_progress=on_progress,
+        execution=execution,
     )
     warn_of_overlap(overlap(log, propensities))
     dr = estimate(log, router.expected(log.features), propensities, estimator="dr")

@@ -21,8 +21,9 @@ from routerjax.nuisance import NuisanceConfig, Nuisances, fit_nuisances
 from routerjax.provenance import provenance
 from routerjax.records import Estimates, Log
 from routerjax.router import Arrays, Router
-from routerjax.training.fit import Fitted, OnProgress
+from routerjax.training.execution import Execution
 from routerjax.training.routing import (
+    Problem,
     RouterConfig,
     check_config,
     member_splits,
@@ -66,7 +67,7 @@ def fit(
     gold: str | None = None,
     config: FitConfig = FitConfig(),
     drop_unlogged: bool = False,
-    on_progress: OnProgress | None = None,
+    execution: Execution = Execution(),
 ) -> Router:
     """Learn from a log which model should answer which query.
 
@@ -80,7 +81,7 @@ def fit(
         are corrected for their judge's bias first. None takes every score as it is.
       config: cost weights, estimator, architecture, optimiser, seed.
       drop_unlogged: leave out models that never answered, instead of an error.
-      on_progress: called as training proceeds.
+      execution: progress, devices, checkpoints.
 
     Returns:
       Router, with `report` on overlap and on the validation rows.
@@ -106,25 +107,20 @@ def fit(
         key=keys[0],
         config=config.nuisance,
         floor=config.floor,
-        on_progress=on_progress,
+        execution=execution,
     )
     warn_of_overlap(nuisances.overlap)
     target, judge = (
         estimate(log, nuisances.predicted, nuisances.propensities, estimator=e, floor=config.floor)
         for e in (config.estimator, "dr")
     )
-    policy, fitted = train_router(
-        scaling(log.features),
-        target,
-        judge,
-        nuisances.predicted,
-        train=train,
-        held_out=held_out,
+    x = scaling(log.features)
+    policy, epochs = train_router(
+        Problem(x, target, judge, nuisances.predicted, train, held_out, keys[1]),
         cost_weights=cost_weights,
         quality_width=given.quality_width,
-        key=keys[1],
         config=config.router,
-        on_progress=on_progress,
+        execution=execution,
     )
     arms = [best_single(judge, cost_weight=weight) for weight in cost_weights]
     router = Router(
@@ -138,9 +134,10 @@ def fit(
         folds=config.nuisance.folds,
         members=config.router.members,
         architecture=config.router.architecture,
+        separate_trunks=config.router.separate_trunks,
         start=config.router.start,
-        gain=policy.gain,
-        scale=policy.scale,
+        gain=config.router.start_gain,
+        mean_cost=float(policy.unit.mean_cost),
         best_single=tuple(log.models[arm] for arm in arms),
         report={},
         provenance=provenance(config=config, seed=config.seed, data=given.fingerprint),
@@ -148,7 +145,7 @@ def fit(
             scaling, policy.params, policy.constant or _no_means(len(log.models)), nuisances.model
         ),
     )
-    report = _report(router, log, nuisances, judge, held_out, arms, fitted)
+    report = _report(router, log, nuisances, judge, held_out, arms, epochs)
     if correction is not None:
         report["correction"] = correction
     return dataclasses.replace(router, report=report)
@@ -157,7 +154,7 @@ def fit(
 def _check(config: FitConfig) -> None:
     """Raise InputError where a setting cannot be used, before anything is trained."""
     weights, largest = config.cost_weights, float(np.finfo(np.float32).max)
-    rate, epochs = config.router.learning_rate, config.router.schedule.max_epochs
+    rates, epochs = np.atleast_1d(config.router.learning_rate), config.router.schedule.max_epochs
     if weights is not None and not (weights and all(0 <= each <= largest for each in weights)):
         listed = ", ".join(f"{each:g}" for each in weights)
         raise InputError(f"cost weights are {listed or 'none'}; each must be finite, 0 or more")
@@ -169,8 +166,9 @@ def _check(config: FitConfig) -> None:
         raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
     if not 0 < config.validation < 1:
         raise InputError(f"validation share is {config.validation:g}; it must lie between 0 and 1")
-    if not 0 < rate <= largest:
-        raise InputError(f"learning rate is {rate:g}; it must be finite and above 0")
+    for rate in rates:
+        if not 0 < rate <= largest:
+            raise InputError(f"learning rate is {rate:g}; it must be finite and above 0")
     if epochs < 1:
         raise InputError(f"epochs is {epochs}; at least 1 is needed")
     check_seed(config.seed)
@@ -255,7 +253,7 @@ def _report(
     judge: Estimates,
     held_out: np.ndarray,
     best_arms: list[int],
-    fitted: Fitted,
+    epochs: dict[str, list[int]],
 ) -> dict[str, Any]:
     """Overlap, and dr utility of router and best single model on rows held out of training.
 
@@ -283,7 +281,7 @@ def _report(
     return {
         "overlap": dataclasses.asdict(nuisances.overlap),
         "rows": {"log": len(log), "held_out": len(rows), "members": len(held_out)},
-        "epochs": np.asarray(fitted.epoch).tolist(),
+        "epochs": epochs,
         "held_out": lines,
     }
 
@@ -295,7 +293,8 @@ def _held_out_choices(
     choices = np.full((len(held_out), len(router.cost_weights), len(log)), -1, np.int32)
     for member, rows in enumerate(held_out):
         x = router.arrays.scaling(log.features[rows])
-        probabilities = router.policy.member(member).at_grid(x, predicted[rows])
+        own = router.policy.member(member)
+        probabilities = own.at(x, predicted[rows], cost_weights=router.cost_weights)
         choices[member][:, rows] = probabilities.argmax(axis=-1)
     return choices
 

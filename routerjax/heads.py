@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, cast
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -48,9 +48,54 @@ class Head(nn.Module):
         return flat.reshape(*x.shape[:-1], *self.outputs)
 
 
-def outputs(head: Head, params: Any, x: jax.Array) -> jax.Array:
-    """A head's outputs for x [..., d], [..., *head.outputs]."""
-    return cast(jax.Array, head.apply(params, x))
+class ConditionedHead(nn.Module):
+    """One network of the query and of numbers that describe a cost weight.
+
+    [..., d] and [k, f] → [..., k, models]. The first layer is linear in both, so that the query
+    goes through it once for all k cost weights.
+    """
+
+    models: int
+    widths: tuple[int, ...] = (128,)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, position: jax.Array) -> jax.Array:
+        first, *others = self.widths
+        hidden = nn.Dense(first, name="query")(x)[..., None, :]
+        hidden = nn.gelu(hidden + nn.Dense(first, use_bias=False, name="position")(position))
+        hidden = Trunk(tuple(others), name="trunk")(hidden)
+        return nn.Dense(self.models, kernel_init=nn.initializers.zeros, name="out")(hidden)
+
+
+class JointHead(nn.Module):
+    """What a joint router adds to the interpolation of two endpoint routers.
+
+    From the endpoints' logits, [..., k, m] each, the position α [k] in the interval and the
+    interval as an indicator [k, w − 1]: a term for every arm, [..., k, m], and the logarithms
+    of two factors [k] by which the endpoints' logits are brought to one scale. All are 0 at
+    the start.
+    """
+
+    widths: tuple[int, ...] = (32,)
+
+    @nn.compact
+    def __call__(
+        self, lower: jax.Array, upper: jax.Array, share: jax.Array, interval: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        centred = [z - jnp.mean(z, axis=-1, keepdims=True) for z in (lower, upper)]
+        place = jnp.concatenate([interval, interval * share[:, None]], axis=-1)
+        place = jnp.broadcast_to(place, (*lower.shape[:-1], place.shape[-1]))
+        hidden = Trunk(self.widths, name="trunk")(jnp.concatenate([*centred, place], axis=-1))
+        zeros = nn.initializers.zeros
+        term = nn.Dense(lower.shape[-1], kernel_init=zeros, name="out")(hidden)
+        factors = self.param("factors", zeros, (interval.shape[-1], 2))
+        low, high = jnp.moveaxis(interval @ factors, -1, 0)
+        return term, low, high
+
+
+def outputs(head: nn.Module, params: Any, *inputs: jax.Array) -> Any:
+    """A head's outputs; for a `Head` and x [..., d] they are [..., *head.outputs]."""
+    return head.apply(params, *inputs)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,7 @@ import numpy as np
 from routerjax.counterfactual import DEFAULT_FLOOR, Overlap, overlap
 from routerjax.folds import Folds, make_folds
 from routerjax.heads import Head, Scaling, initial, outputs
+from routerjax.observed import Observed, arm_means, calibrated_costs
 from routerjax.outcomes import (
     CostLikelihood,
     OutcomeModel,
@@ -26,7 +28,9 @@ from routerjax.outcomes import (
     predict_folds,
 )
 from routerjax.records import Estimates, Log, Table
-from routerjax.training.fit import Objective, OnProgress, Schedule, fit
+from routerjax.training.execution import Execution
+from routerjax.training.fit import Objective, Schedule, fit
+from routerjax.training.stacking import concatenated, offset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,154 +71,16 @@ class Nuisances(NamedTuple):
     model: OutcomeModel
 
 
-class Observed(NamedTuple):
-    """The outcomes a record holds: of one arm a row for a log (k = 1), of all for a table (k = m).
-
-    Attributes:
-      arms: [n, k] int.
-      quality: [n, k] scaled to [0, 1].
-      cost: [n, k] dollars.
-    """
-
-    arms: np.ndarray
-    quality: np.ndarray
-    cost: np.ndarray
-
-    @classmethod
-    def of(cls, record: Log | Table) -> Observed:
-        quality = (np.asarray(record.quality) - record.quality_range[0]) / record.quality_width
-        if isinstance(record, Log):
-            return cls(record.arms[:, None], quality[:, None], record.cost[:, None])
-        arms = np.broadcast_to(np.arange(len(record.models), dtype=np.int32), quality.shape)
-        return cls(arms, quality, np.asarray(record.cost))
-
-    def by_arm(self, values: np.ndarray, rows: np.ndarray, models: int) -> np.ndarray:
-        """[m] sum of `values` [n, k] over `rows`, arm by arm."""
-        return np.bincount(self.arms[rows].ravel(), values[rows].ravel(), minlength=models)
-
-
-def _arm_means(
-    values: np.ndarray, observed: Observed, folds: Folds, models: int, *, prior_rows: float
-) -> np.ndarray:
-    """[k, m] mean of each arm outside each fold, drawn to the mean of all by `prior_rows`."""
-
-    def means(rows):
-        count = observed.by_arm(np.ones(values.shape), rows, models)
-        prior = np.where(count == 0, 1.0, prior_rows)
-        total = observed.by_arm(values, rows, models)
-        return (total + prior * values[rows].mean()) / (count + prior)
-
-    return np.stack([means(rows) for rows in folds.outside()])
-
-
 class _Task(NamedTuple):
-    """What the models of a record share."""
+    """What the models of one record share."""
 
+    record: Log | Table
     rows: dict[str, jax.Array]
     observed: Observed
     folds: Folds
-    head: Head
-    config: NuisanceConfig
-    on_progress: OnProgress | None
 
 
-def _fit_folds(
-    task: _Task, name: str, objective: Objective, start: np.ndarray, run: Any, key: jax.Array
-) -> Any:
-    """Parameters of one head per fold [k], trained from the intercepts `start` [k, m]."""
-    dimensions = task.rows["x"].shape[1]
-    return fit(
-        objective,
-        initial(task.head, dimensions, key, jnp.asarray(start, jnp.float32)),
-        rows=task.rows,
-        train_index=task.folds.train,
-        held_out_index=task.folds.held_out,
-        run=run,
-        learning_rate=task.config.learning_rate,
-        weight_decay=task.config.weight_decay,
-        key=key,
-        schedule=task.config.schedule,
-        on_progress=functools.partial(task.on_progress, name) if task.on_progress else None,
-    ).params
-
-
-def fit_outcomes(
-    record: Log | Table,
-    scaling: Scaling,
-    *,
-    key: jax.Array,
-    config: NuisanceConfig = NuisanceConfig(),
-    on_progress: OnProgress | None = None,
-) -> tuple[Estimates, OutcomeModel]:
-    """Fit the quality and cost models of a log, or of a complete table.
-
-    Args:
-      record: n rows with embeddings.
-      scaling: of the embeddings.
-      key: for folds, starting values and shuffling.
-      config: folds, trunk, optimiser.
-      on_progress: called with (model being fitted, epochs done, epochs at most).
-
-    Returns:
-      Out-of-fold predictions [n, m], and the models of the folds.
-    """
-    keys = jax.random.split(key)
-    return _fit_outcomes(_task(record, scaling, keys[0], config, on_progress), record, keys[1])
-
-
-def _fit_outcomes(
-    task: _Task, record: Log | Table, key: jax.Array
-) -> tuple[Estimates, OutcomeModel]:
-    keys = jax.random.split(key)
-    observed, folds, models = task.observed, task.folds, len(record.models)
-    quality = _arm_means(observed.quality, observed, folds, models, prior_rows=2.0)
-    quality = np.clip(quality, 1e-3, 0.999)
-    start = np.log(quality) - np.log1p(-quality)
-    unit = _arm_means(observed.cost.astype(np.float64), observed, folds, models, prior_rows=0.0)
-    unit_cost, none = jnp.asarray(unit, jnp.float32), jnp.zeros(len(unit))
-    zero = np.zeros_like(start)
-    model = OutcomeModel(
-        quality=_fit_folds(task, "quality", QualityLikelihood(task.head), start, none, keys[0]),
-        cost=_fit_folds(task, "cost", CostLikelihood(task.head), zero, unit_cost, keys[1]),
-        unit_cost=unit_cost,
-        quality_range=jnp.asarray(record.quality_range, jnp.float32),
-    )
-    raw = np.asarray(predict_folds(task.head, model, task.rows["x"]).cost)
-    calibrated = _calibrated(unit, raw, observed, folds)
-    model = model._replace(unit_cost=jnp.asarray(calibrated, jnp.float32))
-    by_fold = predict_folds(task.head, model, task.rows["x"])
-    return jax.tree.map(folds.own, by_fold), model
-
-
-def _calibrated(
-    unit_cost: np.ndarray, cost: np.ndarray, observed: Observed, folds: Folds
-) -> np.ndarray:
-    """Unit costs [k, m] with which each arm's predictions sum to what its own rows cost."""
-    models = unit_cost.shape[1]
-    unit_cost = np.array(unit_cost, np.float64)
-    for k, rows in enumerate(folds.outside()):
-        own = np.take_along_axis(cost[k], observed.arms, axis=1)
-        predicted = observed.by_arm(own, rows, models)
-        actual = observed.by_arm(observed.cost, rows, models)
-        known = (predicted > 0) & (actual > 0)
-        unit_cost[k, known] *= actual[known] / predicted[known]
-    return unit_cost
-
-
-def _fit_propensities(task: _Task, log: Log, key: jax.Array) -> np.ndarray:
-    """[n] out-of-fold probability of the arm that answered."""
-    ones, models = np.ones((len(log), 1)), len(log.models)
-    counts = [task.observed.by_arm(ones, rows, models) + 0.5 for rows in task.folds.outside()]
-    shares = np.stack(counts) / np.sum(counts, axis=1, keepdims=True)
-    objective = PropensityLikelihood(task.head)
-    none = jnp.zeros(len(shares))
-    params = _fit_folds(task, "propensity", objective, np.log(shares), none, key)
-    logits = jax.lax.map(lambda params: outputs(task.head, params, task.rows["x"]), params)
-    propensities = jax.nn.softmax(logits, axis=-1)
-    return task.folds.own(propensities)[np.arange(len(log)), log.arms]
-
-
-def _task(record: Log | Table, scaling: Scaling, key, config: NuisanceConfig, on_progress) -> _Task:
+def _task(record: Log | Table, scaling: Scaling, key: jax.Array, config: NuisanceConfig) -> _Task:
     observed = Observed.of(record)
     rows = {
         "x": scaling(record.features),
@@ -224,8 +90,169 @@ def _task(record: Log | Table, scaling: Scaling, key, config: NuisanceConfig, on
     }
     strata = observed.arms[:, 0]  # a log's arms are spread over the folds; a table has one stratum
     folds = make_folds(strata, folds=config.folds, held_out=config.held_out, key=key)
-    head = outcome_head(len(record.models), config)
-    return _Task(rows, observed, folds, head, config, on_progress)
+    return _Task(record, rows, observed, folds)
+
+
+class _Sweep(NamedTuple):
+    """Records whose models are trained together: the folds of all on one axis of runs."""
+
+    tasks: list[_Task]
+    rows: dict[str, jax.Array]
+    head: Head
+    config: NuisanceConfig
+    execution: Execution
+
+
+def _sweep(records, scalings, keys, config, execution) -> _Sweep:
+    tasks = [_task(*each, config) for each in zip(records, scalings, keys, strict=True)]
+    head = outcome_head(len(records[0].models), config)
+    return _Sweep(tasks, concatenated([task.rows for task in tasks]), head, config, execution)
+
+
+def _fit_folds(
+    sweep: _Sweep,
+    name: str,
+    objective: Objective,
+    starts: Sequence[np.ndarray],
+    runs: Sequence[Any],
+    keys: Sequence[jax.Array],
+) -> list[Any]:
+    """Per record the parameters of one head per fold [k], from the intercepts `starts` [k, m]."""
+    folds, dimensions = sweep.config.folds, sweep.rows["x"].shape[1]
+    counts = [len(task.record) for task in sweep.tasks]
+    initials = [
+        initial(sweep.head, dimensions, key, jnp.asarray(start, jnp.float32))
+        for key, start in zip(keys, starts, strict=True)
+    ]
+    own = [jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(folds)) for key in keys]
+    params = fit(
+        objective,
+        concatenated(initials),
+        rows=sweep.rows,
+        train_index=offset([task.folds.train for task in sweep.tasks], counts),
+        held_out_index=offset([task.folds.held_out for task in sweep.tasks], counts),
+        run=concatenated(runs),
+        learning_rate=sweep.config.learning_rate,
+        weight_decay=sweep.config.weight_decay,
+        key=jnp.concatenate(own),
+        schedule=sweep.config.schedule,
+        **sweep.execution.of(name),
+    ).params
+    part = lambda first: jax.tree.map(lambda leaf: leaf[first : first + folds], params)  # noqa: E731
+    return [part(first) for first in range(0, folds * len(sweep.tasks), folds)]
+
+
+def fit_outcomes(
+    record: Log | Table,
+    scaling: Scaling,
+    *,
+    key: jax.Array,
+    config: NuisanceConfig = NuisanceConfig(),
+    execution: Execution = Execution(),
+) -> tuple[Estimates, OutcomeModel]:
+    """Fit the quality and cost models of a log, or of a complete table.
+
+    Args:
+      record: n rows with embeddings.
+      scaling: of the embeddings.
+      key: for folds, starting values and shuffling.
+      config: folds, trunk, optimiser.
+      execution: progress, devices, checkpoints.
+
+    Returns:
+      Out-of-fold predictions [n, m], and the models of the folds.
+    """
+    (fitted,) = fit_all_outcomes(
+        [record], [scaling], keys=[key], config=config, execution=execution
+    )
+    return fitted
+
+
+def fit_all_outcomes(
+    records: Sequence[Log | Table],
+    scalings: Sequence[Scaling],
+    *,
+    keys: Sequence[jax.Array],
+    config: NuisanceConfig = NuisanceConfig(),
+    execution: Execution = Execution(),
+) -> list[tuple[Estimates, OutcomeModel]]:
+    """`fit_outcomes` for records of equal shapes, as one sweep; each as it would be alone."""
+    pairs = [jax.random.split(key) for key in keys]
+    sweep = _sweep(records, scalings, [pair[0] for pair in pairs], config, execution)
+    return _fit_outcomes(sweep, [pair[1] for pair in pairs])
+
+
+def _fit_outcomes(sweep: _Sweep, keys: Sequence[jax.Array]) -> list[tuple[Estimates, OutcomeModel]]:
+    pairs, tasks = [jax.random.split(key) for key in keys], sweep.tasks
+    starts = [_quality_start(task) for task in tasks]
+    units = [
+        arm_means(
+            task.observed.cost.astype(np.float64), task.observed, task.folds,
+            len(task.record.models), prior_rows=0.0,
+        )
+        for task in tasks
+    ]  # fmt: skip
+    unit_costs = [jnp.asarray(unit, jnp.float32) for unit in units]
+    none = [jnp.zeros(len(unit)) for unit in units]
+    zeros = [np.zeros_like(start) for start in starts]
+    head = sweep.head
+    quality = _fit_folds(
+        sweep, "quality", QualityLikelihood(head), starts, none, [pair[0] for pair in pairs]
+    )
+    cost = _fit_folds(
+        sweep, "cost", CostLikelihood(head), zeros, unit_costs, [pair[1] for pair in pairs]
+    )
+    return [
+        _calibrated_model(head, task, unit, own_quality, own_cost)
+        for task, unit, own_quality, own_cost in zip(tasks, units, quality, cost, strict=True)
+    ]
+
+
+def _quality_start(task: _Task) -> np.ndarray:
+    """[k, m] logits of the arms' mean quality outside each fold."""
+    models = len(task.record.models)
+    means = arm_means(task.observed.quality, task.observed, task.folds, models, prior_rows=2.0)
+    means = np.clip(means, 1e-3, 0.999)
+    return np.log(means) - np.log1p(-means)
+
+
+def _calibrated_model(
+    head: Head, task: _Task, unit: np.ndarray, quality: Any, cost: Any
+) -> tuple[Estimates, OutcomeModel]:
+    """Out-of-fold predictions, and the model whose costs sum to what the rows cost."""
+    model = OutcomeModel(
+        quality=quality,
+        cost=cost,
+        unit_cost=jnp.asarray(unit, jnp.float32),
+        quality_range=jnp.asarray(task.record.quality_range, jnp.float32),
+    )
+    raw = np.asarray(predict_folds(head, model, task.rows["x"]).cost)
+    calibrated = calibrated_costs(unit, raw, task.observed, task.folds)
+    model = model._replace(unit_cost=jnp.asarray(calibrated, jnp.float32))
+    by_fold = predict_folds(head, model, task.rows["x"])
+    return jax.tree.map(task.folds.own, by_fold), model
+
+
+def _fit_propensities(sweep: _Sweep, keys: Sequence[jax.Array]) -> list[np.ndarray]:
+    """Per log [n] out-of-fold probability of the arm that answered."""
+    starts = [np.log(_arm_shares(task)) for task in sweep.tasks]
+    none = [jnp.zeros(len(start)) for start in starts]
+    objective = PropensityLikelihood(sweep.head)
+    fitted = _fit_folds(sweep, "propensity", objective, starts, none, keys)
+
+    def predicted(task: _Task, params: Any) -> np.ndarray:
+        logits = jax.lax.map(lambda params: outputs(sweep.head, params, task.rows["x"]), params)
+        propensities = task.folds.own(jax.nn.softmax(logits, axis=-1))
+        return propensities[np.arange(len(task.record)), task.observed.arms[:, 0]]
+
+    return [predicted(*each) for each in zip(sweep.tasks, fitted, strict=True)]
+
+
+def _arm_shares(task: _Task) -> np.ndarray:
+    """[k, m] share of every arm among the rows outside each fold, none of them 0."""
+    ones, models = np.ones((len(task.record), 1)), len(task.record.models)
+    counts = [task.observed.by_arm(ones, rows, models) + 0.5 for rows in task.folds.outside()]
+    return np.stack(counts) / np.sum(counts, axis=1, keepdims=True)
 
 
 def propensities_of(
@@ -234,13 +261,16 @@ def propensities_of(
     *,
     key: jax.Array,
     config: NuisanceConfig = NuisanceConfig(),
-    on_progress: OnProgress | None = None,
+    execution: Execution = Execution(),
 ) -> np.ndarray:
     """[n] probability of the arm that answered: as recorded, else cross-fitted."""
     if log.propensities is not None:
         return np.asarray(log.logged_propensities)
     keys = jax.random.split(key)
-    return _fit_propensities(_task(log, scaling, keys[0], config, on_progress), log, keys[1])
+    (propensities,) = _fit_propensities(
+        _sweep([log], [scaling], [keys[0]], config, execution), [keys[1]]
+    )
+    return propensities
 
 
 def fit_nuisances(
@@ -250,7 +280,7 @@ def fit_nuisances(
     key: jax.Array,
     config: NuisanceConfig = NuisanceConfig(),
     floor: float = DEFAULT_FLOOR,
-    on_progress: OnProgress | None = None,
+    execution: Execution = Execution(),
 ) -> Nuisances:
     """Fit the quality, cost and, where the log recorded none, propensity models of a log.
 
@@ -260,19 +290,41 @@ def fit_nuisances(
       key: for folds, starting values and shuffling.
       config: folds, trunk, optimiser.
       floor: where the overlap report counts propensities as clipped.
-      on_progress: called with (model being fitted, epochs done, epochs at most).
+      execution: progress, devices, checkpoints.
 
     Returns:
       Nuisances, every prediction out of fold.
     """
-    keys = jax.random.split(key, 3)
-    task = _task(log, scaling, keys[0], config, on_progress)
-    predicted, model = _fit_outcomes(task, log, keys[1])
-    propensities = log.logged_propensities
-    if propensities is None:
-        propensities = _fit_propensities(task, log, keys[2])
-    report = overlap(log, propensities, floor=floor)
-    return Nuisances(predicted, np.asarray(propensities), report, model)
+    (nuisances,) = fit_all_nuisances(
+        [log], [scaling], keys=[key], config=config, floor=floor, execution=execution
+    )
+    return nuisances
+
+
+def fit_all_nuisances(
+    logs: Sequence[Log],
+    scalings: Sequence[Scaling],
+    *,
+    keys: Sequence[jax.Array],
+    config: NuisanceConfig = NuisanceConfig(),
+    floor: float = DEFAULT_FLOOR,
+    execution: Execution = Execution(),
+) -> list[Nuisances]:
+    """`fit_nuisances` for logs of equal shapes, as one sweep; each as it would be alone.
+
+    Propensities are taken as recorded if every log has them, and estimated otherwise.
+    """
+    triples = [jax.random.split(key, 3) for key in keys]
+    sweep = _sweep(logs, scalings, [triple[0] for triple in triples], config, execution)
+    outcomes = _fit_outcomes(sweep, [triple[1] for triple in triples])
+    known = [log.logged_propensities for log in logs]
+    recorded = [np.asarray(own) for own in known if own is not None]
+    if len(recorded) < len(logs):
+        recorded = _fit_propensities(sweep, [triple[2] for triple in triples])
+    return [
+        Nuisances(predicted, own, overlap(log, own, floor=floor), model)
+        for (predicted, model), own, log in zip(outcomes, recorded, logs, strict=True)
+    ]
 
 
 def outcome_head(models: int, config: NuisanceConfig) -> Head:

@@ -1,110 +1,83 @@
-"""A router head with its parameters: probabilities over models at any cost weight of its range."""
+"""A trained router: probabilities over models at any cost weight of its range."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.errors import InputError
-from routerjax.heads import Head, outputs
+from routerjax.architectures import Architecture, log_probabilities
+from routerjax.cost_weights import Unit, check_range
 from routerjax.records import Estimates
 
+ROWS = 8192  # routed at a time: bounds the memory of [members, rows, cost weights, arms]
 
-class GridPolicy(NamedTuple):
-    """A policy trained at each cost weight of a grid, the average of its members.
 
-    A member's logits are gain·ũ_λ(x, m) / scale_λ + head_λ(x)_m: where it started, the
-    utilities of the outcome model's predictions (plug-in) or of the arms' means (best single
-    model), and what training added.
+class Policy(NamedTuple):
+    """The average of a router's members.
 
     Attributes:
-      head: with outputs [w, m], one network a member (shared trunk); or with outputs [1, m],
-        one network a member and cost weight (separate).
-      params: leading axis r, members first, then cost weights.
-      cost_weights: [w] grid of λ, rising.
-      members: b.
-      scale: [w] unit of the utilities of each cost weight.
-      gain: logits per unit of scaled utility at the start.
-      constant: [m] means where the start is the best single model, else None.
+      architecture: what the parameters mean.
+      params: leading axis b, members.
+      unit: of the utilities at each cost weight.
+      constant: [m] means where the start is the best single model; None where it is what the
+        outcome model predicts.
     """
 
-    head: Head
+    architecture: Architecture
     params: Any
-    cost_weights: tuple[float, ...]
-    members: int
-    scale: tuple[float, ...]
-    gain: float
+    unit: Unit
     constant: Estimates | None
 
-    def member(self, index: int) -> GridPolicy:
-        """One member alone."""
-        networks = jax.tree.leaves(self.params)[0].shape[0] // self.members
-        own = slice(index * networks, (index + 1) * networks)
-        params = jax.tree.map(lambda leaf: leaf[own], self.params)
-        return self._replace(params=params, members=1)
+    @property
+    def cost_weights(self) -> tuple[float, ...]:
+        """[w] grid of λ, rising."""
+        return self.architecture.grid
 
-    def at_grid(self, x: jax.Array, predicted: Estimates) -> np.ndarray:
-        """Probabilities [w, n, m] at every cost weight of the grid.
+    def member(self, index: int) -> Policy:
+        """One member alone."""
+        return self._replace(params=jax.tree.map(lambda leaf: leaf[index : index + 1], self.params))
+
+    def at(
+        self, x: jax.Array, predicted: Estimates, *, cost_weights: Sequence[float]
+    ) -> np.ndarray:
+        """Probabilities [k, n, m] at k cost weights; the largest is the choice.
 
         Args:
           x: [n, d] scaled embeddings.
           predicted: [n, m] outcome predictions for the same queries.
-        """
-        start = self.constant or predicted
-        start = jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(-1, leaf.shape[-1]), start)
-        grid = (jnp.asarray(self.cost_weights), jnp.asarray(self.scale))
-        return np.asarray(_grid_probabilities(self.head, self.gain, self.params, x, start, grid))
-
-    def probabilities(
-        self, x: jax.Array, predicted: Estimates, *, cost_weight: float
-    ) -> np.ndarray:
-        """Probabilities [n, m] at one cost weight; the largest is the choice.
-
-        On the grid it is the members' mean softmax of the logits trained there. Between two
-        grid points, λ = (1 − α)·λ_k + α·λ_{k+1}, it is (1 − α)·p_k + α·p_{k+1}:
-        probabilities have a common scale, the logits of different cost weights need not.
+          cost_weights: k of them, within the grid's range.
 
         Raises:
-          InputError: λ outside the grid's range.
+          InputError: a cost weight outside the grid's range.
         """
-        check_range(cost_weight, self.cost_weights)
-        lower, upper, share = interval_of(cost_weight, self.cost_weights)
-        at_grid = self.at_grid(x, predicted)
-        return (1 - share) * at_grid[lower] + share * at_grid[upper]
+        for weight in cost_weights:
+            check_range(weight, self.cost_weights)
+        weights = jnp.asarray(cost_weights, jnp.float32)
+        low, high = (jnp.float32(end) for end in (self.cost_weights[0], self.cost_weights[-1]))
+        weights = jnp.clip(weights, low, high)  # float32 may round an end of the range outwards
+        parts = []
+        for first in range(0, len(x), ROWS):
+            rows = slice(first, first + ROWS)
+            start = self._start(predicted, rows)
+            parts.append(
+                _probabilities(self.architecture, self.params, x[rows], start, self.unit, weights)
+            )
+        return np.concatenate([np.asarray(part) for part in parts], axis=1)
 
-
-def scaled_utilities(estimates: Estimates, cost_weights: jax.Array, scale: jax.Array) -> jax.Array:
-    """(q − λ·c) / scale_λ, [n, w, m], of estimates [n, m] at cost weights [w]."""
-    weights, scale = cost_weights[:, None], scale[:, None]
-    return (estimates.quality[:, None] - weights * estimates.cost[:, None]) / scale
-
-
-def interval_of(cost_weight: float, grid: tuple[float, ...]) -> tuple[int, int, float]:
-    """Grid interval that holds λ: (k, k + 1, α) with λ = (1 − α)·λ_k + α·λ_{k+1}."""
-    upper = min(int(np.searchsorted(grid, cost_weight)), len(grid) - 1)
-    lower = max(upper - 1, 0)
-    width = grid[upper] - grid[lower]
-    return lower, upper, (cost_weight - grid[lower]) / width if width else 0.0
-
-
-def check_range(cost_weight: float, grid: tuple[float, ...]) -> None:
-    """Raise InputError where λ lies outside the grid's range."""
-    low, high = grid[0], grid[-1]
-    if not low <= cost_weight <= high:
-        raise InputError(
-            f"cost weight {cost_weight:g} is outside the fitted range {low:g} to {high:g}; "
-            "fit again with --cost-weights that reach it"
-        )
+    def _start(self, predicted: Estimates, rows: slice) -> Estimates:
+        if self.constant is None:
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows], jnp.float32), predicted)
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32)[None], self.constant)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _grid_probabilities(head: Head, gain, params, x, start, grid) -> jax.Array:
-    logits = jax.lax.map(lambda params: outputs(head, params, x), params)  # [r, n, outputs, m]
-    logits = jnp.moveaxis(logits, 2, 1)
-    logits = logits.reshape(-1, len(grid[0]), *logits.shape[2:])  # [b, w, n, m]
-    logits += gain * jnp.moveaxis(scaled_utilities(start, *grid), 1, 0)
-    return jnp.mean(jax.nn.softmax(logits, axis=-1), axis=0)
+def _probabilities(architecture: Architecture, params, x, start, unit, weights) -> jax.Array:
+    def member(params):
+        return jnp.exp(log_probabilities(architecture, params, x, start, unit, weights))
+
+    return jnp.moveaxis(jnp.mean(jax.lax.map(member, params), axis=0), 0, 1)

@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from routerjax.architectures import Architecture, initial_between
+from routerjax.cost_weights import Unit, check_range
+from routerjax.envelope import Envelope, upper_envelope
 from routerjax.heads import Head, Scaling
 from routerjax.outcomes import OutcomeModel, predict
-from routerjax.policy import GridPolicy, check_range
+from routerjax.policy import Policy
 from routerjax.records import Estimates
 from routerjax.saved import Saved
 
@@ -22,7 +25,7 @@ class Arrays(NamedTuple):
 
     Attributes:
       scaling: of the embeddings.
-      policy: parameters of the router head, leading axis r.
+      policy: parameters of the policy, leading axis b.
       constant: [m] means the policy starts from where `start` is "best-single"; else zeros.
       outcomes: quality and cost models, for the expected outcome of a route.
     """
@@ -65,9 +68,10 @@ class Router(Saved):
       policy_widths, outcome_widths: trunks of the heads.
       folds: K of the outcome model.
       members: networks averaged by the policy.
-      architecture: "shared" or "separate".
+      architecture: a name of `routerjax.architectures.ARCHITECTURES`.
+      separate_trunks: whether every endpoint has a network of its own.
       start, gain: what the policy's logits start from, and how sharply.
-      scale: [w] unit of the utilities of each cost weight.
+      mean_cost: dollars per query, of the unit of the utilities at each cost weight.
       best_single: per cost weight the best single model by the log's dr utilities.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
@@ -86,9 +90,10 @@ class Router(Saved):
     folds: int
     members: int
     architecture: str
+    separate_trunks: bool
     start: str
     gain: float
-    scale: tuple[float, ...]
+    mean_cost: float
     best_single: tuple[str, ...]
     report: dict[str, Any]
     provenance: dict[str, Any]
@@ -109,7 +114,7 @@ class Router(Saved):
         """
         check_range(cost_weight, self.cost_weights)
         x, expected = self._x(embeddings), self.expected(embeddings)
-        probabilities = self.policy.probabilities(x, expected, cost_weight=cost_weight)
+        (probabilities,) = self.policy.at(x, expected, cost_weights=(cost_weight,))
         arms = probabilities.argmax(axis=1)
         rows = np.arange(len(arms))
         return Routes(
@@ -124,24 +129,43 @@ class Router(Saved):
         """Expected quality and cost of every model for every query, [n, m] each."""
         return predict(self._outcome_head, self.arrays.outcomes, self._x(embeddings))
 
+    def explain(self, embeddings: np.ndarray) -> list[Envelope]:
+        """The model of highest expected utility as a function of λ, query by query.
+
+        Pieces of the fitted range, by the outcome models' expectations; the router's own choice
+        starts from them and may differ.
+        """
+        expected, (low, high) = (
+            self.expected(embeddings),
+            (self.cost_weights[0], self.cost_weights[-1]),
+        )
+        return [
+            upper_envelope(quality, cost, low=low, high=high)
+            for quality, cost in zip(expected.quality, expected.cost, strict=True)
+        ]
+
     def _x(self, embeddings: np.ndarray) -> jax.Array:
         return self.arrays.scaling(self.embed(np.asarray(embeddings)))
 
     @property
-    def _policy_head(self) -> Head:
-        blocks = len(self.cost_weights) if self.architecture == "shared" else 1
-        return Head(outputs=(blocks, len(self.models)), widths=self.policy_widths)
+    def _architecture(self) -> Architecture:
+        return Architecture(
+            name=self.architecture,
+            grid=self.cost_weights,
+            models=len(self.models),
+            widths=self.policy_widths,
+            gain=self.gain,
+            separate_trunks=self.separate_trunks,
+        )
 
     @property
-    def policy(self) -> GridPolicy:
+    def policy(self) -> Policy:
         """The policy on scaled embeddings."""
-        return GridPolicy(
-            head=self._policy_head,
+        low, high = self.quality_range
+        return Policy(
+            architecture=self._architecture,
             params=self.arrays.policy,
-            cost_weights=self.cost_weights,
-            members=self.members,
-            scale=self.scale,
-            gain=self.gain,
+            unit=Unit(high - low, self.mean_cost),
             constant=None if self.start == "plug-in" else self.arrays.constant,
         )
 
@@ -151,13 +175,12 @@ class Router(Saved):
 
     def template(self) -> Arrays:
         """The shapes of `arrays`."""
-        networks = 1 if self.architecture == "shared" else len(self.cost_weights)
         models, d = len(self.models), self.dimensions
-        outcome = _shapes(self._outcome_head, d, self.folds)
+        outcome = _stacked(_head_shapes(self._outcome_head, d), self.folds)
         shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)  # noqa: E731
         return Arrays(
             scaling=Scaling(centre=shape(d), scale=shape()),  # type: ignore[arg-type]
-            policy=_shapes(self._policy_head, d, networks * self.members),
+            policy=_policy_shapes(self._architecture, d, self.members),
             constant=Estimates(quality=shape(models), cost=shape(models)),
             outcomes=OutcomeModel(
                 quality=outcome,
@@ -186,7 +209,24 @@ class Routes(NamedTuple):
     cost: np.ndarray
 
 
-def _shapes(head: Head, dimensions: int, count: int) -> Any:
-    """Shapes of `count` stacked parameter sets of a head."""
-    one = jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype), one)
+def _policy_shapes(architecture: Architecture, dimensions: int, members: int) -> Any:
+    """Shapes of the parameters of a policy."""
+    shapes = {}
+    if architecture.has_endpoints:
+        one = _head_shapes(architecture.endpoint_head, dimensions)
+        shapes["endpoints"] = _stacked(one, members, architecture.networks)
+    if architecture.trained_between:
+        key = jax.random.key(0)
+        one = jax.eval_shape(lambda key: initial_between(architecture, dimensions, key), key)
+        shapes["between"] = _stacked(one, members)
+    return shapes
+
+
+def _head_shapes(head: Head, dimensions: int) -> Any:
+    return jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
+
+
+def _stacked(shapes: Any, *counts: int) -> Any:
+    """Shapes with leading axes before them."""
+    more = lambda leaf: jax.ShapeDtypeStruct((*counts, *leaf.shape), leaf.dtype)  # noqa: E731
+    return jax.tree.map(more, shapes)

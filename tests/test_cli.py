@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import routerjax as rj
 from routerjax.cli import main
 
 MODELS = ("large", "small", "tiny")
@@ -173,6 +174,38 @@ def test_route_one_prompt(folder, capsys):
     assert capsys.readouterr().out.count(", ") == 2
 
 
+def test_route_explains_the_cost_weights(folder, capsys):
+    """The pieces are those of the upper envelope of the expected outcomes, in the fitted range."""
+    router = rj.Router.load(folder / "run")
+    prompt = ["route", f"{folder}/run", "--explain", "--prompt", "A rhyme on law?"]
+    assert main([*prompt, "--json"]) == 0
+    (route,) = only_json(capsys)["routes"]
+    (expected,) = router.explain(router.embed(["A rhyme on law?"]))
+    pieces = route["best_expected"]
+    assert [piece["model"] for piece in pieces] == [router.models[arm] for arm in expected.arms]
+    ends = [*expected.breaks, router.cost_weights[-1]]
+    assert [piece["to_cost_weight"] for piece in pieces] == pytest.approx(ends)
+    assert main(prompt) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("below " if expected.breaks else "at every cost weight: ")
+    assert all(router.models[arm] in line for arm in expected.arms)
+    assert main([*prompt, "--cost-weight", "50"]) == 0
+    routed, explained = capsys.readouterr().out.splitlines()
+    assert "quality" in routed and explained.strip().startswith(line)
+
+
+def test_explanation_by_hand():
+    from routerjax.envelope import Envelope
+    from routerjax.reports.console import explanation
+
+    envelope = Envelope((2, 0, 1), (12.41, 85.0))
+    line = "below 12.41: c; to 85: a; above: b"
+    assert explanation(envelope, "abc", None, None) == line
+    assert explanation(envelope, "abc", "a", 50.0) == line
+    assert explanation(envelope, "abc", "c", 50.0).endswith("training moved it)")
+    assert explanation(Envelope((1,), ()), "abc", None, None) == "at every cost weight: b"
+
+
 def test_route_a_file_of_prompts_one_result_a_line(folder, here, capsys, monkeypatch):
     (here / "prompts.txt").write_text("first question\nsecond question\nthird, with ünicode\n")
     arguments = ["route", f"{folder}/run", "--cost-weight", "0", "--prompts"]
@@ -240,7 +273,8 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
         ("fit log.jsonl --out r --cost-weights 1,,2", "is not a list of numbers, as in 0,10,100"),
         ("fit log.jsonl --out r --colour red", "unrecognized arguments: --colour red"),
         ("evaluate run", "required: DATA"),
-        ("route run --prompt x", "required: --cost-weight"),
+        ("route run --prompt x", "give --cost-weight, or --explain for every cost weight"),
+        ("route run --explain --probabilities --prompt x", "those at one --cost-weight; give it"),
         ("route run --cost-weight 5", "one of the arguments --prompt --prompts --embeddings is"),
         ("route run --cost-weight much --prompt x", "invalid float value: 'much'"),
         ("route run --cost-weight 5 --prompt x --prompts y", "not allowed with argument --prompt"),
@@ -270,7 +304,7 @@ def test_arguments_that_are_missing_or_wrong(refused, arguments, message):
         ("--surrogate no.py:loss", "no.py: no such file, where a surrogate was expected"),
         ("--surrogate log.jsonl:loss", "no surrogate 'log.jsonl:loss'"),
         ("--estimator best", "no estimator 'best'; known are direct, ips, dr"),
-        ("--architecture moe", "no architecture 'moe'; known are shared, separate"),
+        ("--architecture moe", "no architecture 'moe'; known are interval, shared, separate"),
         ("--quality-range 1:0", "'1:0' is not LO:HI"),
         ("--columns quality=score", "no column 'score' to read quality from; its columns are"),
         ("--columns grade=quality", "'grade' is not a column that can be named here"),

@@ -11,6 +11,7 @@ import pytest
 import routerjax as rj
 from routerjax.data.logging_policies import noisy_softmax, simulate_log
 from routerjax.errors import DataWarning, InputError
+from routerjax.training.execution import Execution
 
 X = np.random.default_rng(3).normal(size=(4, 16)).astype(np.float32)
 QUALITY = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.5], [1.0, 0.0, 0.0], [0.5, 0.5, 1.0]])
@@ -123,7 +124,7 @@ def test_knn_and_full_feedback_where_there_is_something_to_learn_from(router, wo
         router,
         twice.replace(split=("train",) * 200 + ("test",) * 200),
         log=world.log,
-        on_progress=lambda name, done, most: seen.append((name, most)),
+        execution=Execution(on_progress=lambda name, done, most: seen.append((name, most))),
     )
     lines = by_method(evaluation, 0.0)
     assert (evaluation.rows, evaluation.left_out, evaluation.notes) == (200, 200, ())

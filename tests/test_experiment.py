@@ -16,37 +16,75 @@ def _run(monkeypatch, *arguments):
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    out = tmp_path_factory.mktemp("study")
+    folder = tmp_path_factory.mktemp("study")
+    out = folder / "results"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROUTERJAX_CACHE", str(out / "cache"))
+        patch.setenv("ROUTERJAX_CACHE", str(folder / "cache"))
         assert _run(patch, "--preset", "smoke", "--out", str(out), "--quiet") == 0
-    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-    return out, lines
+    head, *records = map(json.loads, (out / "results.jsonl").read_text().splitlines())
+    return out, head, records
+
+
+@pytest.fixture
+def results(smoke):
+    """One record per method, seed and cost weight."""
+    return [record for record in smoke[2] if record["record"] == "result"]
 
 
 def test_results_carry_their_provenance(smoke):
-    _, (head, *results) = smoke
+    _, head, records = smoke
     assert head["record"] == "provenance"
     assert head["config"]["seeds"] == 2 and head["seeds"] == [0, 1]
     assert set(head["versions"]) >= {"python", "jax", "flax", "optax", "numpy"}
     assert len(head["data_fingerprint"]) == 16
     assert "git_commit" in head
-    assert {r["record"] for r in results} == {"result"}
+    assert {r["record"] for r in records} == {"result", "reference", "overlap", "label_error"}
 
 
-def test_every_method_at_every_cost_weight_and_seed(smoke):
-    _, (_, *results) = smoke
+def test_every_method_at_every_cost_weight_and_seed(results):
     methods = {r["method"] for r in results}
     assert methods >= {
         "random", "logging-policy", "best-single-log", "best-single-hindsight", "knn-plug-in",
-        "regression-plug-in", "rm-softmax-dr", "rm-softmax-full-feedback", "oracle",
+        "regression-plug-in", "rm-softmax-dr", "rm-softmax-full-feedback", "oracle", "cheapest",
+        "greedy", "ips-greedy", "dr-forest", "knn-plug-in-full-feedback", "rm-classification-dr",
+        "rm-interval-dr", "rm-interpolated-dr", "rm-conditioned-dr", "rm-affine-dr",
+        "rm-trained-there-dr", "rm-interval-full-feedback",
     }  # fmt: skip
-    assert len(results) == len(methods) * 3 * 2
+    assert len(results) == len(methods) * 5 * 2
+    between = {r["cost_weight"] for r in results if r["held_out"]}
+    assert between == {25.0, 275.0}  # halfway between 0, 50 and 500
 
 
-def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(smoke):
-    _, (_, *results) = smoke
+def test_architectures_of_the_same_endpoints_agree_on_the_grid(results):
+    """rm-softmax, rm-interpolated and rm-interval share them and differ in between alone."""
+    for name in ("interpolated", "interval"):
+        for r in results:
+            if r["method"] == f"rm-{name}-dr" and not r["held_out"]:
+                same = {**r, "method": "rm-softmax-dr"}
+                (own,) = [
+                    o for o in results
+                    if all(o[k] == same[k] for k in ("method", "seed", "cost_weight"))
+                ]  # fmt: skip
+                assert own["utility"] == pytest.approx(r["utility"], abs=1e-6)
+
+
+def test_shares_and_references(smoke, results):
+    assert all(sum(r["shares"]) == pytest.approx(1.0) for r in results)
+    references = [r for r in smoke[2] if r["record"] == "reference"]
+    assert [r["seed"] for r in references] == [0, 1]
+    for reference in references:
+        single = [
+            r for r in results if r["method"] == "cheapest" and r["seed"] == reference["seed"]
+        ]
+        arm = int(np.argmax(single[0]["shares"]))
+        assert single[0]["cost"] == pytest.approx(reference["mean_cost"][arm])
+        assert reference["cheapest_cost"] <= min(reference["mean_cost"]) * (1 + 1e-6)
+        assert reference["dearest_cost"] >= max(reference["mean_cost"]) * (1 - 1e-6)
+
+
+def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(results):
     oracle = by_seed(results, "oracle", metric="utility")
+    assert oracle.shape == (2, 5)
     for method in {r["method"] for r in results}:
         utility = by_seed(results, method, metric="utility")
         assert np.all(utility <= oracle + 1e-9)
@@ -54,28 +92,43 @@ def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(smoke):
         np.testing.assert_allclose(regret, oracle - utility, atol=1e-9)
 
 
-def test_utility_is_quality_less_weighted_cost(smoke):
-    _, (_, *results) = smoke
+def test_utility_is_quality_less_weighted_cost(results):
     for r in results:
         assert r["utility"] == pytest.approx(r["quality"] - r["cost_weight"] * r["cost"], abs=1e-9)
 
 
 def test_files_are_written_and_say_that_the_table_is_synthetic(smoke):
-    out, _ = smoke
+    out, _, _ = smoke
     text = (out / "table.md").read_text()
     assert "synthetic" in text and "rm-softmax-dr" in text
-    assert (out / "cost_quality_quality.png").read_bytes().startswith(b"\x89PNG")
+    assert "synthetic" in (out / "report.md").read_text()
+    for name in ("cost_quality", "utility", "sag", "shares", "winners_curse"):
+        assert (out / f"{name}_quality.png").read_bytes().startswith(b"\x89PNG")
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
 def test_same_seed_same_numbers(smoke, tmp_path, monkeypatch):
-    _, (_, *results) = smoke
+    """A seed alone has the bits it has in company, whatever else is run."""
     monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
-    assert _run(monkeypatch, "--preset", "smoke", "--seeds", "1", "--out", str(tmp_path),
-                "--quiet") == 0  # fmt: skip
-    lines = (tmp_path / "results.jsonl").read_text().splitlines()[1:]
-    again = [json.loads(line) for line in lines]
-    assert again == [r for r in results if r["seed"] == 0]
+    arguments = ("--preset", "smoke", "--seeds", "1", "--methods", "rm-softmax-dr,rm-interval-dr")
+    assert _run(monkeypatch, *arguments, "--out", str(tmp_path / "new"), "--quiet") == 0
+    lines = (tmp_path / "new/results.jsonl").read_text().splitlines()[1:]
+    again = [r for r in map(json.loads, lines) if r["record"] == "result"]
+    methods = {r["method"] for r in again}
+    assert methods == {
+        "best-single-log",
+        "oracle",
+        "rm-softmax-full-feedback",
+        "rm-softmax-dr",
+        "rm-interval-dr",
+    }
+    assert again == [r for r in smoke[2] if r["seed"] == 0 and r.get("method") in methods]
+
+
+def test_an_older_folder_is_kept_unless_told(smoke, monkeypatch, capsys):
+    out, _, _ = smoke
+    assert _run(monkeypatch, "--preset", "smoke", "--out", str(out), "--quiet") == 2
+    assert "--overwrite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

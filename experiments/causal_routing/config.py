@@ -11,6 +11,7 @@ from routerjax.training.fit import Schedule
 from routerjax.training.routing import RouterConfig, check_config
 
 LOGGING = ("uniform", "quality", "cheap", "epsilon", "confounded")
+ABLATIONS = ("conditioned", "affine")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,38 +19,52 @@ class StudyConfig:
     """Causal LLM Routing (arXiv 2505.16037), methods × cost weights on logs of one arm a row.
 
     What the paper leaves open and is our choice: the logging policies of
-    `routerjax.data.logging_policies`, the architecture and its optimiser, the selection of
-    the epoch by doubly robust utility on a fifth of the log, and the clipping floor. No run
-    chooses anything on test rows.
+    `routerjax.data.logging_policies`, the grid of cost weights, the form of the joint router,
+    the networks and their optimiser, the selection of the epoch (and of the learning rate,
+    where there are several) by doubly robust utility on held-out rows of the log, and the
+    clipping floor. No run chooses anything on test rows.
 
     Attributes:
-      table: file or hub id of a table; None takes the synthetic embedded table.
+      dataset: a data set of the paper by name (routerbench, routerbench-5shot, sprout).
+      data: its file, where it is not in the cache; prices: of the models of SPROUT.
+      table: file or hub id of another table; None takes the synthetic embedded table.
+      embeddings: .npy file of a table's embeddings, in the order of its rows.
+      derive_cost: ("PREFIX", dollars): cost of a model is its column PREFIX:MODEL × dollars.
       queries, dimensions: of the embedded table.
-      rows: rows logged per seed; None logs all that are not test rows.
-      test_share: share of the table kept for testing, drawn anew for every seed.
+      rows: rows logged per seed, one study each; None logs all that are not test rows.
+      test_share: share of the table kept for testing, drawn anew for every seed; the table's
+        own test split is taken where it has one.
       seeds: number of repetitions: split, log, folds and starting values.
       cost_weights: grid of λ.
-      logging: policies, each with a table of its own: uniform, quality, cheap, epsilon,
-        confounded.
-      strength: of the softmax logging policies.
+      between: cost weights judged, and not trained on, inside every interval of the grid.
+      logging: policies, one study each: uniform, quality, cheap, epsilon, confounded.
+      strength: of the softmax logging policies, one study each.
       record_propensities: whether methods know the log's propensities.
+      methods: beginnings of the names of the methods to run; none of them runs all.
       surrogates, estimators: every pair is a method.
       floor: propensities are clipped from below here.
       validation: share of the log held out of each member to choose its epoch.
       encoder: of a table's prompts.
-      router, nuisance: of the two trainings.
+      router, nuisance: of the two trainings; the architecture is each method's own.
     """
 
+    dataset: str | None = None
+    data: str | None = None
+    prices: str | None = None
     table: str | None = None
+    embeddings: str | None = None
+    derive_cost: tuple[str, float] | None = None
     queries: int = 12_000
     dimensions: int = 256
-    rows: int | None = None
+    rows: tuple[int | None, ...] = (None,)
     test_share: float = 0.3
-    seeds: int = 5
+    seeds: int = 10
     cost_weights: tuple[float, ...] = (0, 10, 20, 50, 100, 200, 500, 1000)
+    between: int = 1
     logging: tuple[str, ...] = ("quality",)
-    strength: float = 2.0
+    strength: tuple[float, ...] = (2.0,)
     record_propensities: bool = False
+    methods: tuple[str, ...] = ()
     surrogates: tuple[str, ...] = ("classification_bound", "softmax_regret")
     estimators: tuple[str, ...] = ("direct", "ips", "dr")
     floor: float = DEFAULT_FLOOR
@@ -59,20 +74,48 @@ class StudyConfig:
     nuisance: NuisanceConfig = NuisanceConfig()
 
 
-PRESETS = {
-    "smoke": StudyConfig(
-        queries=1_500,
-        dimensions=32,
-        seeds=2,
-        cost_weights=(0, 50, 500),
-        surrogates=("softmax_regret",),
-        estimators=("dr",),
-        router=RouterConfig(widths=(32,), schedule=Schedule(max_epochs=20, patience=5, chunk=5)),
-        nuisance=NuisanceConfig(folds=3, widths=(32,)),
-    ),
-    "quick": StudyConfig(queries=8_000, seeds=4),
-}
-"""smoke: seconds, for CI. quick: the embedded table, four seeds, under 3 minutes on two cores."""
+@dataclasses.dataclass(frozen=True)
+class Smoke(StudyConfig):
+    """Every method on a small embedded table, for CI: under a minute. Its numbers mean nothing."""
+
+    queries: int = 1_200
+    dimensions: int = 32
+    seeds: int = 2
+    cost_weights: tuple[float, ...] = (0, 50, 500)
+    estimators: tuple[str, ...] = ("dr",)
+    router: RouterConfig = RouterConfig(
+        members=2, widths=(16,), schedule=Schedule(max_epochs=10, patience=5, chunk=5)
+    )
+    nuisance: NuisanceConfig = NuisanceConfig(
+        folds=2, widths=(16,), schedule=Schedule(max_epochs=20, patience=5, chunk=5)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Quick(StudyConfig):
+    """Every method on the embedded table, four seeds: under ten minutes on two cores."""
+
+    queries: int = 8_000
+    seeds: int = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper(StudyConfig):
+    """The paper's comparison (its main table of utility, and its cost–quality figure).
+
+    RouterBench (11 models) and SPROUT (13), BERT-base-uncased and Llama-3.2-1B embeddings:
+    ``--preset paper --dataset routerbench --encoder bert-base-uncased`` is one cell of it. Ten
+    seeds, uniform and biased logs. Expected runtime: not measured, since the data are not part
+    of the project; on two cores the embedded table of 20,000 logged rows takes about an hour.
+    """
+
+    dataset: str | None = "routerbench"
+    encoder: str = "bert-base-uncased"
+    test_share: float = 0.2
+    logging: tuple[str, ...] = ("uniform", "quality")
+
+
+PRESETS = {"smoke": Smoke(), "quick": Quick(), "paper": Paper()}
 
 
 def check(config: StudyConfig) -> StudyConfig:
@@ -82,18 +125,27 @@ def check(config: StudyConfig) -> StudyConfig:
       InputError: an unknown estimator, surrogate, architecture or start, a share outside
         (0, 1), or no seeds.
     """
+
+    def need(holds: bool, problem: str) -> None:
+        if not holds:
+            raise InputError(problem)
+
     for surrogate in config.surrogates:
         check_config(dataclasses.replace(config.router, surrogate=surrogate))
-    for estimator in config.estimators:
-        if estimator not in ESTIMATORS:
-            raise InputError(f"no estimator {estimator!r}; known are {', '.join(ESTIMATORS)}")
-    for logging in config.logging:
-        if logging not in LOGGING:
-            raise InputError(f"no logging policy {logging!r}; known are {', '.join(LOGGING)}")
-    if config.seeds < 1:
-        raise InputError(f"seeds is {config.seeds}; it must be at least 1")
-    if not 0 < config.test_share < 1:
-        raise InputError(f"test share is {config.test_share:g}; it must lie between 0 and 1")
-    if not config.cost_weights or min(config.cost_weights) < 0:
-        raise InputError("cost weights must be numbers of 0 or more, as in 0,10,100")
-    return dataclasses.replace(config, cost_weights=tuple(sorted(set(config.cost_weights))))
+    for name, known in ((config.estimators, ESTIMATORS), (config.logging, LOGGING)):
+        kind = "estimator" if known is ESTIMATORS else "logging policy"
+        for each in name:
+            need(each in known, f"no {kind} {each!r}; known are {', '.join(known)}")
+    need(config.seeds >= 1, f"seeds is {config.seeds}; it must be at least 1")
+    need(config.between >= 0, f"between is {config.between}; it must be 0 or more")
+    need(0 < config.test_share < 1,
+         f"test share is {config.test_share:g}; it must lie between 0 and 1")  # fmt: skip
+    weights = config.cost_weights
+    need(bool(weights) and min(weights) >= 0,
+         "cost weights must be numbers of 0 or more, as in 0,10,100")  # fmt: skip
+    need(bool(config.rows) and all(rows is None or rows >= 50 for rows in config.rows),
+         "rows must be numbers of 50 or more, as in 500,1000,2000")  # fmt: skip
+    need(bool(config.strength) and all(each >= 0 for each in config.strength),
+         "strength must be numbers of 0 or more, as in 0,1,2,4")  # fmt: skip
+    need(not (config.dataset and config.table), "give --dataset or --table, not both")
+    return dataclasses.replace(config, cost_weights=tuple(sorted(set(weights))))

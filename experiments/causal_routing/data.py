@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from experiments.causal_routing.config import StudyConfig
 from routerjax.data.encoders import encoded
 from routerjax.data.files import read_table
 from routerjax.data.logging_policies import LoggingPolicy, confounded, epsilon_greedy
+from routerjax.data.public_tables import load_public_table
 from routerjax.data.simulation import logging_policy
 from routerjax.data.synthetic import SYNTHETIC_NOTICE, EmbeddedTable, embedded_table
 from routerjax.errors import InputError
@@ -21,12 +23,14 @@ class Source(NamedTuple):
     """What a study draws its logs from.
 
     Attributes:
+      name: for headings.
       table: complete rows with embeddings.
       judged_by: outcomes the policies are judged by: true means where known, else the cells.
       hidden: what a confounded policy acts on; None where the table hides nothing known.
       notices: sentences every report must carry.
     """
 
+    name: str
     table: Table
     judged_by: Estimates
     hidden: np.ndarray | None
@@ -35,19 +39,37 @@ class Source(NamedTuple):
 
 def load_source(config: StudyConfig) -> Source:
     """The table of a study, encoded, rows with missing cells left out and counted."""
-    if config.table is None:
+    if config.table is None and config.dataset is None:
         synthetic = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
         note = "Policies are judged by the true mean quality and cost of each query."
         return Source(
-            synthetic.table, synthetic.true_estimates, _bad_luck(synthetic),
+            "the embedded table", synthetic.table, synthetic.true_estimates, _bad_luck(synthetic),
             (SYNTHETIC_NOTICE, note),
         )  # fmt: skip
-    table = encoded(read_table(config.table), encoder=config.encoder)
+    table, notices = _read(config)
+    table = encoded(table, encoder=config.encoder)
     whole = table.complete()
-    notices = ["Policies are judged by the table's cells, single observations."]
+    notices += ["Policies are judged by the table's cells, single observations."]
     if len(whole) < len(table):
         notices.append(f"{len(table) - len(whole)} rows with a missing cell are left out.")
-    return Source(whole, whole.estimates, None, tuple(notices))
+    name = table.source.rsplit("/", maxsplit=1)[-1]
+    return Source(name, whole, whole.estimates, None, tuple(notices))
+
+
+def _read(config: StudyConfig) -> tuple[Table, list[str]]:
+    """The table of the configuration, and what must be said of its costs."""
+    if config.dataset is not None:
+        return load_public_table(config.dataset, path=config.data, prices=config.prices), []
+    assert config.table is not None
+    if config.derive_cost is None:
+        return read_table(config.table, embeddings=config.embeddings), []
+    prefix, dollars = config.derive_cost
+    models = read_table(config.table).models
+    columns = {f"cost:{model}": f"{prefix}:{model}" for model in models}
+    table = read_table(config.table, columns=columns, embeddings=config.embeddings)
+    cost = np.asarray(table.cost, np.float32) * np.float32(dollars)
+    note = f"Costs are derived, not recorded: {dollars:g} dollars times the column {prefix}:MODEL."
+    return dataclasses.replace(table, cost=cost), [note]
 
 
 def _bad_luck(synthetic: EmbeddedTable) -> np.ndarray:

@@ -13,6 +13,7 @@ from routerjax.comparison import Evaluation
 from routerjax.router import Router, Routes
 
 if TYPE_CHECKING:
+    from routerjax.envelope import Envelope
     from routerjax.gain_artefact import GainRoutes, SavedGains
 
 CELL = 8  # characters of a column of numbers
@@ -72,8 +73,8 @@ def print_gains(router: SavedGains, console: Console) -> None:
     rows, bias, overlap = report["rows"], report["bias"], report["overlap"]
     left_out = f" ({rows['dropped']} rows without either left out)" if rows["dropped"] else ""
     console.print(
-        f"{rows['gold']} gold and {rows['preference']} preference labels to learn from, "
-        f"{rows['held_out']} gold ones held out{left_out}.\n"
+        f"{rows['gold']} gold and {rows['preference']} preference labels to learn from"
+        f"{left_out}.\n"
         f"Bias of the preference labels {bias['mean']:+.3f} on average, standard deviation "
         f"{bias['standard_deviation']:.3f} over the queries; ω {report['omega']:g}, "
         f"{report['spread']:.0%} of the bias's spread kept.\n"
@@ -84,9 +85,9 @@ def print_gains(router: SavedGains, console: Console) -> None:
     )
     always = report["always_primary"]
     console.print(
-        f"Gain over always {alternative} on the held-out gold labels, which the router never saw; "
-        f"always {primary} gains\n{always['mean']:+.3f} ±{always['standard_error']:.3f}; ± is one "
-        "standard error.\n",
+        f"Gain over always {alternative} on {report['held_out']} gold labels, by a router fitted "
+        f"without them; the one saved is fitted on all. Always {primary} gains\n"
+        f"{always['mean']:+.3f} ±{always['standard_error']:.3f}; ± is one standard error.\n",
         highlight=False,
         markup=False,
     )
@@ -163,6 +164,26 @@ def route_lines(routes: Routes, models: Sequence[str], *, probabilities: bool) -
             line += "\t" + ", ".join(f"{name} {p:.3f}" for p, name in pairs)
         lines.append(line)
     return lines
+
+
+def explanation(
+    envelope: Envelope, models: Sequence[str], chosen: str | None, cost_weight: float | None
+) -> str:
+    """The best expected model of a query by cost weight: "below 12.4: a; to 85: b; above: c".
+
+    Where the router chose another model than this, the line says so.
+    """
+    names = [models[arm] for arm in envelope.arms]
+    if len(names) == 1:
+        line = f"at every cost weight: {names[0]}"
+    else:
+        first, *ends = (f"{end:.4g}" for end in envelope.breaks)
+        parts = [f"below {first}", *(f"to {end}" for end in ends), "above"]
+        line = "; ".join(f"{part}: {name}" for part, name in zip(parts, names, strict=True))
+    if chosen is None or cost_weight is None:
+        return line
+    expected = names[sum(end < cost_weight for end in envelope.breaks)]
+    return line if chosen == expected else f"{line} (by expected outcomes; training moved it)"
 
 
 def _grid(first: str, *others: str) -> Grid:

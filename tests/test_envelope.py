@@ -1,0 +1,64 @@
+"""The upper envelope of utility lines: by hand, and against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from routerjax.envelope import upper_envelope
+
+
+def test_three_models_by_hand():
+    """0.9 − 0.05λ = 0.8 − 0.01λ at 2.5; 0.8 − 0.01λ = 0.5 at 30."""
+    found = upper_envelope(np.array([0.5, 0.9, 0.8]), np.array([0.0, 0.05, 0.01]))
+    assert found.arms == (1, 2, 0)
+    np.testing.assert_allclose(found.breaks, [2.5, 30.0])
+
+
+def test_a_line_below_the_others_has_no_piece():
+    """The middle model is best nowhere: at 10, where the others cross, it is worth 0.45 − 0.1."""
+    found = upper_envelope(np.array([0.9, 0.45, 0.5]), np.array([0.05, 0.02, 0.01]))
+    assert found.arms == (0, 2)
+    np.testing.assert_allclose(found.breaks, [10.0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "arms", "breaks"),
+    [(0, 20, (1, 2), (2.5,)), (3, 20, (2,), ()), (2.6, 29, (2,), ()), (40, 50, (0,), ())],
+)
+def test_a_range_cuts_pieces_off(low, high, arms, breaks):
+    quality, cost = np.array([0.5, 0.9, 0.8]), np.array([0.0, 0.05, 0.01])
+    found = upper_envelope(quality, cost, low=low, high=high)
+    assert found.arms == arms
+    np.testing.assert_allclose(found.breaks, breaks)
+
+
+def test_equal_models_and_a_single_one():
+    assert upper_envelope(np.full(3, 0.5), np.full(3, 0.1)) == ((0,), ())
+    assert upper_envelope(np.array([0.2]), np.array([0.1])) == ((0,), ())
+    assert upper_envelope(np.array([0.4, 0.7]), np.array([0.1, 0.1])) == ((1,), ())
+    assert upper_envelope(np.array([0.7, 0.7]), np.array([0.2, 0.1])) == ((1,), ())  # from λ = 0 on
+
+
+def test_against_brute_force():
+    """On rounded values, so that lines are parallel, equal and crossing in one point."""
+    rng = np.random.default_rng(0)
+    grid = np.linspace(0, 60, 601) + 0.037
+    for _ in range(300):
+        m = rng.integers(1, 9)
+        quality, cost = rng.integers(0, 6, m) / 5, rng.integers(0, 5, m) / 50
+        arms, breaks = upper_envelope(quality, cost)
+        best = np.max(quality - grid[:, None] * cost, axis=1)
+        piece = np.searchsorted(breaks, grid)
+        chosen = np.asarray(arms)[piece]
+        np.testing.assert_allclose(quality[chosen] - grid * cost[chosen], best, atol=1e-12)
+        assert list(breaks) == sorted(breaks) and len(set(arms)) == len(arms) == len(breaks) + 1
+        assert all(np.diff(cost[list(arms)]) < 0)
+
+
+def test_as_many_pieces_as_models():
+    """Tangents of a parabola: every model has its piece, and each break lies between two."""
+    slope = np.arange(50.0)
+    arms, breaks = upper_envelope(slope**2 / -2 + 50 * slope, slope)
+    assert arms == tuple(range(49, -1, -1))
+    np.testing.assert_allclose(breaks, np.arange(49) + 1.5)

@@ -1,0 +1,247 @@
+"""Training routers: the objectives by hand, sweeps run by run, what the joint stage mends."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from routerjax.architectures import ARCHITECTURES, Architecture, initial_between
+from routerjax.cost_weights import Unit
+from routerjax.errors import InputError
+from routerjax.heads import Head, initial
+from routerjax.records import Estimates
+from routerjax.surrogates import softmax_regret
+from routerjax.training.fit import Schedule
+from routerjax.training.objectives import BetweenObjective, EndpointObjective
+from routerjax.training.routing import (
+    Problem,
+    RouterConfig,
+    member_splits,
+    train_router,
+    train_routers,
+)
+
+SHORT = Schedule(batch_size=64, max_epochs=30, patience=10, chunk=10)
+
+
+def test_endpoint_objective_by_hand():
+    """Loss and score of one row under two cost weights, written out."""
+    head = Head(outputs=(2, 2), widths=())
+    start = np.array([[[0.0, 0.0], [0.0, np.log(3.0)]]], np.float32)
+    params = jax.tree.map(lambda leaf: leaf[0], initial(head, 1, jax.random.key(0), start))
+    estimates = Estimates(quality=jnp.array([[1.0, 0.5]]), cost=jnp.array([[0.010, 0.001]]))
+    batch = {"x": jnp.zeros((1, 1)), "target": estimates, "judge": estimates}
+    batch["start"] = estimates
+    run = {"cost_weights": jnp.array([0.0, 100.0]), "unit": Unit(1.0, 0.01)}  # s = 1 and 2
+    objective = EndpointObjective(head, softmax_regret, 0.0)
+    # λ = 0: utilities (1, 0.5), even odds, regret 0.25
+    # λ = 100: (0, 0.4)/2, arm 1 with probability 3/4, regret 0.25·0.2
+    assert objective.loss(params, run, batch, None)[0] == pytest.approx((0.25 + 0.05) / 2, rel=1e-5)
+    # argmax: arm 0 at λ = 0 (first of a tie), arm 1 at λ = 100
+    assert objective.score(params, run, batch)[0] == pytest.approx((1.0 + 0.2) / 2, rel=1e-5)
+
+
+def test_between_objective_draws_cost_weights_inside_the_intervals():
+    """Seen through a surrogate that returns the drawn λ: utility of arm 1 is −λ·1 / s_λ."""
+    architecture = Architecture("interval", (0.0, 10.0, 30.0), models=2, widths=(4,), gain=0.0)
+    unit = Unit(1.0, 0.0)
+    reveal = lambda logits, utilities: -utilities[1]  # noqa: E731
+    objective = BetweenObjective(architecture, reveal)
+    estimates = Estimates(quality=jnp.zeros((1, 2)), cost=jnp.array([[0.0, 1.0]]))
+    batch = {"x": jnp.zeros((1, 3)), "target": estimates, "judge": estimates, "start": estimates}
+    endpoints = initial(architecture.endpoint_head, 3, jax.random.key(0), jnp.zeros((1, 3, 2)))
+    params = initial_between(architecture, 3, jax.random.key(1))
+    run = {"unit": unit, "endpoints": endpoints}
+    keys = jax.random.split(jax.random.key(2), 400)
+    means = jax.jit(jax.vmap(lambda key: objective.loss(params, run, batch, key)[0]))(keys)
+    # one λ of (0, 10) and one of (10, 30): their mean lies in (5, 20), on average 12.5
+    assert 5 <= means.min() < 7 and 18 < means.max() <= 20
+    assert abs(means.mean() - 12.5) < 4 * np.sqrt((100 / 12 + 400 / 12) / 4 / 400)
+
+
+def test_unit():
+    np.testing.assert_allclose(Unit(2.0, 0.01).at(np.array([0.0, 100.0])), [2.0, 3.0])
+
+
+def test_member_splits():
+    train, held_out = member_splits(103, members=5, held_out=0.2, seed=0)
+    assert train.shape == (5, 82) and held_out.shape == (5, 21)
+    for own, out in zip(train, held_out, strict=True):
+        assert sorted([*own, *out]) == list(range(103))
+    assert len(np.unique(held_out)) == 103  # 5·21 ≥ 103: every row is held out of some member
+    for bad in (0.0, 1.0):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            member_splits(10, members=1, held_out=bad, seed=0)
+
+
+def _easy(n=600, seed=0):
+    """Two arms, the better one told by the sign of the first coordinate; the second is dear."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 4)).astype(np.float32)
+    quality = np.stack([x[:, 0] < 0, x[:, 0] > 0], axis=1).astype(np.float32)
+    cost = np.tile(np.array([0.0, 0.01], np.float32), (n, 1))
+    return jnp.asarray(x), Estimates(quality=quality, cost=cost)
+
+
+def _problem(n=600, *, members=2, seed=0):
+    """The easy policy, with nothing to start from."""
+    x, cells = _easy(n, seed)
+    flat = jax.tree.map(np.zeros_like, cells)
+    splits = member_splits(n, members=members, held_out=0.2, seed=seed)
+    return Problem(x, cells, cells, flat, *splits, jax.random.key(seed))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_router_learns_an_easy_policy(architecture):
+    config = RouterConfig(
+        architecture=architecture, members=2, widths=(16,), learning_rate=1e-2, schedule=SHORT
+    )
+    if architecture == "affine":  # its costs are those of the start, times what it learns
+        config = dataclasses.replace(config, start="best-single")
+    policy, epochs = train_router(
+        _problem(), cost_weights=(0.0, 1000.0), quality_width=1.0, config=config
+    )
+    new, truth = _easy(seed=1)
+    flat = jax.tree.map(np.zeros_like, truth)
+    probabilities = policy.at(new, flat, cost_weights=(0.0, 1000.0))
+    assert probabilities.shape == (2, 600, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, atol=1e-5)
+    free, dear = probabilities.argmax(axis=-1)
+    assert np.mean(free == truth.quality.argmax(axis=1)) > 0.95
+    assert np.all(dear == 0)  # a thousand a dollar: a quality of 1 is not worth a cent
+    parts = [policy.member(i).at(new, flat, cost_weights=(0.0, 1000.0)) for i in range(2)]
+    np.testing.assert_allclose(np.mean(parts, axis=0), probabilities, atol=1e-6)
+    assert max(epochs.get("endpoints") or epochs["router"]) > 0
+    assert all(len(best) % 2 == 0 for best in epochs.values())  # two members
+
+
+def test_separate_networks_do_not_touch_each_other():
+    """A network per cost weight is the same whichever other cost weights are trained."""
+    problem = _problem(200, members=1)
+    config = RouterConfig(architecture="separate", members=1, widths=(8,))
+
+    def trained(*cost_weights):
+        policy, _ = train_router(
+            problem, cost_weights=cost_weights, quality_width=1.0, config=config
+        )
+        return policy.at(problem.x, problem.predicted, cost_weights=cost_weights)
+
+    np.testing.assert_allclose(trained(0.0, 50.0)[0], trained(0.0, 200.0)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["interval", "affine"])
+def test_problems_trained_together_are_as_each_alone(architecture):
+    """The seeds of a study are one sweep; every parameter has the bits it has alone."""
+    problems = [_problem(200, seed=seed) for seed in range(2)]
+    settings = {
+        "cost_weights": (0.0, 20.0, 400.0),
+        "quality_width": 1.0,
+        "config": RouterConfig(
+            architecture=architecture, members=2, widths=(8,), learning_rate=1e-2, schedule=SHORT
+        ),
+    }
+    together = train_routers(problems, **settings)
+    alone, joint = train_router(problems[1], **settings), together[1]
+    assert alone.epochs == joint.epochs
+    jax.tree.map(np.testing.assert_array_equal, alone.policy.params, joint.policy.params)
+    assert alone.policy.unit == joint.policy.unit
+
+
+def test_of_several_learning_rates_each_run_keeps_the_best_on_held_out_rows():
+    """One rate moves nothing: the pair ends where the other rate alone does."""
+    config = RouterConfig(
+        architecture="shared", members=2, widths=(8,), start="best-single",
+        learning_rate=(1e-9, 1e-2), schedule=dataclasses.replace(SHORT, caution=0.0),
+    )  # fmt: skip
+    settings = {"cost_weights": (0.0, 20.0), "quality_width": 1.0}
+    both = train_router(_problem(300), config=config, **settings)
+    one = train_router(
+        _problem(300), config=dataclasses.replace(config, learning_rate=1e-2), **settings
+    )
+    assert both.epochs == one.epochs
+    jax.tree.map(np.testing.assert_array_equal, both.policy.params, one.policy.params)
+
+
+def test_the_joint_stage_mends_endpoints_that_disagree_on_scale():
+    """Endpoint routers a hundred times as sure at one end as at the other.
+
+    Unaided interpolation then follows the loud end almost everywhere; the joint router learns
+    the two factors.
+    """
+    rng = np.random.default_rng(0)
+    n = 800
+    x = rng.normal(size=(n, 1)).astype(np.float32)
+    gain = 1 / (1 + np.exp(-2 * x[:, 0]))  # what the dear model adds, between 0 and 1
+    quality = np.stack([np.zeros(n), gain], axis=1).astype(np.float32)
+    cost = np.tile(np.array([0.0, 0.01], np.float32), (n, 1))
+    cells = Estimates(quality=quality, cost=cost)
+    flat = jax.tree.map(np.zeros_like, cells)
+    problem = Problem(
+        jnp.asarray(x), cells, cells, flat, *member_splits(n, members=1, held_out=0.2, seed=0),
+        jax.random.key(0),
+    )  # fmt: skip
+    config = RouterConfig(
+        architecture="interval", members=1, widths=(16,), learning_rate=1e-2, weight_decay=0.0,
+        schedule=Schedule(batch_size=64, max_epochs=60, patience=30, chunk=20),
+    )  # fmt: skip
+    policy, _ = train_router(problem, cost_weights=(0.0, 100.0), quality_width=1.0, config=config)
+    unaided = policy._replace(
+        architecture=dataclasses.replace(policy.architecture, name="interpolated"),
+        params={"endpoints": policy.params["endpoints"]},
+    )
+
+    def regret(policy, weight):
+        arms = policy.at(problem.x, flat, cost_weights=[weight])[0].argmax(axis=-1)
+        utilities = quality - weight * cost
+        return float((utilities.max(axis=1) - utilities[np.arange(n), arms]).mean())
+
+    inside = (10.0, 30.0, 50.0, 70.0, 90.0)
+    with_joint = np.mean([regret(policy, weight) for weight in inside])
+    without = np.mean([regret(unaided, weight) for weight in inside])
+    assert with_joint < 0.5 * without and without > 0.01
+
+
+def test_unknown_architecture():
+    for changes, message in (
+        ({"architecture": "deep"}, "known are interval, shared, separate"),
+        ({"architecture": "affine", "separate_trunks": True}, "separate trunks have no effect"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train_router(
+                _problem(50), cost_weights=(0.0,), quality_width=1.0, config=RouterConfig(**changes)
+            )
+
+
+def test_untrained_router_is_the_plug_in_policy_or_the_best_single_model():
+    """With no epoch trained the router is where it started, at every cost weight."""
+    rng = np.random.default_rng(5)
+    predicted = Estimates(
+        quality=rng.random((80, 4)).astype(np.float32),
+        cost=(0.01 * rng.random((80, 4))).astype(np.float32),
+    )
+    judge = Estimates(quality=np.flip(predicted.quality, axis=1), cost=predicted.cost)
+    splits = member_splits(80, members=2, held_out=0.2, seed=0)
+    x, weights = jnp.asarray(rng.normal(size=(80, 3))), (0.0, 20.0, 200.0)
+    judged = (0.0, 7.0, 20.0, 111.0, 200.0)
+
+    def untrained(start):
+        policy, _ = train_router(
+            Problem(x, judge, judge, predicted, *splits, jax.random.key(0)),
+            cost_weights=weights, quality_width=1.0,
+            config=RouterConfig(members=2, start=start, schedule=Schedule(max_epochs=0)),
+        )  # fmt: skip
+        return policy.at(x, predicted, cost_weights=judged).argmax(axis=-1)
+
+    for arms, weight in zip(untrained("plug-in"), judged, strict=True):
+        np.testing.assert_array_equal(
+            arms, (predicted.quality - weight * predicted.cost).argmax(axis=1)
+        )
+    for arms, weight in zip(untrained("best-single"), judged, strict=True):
+        best = (judge.quality - weight * judge.cost).mean(axis=0).argmax()
+        assert np.all(arms == best)
+    with pytest.raises(InputError, match="plug-in, best-single"):
+        untrained("random")
