@@ -1,0 +1,123 @@
+"""Presets of the comparison of surrogates: each is the record of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from routerjax.counterfactual import DEFAULT_FLOOR, ESTIMATORS
+from routerjax.data.simulation import POLICIES
+from routerjax.errors import InputError
+from routerjax.nuisance import NuisanceConfig
+from routerjax.surrogates import SURROGATES
+from routerjax.training.fit import Schedule
+from routerjax.training.routing import STARTS, RouterConfig, check_config
+
+FULL = "full-feedback"
+TARGETS = (FULL, *ESTIMATORS)
+BASE = "softmax_regret"
+FEWEST_QUERIES = 200
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
+
+
+@dataclasses.dataclass(frozen=True)
+class SurrogatesConfig:
+    """Every surrogate under one protocol, on the embedded synthetic table.
+
+    Same rows, splits, folds, starting values and shuffles for all of a seed; the same head and
+    optimiser. Surrogates differ in the scale of their gradients, so that each may choose among
+    the learning rates, seed by seed, as it chooses its epoch: by the utility of held-out rows.
+    All of this is our choice; no paper compares these losses on routing.
+
+    Attributes:
+      queries, dimensions: of the embedded table.
+      test_share: share of the table kept for testing, drawn anew for every seed.
+      seeds: number of repetitions: split, log, folds and starting values.
+      cost_weights: grid of λ.
+      logging, strength: policy that draws the log, of `routerjax.data.simulation`.
+      surrogates: names, or "file.py:function".
+      estimators: what utilities are made of: full-feedback, direct, ips or dr.
+      starts: where routers start, plug-in or best-single.
+      floor: propensities are clipped from below here.
+      validation: share of the training rows held out.
+      router: of the training; `surrogate` and `start` are set by the two lists.
+      nuisance: of the outcome and propensity models.
+    """
+
+    queries: int = 4_000
+    dimensions: int = 64
+    test_share: float = 0.3
+    seeds: int = 10
+    cost_weights: tuple[float, ...] = (0, 20, 100, 500)
+    logging: str = "quality"
+    strength: float = 2.0
+    surrogates: tuple[str, ...] = tuple(SURROGATES)
+    estimators: tuple[str, ...] = (FULL, "dr")
+    starts: tuple[str, ...] = ("best-single", "plug-in")
+    floor: float = DEFAULT_FLOOR
+    validation: float = 0.2
+    router: RouterConfig = RouterConfig(
+        members=1,
+        architecture="shared",
+        learning_rate=LEARNING_RATES,
+        schedule=Schedule(batch_size=256, max_epochs=60, patience=8, chunk=10, caution=1.0),
+    )
+    nuisance: NuisanceConfig = NuisanceConfig()
+
+    @property
+    def base(self) -> str:
+        """The surrogate the others are compared with."""
+        return BASE if BASE in self.surrogates else self.surrogates[0]
+
+
+PRESETS = {
+    "smoke": SurrogatesConfig(
+        queries=400,
+        dimensions=16,
+        seeds=2,
+        cost_weights=(0, 100),
+        surrogates=(BASE, "weighted_classification", "spo_plus"),
+        starts=("best-single",),
+        router=RouterConfig(
+            members=1,
+            architecture="shared",
+            widths=(16,),
+            learning_rate=LEARNING_RATES,
+            schedule=Schedule(batch_size=128, max_epochs=10, patience=10, chunk=10, caution=1.0),
+        ),
+        nuisance=NuisanceConfig(
+            folds=2, widths=(16,), schedule=Schedule(max_epochs=10, patience=10, chunk=10)
+        ),
+    ),
+    "quick": SurrogatesConfig(),
+}
+"""smoke: seconds, for CI. quick: ten seeds, a few minutes on two cores."""
+
+
+def check(config: SurrogatesConfig) -> SurrogatesConfig:
+    """The configuration, if it can be run; a name given twice counts once.
+
+    Raises:
+      InputError: an unknown surrogate, estimator, start or logging policy, or too few seeds
+        or queries.
+    """
+    for surrogate in config.surrogates:
+        check_config(dataclasses.replace(config.router, surrogate=surrogate))
+    for estimator in config.estimators:
+        if estimator not in TARGETS:
+            raise InputError(f"no estimator {estimator!r}; known are {', '.join(TARGETS)}")
+    for start in config.starts:
+        if start not in STARTS:
+            raise InputError(f"no start {start!r}; known are {', '.join(STARTS)}")
+    if config.logging not in POLICIES:
+        raise InputError(f"no logging policy {config.logging!r}; known are {', '.join(POLICIES)}")
+    if config.seeds < 1:
+        raise InputError(f"seeds is {config.seeds}; it must be at least 1")
+    if config.queries < FEWEST_QUERIES:
+        problem = f"queries is {config.queries}; at least {FEWEST_QUERIES} are needed"
+        raise InputError(f"{problem} to train, validate and test on")
+    return dataclasses.replace(
+        config,
+        surrogates=tuple(dict.fromkeys(config.surrogates)),
+        estimators=tuple(dict.fromkeys(config.estimators)),
+        starts=tuple(dict.fromkeys(config.starts)),
+    )

@@ -1,0 +1,198 @@
+"""The comparison on disk: results.jsonl, table.md and a figure of paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.surrogates.bounds import bounds_list, natures_table
+from experiments.surrogates.config import FULL, SurrogatesConfig
+from experiments.surrogates.run import ORACLE, START, Found, Target, Targets
+from routerjax.atomic import new_file, write_text
+from routerjax.data.synthetic import SYNTHETIC_NOTICE
+from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.provenance import dumps, provenance
+from routerjax.reports.tables import markdown
+
+BLUE, GREY = "#0072B2", "#7F7F7F"
+
+
+def write_results(
+    out: Path, found: Sequence[Found], config: SurrogatesConfig, fingerprint: str
+) -> Path:
+    """JSON lines: first the provenance, then a record per method, target, start, seed and λ."""
+    head = {"record": "provenance"} | provenance(config=config, seed=0, data=fingerprint)
+    head["seeds"] = list(range(config.seeds))
+    lines = [head]
+    for one in found:
+        about = {"record": "result", "method": one.method, "estimator": one.estimator,
+                 "start": one.start}  # fmt: skip
+        for seed in range(config.seeds):
+            for place, weight in enumerate(config.cost_weights):
+                means = {name: values[seed, place] for name, values in one.means.items()}
+                where = {"seed": seed, "cost_weight": weight, "epoch": one.epochs[seed]}
+                lines.append(about | where | means)
+    path = out / "results.jsonl"
+    write_text(path, "".join(dumps(line) + "\n" for line in lines))
+    return path
+
+
+def report(found: Sequence[Found], targets: Targets, config: SurrogatesConfig) -> str:
+    """The tables in Markdown, one per target and start, and what is known of the surrogates."""
+    rates = ", ".join(f"{rate:g}" for rate in np.atleast_1d(config.router.learning_rate))
+    parts = [
+        "# Surrogates of routing regret under one protocol",
+        SYNTHETIC_NOTICE,
+        f"{config.seeds} seeds, {config.queries} queries. Same splits, log, folds, head, "
+        f"optimiser and starting values for all; {config.logging} logging. Epoch and learning "
+        f"rate ({rates}) are chosen by each surrogate and seed on held-out training rows, by the "
+        "utility of the argmax policy; the start is left only for a gain beyond "
+        f"{config.router.schedule.caution:g} standard error. Mean utility u = q − λ·c of test "
+        "rows by their true means, ± standard error over seeds; the difference to "
+        f"{config.base} is paired by seed.",
+    ]
+    for estimator, start in groups_of(found):
+        own = [one for one in found if (one.estimator, one.start) == (estimator, start)]
+        parts += [f"## {heading(estimator, start)}", _labels(targets[estimator], config)]
+        parts += [table(own, config), verdict(own, config)]
+    parts += [
+        "## Which bounds which",
+        "For every row, with Δ = max ũ − min ũ, m arms, and the regret of the arm of highest "
+        "logit. As logits grow, softmax_regret becomes the regret, and so does soft_regret for two "
+        "arms.",
+        bounds_list(),
+        natures_table(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def groups_of(found: Sequence[Found]) -> list[tuple[str, str]]:
+    """Pairs of target and start in order."""
+    return list(dict.fromkeys((one.estimator, one.start) for one in found))
+
+
+def heading(estimator: str, start: str) -> str:
+    """Title of a target and start."""
+    target = "every model's answer" if estimator == FULL else f"{estimator} estimates of a log"
+    return f"{target}, from the {start} start"
+
+
+def difference(one: Found, others: Sequence[Found], config: SurrogatesConfig) -> Interval:
+    """Mean utility less the base's of the same target and start, paired by seed."""
+    (base,) = [
+        other for other in others
+        if (other.method, other.estimator, other.start) == (config.base, one.estimator, one.start)
+    ]  # fmt: skip
+    return mean_interval(one.overall - base.overall)
+
+
+def name_of(method: str) -> str:
+    """A surrogate's name without the folder of its file."""
+    return method.rsplit("/", maxsplit=1)[-1]
+
+
+def _labels(targets: Sequence[Target], config: SurrogatesConfig) -> str:
+    """How wrong the labels are that a classification surrogate would be given."""
+    errors = np.mean([target.labels for target in targets], axis=0)
+    each = "; ".join(
+        f"{wrong:.0%} at λ = {weight:g} (too high by {optimism:.2f})"
+        for weight, (wrong, optimism) in zip(config.cost_weights, errors, strict=True)
+    )
+    return f"Labels argmax ũ that are not truly a best model, and how far ũ overrates them: {each}."
+
+
+def table(own: Sequence[Found], config: SurrogatesConfig) -> str:
+    """Markdown: utility by cost weight, its mean, and the paired difference to the base."""
+    weights = [f"λ = {weight:g}" for weight in config.cost_weights]
+    header = ["surrogate", *weights, "mean", f"− {name_of(config.base)}", "kept start"]
+    rows = []
+    for one in own:
+        columns = [*one.means["utility"].T, one.overall]
+        cells = [_cell(mean_interval(column)) for column in columns]
+        trained = one.method not in (START, ORACLE)
+        gap = "" if one.method == config.base else _cell(difference(one, own, config), sign="+")
+        kept = f"{np.sum(one.epochs == 0)} of {len(one.epochs)}" if trained else ""
+        rows.append([name_of(one.method), *cells, gap, kept])
+    return markdown(header, rows)
+
+
+def _cell(interval: Interval, *, sign: str = "") -> str:
+    mean = f"{interval.mean:{sign}.4f}"
+    error = interval.standard_error
+    return mean if np.isnan(error) else f"{mean} ± {error:.4f}"
+
+
+def verdict(own: Sequence[Found], config: SurrogatesConfig) -> str:
+    """Which surrogates differ from the base beyond their 95% interval."""
+    if config.seeds < 2:
+        return "One seed: nothing can be said about differences."
+    better, worse = [], []
+    for one in own:
+        if one.method in (START, ORACLE, config.base):
+            continue
+        gap = difference(one, own, config)
+        if gap.low > 0:
+            better.append(name_of(one.method))
+        elif gap.high < 0:
+            worse.append(name_of(one.method))
+    base = name_of(config.base)
+    return (
+        f"Better than {base}, by 95% intervals that are not corrected for their number: "
+        f"{', '.join(better) or 'none'}. Worse: {', '.join(worse) or 'none'}."
+    )
+
+
+def draw(path: Path, found: Sequence[Found], config: SurrogatesConfig) -> Path:
+    """Each surrogate's paired difference to the base with its 95% interval, by target and start."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    estimators, starts = config.estimators, config.starts
+    methods = [START, *[s for s in config.surrogates if s != config.base]]
+    height = 0.8 + len(starts) * (0.6 + 0.28 * len(methods))
+    figure, grid = plt.subplots(
+        len(starts), len(estimators), figsize=(2.2 + 3.4 * len(estimators), height), sharex="col",
+        sharey=True, squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for row, start in enumerate(starts):
+        for column, estimator in enumerate(estimators):
+            axes = grid[row][column]
+            own = [one for one in found if (one.estimator, one.start) == (estimator, start)]
+            _forest(axes, {one.method: difference(one, own, config) for one in own}, methods)
+            (base,) = [one for one in own if one.method == config.base]
+            axes.set_title(
+                f"{estimator}, {start} start\n{name_of(config.base)} {base.overall.mean():.3f}",
+                fontsize=9,
+            )
+            if row == len(starts) - 1:
+                axes.set_xlabel(f"mean utility − {name_of(config.base)}", fontsize=8)
+    figure.suptitle(
+        f"Synthetic table, {config.seeds} seeds, 95% intervals; hollow: 0 is inside", fontsize=9
+    )
+    with new_file(path) as temporary:
+        figure.savefig(temporary, dpi=160)
+    plt.close(figure)
+    return path
+
+
+def _forest(axes, gaps: dict[str, Interval], methods: Sequence[str]) -> None:
+    """Points with intervals, first method on top; hollow where the interval holds 0."""
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    for place, method in enumerate(methods):
+        gap = gaps[method]
+        reach = 0.0 if np.isnan(gap.high) else gap.high - gap.mean
+        colour = GREY if method == START else BLUE
+        clear = gap.low > 0 or gap.high < 0
+        axes.errorbar(
+            gap.mean, place, xerr=reach, color=colour, marker="s" if method == START else "o",
+            markersize=5, markerfacecolor=colour if clear else "white", elinewidth=1.2, capsize=2,
+        )  # fmt: skip
+    axes.set_yticks(range(len(methods)), [name_of(method) for method in methods], fontsize=8)
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(axis="x", alpha=0.25)

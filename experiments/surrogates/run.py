@@ -1,0 +1,279 @@
+"""The comparison: nuisances of all seeds, then a sweep per surrogate, target and start."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+import jax
+import numpy as np
+
+from experiments.surrogates.config import FULL, SurrogatesConfig
+from routerjax.baselines.policies import best_single, greedy
+from routerjax.counterfactual import estimate
+from routerjax.data.logging_policies import simulate_log
+from routerjax.data.simulation import logging_policy
+from routerjax.data.synthetic import EmbeddedTable, embedded_table
+from routerjax.evaluation.metrics import Choice, Outcome, label_error, outcome
+from routerjax.heads import Scaling
+from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
+from routerjax.outcomes import OutcomeModel, predict
+from routerjax.records import Estimates, Log, Table
+from routerjax.training.routing import Problem, member_splits, train_routers
+
+START, ORACLE, LOG = "start", "oracle", "log"
+
+OnDone = Callable[[str], None]
+Result = TypeVar("Result")
+
+
+class Drawn(NamedTuple):
+    """One repetition before anything is fitted.
+
+    Attributes:
+      seed: its number.
+      full, log: the training rows with all their cells, and with the logged one alone.
+      truth, judged_by: true means of the training and of the test rows.
+      scaling: of the embeddings.
+      test: embeddings of the test rows.
+    """
+
+    seed: int
+    full: Table
+    log: Log
+    truth: Estimates
+    judged_by: Estimates
+    scaling: Scaling
+    test: np.ndarray
+
+    def key(self, purpose: int) -> jax.Array:
+        """A key of the seed's own for every purpose."""
+        return jax.random.fold_in(jax.random.key(self.seed), purpose)
+
+
+class Target(NamedTuple):
+    """What one seed's routers are trained on, and what is known of its test rows.
+
+    Attributes:
+      problem: of the training.
+      x: [n_test, d] scaled embeddings of test rows.
+      predicted: [n_test, m] outcome predictions for them.
+      judged_by: [n_test, m] their true means.
+      labels: [w, 2] label error and optimism of the training rows, by cost weight.
+    """
+
+    problem: Problem
+    x: jax.Array
+    predicted: Estimates
+    judged_by: Estimates
+    labels: np.ndarray
+
+
+Targets = dict[str, list[Target]]
+"""By estimator, one per seed."""
+
+
+class Found(NamedTuple):
+    """What one method reached with one target from one start, over seeds and cost weights.
+
+    Attributes:
+      method: a surrogate, "start" or "oracle".
+      estimator, start: of the target and the router.
+      means: "utility", "regret", "quality", "cost" → [s, w] means over test rows.
+      epochs: [s] epoch kept; 0 is the start.
+    """
+
+    method: str
+    estimator: str
+    start: str
+    means: dict[str, np.ndarray]
+    epochs: np.ndarray
+
+    @property
+    def overall(self) -> np.ndarray:
+        """[s] utility, mean over the cost weights."""
+        return self.means["utility"].mean(axis=1)
+
+
+def study(
+    config: SurrogatesConfig, *, on_done: OnDone = lambda _: None
+) -> tuple[list[Found], Targets, EmbeddedTable]:
+    """Run the whole comparison.
+
+    Args:
+      config: checked.
+      on_done: called with a name after each of `steps(config)` steps.
+    """
+    source = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
+    drawn = [_drawn(source, config, seed) for seed in range(config.seeds)]
+    made = _at_once(functools.partial(_targets, drawn, config), _sources(config), on_done)
+    targets = {name: own for part in made for name, own in part.items()}
+    found = []
+    for estimator in config.estimators:
+        for start in config.starts:
+            own = targets[estimator]
+            train = functools.partial(_trained, own, config, estimator, start)
+            found.append(_untrained(own, config, estimator, start))
+            # a group at a time: the first compiles, once for each surrogate, what all need
+            found += _at_once(train, config.surrogates, on_done)
+            found.append(_oracle(own, config, estimator, start))
+    return found, targets, source
+
+
+def steps(config: SurrogatesConfig) -> int:
+    """How often `study` reports."""
+    routers = len(config.estimators) * len(config.starts) * len(config.surrogates)
+    return len(_sources(config)) + routers
+
+
+def _at_once(call: Callable[[str], Result], names: Sequence[str], on_done: OnDone) -> list[Result]:
+    """Results in the order of the names, computed as many at once as there are cores."""
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        results = []
+        for name, future in [(name, pool.submit(call, name)) for name in names]:
+            results.append(future.result())
+            on_done(name)
+        return results
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _drawn(source: EmbeddedTable, config: SurrogatesConfig, seed: int) -> Drawn:
+    order = np.random.default_rng(seed).permutation(len(source))
+    tests = round(config.test_share * len(order))
+    test, train = order[:tests], order[tests:]
+    full, truth = source.table.rows(train), source.true_estimates
+    policy = logging_policy(config.logging, full, strength=config.strength)
+    log, _ = simulate_log(full, policy, key=jax.random.fold_in(jax.random.key(seed), 0))
+    features = source.table.rows(test).features
+    scaling = Scaling.of(full.features)
+    return Drawn(seed, full, log, truth[train], truth[test], scaling, features)
+
+
+def _sources(config: SurrogatesConfig) -> list[str]:
+    """Which of full feedback and the log the estimators need."""
+    of_log = [name for name in config.estimators if name != FULL]
+    return [FULL] * (FULL in config.estimators) + [LOG] * bool(of_log)
+
+
+def _targets(drawn: Sequence[Drawn], config: SurrogatesConfig, source: str) -> Targets:
+    """Fit what the estimators of a source need, for all seeds in one sweep."""
+    scalings = [one.scaling for one in drawn]
+    if source == FULL:
+        outcomes = fit_all_outcomes(
+            [one.full for one in drawn], scalings, keys=[one.key(1) for one in drawn],
+            config=config.nuisance,
+        )  # fmt: skip
+        return {
+            FULL: [
+                _target(one, config, one.full.estimates, one.full.estimates, predicted, model)
+                for one, (predicted, model) in zip(drawn, outcomes, strict=True)
+            ]
+        }
+    nuisances = fit_all_nuisances(
+        [one.log for one in drawn], scalings, keys=[one.key(2) for one in drawn],
+        config=config.nuisance, floor=config.floor,
+    )  # fmt: skip
+    pairs = list(zip(drawn, nuisances, strict=True))
+
+    def estimates(one: Drawn, own: Nuisances, name: str) -> Estimates:
+        return estimate(
+            one.log, own.predicted, own.propensities, estimator=name, floor=config.floor
+        )
+
+    return {
+        name: [
+            _target(
+                one, config, estimates(one, own, name), estimates(one, own, "dr"),
+                own.predicted, own.model,
+            )
+            for one, own in pairs
+        ]
+        for name in config.estimators
+        if name != FULL
+    }  # fmt: skip
+
+
+def _target(
+    one: Drawn,
+    config: SurrogatesConfig,
+    estimates: Estimates,
+    judge: Estimates,
+    predicted: Estimates,
+    model: OutcomeModel,
+) -> Target:
+    train, held_out = member_splits(
+        len(one.log), members=config.router.members, held_out=config.validation, seed=one.seed
+    )
+    problem = Problem(
+        x=one.scaling(one.full.features), target=estimates, judge=judge, predicted=predicted,
+        train=train, held_out=held_out, key=one.key(3),
+    )  # fmt: skip
+    x = one.scaling(one.test)
+    head = outcome_head(len(one.log.models), config.nuisance)
+    errors = [label_error(estimates, one.truth, cost_weight=w) for w in config.cost_weights]
+    return Target(problem, x, predict(head, model, x), one.judged_by, np.array(errors))
+
+
+def _trained(
+    targets: Sequence[Target], config: SurrogatesConfig, estimator: str, start: str, surrogate: str
+) -> Found:
+    """Train one surrogate for all seeds and learning rates, and judge it on the test rows."""
+    routers = train_routers(
+        [target.problem for target in targets],
+        cost_weights=config.cost_weights,
+        quality_width=1.0,
+        config=dataclasses.replace(config.router, surrogate=surrogate, start=start),
+    )
+    choices = [
+        router.policy.at(target.x, target.predicted, cost_weights=config.cost_weights).argmax(-1)
+        for router, target in zip(routers, targets, strict=True)
+    ]
+    epochs = np.array([max(router.epochs["endpoints"]) for router in routers])
+    return Found(surrogate, estimator, start, _means(choices, targets, config), epochs)
+
+
+def _untrained(
+    targets: Sequence[Target], config: SurrogatesConfig, estimator: str, start: str
+) -> Found:
+    """The policy that the routers of a group start from."""
+
+    def choices(target: Target) -> list[Choice]:
+        if start == "plug-in":
+            return [greedy(target.predicted, cost_weight=w) for w in config.cost_weights]
+        judge = target.problem.judge
+        singles = [best_single(judge, cost_weight=weight) for weight in config.cost_weights]
+        return [np.full(len(target.x), single) for single in singles]
+
+    means = _means([choices(target) for target in targets], targets, config)
+    return Found(START, estimator, start, means, np.zeros(len(targets), int))
+
+
+def _oracle(
+    targets: Sequence[Target], config: SurrogatesConfig, estimator: str, start: str
+) -> Found:
+    made = [[greedy(t.judged_by, cost_weight=w) for w in config.cost_weights] for t in targets]
+    means = _means(made, targets, config)
+    return Found(ORACLE, estimator, start, means, np.zeros(len(targets), int))
+
+
+def _means(
+    choices: Sequence[Sequence[Choice]], targets: Sequence[Target], config: SurrogatesConfig
+) -> dict[str, np.ndarray]:
+    """[s, w] means over test rows of every field of `Outcome`."""
+    each = [
+        [
+            outcome(choice, target.judged_by, cost_weight=weight)
+            for choice, weight in zip(own, config.cost_weights, strict=True)
+        ]
+        for own, target in zip(choices, targets, strict=True)
+    ]
+    return {
+        name: np.array([[getattr(one, name).mean() for one in row] for row in each])
+        for name in Outcome._fields
+    }

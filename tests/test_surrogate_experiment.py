@@ -1,0 +1,189 @@
+"""The comparison of surrogates: its smoke preset end to end, its tables by hand."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from experiments.surrogates.__main__ import main
+from experiments.surrogates.config import PRESETS, check
+from experiments.surrogates.report import difference, table, verdict
+from experiments.surrogates.run import Found
+
+OWN = """
+import jax
+import jax.numpy as jnp
+
+
+def value(logits, utilities):
+    return -jnp.sum(jax.nn.softmax(logits) * utilities)
+"""
+FIELDS = ("utility", "regret", "quality", "cost")
+
+
+def _run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["surrogates", "--preset", "smoke", "--quiet", *arguments])
+    return main()
+
+
+def _results(out):
+    return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    out = tmp_path_factory.mktemp("surrogates")
+    (out / "mine.py").write_text(OWN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTERJAX_CACHE", str(out / "cache"))
+        names = f"softmax_regret,{out / 'mine.py'}:value"
+        assert _run(patch, "--out", str(out), "--surrogates", names) == 0
+    return out, _results(out)
+
+
+def test_results_carry_their_provenance(smoke):
+    _, (head, *results) = smoke
+    assert head["record"] == "provenance" and head["seeds"] == [0, 1]
+    assert head["config"]["starts"] == ["best-single"]
+    assert len(head["data_fingerprint"]) == 16
+    assert {r["record"] for r in results} == {"result"}
+
+
+def test_every_surrogate_target_seed_and_cost_weight(smoke):
+    out, (_, *results) = smoke
+    methods = {"start", "softmax_regret", f"{out / 'mine.py'}:value", "oracle"}
+    found = {(r["method"], r["estimator"], r["seed"], r["cost_weight"]) for r in results}
+    assert found == {
+        (method, estimator, seed, weight)
+        for method in methods
+        for estimator in ("full-feedback", "dr")
+        for seed in (0, 1)
+        for weight in (0, 100)
+    }
+    assert len(results) == len(found)
+
+
+def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(smoke):
+    _, (_, *results) = smoke
+    oracle = {(r["seed"], r["cost_weight"]): r["utility"] for r in results
+              if r["method"] == "oracle"}  # fmt: skip
+    for r in results:
+        best = oracle[r["seed"], r["cost_weight"]]
+        assert r["utility"] <= best + 1e-9
+        assert r["regret"] == pytest.approx(best - r["utility"], abs=1e-9)
+        assert r["utility"] == pytest.approx(r["quality"] - r["cost_weight"] * r["cost"], abs=1e-9)
+
+
+def test_routers_leave_their_start_and_only_then_differ_from_it(smoke):
+    _, (_, *results) = smoke
+    start = {
+        (r["estimator"], r["seed"], r["cost_weight"]): r["utility"]
+        for r in results
+        if r["method"] == "start"
+    }
+    trained = [r for r in results if r["method"] not in ("start", "oracle")]
+    off = {True: [], False: []}
+    for r in trained:
+        gap = r["utility"] - start[r["estimator"], r["seed"], r["cost_weight"]]
+        off[r["epoch"] > 0].append(abs(gap))
+    assert max(off[False], default=0) < 1e-9 < max(off[True])
+
+
+def test_files_say_what_was_compared_and_that_the_table_is_synthetic(smoke):
+    out, _ = smoke
+    text = (out / "table.md").read_text()
+    assert "synthetic" in text and "| mine.py:value" in text and str(out) not in text
+    assert "- regret ≤ 2 × soft_regret: " in text
+    assert (out / "surrogates.png").read_bytes().startswith(b"\x89PNG")
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+
+def test_one_surrogate_alone_gets_the_same_numbers(smoke, tmp_path, monkeypatch):
+    _, (_, *results) = smoke
+    monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
+    alone = ("--surrogates", "softmax_regret", "--estimators", "full-feedback")
+    assert _run(monkeypatch, "--out", str(tmp_path), *alone) == 0
+    again = _results(tmp_path)[1:]
+    methods = ("start", "softmax_regret", "oracle")
+    full = [r for r in results if r["estimator"] == "full-feedback"]
+    assert again == [r for r in full if r["method"] in methods]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--surrogates", "hinge"], "no surrogate 'hinge'"),
+        (["--surrogates", "softmax_regret,nowhere.py:f"], "nowhere.py: no such file"),
+        (["--estimators", "dr,tmle"], "no estimator 'tmle'; known are full-feedback, direct"),
+        (["--start", "anywhere"], "no start 'anywhere'; known are plug-in, best-single"),
+        (["--logging", "biased"], "no logging policy 'biased'; known are uniform, quality"),
+        (["--seeds", "0"], "seeds is 0"),
+        (["--queries", "20"], "queries is 20; at least 200 are needed"),
+        (["--preset", "paper"], "invalid choice: 'paper'"),
+        (["--seeds", "many"], "invalid int value: 'many'"),
+    ],
+)
+def test_wrong_options_end_with_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
+    out = tmp_path / "out"
+    assert _run(monkeypatch, "--out", str(out), *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_first(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    assert _run(monkeypatch, "--out", str(tmp_path / "file" / "out")) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+def test_names_given_twice_count_once():
+    config = dataclasses.replace(PRESETS["smoke"], starts=("plug-in", "plug-in"))
+    assert check(config).starts == ("plug-in",)
+
+
+def test_the_base_is_softmax_regret_where_it_takes_part():
+    assert PRESETS["quick"].base == "softmax_regret"
+    others = dataclasses.replace(PRESETS["quick"], surrogates=("spo_plus", "soft_regret"))
+    assert others.base == "spo_plus"
+
+
+def _found(method, utility, epochs):
+    utility = np.array(utility)
+    means = {name: utility for name in FIELDS}
+    return Found(method, "dr", "plug-in", means, np.array(epochs))
+
+
+FOUND = [
+    _found("start", [[0.5, 0.3], [0.5, 0.3], [0.5, 0.3]], [0, 0, 0]),
+    _found("softmax_regret", [[0.6, 0.4], [0.7, 0.3], [0.8, 0.4]], [3, 0, 5]),
+    _found("folder/mine.py:f", [[0.8, 0.4], [0.8, 0.4], [1.0, 0.4]], [1, 1, 1]),
+]
+THREE = dataclasses.replace(
+    PRESETS["quick"], seeds=3, cost_weights=(0.0, 10.0),
+    surrogates=("softmax_regret", "folder/mine.py:f"),
+)  # fmt: skip
+
+
+def test_paired_difference_by_hand():
+    # overall 0.6, 0.6, 0.7 less 0.5, 0.5, 0.6
+    gap = difference(FOUND[2], FOUND, THREE)
+    assert gap.mean == pytest.approx(0.1) and gap.standard_error == pytest.approx(0, abs=1e-9)
+
+
+def test_table_by_hand():
+    lines = table(FOUND, THREE).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0][-2:] == ["− softmax_regret", "kept start"]
+    # 0.4 less 0.5, 0.5, 0.6: mean −0.1333, deviation 0.0577 / √3
+    assert cells[2] == ["start", "0.5000 ± 0.0000", "0.3000 ± 0.0000", "0.4000 ± 0.0000",
+                        "-0.1333 ± 0.0333", ""]  # fmt: skip
+    assert cells[3][-2:] == ["", "1 of 3"]
+    assert cells[4][0] == "mine.py:f" and cells[4][-1] == "0 of 3"
+
+
+def test_verdict_by_hand():
+    assert "mine.py:f. Worse: none." in verdict(FOUND, THREE)
+    one = dataclasses.replace(THREE, seeds=1)
+    assert verdict(FOUND, one).startswith("One seed")
