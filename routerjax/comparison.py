@@ -185,7 +185,7 @@ def _router_choices(router: Router, embeddings: np.ndarray, weights) -> Choices:
     nearest = [router.best_single[int(abs(grid - weight).argmin())] for weight in weights]
     rows, models = len(embeddings), len(router.models)
     return {
-        "router": [router.route(embeddings, cost_weight=weight).arms for weight in weights],
+        "router": list(router.choices(embeddings, cost_weights=weights)),
         "random": [random_choice(rows, models) for _ in weights],
         "best-single-log": [np.full(rows, router.models.index(name)) for name in nearest],
         "regression-plug-in": [greedy(expected, cost_weight=weight) for weight in weights],

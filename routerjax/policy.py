@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -57,10 +56,7 @@ class Policy(NamedTuple):
         """
         for weight in cost_weights:
             check_range(weight, self.cost_weights)
-        weights = jnp.asarray(cost_weights, jnp.float32)
-        low, high = (jnp.float32(end) for end in (self.cost_weights[0], self.cost_weights[-1]))
-        weights = jnp.clip(weights, low, high)  # float32 may round an end of the range outwards
-        parts = []
+        weights, parts = as_weights(cost_weights, self.cost_weights), []
         for first in range(0, len(x), ROWS):
             rows = slice(first, first + ROWS)
             start = self._start(predicted, rows)
@@ -75,9 +71,26 @@ class Policy(NamedTuple):
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32)[None], self.constant)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _probabilities(architecture: Architecture, params, x, start, unit, weights) -> jax.Array:
+def as_weights(cost_weights: Sequence[float], grid: tuple[float, ...]) -> np.ndarray:
+    """Cost weights in float32, which may round an end of the grid's range outwards: put back."""
+    ends = np.asarray((grid[0], grid[-1]), np.float32)
+    return np.clip(np.asarray(cost_weights, np.float32), *ends)
+
+
+def mean_probabilities(
+    architecture: Architecture,
+    params: Any,
+    x: jax.Array,
+    start: Estimates,
+    unit: Unit,
+    cost_weights: jax.Array,
+) -> jax.Array:
+    """Probabilities [k, n, m], the mean of the members; arguments as in `log_probabilities`."""
+
     def member(params):
-        return jnp.exp(log_probabilities(architecture, params, x, start, unit, weights))
+        return jnp.exp(log_probabilities(architecture, params, x, start, unit, cost_weights))
 
     return jnp.moveaxis(jnp.mean(jax.lax.map(member, params), axis=0), 0, 1)
+
+
+_probabilities = jax.jit(mean_probabilities, static_argnums=0)

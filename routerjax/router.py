@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,8 +15,8 @@ from routerjax.architectures import Architecture, initial_between
 from routerjax.cost_weights import Unit, check_range
 from routerjax.envelope import Envelope, upper_envelope
 from routerjax.heads import Head, Scaling
-from routerjax.outcomes import OutcomeModel, predict
-from routerjax.policy import Policy
+from routerjax.outcomes import OutcomeModel, predict_folds
+from routerjax.policy import ROWS, Policy, as_weights, mean_probabilities
 from routerjax.records import Estimates
 from routerjax.saved import Saved
 
@@ -113,21 +114,45 @@ class Router(Saved):
           InputError: λ outside the fitted range, or embeddings of another width.
         """
         check_range(cost_weight, self.cost_weights)
-        x, expected = self._x(embeddings), self.expected(embeddings)
-        (probabilities,) = self.policy.at(x, expected, cost_weights=(cost_weight,))
+        (probabilities,), expected = self._decided(embeddings, (cost_weight,))
         arms = probabilities.argmax(axis=1)
         rows = np.arange(len(arms))
         return Routes(
             models=tuple(self.models[arm] for arm in arms),
             arms=arms,
             probabilities=probabilities,
-            quality=np.asarray(expected.quality)[rows, arms],
-            cost=np.asarray(expected.cost)[rows, arms],
+            quality=expected.quality[rows, arms],
+            cost=expected.cost[rows, arms],
         )
+
+    def choices(self, embeddings: np.ndarray, *, cost_weights: Sequence[float]) -> np.ndarray:
+        """Arms [k, n] chosen at k cost weights; errors as in `route`."""
+        for weight in cost_weights:
+            check_range(weight, self.cost_weights)
+        return self._decided(embeddings, cost_weights)[0].argmax(axis=-1)
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
         """Expected quality and cost of every model for every query, [n, m] each."""
-        return predict(self._outcome_head, self.arrays.outcomes, self._x(embeddings))
+        return self._decided(embeddings, (self.cost_weights[0],))[1]
+
+    def _decided(
+        self, embeddings: np.ndarray, cost_weights: Sequence[float]
+    ) -> tuple[np.ndarray, Estimates]:
+        """Probabilities [k, n, m] and expected outcomes [n, m], one compiled call a block."""
+        embeddings, device = self.embed(np.asarray(embeddings)), self._on_device
+        weights = as_weights(cost_weights, self.cost_weights)
+        parts = []
+        for first in range(0, len(embeddings), ROWS):
+            block = embeddings[first : first + ROWS]
+            filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
+            filled[: len(block)] = block
+            found = _decide(self._architecture, self._outcome_head, *device, filled, weights)
+            probabilities, expected = jax.tree.map(np.asarray, found)
+            rows = slice(len(block))
+            parts.append((probabilities[:, rows], expected.quality[rows], expected.cost[rows]))
+        probabilities, quality, cost = zip(*parts, strict=True)
+        expected = Estimates(quality=np.concatenate(quality), cost=np.concatenate(cost))
+        return np.concatenate(probabilities, axis=1), expected
 
     def explain(self, embeddings: np.ndarray) -> list[Envelope]:
         """The model of highest expected utility as a function of λ, query by query.
@@ -144,8 +169,10 @@ class Router(Saved):
             for quality, cost in zip(expected.quality, expected.cost, strict=True)
         ]
 
-    def _x(self, embeddings: np.ndarray) -> jax.Array:
-        return self.arrays.scaling(self.embed(np.asarray(embeddings)))
+    @functools.cached_property
+    def _on_device(self) -> tuple[Arrays, Unit, Estimates | None]:
+        arrays = jax.tree.map(jnp.asarray, self.arrays)
+        return arrays, self.policy.unit, None if self.start == "plug-in" else arrays.constant
 
     @property
     def _architecture(self) -> Architecture:
@@ -189,6 +216,22 @@ class Router(Saved):
                 quality_range=shape(2),  # type: ignore[arg-type]
             ),
         )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _decide(architecture, head, arrays, unit, constant, embeddings, weights):
+    x = arrays.scaling(embeddings)
+    folds = predict_folds(head, arrays.outcomes, x)
+    expected = jax.tree.map(lambda fold: jnp.mean(fold, axis=0), folds)
+    start = expected
+    if constant is not None:
+        start = jax.tree.map(lambda mean: mean[None], constant)
+    return mean_probabilities(architecture, arrays.policy, x, start, unit, weights), expected
+
+
+def _round_up(count: int) -> int:
+    """The next power of two: few shapes, few compilations."""
+    return 1 << max(count - 1, 0).bit_length()
 
 
 class Routes(NamedTuple):

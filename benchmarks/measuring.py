@@ -1,0 +1,96 @@
+"""What the benchmarks share: interleaved repeats, medians, and the result file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from routerjax.atomic import write_text
+from routerjax.provenance import dumps, git_commit, versions
+
+FOLDER = Path(__file__).parent / "results"
+
+
+class Seconds(NamedTuple):
+    """Medians over the repeats, and the fastest repeat.
+
+    Attributes:
+      wall: seconds on the clock.
+      cpu: seconds of this process on all cores.
+      fastest: smallest wall seconds, the least disturbed by other work on the machine.
+    """
+
+    wall: float
+    cpu: float
+    fastest: float
+
+
+def interleaved(kinds: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, Seconds]:
+    """Time every kind `repeats` times in turn, so that a busy minute hits all of them alike.
+
+    Each is called once beforehand, to compile; each must wait for its own result.
+    """
+    for call in kinds.values():
+        call()
+    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    for _ in range(repeats):
+        for name, call in kinds.items():
+            pairs[name].append(timed(call)[:2])
+    return {name: medians(own) for name, own in pairs.items()}
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Wall seconds, CPU seconds and result of one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = call()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def medians(pairs: list[tuple[float, float]]) -> Seconds:
+    """Medians of (wall, CPU) pairs."""
+    walls, cpus = zip(*pairs, strict=True)
+    return Seconds(statistics.median(walls), statistics.median(cpus), min(walls))
+
+
+def options(doc: str | None, *, repeats: int) -> argparse.ArgumentParser:
+    """The parser every benchmark starts from."""
+    lines = (doc or "").splitlines()
+    parser = argparse.ArgumentParser(
+        description="\n".join(lines), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=repeats, help="of each kind, interleaved")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the result file")
+    return parser
+
+
+def write(name: str, figures: Mapping[str, Any], folder: Path) -> None:
+    """Write NAME.json: the figures, the machine, versions, commit and devices."""
+    import jax
+
+    result = {
+        "benchmark": name,
+        **figures,
+        "machine": machine(),
+        "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+    path = folder / f"{name}.json"
+    write_text(path, dumps(result, indent=2) + "\n")
+    print(f"wrote {path}")
+
+
+def machine() -> dict[str, Any]:
+    """Kind and number of processors, and how busy they were at the end of the measurement."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].split(":", 1)[1].strip() if names else model
+    return {"cpu": model, "cores": os.cpu_count(), "load_average": os.getloadavg()[0]}
