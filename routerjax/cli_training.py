@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.errors import InputError
 
+CORES = 4
+"""Host devices at most that auto makes of a CPU's cores: each holds a copy of the rows."""
+
 if TYPE_CHECKING:
     from routerjax.training.execution import Execution
     from routerjax.training.fit import OnProgress
+    from routerjax.training.parallel import Devices
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +26,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
     add = group.add_argument
     add("--devices", type=_devices, default="auto", metavar="auto|N",
-        help="accelerators, or forced host devices; auto takes all that JAX finds")  # fmt: skip
+        help="accelerators to train on, or cores of a CPU; auto takes all accelerators, or up "
+        f"to {CORES} cores")  # fmt: skip
     add("--parallel", choices=("runs", "rows", "both"), default="runs",
         help="what devices share out: networks, the rows of every batch, or both")  # fmt: skip
     add("--sweep-mode", choices=("auto", "map", "vmap"), default="auto",
@@ -86,14 +92,15 @@ def execution(
     shutil.rmtree(store, ignore_errors=True)
 
 
-def _chosen(options: argparse.Namespace):
+def _chosen(options: argparse.Namespace) -> Devices | None:
+    """The devices to train on; a CPU's cores count as devices, and share out the runs."""
     import jax
 
     from routerjax.training.parallel import Devices
 
     count = None if options.devices == "auto" else options.devices
-    if (count or jax.local_device_count()) == 1:
-        return None
     devices = Devices(count=count, parallel=options.parallel)
+    with contextlib.suppress(RuntimeError):  # too late where JAX has been used already
+        jax.config.update("jax_num_cpu_devices", count or min(os.cpu_count() or 1, CORES))
     devices.grid(1)  # too many are refused here, before anything is read
-    return devices
+    return None if (count or jax.local_device_count()) == 1 else devices

@@ -204,7 +204,8 @@ def _splits(log: Log, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
         held_out = np.isin(np.asarray(log.split), VALIDATION_NAMES)
         if held_out.any() and not held_out.all():
             members = config.router.members
-            rows = (np.flatnonzero(~held_out), np.flatnonzero(held_out))
+            shuffled = np.random.default_rng(config.seed).permutation(len(log))
+            rows = (shuffled[~held_out[shuffled]], shuffled[held_out[shuffled]])
             return np.tile(rows[0], (members, 1)), np.tile(rows[1], (members, 1))
     return member_splits(
         len(log), members=config.router.members, held_out=config.validation, seed=config.seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -510,3 +511,60 @@ def test_rows_left_out_are_counted_on_standard_error(folder, here, capsys):
     captured = capsys.readouterr()
     assert "warning: log.jsonl: left out 1 of 121 rows: 1 without quality" in captured.err
     assert json.loads(captured.out)["rows"]["log"] == 120
+
+
+def interrupted_fit(monkeypatch, stage: str, *options: str) -> int:
+    """`routerjax fit` in the current folder, interrupted at the first news of a stage."""
+
+    @contextlib.contextmanager
+    def bars(*, quiet):
+        def on_progress(name, done, at_most):
+            if name == stage:
+                raise KeyboardInterrupt
+
+        yield on_progress
+
+    with monkeypatch.context() as patch:
+        patch.setattr("routerjax.progress.progress_bars", bars)
+        return main(["fit", "log.jsonl", "--out", "new", "--checkpoint-every", "5", *options])
+
+
+@pytest.fixture
+def with_log(here, folder) -> Path:
+    """The current folder with a log in it."""
+    shutil.copy(folder / "log.jsonl", here)
+    return here
+
+
+def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refused, capsys):
+    here = with_log
+    quick = ("--epochs", "10", "--cost-weights", "0,50")
+    assert main(["fit", "log.jsonl", "--out", "whole", "--quiet", *quick]) == 0
+    assert not (here / "whole.checkpoints").exists()
+    assert interrupted_fit(monkeypatch, "router", *quick) == 130
+    assert (here / "new.checkpoints" / "quality").is_dir() and not (here / "new").exists()
+    capsys.readouterr()
+    again = ("fit", "log.jsonl", "--out", "new", *quick)
+    refused(*again, message="an interrupted run left checkpoints here; take them up with --resume")
+    message = "these checkpoints were made with config.seed 0, not 1"
+    refused(*again, "--resume", "--seed", "1", message=message)
+    assert main([*again, "--resume", "--quiet"]) == 0
+    assert not (here / "new.checkpoints").exists()
+    one, two = (json.loads((here / name / "router.json").read_text()) for name in ("whole", "new"))
+    assert one["sha256"]["arrays"] == two["sha256"]["arrays"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--checkpoint-every -1", "--checkpoint-every is -1; it must be 0 or more"),
+        ("--checkpoint-every 0 --resume", "--resume has no effect with --checkpoint-every 0"),
+        ("--devices some", "'some' is neither auto nor a number"),
+        ("--devices 0", "0 devices asked for; at least 1 is needed"),
+        ("--devices 99", "99 devices asked for; JAX finds"),
+        ("--sweep-mode rows", "invalid choice: 'rows'"),
+        ("--parallel all", "invalid choice: 'all'"),
+    ],
+)
+def test_training_options_that_cannot_be(with_log, refused, options, message):
+    refused("fit", "log.jsonl", "--out", "new", *options.split(), message=message)

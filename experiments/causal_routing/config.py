@@ -32,8 +32,8 @@ class StudyConfig:
       derive_cost: ("PREFIX", dollars): cost of a model is its column PREFIX:MODEL × dollars.
       queries, dimensions: of the embedded table.
       rows: rows logged per seed, one study each; None logs all that are not test rows.
-      test_share: share of the table kept for testing, drawn anew for every seed; the table's
-        own test split is taken where it has one.
+      test_share: share of the table kept for testing, drawn anew for every seed; None takes the
+        table's own test split for every seed, and 0.3 where it has none.
       seeds: number of repetitions: split, log, folds and starting values.
       cost_weights: grid of λ.
       between: cost weights judged, and not trained on, inside every interval of the grid.
@@ -57,7 +57,7 @@ class StudyConfig:
     queries: int = 12_000
     dimensions: int = 256
     rows: tuple[int | None, ...] = (None,)
-    test_share: float = 0.3
+    test_share: float | None = None
     seeds: int = 10
     cost_weights: tuple[float, ...] = (0, 10, 20, 50, 100, 200, 500, 1000)
     between: int = 1
@@ -111,7 +111,7 @@ class Paper(StudyConfig):
 
     dataset: str | None = "routerbench"
     encoder: str = "bert-base-uncased"
-    test_share: float = 0.2
+    test_share: float | None = 0.2
     logging: tuple[str, ...] = ("uniform", "quality")
 
 
@@ -138,8 +138,8 @@ def check(config: StudyConfig) -> StudyConfig:
             need(each in known, f"no {kind} {each!r}; known are {', '.join(known)}")
     need(config.seeds >= 1, f"seeds is {config.seeds}; it must be at least 1")
     need(config.between >= 0, f"between is {config.between}; it must be 0 or more")
-    need(0 < config.test_share < 1,
-         f"test share is {config.test_share:g}; it must lie between 0 and 1")  # fmt: skip
+    share = 0.3 if config.test_share is None else config.test_share
+    need(0 < share < 1, f"test share is {share:g}; it must lie between 0 and 1")
     weights = config.cost_weights
     need(bool(weights) and min(weights) >= 0,
          "cost weights must be numbers of 0 or more, as in 0,10,100")  # fmt: skip

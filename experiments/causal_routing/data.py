@@ -50,6 +50,11 @@ def load_source(config: StudyConfig) -> Source:
     table = encoded(table, encoder=config.encoder)
     whole = table.complete()
     notices += ["Policies are judged by the table's cells, single observations."]
+    if config.test_share is None and whole.split is not None and "test" in whole.split:
+        notices.append(
+            "Every seed is judged on the table's own test split: standard errors over seeds "
+            "leave out what other test rows would change."
+        )
     if len(whole) < len(table):
         notices.append(f"{len(table) - len(whole)} rows with a missing cell are left out.")
     name = table.source.rsplit("/", maxsplit=1)[-1]

@@ -188,13 +188,18 @@ def _split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of test and of logged rows, in an order of the seed's own."""
     order = np.random.default_rng(seed).permutation(len(table))
-    if table.split is not None and "test" in table.split:
+    if has_own_test(table, config):
         is_test = np.asarray(table.split)[order] == "test"
         test, others = order[is_test], order[~is_test]
     else:
-        tests = round(config.test_share * len(order))
+        tests = round((config.test_share or 0.3) * len(order))
         test, others = order[:tests], order[tests:]
     return test, others[:rows]
+
+
+def has_own_test(table: Table, config: StudyConfig) -> bool:
+    """Whether every seed is judged on the table's own test split."""
+    return config.test_share is None and table.split is not None and "test" in table.split
 
 
 def overlaps(repetitions: Sequence[Repetition]) -> list[dict]:
