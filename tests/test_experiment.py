@@ -1,11 +1,14 @@
 """The causal routing study: its smoke preset end to end, its tables by hand."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from experiments.causal_routing.__main__ import main
+from experiments.causal_routing.config import Smoke
+from experiments.causal_routing.repetition import Setting, _members, _split
 from routerjax.reports.tables import by_seed, gap_share, markdown, paired_gain, utility_table
 
 
@@ -123,6 +126,26 @@ def test_same_seed_same_numbers(smoke, tmp_path, monkeypatch):
         "rm-interval-dr",
     }
     assert again == [r for r in smoke[2] if r["seed"] == 0 and r.get("method") in methods]
+
+
+def test_a_tables_own_splits_are_kept(world):
+    """Its test rows are judged for every seed, its validation rows choose the epochs."""
+    names = np.array(["train"] * 120 + ["validation"] * 50 + ["test"] * 30)
+    names = np.random.default_rng(0).permutation(names)
+    table, config = world.table.replace(split=tuple(names)), Smoke()
+    setting = Setting("uniform", 1.0, None)
+    for seed in range(2):
+        test, logged = _split(table, config, None, seed)
+        assert sorted(test) == list(np.flatnonzero(names == "test"))
+        full = table.rows(logged)
+        train, held_out = _members(full, config, setting, seed)
+        assert train.shape == (2, 120) and held_out.shape == (2, 50)
+        own = np.asarray(full.split)
+        assert set(own[train[0]]) == {"train"} and set(own[held_out[1]]) == {"validation"}
+    test, _ = _split(table, dataclasses.replace(config, test_share=0.25), None, 0)
+    assert len(test) == 50 and set(names[test]) == {"train", "validation", "test"}
+    train, held_out = _members(full, config, setting._replace(rows=100), 0)
+    assert held_out.shape == (2, 34)  # a share of the 170 rows, as where there is no split
 
 
 def test_an_older_folder_is_kept_unless_told(smoke, monkeypatch, capsys):

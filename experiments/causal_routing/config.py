@@ -43,7 +43,8 @@ class StudyConfig:
       methods: beginnings of the names of the methods to run; none of them runs all.
       surrogates, estimators: every pair is a method.
       floor: propensities are clipped from below here.
-      validation: share of the log held out of each member to choose its epoch.
+      validation: share of the log held out of each member to choose its epoch; where a whole
+        table is logged that has a validation split, its rows are held out of every member.
       encoder: of a table's prompts.
       router, nuisance: of the two trainings; the architecture is each method's own.
     """
@@ -105,13 +106,12 @@ class Paper(StudyConfig):
 
     RouterBench (11 models) and SPROUT (13), BERT-base-uncased and Llama-3.2-1B embeddings:
     ``--preset paper --dataset routerbench --encoder bert-base-uncased`` is one cell of it. Ten
-    seeds, uniform and biased logs. Expected runtime: not measured, since the data are not part
-    of the project; on two cores the embedded table of 20,000 logged rows takes about an hour.
+    seeds, uniform and biased logs. Its runtime has not been measured: the data are not part of the
+    project.
     """
 
     dataset: str | None = "routerbench"
     encoder: str = "bert-base-uncased"
-    test_share: float | None = 0.2
     logging: tuple[str, ...] = ("uniform", "quality")
 
 

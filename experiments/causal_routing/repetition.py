@@ -15,6 +15,7 @@ from experiments.causal_routing.data import Source, policy_named
 from routerjax.cost_weights import between
 from routerjax.counterfactual import estimate
 from routerjax.data.logging_policies import simulate_log
+from routerjax.fitting import VALIDATION_NAMES
 from routerjax.heads import Scaling
 from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
 from routerjax.outcomes import OutcomeModel, predict
@@ -152,9 +153,7 @@ def repetitions(
     return [
         Repetition(
             config, setting, seed, *each, scaling, own, full_outcomes,
-            *member_splits(
-                len(each.log), members=config.router.members, held_out=config.validation, seed=seed
-            ),
+            *_members(each.full, config, setting, seed),
         )
         for seed, each, scaling, own, full_outcomes in zip(
             range(config.seeds), drawn, scalings, nuisances, outcomes, strict=True
@@ -195,6 +194,23 @@ def _split(
         tests = round((config.test_share or 0.3) * len(order))
         test, others = order[:tests], order[tests:]
     return test, others[:rows]
+
+
+def _members(
+    full: Table, config: StudyConfig, setting: Setting, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that train each member, and rows that choose its epoch, [b, ·] each.
+
+    The table's validation split chooses where it has one and all rows are logged; a number of
+    rows drawn from it would hold another share of it for every seed.
+    """
+    members = config.router.members
+    if full.split is not None and setting.rows is None:
+        held_out = np.isin(np.asarray(full.split), VALIDATION_NAMES)
+        if held_out.any() and not held_out.all():
+            train, chosen = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+            return np.tile(train, (members, 1)), np.tile(chosen, (members, 1))
+    return member_splits(len(full), members=members, held_out=config.validation, seed=seed)
 
 
 def has_own_test(table: Table, config: StudyConfig) -> bool:
