@@ -71,10 +71,16 @@ def new_folder(path: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def folder_digest(path: Path) -> str:
-    """Sixteen hex digits of the SHA-256 of the names and contents of all files in a folder."""
+def folder_digest(path: Path, *, without: str = "") -> str:
+    """Sixteen hex digits of the SHA-256 of the names and contents of all files in a folder.
+
+    Args:
+      path: the folder.
+      without: name of a file in it that does not count.
+    """
     sha = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+    files = (file for file in path.rglob("*") if file.is_file() and file != path / without)
+    for file in sorted(files):
         content = file.read_bytes()
         sha.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode())
         sha.update(content)
