@@ -124,6 +124,8 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         f"{'from all cells' if evaluation.kind == 'table' else 'estimated doubly robust'}; "
         f"standard errors are {largest:.3f} or less (--json has each).\n",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     step = max(1, (console.width - 26) // CELL)
     for some in (weights[i : i + step] for i in range(0, len(weights), step)):
@@ -136,7 +138,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
             grid.add_row(name, *cells)
         console.print(grid)
     for note in evaluation.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _own_figures(lines) -> dict[str, list[str]]:
