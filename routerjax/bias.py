@@ -136,7 +136,7 @@ def dr_learner(
     return value, jnp.broadcast_to(weights, value.shape)
 
 
-@functools.partial(jax.jit, static_argnames=("learner", "regress", "folds", "limit"))
+@functools.partial(jax.jit, static_argnames=("learner", "regress", "folds"))
 def learn_bias(
     rows: Rows,
     weights: Float[Array, " n"],
@@ -145,7 +145,7 @@ def learn_bias(
     regress: Regress,
     key: PRNGKeyArray,
     folds: int = FOLDS,
-    limit: float = jnp.inf,
+    limit: Float[Array, ""] | float = jnp.inf,
 ) -> Float[Array, "k n"]:
     """Estimate the bias τ(x) once without each fold.
 

@@ -1,4 +1,8 @@
-"""From a file's gold and preference labels of gains to a router of a pair of models."""
+"""From a file's gold and preference labels of gains to a router of a pair of models.
+
+The router that is saved is fitted on every label. Its decision curve is that of a second router,
+fitted in the same way without some of the queries that have a gold label, and judged on these.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from routerjax.data.gain_labels import GainLabels
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.gain_artefact import SavedGains, check_cost_weight
-from routerjax.gain_router import FittedGains, decide, fit_gains
+from routerjax.gain_router import FittedGains, GainRouter, decide, fit_gains
 from routerjax.gains import LabelledGains
 from routerjax.label_sources import FOLDS
 from routerjax.provenance import provenance
@@ -38,7 +42,8 @@ class GainConfig:
         50, or the features of a file that holds components already.
       learner: "dr" or "r", of the bias.
       cost_weights: of the decision curve; None chooses them.
-      held_out: share of the queries with a gold label that is kept for the decision curve.
+      held_out: share of the queries with a gold label without which the router of the decision
+        curve is fitted.
       seed: of the held-out queries, folds and regressions.
     """
 
@@ -52,7 +57,7 @@ class GainConfig:
 
 
 def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
-    """Learn a router of a pair from labels, and draw its decision curve on held-out gold.
+    """Learn a router of a pair from all labels, with a decision curve on held-out gold.
 
     Args:
       labels: a query with both labels counts as a gold row and a preference row of one query.
@@ -66,27 +71,37 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
     if config.components is not None and config.components > width:
         problem = f"components is {config.components}, but the features have {width} columns"
         raise InputError(problem, source=labels.source)
-    held_out = _held_out(labels, config)
-    gains = _gains(labels, ~np.isin(labels.groups, labels.groups[held_out]), config)
     components = config.components
     if components is None:
         components = 0 if labels.components else min(COMPONENTS, width)
-    fitted = fit_gains(
-        gains,
-        key=jax.random.key(config.seed),
-        components=components or None,
-        learner=LEARNERS[config.learner],
-    )
+    held_out = _held_out(labels, config)
+    gains, rows = _gains(labels, config)
+    others = ~np.isin(labels.groups[rows], labels.groups[held_out])
+
+    def fitted(weights: np.ndarray) -> FittedGains:
+        return fit_gains(
+            gains,
+            key=jax.random.key(config.seed),
+            weights=weights,
+            components=components or None,
+            learner=LEARNERS[config.learner],
+        )
+
+    judged = fitted(others.astype(np.float32)).router
+    whole = fitted(np.ones(len(gains), np.float32))
     data = digest((labels.embeddings, labels.gold, labels.preference, labels.groups))
     return SavedGains(
         models=config.models,
         costs=config.costs,
         encoder=labels.encoder,
         dimensions=width,
-        components=int(fitted.router.components.directions.shape[1]),
-        report=_report(labels, gains, fitted, held_out, config),
+        components=int(whole.router.components.directions.shape[1]),
+        report={
+            **_report(labels, gains, whole),
+            **_curve(labels, judged, held_out, config),
+        },
         provenance=provenance(config=config, seed=config.seed, data=data),
-        arrays=fitted.router,
+        arrays=whole.router,
     )
 
 
@@ -173,12 +188,13 @@ def _held_out(labels: GainLabels, config: GainConfig) -> np.ndarray:
     return np.flatnonzero(gold & np.isin(labels.groups, chosen))
 
 
-def _gains(labels: GainLabels, mask: np.ndarray, config: GainConfig) -> LabelledGains:
-    """The labels of some rows, one row a label."""
-    gold = np.flatnonzero(mask & ~np.isnan(labels.gold))
-    preference = np.flatnonzero(mask & ~np.isnan(labels.preference))
+def _gains(labels: GainLabels, config: GainConfig) -> tuple[LabelledGains, np.ndarray]:
+    """One row a label, and its row of the file."""
+    gold, preference = (
+        np.flatnonzero(~np.isnan(label)) for label in (labels.gold, labels.preference)
+    )
     rows = np.concatenate([gold, preference])
-    return LabelledGains.from_arrays(
+    gains = LabelledGains.from_arrays(
         labels.embeddings[rows],
         np.concatenate([labels.gold[gold], labels.preference[preference]]),
         np.arange(len(rows)) < len(gold),
@@ -187,30 +203,33 @@ def _gains(labels: GainLabels, mask: np.ndarray, config: GainConfig) -> Labelled
         groups=labels.groups[rows],
         source=labels.source,
     )
+    return gains, rows
 
 
-def _report(
-    labels: GainLabels,
-    gains: LabelledGains,
-    fitted: FittedGains,
-    held_out: np.ndarray,
-    config: GainConfig,
-) -> dict[str, Any]:
-    predicted = np.asarray(fitted.router.gains(labels.embeddings[held_out]))[:, 0]
-    weights = config.cost_weights or default_cost_weights(predicted, config.costs)
+def _report(labels: GainLabels, gains: LabelledGains, fitted: FittedGains) -> dict[str, Any]:
     bias = np.asarray(fitted.bias)[~np.asarray(gains.gold), 0]
-    gold = labels.gold[held_out]
     return {
         "rows": {
             "gold": int(np.sum(gains.gold)),
             "preference": len(bias),
-            "held_out": len(held_out),
             "dropped": labels.dropped,
         },
         "omega": float(fitted.omega[0]),
         "spread": float(fitted.spread[0]),
         "bias": {"mean": float(bias.mean()), "standard_deviation": float(bias.std())},
         "overlap": dataclasses.asdict(fitted.overlap),
+    }
+
+
+def _curve(
+    labels: GainLabels, router: GainRouter, held_out: np.ndarray, config: GainConfig
+) -> dict[str, Any]:
+    """What a router fitted without the held-out rows decides on them."""
+    predicted = np.asarray(router.gains(labels.embeddings[held_out]))[:, 0]
+    weights = config.cost_weights or default_cost_weights(predicted, config.costs)
+    gold = labels.gold[held_out]
+    return {
+        "held_out": len(held_out),
         "always_primary": mean_interval(gold)._asdict(),
         "decision_curve": decision_curve(
             predicted, gold, costs=config.costs, cost_weights=sorted(set(map(float, weights)))

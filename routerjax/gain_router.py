@@ -107,6 +107,7 @@ def fit_gains(
     gains: LabelledGains,
     *,
     key: PRNGKeyArray,
+    weights: Float[np.ndarray, " n"] | None = None,
     components: int | None = 50,
     learner: Learner = dr_learner,
     regress: Regress = ridge,
@@ -118,10 +119,13 @@ def fit_gains(
     Args:
       gains: n rows, a models beside the reference.
       key: for folds and regressions.
+      weights: [n]; a row of weight 0 has no say in anything. None weighs all rows alike.
       components: principal components of the embeddings, no more than they have columns;
         None uses the columns as they are.
       learner: `dr_learner` or `r_learner`.
-      regress: for the nuisances and τ̂; the predictor ψ itself is ridge.
+      regress: for the nuisances and τ̂. The predictor ψ itself is ridge, also on held-out gold:
+        a `GainRouter` is affine in the components, so that what is saved is one small matrix,
+        whatever learnt the bias.
       folds: of the cross-fitting.
       candidates: ways to use the preference labels, chosen among on held-out gold.
     """
@@ -129,30 +133,42 @@ def fit_gains(
         components = min(components, gains.embeddings.shape[1])
     # the smallest and largest gain seen bound any difference between two labels
     limit = float(np.nanmax(gains.label) - np.nanmin(gains.label))
-    fit = functools.partial(
-        _fit, key, components, learner, regress, folds, tuple(candidates), limit
+    used = np.ones(len(gains), np.float32) if weights is None else np.asarray(weights, np.float32)
+    router, bias, goal, propensity = _fit(
+        jax.tree.map(jnp.asarray, gains),
+        jnp.asarray(used),
+        limit,
+        key,
+        components=components,
+        learner=learner,
+        regress=regress,
+        folds=folds,
+        candidates=tuple(candidates),
     )
     known = gains.propensity is not None
-    router, bias, goal, propensity = jax.jit(fit)(jax.tree.map(jnp.asarray, gains))
-    report = source_overlap(np.asarray(gains.gold), np.asarray(propensity), known=known)
+    kept = used > 0
+    report = source_overlap(np.asarray(gains.gold)[kept], np.asarray(propensity)[kept], known=known)
     return FittedGains(router, bias.T, goal.omega, goal.spread, goal.errors, propensity, report)
 
 
-def _fit(key, components, learner, regress, folds, candidates, limit, gains):
+@functools.partial(
+    jax.jit, static_argnames=("components", "learner", "regress", "folds", "candidates")
+)
+def _fit(gains, used, limit, key, *, components, learner, regress, folds, candidates):
     keys = jax.random.split(key, 3)
-    everyone = jnp.ones(gains.gold.shape[0])
-    map_to = fit_components(gains.embeddings, everyone, components=components)
+    map_to = fit_components(gains.embeddings, used, components=components)
     x = map_to(gains.embeddings)
-    fold = assign_folds(gains.gold, key=keys[0], folds=folds, groups=gains.groups)
+    dealt = gains.gold & (used > 0)
+    fold = assign_folds(dealt, key=keys[0], folds=folds, groups=gains.groups)
     propensity = gains.propensity
     if propensity is None:
-        unlabelled = Rows(x, everyone, gains.gold, everyone, fold)
-        propensity = estimate_propensity(unlabelled, everyone, folds=folds)
+        unlabelled = Rows(x, used, gains.gold, used, fold)
+        propensity = estimate_propensity(unlabelled, used, folds=folds)
 
     def one(column):
         labelled = jnp.isfinite(column)
         rows = Rows(x, jnp.where(labelled, column, 0.0), gains.gold, propensity, fold)
-        weights = labelled.astype(jnp.float32)
+        weights = used * labelled
         bias = learn_bias(
             rows, weights, learner=learner, regress=regress, key=keys[1], folds=folds, limit=limit
         )
@@ -162,4 +178,6 @@ def _fit(key, components, learner, regress, folds, candidates, limit, gains):
         return fit_ridge(x, goal.label, goal.weights), own_fold(bias, fold), goal
 
     gain, bias, goal = jax.lax.map(one, gains.label.T)
+    if gains.propensity is None:
+        propensity = own_fold(propensity, fold)
     return GainRouter(map_to, gain, gains.costs), bias, goal, propensity

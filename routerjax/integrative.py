@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from routerjax.label_sources import FOLDS, Regress, Rows, own_fold
 
@@ -36,15 +36,13 @@ class Candidate(NamedTuple):
 CANDIDATES = (
     Candidate(1.0, 0.0),
     Candidate(1.0),
-    Candidate(0.3),
     Candidate(0.1),
-    Candidate(0.03),
     Candidate(0.0),
 )
-"""Tried on held-out gold, in order of preference: from most trust in cheap labels to none."""
+"""Tried on held-out gold, in order: from most trust in cheap labels to none."""
 
 CAUTION = 1.0
-"""Standard errors of the paired difference by which a candidate must beat those before it."""
+"""How far held-out gold must point towards a candidate, in units of √(2 log n) standard errors."""
 
 
 def corrected_label(
@@ -116,10 +114,6 @@ def target(
 ) -> Target:
     """Correct the preference labels, with ω chosen by cross-validation over folds of gold rows.
 
-    The first candidate is chosen whose error on held-out gold exceeds the smallest by no more
-    than `caution` standard errors of their paired difference: a hundred gold rows leave much
-    chance in a minimum.
-
     Args:
       rows: n rows.
       weights: [n], 0 takes a row out.
@@ -127,36 +121,84 @@ def target(
       regress: that the predictor will be fitted with.
       key: for the regressions.
       folds: K.
-      candidates: in order of preference; a single one is taken without cross-validation.
-      caution: 0 takes the smallest error.
+      candidates: as `choose`; a single one is taken without cross-validation.
+      caution: as `choose`.
 
     Returns:
       Target. Its labels use, row by row, the bias model that never saw the row's fold.
     """
     if len(candidates) == 1:
-        chosen, means = jnp.zeros((), jnp.int32), jnp.full(1, jnp.nan)
+        chosen, errors = jnp.zeros((), jnp.int32), jnp.full(1, jnp.nan)
     else:
-        squares = gold_errors(
+        predictions = held_out_predictions(
             rows, weights, bias, regress=regress, key=key, folds=folds, candidates=candidates
         )
         share = weights * rows.gold / jnp.maximum(jnp.sum(weights * rows.gold), 1e-30)
-        means = squares @ share
-        excess = squares - squares[jnp.argmin(means)]
-        variance = ((excess - (excess @ share)[:, None]) ** 2) @ share**2
-        chosen = jnp.argmax(excess @ share <= caution * jnp.sqrt(variance))
+        errors = (rows.label - predictions) ** 2 @ share
+        chosen = choose(rows.label, predictions, share, caution=caution)
     omega, spread = (jnp.asarray(values)[chosen] for values in zip(*candidates, strict=True))
-    correction = own_fold(_narrowed(bias, weights, spread), rows.fold)
+    means = _mean(bias, weights)
+    # about one mean for all: means that differ by fold would blur what they correct
+    correction = jnp.mean(means) + spread * own_fold(bias - means, rows.fold)
     label = corrected_label(rows.label, rows.gold, correction)
-    return Target(label, weights * source_weight(rows.gold, omega), omega, spread, means)
+    return Target(label, weights * source_weight(rows.gold, omega), omega, spread, errors)
 
 
-def _narrowed(bias: Array, weights: Array, spread: Array) -> Array:
-    mean = bias @ weights[:, None] / jnp.maximum(jnp.sum(weights), 1e-30)
-    return mean + spread * (bias - mean)
+@jax.jit
+def choose(
+    label: Float[Array, " n"],
+    predictions: Float[Array, "c n"],
+    share: Float[Array, " n"],
+    *,
+    caution: float = CAUTION,
+) -> Int[Array, ""]:
+    """Go through the candidates in order and move on only where held-out gold says so.
+
+    From the candidate ψ held so far, the next, ψ', is reached by the step d = ψ' − ψ. With
+    a, b the slope and intercept of the residual r − ψ on d over held-out gold,
+
+        Σ (r − ψ')² − Σ (r − ψ)²  =  (1 − 2a) Σ d²   (each centred),
+
+    so that ψ' errs less if a > ½, and ψ has nothing to learn from ψ' if a = 0. The step is taken
+    if a > ½ and a exceeds 0 by more than caution · √(2 log n) standard errors, n gold rows, which
+    chance alone hardly reaches. The slope tells a wrong ψ from far fewer rows than a difference
+    of squared errors that must itself stand out from its noise.
+
+    Args:
+      label: [n] gold labels r.
+      predictions: [c, n] of every candidate, by predictors that never saw the row.
+      share: [n] weight of each gold row, 0 for the others, their sum 1.
+      caution: 0 takes every step that errs less.
+
+    Returns:
+      Index of the candidate chosen.
+
+    Reference: Donoho and Johnstone (1994) for √(2 log n).
+    """
+    rows = 1 / jnp.maximum(share @ share, 1e-30)  # as many rows of equal weight
+    least = caution * jnp.sqrt(2 * jnp.log(jnp.maximum(rows, 1.0)))
+
+    def step(held, place):
+        d = predictions[place] - predictions[held]
+        d, e = (part - share @ part for part in (d, label - predictions[held]))
+        size = share @ d**2
+        slope = share @ (d * e) / jnp.maximum(size, 1e-30)
+        left = share @ (e - slope * d) ** 2
+        error = jnp.sqrt(left / jnp.maximum(size * (rows - 2), 1e-30))
+        better = (slope > 0.5) & (slope > least * error) & (size > 0)
+        return jnp.where(better, place, held), None
+
+    first = jnp.zeros((), jnp.int32)
+    return jax.lax.scan(step, first, jnp.arange(1, predictions.shape[0], dtype=jnp.int32))[0]
+
+
+def _mean(bias: Array, weights: Array) -> Array:
+    """Weighted mean over rows, [..., n] → [..., 1]."""
+    return (bias @ weights / jnp.maximum(jnp.sum(weights), 1e-30))[..., None]
 
 
 @functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates"))
-def gold_errors(
+def held_out_predictions(
     rows: Rows,
     weights: Float[Array, " n"],
     bias: Float[Array, "k n"],
@@ -165,23 +207,40 @@ def gold_errors(
     key: PRNGKeyArray,
     folds: int = FOLDS,
     candidates: tuple[Candidate, ...] = CANDIDATES,
-) -> Float[Array, "candidates n"]:
-    """Squared error of every row's label under each candidate, by predictors that never saw it.
+) -> Float[Array, "c n"]:
+    """Every row's prediction under each candidate, by predictors that never saw its fold.
 
     The predictor of fold k is fitted on the other folds, their preference labels corrected by
-    ``bias[k]``, so that no stage has seen a label of fold k. Only gold rows are to be read.
+    ``bias[k]``, so that no stage has seen a label of fold k. Candidates of one ω share their
+    weights: mapped together, they share what a regression makes of x and weights.
     """
+    spreads: dict[float, list[int]] = {}
+    for place, candidate in enumerate(candidates):
+        spreads.setdefault(candidate.omega, []).append(place)
 
-    def squares(candidate):
-        omega, spread = candidate
-        narrowed = _narrowed(bias, weights, spread)
+    def without(part):
+        k, omega, spread = part
+        kept = weights * (rows.fold != k) * source_weight(rows.gold, omega)
+        mean = _mean(bias[k], weights)
 
-        def without(k):
-            label = corrected_label(rows.label, rows.gold, narrowed[k])
-            kept = weights * (rows.fold != k) * source_weight(rows.gold, omega)
+        def fitted(spread):
+            correction = mean + spread * (bias[k] - mean)
+            label = corrected_label(rows.label, rows.gold, correction)
             return regress(rows.x, label, kept, rows.x, key=jax.random.fold_in(key, k))
 
-        prediction = own_fold(jax.lax.map(without, jnp.arange(folds)), rows.fold)
-        return (rows.label - prediction) ** 2
+        return jax.vmap(fitted)(spread)
 
-    return jax.lax.map(squares, tuple(jnp.asarray(c) for c in zip(*candidates, strict=True)))
+    predictions = jnp.zeros((len(candidates), rows.label.shape[0]))
+    # one compiled loop for all ω of as many candidates
+    for count in sorted({len(places) for places in spreads.values()}):
+        omegas = [omega for omega, places in spreads.items() if len(places) == count]
+        places = jnp.asarray([spreads[omega] for omega in omegas])
+        pairs = jnp.asarray([(k, o) for o in range(len(omegas)) for k in range(folds)])
+        spread = jnp.asarray([c.spread for c in candidates])[places]
+
+        k, place = pairs.T
+        found = jax.lax.map(without, (k, jnp.asarray(omegas)[place], spread[place]))
+        found = found.reshape(len(omegas), folds, count, -1)
+        own = jnp.take_along_axis(found, rows.fold[None, None, None], axis=1)[:, 0]
+        predictions = predictions.at[places].set(own)
+    return predictions

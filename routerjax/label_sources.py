@@ -48,7 +48,8 @@ class Rows(NamedTuple):
       x: [n, d] features.
       label: [n] gold or preference label Y, by `gold`.
       gold: [n] True where the label is gold-standard.
-      propensity: [n] probability e(x) that the label is gold.
+      propensity: [n] probability e(x) that the label is gold, or [k, n] of it estimated once
+        without each fold.
       fold: [n] fold of each row, 0 … folds − 1.
     """
 
@@ -125,6 +126,7 @@ def cross_fit_twice(
     *,
     key: PRNGKeyArray,
     folds: int = FOLDS,
+    label: Float[Array, " n"] | None = None,
 ) -> Float[Array, "k n"]:
     """Cross-fit once within the rows outside each fold, [k, n].
 
@@ -134,13 +136,14 @@ def cross_fit_twice(
 
     Args: as `cross_fit`.
     """
+    label = rows.label if label is None else label
     pairs = [(j, k) for j in range(folds) for k in range(j, folds)]
     first, second = jnp.asarray(pairs).T
 
     def without(pair):
         j, k = pair
         kept = weights * (rows.fold != j) * (rows.fold != k)
-        return regress(rows.x, rows.label, kept, rows.x, key=jax.random.fold_in(key, j * folds + k))
+        return regress(rows.x, label, kept, rows.x, key=jax.random.fold_in(key, j * folds + k))
 
     predictions = jax.lax.map(without, (first, second))
     place = jnp.zeros((folds, folds), jnp.int32)
@@ -161,15 +164,24 @@ def estimate_propensity(
     *,
     folds: int = FOLDS,
     floor: float = PROPENSITY_FLOOR,
-) -> Float[Array, " n"]:
+) -> Float[Array, "k n"]:
     """Cross-fitted logistic estimate of e(x) = P(gold | x), kept within [floor, 1 − floor].
 
     Where gold rows were drawn at random by design, the known share is better than any estimate.
-    """
 
+    Args:
+      rows: n rows; their labels and propensities are not read.
+      weights: [n], 0 takes a row out.
+      folds: K.
+      floor: of the estimate, and of its difference to 1.
+
+    Returns:
+      [k, n]; that of [k, i] saw neither fold k nor the fold of row i, as `cross_fit_twice` says.
+      ``own_fold`` of it is the plain out-of-fold estimate.
+    """
     gold = jnp.asarray(rows.gold, jnp.float32)
     none = jax.random.key(0)  # the regression draws nothing
-    logit = cross_fit(_logit, rows, weights, key=none, folds=folds, label=gold)
+    logit = cross_fit_twice(_logit, rows, weights, key=none, folds=folds, label=gold)
     return jnp.clip(jax.nn.sigmoid(logit), floor, 1 - floor)
 
 

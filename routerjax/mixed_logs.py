@@ -140,7 +140,8 @@ def _bias(
     bias = learn_bias(
         rows, everyone, learner=learner, regress=regress, key=learn, folds=folds, limit=limit
     )
-    return own_fold(bias, fold), rows.propensity
+    used = rows.propensity if propensity is not None else own_fold(rows.propensity, fold)
+    return own_fold(bias, fold), used
 
 
 def _check(log: Log, gold: np.ndarray, propensity) -> None:

@@ -119,7 +119,7 @@ def test_the_report_says_so_in_a_sentence(corrected):
 def test_the_command_line_names_column_and_value(folder, tmp_path, monkeypatch, corrected, capsys):
     asked = {}
 
-    def fit(log, *, gold, config, drop_unlogged, on_progress):
+    def fit(log, *, gold, config, drop_unlogged, execution):
         asked.update(scored_by=log.scored_by, gold=gold)
         return corrected
 
@@ -164,10 +164,11 @@ def test_gains_for_people(folder, tmp_path, monkeypatch, capsys):
     arguments = ["fit", f"{folder}/labels.jsonl", "--gains", *COSTS, "--out", "run"]
     assert main([*arguments, "--cost-weights", "50,0"]) == 0
     printed = capsys.readouterr().out
-    # 50 gold rows, 10 of them held out with their preference labels; one row has no label
-    assert "40 gold and " in printed and "10 gold ones held out (1 rows without either" in printed
-    assert "Gain over always small" in printed and printed.endswith("wrote run\n")
-    lines = [line.split()[:2] for line in printed.splitlines() if line.startswith(("0 ", "50 "))]
+    # every fourth of 200 rows is gold, every twentieth both; one row has no label
+    assert "50 gold and 160 preference labels to learn from (1 rows without either" in printed
+    assert "Gain over always small on 10 gold labels, by a router fitted without them" in printed
+    assert printed.endswith("wrote run\n")
+    lines = [line.split()[:2] for line in printed.splitlines() if line.startswith(("0  ", "50  "))]
     assert lines == [["0", "0.000"], ["50", "0.400"]]  # 50 · (0.01 − 0.002)
     one, two = manifest(tmp_path / "run"), manifest(folder / "gains")
     assert one["sha256"]["arrays"] == two["sha256"]["arrays"]  # same labels, same seed, same bits
@@ -183,8 +184,8 @@ def test_the_manifest_of_gains(folder):
     )
     assert (saved["encoder"], saved["dimensions"], saved["components"]) == (None, 3, 3)
     report = saved["report"]
-    assert report["rows"]["gold"] == 40 and report["rows"]["held_out"] == 10
-    assert report["rows"]["dropped"] == 1
+    assert report["rows"] == {"gold": 50, "preference": 160, "dropped": 1}
+    assert report["held_out"] == 10
     assert report["bias"]["mean"] == pytest.approx(-1, abs=0.1)
     assert saved["provenance"]["seed"] == 0 and saved["provenance"]["config"]["learner"] == "dr"
     shares = [line["share"] for line in report["decision_curve"]]
@@ -217,8 +218,9 @@ def test_the_authors_columns_with_both_labels(tmp_path, capsys):
     arguments = ["fit", f"{tmp_path}/labels.csv", "--gains", *COSTS, "--learner", "r", "--json"]
     assert main([*arguments, "--out", f"{tmp_path}/run", "--validation", "0.5"]) == 0
     report = json.loads(capsys.readouterr().out)
-    # half of the queries is held out whole, the other half counts once for each label
-    assert report["rows"] == {"gold": 30, "preference": 30, "held_out": 30, "dropped": 0}
+    # every query counts once for each label; half of them judge a router fitted on the others
+    assert report["rows"] == {"gold": 60, "preference": 60, "dropped": 0}
+    assert report["held_out"] == 30
     assert report["bias"]["mean"] == pytest.approx(-1, abs=0.05)
     routes = SavedGains.load(tmp_path / "run").route(np.float32([[1, 0], [-1, 0]]), cost_weight=0)
     assert routes.models == ("big", "small")

@@ -13,17 +13,18 @@ import pyarrow.parquet
 import pytest
 
 from routerjax.bias import r_learner
-from routerjax.data.gains import read_pairs
+from routerjax.data.gain_labels import read_labels
 from routerjax.data.synthetic_gains import draw_sources, synthetic_gains
 from routerjax.errors import InputError
 from routerjax.gain_router import decide, fit_gains
 from routerjax.gains import LabelledGains, group_numbers
-from routerjax.integrative import Candidate
+from routerjax.integrative import CANDIDATES, Candidate
 from routerjax.mixed_logs import arm_features, correct_log
 from routerjax.records import Log
 from routerjax.ridge import fit_ridge
 
 KEY = jax.random.key(0)
+read_both = functools.partial(read_labels, both=True)
 
 
 def arrays(n=6, d=2):
@@ -120,7 +121,7 @@ def test_a_router_learns_through_a_bias_that_flips():
     assert np.corrcoef(predicted, made.psi)[0, 1] > 0.7
     assert np.corrcoef(fitted.bias[:, 0], made.tau)[0, 1] > 0.7
     assert fitted.overlap.source == "known"
-    assert fitted.errors.shape == (1, 6)
+    assert fitted.errors.shape == (1, len(CANDIDATES))
     dear = np.asarray(fitted.router.route(gains.embeddings, 1e6))
     assert (dear == 0).all()
     free = np.asarray(fitted.router.route(gains.embeddings, 0.0))
@@ -165,7 +166,7 @@ def authors_like(path, rows=40, columns=12):
 
 def test_the_authors_columns_in_numeric_order(tmp_path):
     data = authors_like(tmp_path / "labels.csv")
-    pairs = read_pairs(tmp_path / "labels.csv")
+    pairs = read_both(tmp_path / "labels.csv")
     assert pairs.components and pairs.dropped == 0 and len(pairs) == 40
     np.testing.assert_allclose(pairs.embeddings[:, 1], data["embd.PC2"], rtol=1e-6)
     np.testing.assert_allclose(pairs.embeddings[:, 9], data["embd.PC10"], rtol=1e-6)
@@ -182,26 +183,26 @@ def test_rows_without_a_label_are_dropped_with_their_embeddings(tmp_path):
     )
     pyarrow.parquet.write_table(table, tmp_path / "labels.parquet")
     np.save(tmp_path / "x.npy", np.arange(8, dtype=np.float16).reshape(4, 2))
-    pairs = read_pairs(
+    pairs = read_both(
         tmp_path / "labels.parquet", gold="gold", preference="cheap:x",
         embeddings=tmp_path / "x.npy",
     )  # fmt: skip
     assert pairs.dropped == 2 and pairs.groups.tolist() == [0, 1]
     np.testing.assert_array_equal(pairs.embeddings, [[0, 1], [6, 7]])
     with pytest.raises(InputError, match="no column 'nope'; its columns are prompt"):
-        read_pairs(tmp_path / "labels.parquet", gold="nope")
-    with pytest.raises(InputError, match="to group by"):
-        read_pairs(tmp_path / "labels.parquet", gold="gold", preference="cheap:x", group="nope",
+        read_both(tmp_path / "labels.parquet", gold="nope")
+    with pytest.raises(InputError, match="no column 'who'; its columns are"):
+        read_both(tmp_path / "labels.parquet", gold="gold", preference="cheap:x", group="who",
                    embeddings=tmp_path / "x.npy")  # fmt: skip
 
 
 def test_files_that_hold_too_little(tmp_path):
     pyarrow.csv.write_csv(pa.table({"GL": [1.0, 2.0], "PL": [1.0, 2.0]}), tmp_path / "a.csv")
     with pytest.raises(InputError, match="no features"):
-        read_pairs(tmp_path / "a.csv")
+        read_both(tmp_path / "a.csv")
     pyarrow.csv.write_csv(pa.table({"GL": [1.0, 2.0], "PL": ["", "x"]}), tmp_path / "b.csv")
     with pytest.raises(InputError, match="column 'PL'"):
-        read_pairs(tmp_path / "b.csv")
+        read_both(tmp_path / "b.csv")
 
 
 # ------------------------------------------------------------------ mixed logs

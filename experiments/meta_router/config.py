@@ -33,7 +33,7 @@ class MetaRouterConfig:
 
     Attributes:
       labels: file with a gold and one or more preference columns; None is the embedded case.
-      gold, preference, group, embeddings, encoder: as `routerjax.data.gains.read_pairs`.
+      gold, preference, group, embeddings, encoder: as `routerjax.data.gain_labels.read_labels`.
       components: principal components, fitted on each run's training rows; 0 keeps the columns.
       rows: of the embedded case; of a file, rows drawn anew for each run, 0 for all of them.
       bias, strength, assignment: of the embedded case; one study per bias and assignment.

@@ -12,9 +12,10 @@ import numpy as np
 
 from experiments.meta_router.config import EMBEDDED_ROWS, SHARE_OF_TEST, MetaRouterConfig
 from experiments.meta_router.protocol import Data
-from routerjax.data.gains import read_pairs
+from routerjax.data.gain_labels import read_labels
 from routerjax.data.synthetic_gains import MEAN, synthetic_gains
 from routerjax.errors import InputError
+from routerjax.training.checkpoint import digest
 
 
 class Source(NamedTuple):
@@ -61,13 +62,14 @@ def sources(config: MetaRouterConfig) -> Iterator[Source]:
 
 def _from_file(config: MetaRouterConfig, preference: str) -> Source:
     assert config.labels is not None
-    pairs = read_pairs(
+    pairs = read_labels(
         config.labels,
         gold=config.gold,
         preference=preference,
         group=config.group,
         embeddings=config.embeddings,
         encoder=config.encoder,
+        both=True,
     )
     n, test_rows = len(pairs), config.test_rows
     n = min(n, config.rows) if config.rows else n
@@ -115,7 +117,7 @@ def _from_file(config: MetaRouterConfig, preference: str) -> Source:
         components=None if pairs.components or config.components == 0 else config.components,
         limit=float(np.ptp(labels)),
         note=note,
-        fingerprint=pairs.fingerprint,
+        fingerprint=digest((pairs.embeddings, pairs.gold, pairs.preference, pairs.groups)),
         published=pairs.components and (config.gold, preference) == ("GL", "PL"),
     )
 

@@ -53,29 +53,45 @@ class Run(NamedTuple):
         return jnp.where(self.roles.gold, self.data.gold_label, self.data.preference_label)
 
 
-Method = Callable[[Run, Setting], tuple[Float[Array, " n"], Float[Array, ""]]]
-"""A method returns predicted gains [n] and the ω it used (NaN where it has none)."""
+Found = tuple[Float[Array, " n"], Float[Array, ""]]
+"""Predicted gains [n], and the ω used (NaN where there is none)."""
+
+Methods = Callable[[Run, Setting], tuple[Found, ...]]
+"""One method, or several that share their work, in the order of their names."""
+
+LEARNERS: tuple[Learner, ...] = (r_learner, dr_learner)
 
 
-def integrative(learner: Learner) -> Method:
-    """R- or DR-learner for the bias, then the integrative objective."""
+def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
+    """R- and DR-learner for the bias, each followed by the integrative objective.
 
-    def method(run: Run, setting: Setting):
-        rows = rows_of(run, setting)
-        keys = jax.random.split(run.key, 3)
-        regress, folds = setting.regress, setting.folds
-        bias = learn_bias(
-            rows, run.train, learner=learner, regress=regress, key=keys[0], folds=folds,
-            limit=setting.limit,
-        )  # fmt: skip
-        goal = target(
+    Mapped over the two, the regressions of one ω share what they make of x and weights.
+    """
+    rows = rows_of(run, setting)
+    keys = jax.random.split(run.key, 3)
+    regress, folds = setting.regress, setting.folds
+    bias = jnp.stack(
+        [
+            learn_bias(
+                rows, run.train, learner=learner, regress=regress, key=keys[0], folds=folds,
+                limit=setting.limit,
+            )
+            for learner in LEARNERS
+        ]
+    )  # fmt: skip
+
+    def aim(bias):
+        return target(
             rows, run.train, bias, regress=regress, key=keys[1], folds=folds,
             candidates=setting.candidates,
         )  # fmt: skip
-        psi = regress(run.x, goal.label, goal.weights, run.x, key=keys[2])
-        return psi, goal.omega
 
-    return method
+    def fitted(goal):
+        return regress(run.x, goal.label, goal.weights, run.x, key=keys[2])
+
+    goals = jax.vmap(aim)(bias)
+    found = jax.lax.map(fitted, goals)
+    return tuple(zip(found, goals.omega, strict=True))
 
 
 def rows_of(run: Run, setting: Setting) -> Rows:
@@ -91,19 +107,19 @@ def rows_of(run: Run, setting: Setting) -> Rows:
     return rows._replace(propensity=estimate_propensity(rows, train, folds=setting.folds))
 
 
-def fitted_on(label: Callable[[Run], Array], weights: Callable[[Run], Array]) -> Method:
+def fitted_on(label: Callable[[Run], Array], weights: Callable[[Run], Array]) -> Methods:
     """One regression of a label on the rows of positive weight."""
 
     def method(run: Run, setting: Setting):
         psi = setting.regress(run.x, label(run), weights(run), run.x, key=run.key)
-        return psi, jnp.nan
+        return ((psi, jnp.float32(jnp.nan)),)
 
     return method
 
 
-def random(run: Run, setting: Setting):
+def random(run: Run, setting: Setting) -> tuple[Found, ...]:
     """Gains drawn at random: its curve is 0 but for the noise of the draw."""
-    return jax.random.uniform(run.key, run.label.shape), jnp.nan
+    return ((jax.random.uniform(run.key, run.label.shape), jnp.float32(jnp.nan)),)
 
 
 def _gold(run: Run) -> Array:
@@ -114,15 +130,17 @@ def _preference(run: Run) -> Array:
     return run.roles.preference.astype(jnp.float32)
 
 
-METHODS: dict[str, Method] = {
-    "r_learner": integrative(r_learner),
-    "dr_learner": integrative(dr_learner),
-    "gold_only": fitted_on(lambda run: run.label, _gold),
-    "pooled": fitted_on(lambda run: run.label, lambda run: run.train),
-    "preference_only": fitted_on(lambda run: run.label, _preference),
-    "all_gold": fitted_on(lambda run: run.data.gold_label, lambda run: run.train),
-    "random": random,
+METHODS: dict[tuple[str, ...], Methods] = {
+    ("r_learner", "dr_learner"): integrative,
+    ("gold_only",): fitted_on(lambda run: run.label, _gold),
+    ("pooled",): fitted_on(lambda run: run.label, lambda run: run.train),
+    ("preference_only",): fitted_on(lambda run: run.label, _preference),
+    ("all_gold",): fitted_on(lambda run: run.data.gold_label, lambda run: run.train),
+    ("random",): random,
 }
 
-AS_PUBLISHED: dict[str, Method] = {"script_r": in_sample_r, "script_dr": in_sample_dr}
+AS_PUBLISHED: dict[tuple[str, ...], Methods] = {
+    ("script_r",): lambda run, setting: (in_sample_r(run, setting),),
+    ("script_dr",): lambda run, setting: (in_sample_dr(run, setting),),
+}
 """What the authors' script does, offered for comparison only."""

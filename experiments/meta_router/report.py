@@ -11,7 +11,7 @@ import numpy as np
 from experiments.meta_router.config import PUBLISHED_PEAKS, MetaRouterConfig
 from experiments.meta_router.protocol import RATIOS
 from experiments.meta_router.run import Outcome
-from routerjax.data.gains import AUTHORS_FILE
+from routerjax.data.gain_labels import AUTHORS_FILE
 from routerjax.provenance import dumps, provenance
 from routerjax.reports.plots import COLOURS
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.meta_router.config import MetaRouterConfig
 from experiments.meta_router.data import Source
-from experiments.meta_router.methods import AS_PUBLISHED, METHODS, Method, Run, Setting
+from experiments.meta_router.methods import AS_PUBLISHED, METHODS, Methods, Run, Setting
 from experiments.meta_router.protocol import area, draw_roles, efficiency_curve
 from routerjax.components import fit_components
 from routerjax.integrative import CANDIDATES, Candidate
@@ -69,8 +69,8 @@ def setting_of(config: MetaRouterConfig, source: Source) -> Setting:
     )
 
 
-def methods_of(config: MetaRouterConfig) -> dict[str, Method]:
-    """The methods of a study by name."""
+def methods_of(config: MetaRouterConfig) -> dict[tuple[str, ...], Methods]:
+    """The methods of a study by the names of what they find."""
     return {**METHODS, **(AS_PUBLISHED if config.as_published else {})}
 
 
@@ -108,19 +108,25 @@ def study(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         parts = list(pool.map(call, blocks))
     joined = jax.tree.map(lambda *part: np.concatenate(part)[: config.runs], *parts)
+    names = [name for group in methods for name in group]
     return [
         Outcome(
             source=source,
             gold_rows=count,
-            curves={name: joined[name][0][:, place] / source.mean_gain for name in methods},
-            omega={name: joined[name][1][:, place] for name in methods},
+            curves={name: joined[name][0][:, place] / source.mean_gain for name in names},
+            omega={name: joined[name][1][:, place] for name in names},
         )
         for place, count in enumerate(config.gold_rows)
     ]
 
 
 def _block(
-    source: Source, methods: Mapping[str, Method], setting: Setting, arrays, gold_rows, keys
+    source: Source,
+    methods: Mapping[tuple[str, ...], Methods],
+    setting: Setting,
+    arrays,
+    gold_rows,
+    keys,
 ):
     """Curves [b, g, 61] and ω [b, g] of every method for b runs and g numbers of gold rows."""
 
@@ -134,10 +140,9 @@ def _block(
         def with_gold(count):
             run = Run(x, data, draw(gold_rows=count), fit)
             found = {}
-            for name, method in methods.items():
-                predicted, omega = method(run, setting)
-                curve = efficiency_curve(predicted, data.score, run.roles.test)
-                found[name] = curve, jnp.asarray(omega, jnp.float32)
+            for names, method in methods.items():
+                for name, (predicted, omega) in zip(names, method(run, setting), strict=True):
+                    found[name] = efficiency_curve(predicted, data.score, run.roles.test), omega
             return found
 
         return jax.lax.map(with_gold, gold_rows)

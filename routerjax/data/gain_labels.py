@@ -1,17 +1,22 @@
-"""Files of gains in which some queries have a gold label, most a cheap one, some both."""
+"""Files of gains: by a gold-standard judge for some queries, by a cheap one for most or all."""
 
 from __future__ import annotations
 
 import os
+import re
 from typing import NamedTuple
 
 import numpy as np
 
 from routerjax.data.encoders import DEFAULT, encode
-from routerjax.data.gains import AUTHORS_COMPONENT
 from routerjax.data.source_file import SourceFile, found, open_file
 from routerjax.errors import InputError
 from routerjax.gains import group_numbers
+
+AUTHORS_FILE = "1_PC50_varstd.csv of the public repository github.com/yichistat/Meta-router"
+"""Where the labels of the Meta-Router paper's Figure 1(a) are published (HealthBench)."""
+
+AUTHORS_COMPONENT = re.compile(r"embd\.PC(\d+)")
 
 
 class GainLabels(NamedTuple):
@@ -21,7 +26,7 @@ class GainLabels(NamedTuple):
       embeddings: [n, d] float32.
       gold, preference: [n] float32 gain in quality, NaN where not labelled.
       groups: [n] int, equal where the query repeats.
-      dropped: rows of the file left out because they have neither label.
+      dropped: rows of the file left out for want of a label.
       encoder: of the prompts, None where the features came ready-made.
       components: whether the features are principal components already (the authors' file).
       source: the file, for messages.
@@ -36,6 +41,9 @@ class GainLabels(NamedTuple):
     components: bool
     source: str
 
+    def __len__(self) -> int:
+        return len(self.gold)
+
 
 def read_labels(
     path: str | os.PathLike[str],
@@ -45,22 +53,25 @@ def read_labels(
     group: str | None = None,
     embeddings: str | os.PathLike[str] | None = None,
     encoder: str = DEFAULT,
+    both: bool = False,
 ) -> GainLabels:
     """Read queries that have a gold label, a preference label or both.
 
-    The same files, columns and features as `routerjax.data.gains.read_pairs`, which keeps only
-    queries with both.
+    The features are, in this order of precedence: the .npy file `embeddings`; the columns
+    ``embd.PC1``, ``embd.PC2`` … of the authors' file; a column ``embedding`` of lists; the
+    prompts of the column ``prompt``, encoded.
 
     Args:
-      path: .csv, .parquet or .jsonl.
+      path: .csv, .parquet or .jsonl; the authors' is `AUTHORS_FILE`.
       gold, preference: the two label columns.
       group: column that is equal where the query repeats; ``prompt`` where there is one.
       embeddings: .npy file [n, d], a row for every row of the file.
       encoder: of the prompts.
+      both: keep only the queries that have both labels.
 
     Raises:
       InputError: a file that cannot be read, a column that is not there or holds no numbers,
-        nothing to make features of, no row with a label.
+        nothing to make features of, no row with a label (fewer than two with `both`).
     """
     file = open_file(path, {}, embeddings)
     group = group or ("prompt" if "prompt" in file else None)
@@ -68,7 +79,11 @@ def read_labels(
         if name is not None:
             file.require(name)
     labels = [np.asarray(file.numbers(name), np.float32) for name in (gold, preference)]
-    kept = np.flatnonzero(~np.isnan(labels[0]) | ~np.isnan(labels[1]))
+    labelled = [~np.isnan(label) for label in labels]
+    kept = np.flatnonzero(labelled[0] & labelled[1] if both else labelled[0] | labelled[1])
+    if both and len(kept) < 2:
+        problem = f"{len(kept)} rows have both '{gold}' and '{preference}'; at least 2 are needed"
+        raise file.fail(problem)
     if not len(kept):
         raise file.fail(f"no row has a label in '{gold}' or '{preference}'")
     features, used = _features(file, kept, encoder)
