@@ -110,6 +110,7 @@ def test_files_are_written_and_say_that_the_table_is_synthetic(smoke):
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(smoke, tmp_path, monkeypatch):
     """A seed alone has the bits it has in company, whatever else is run."""
     monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
