@@ -168,7 +168,14 @@ def test_objectives_are_known_by_more_than_where_they_are_in_memory(tmp_path, wh
         trained(Held(second), line(), **settings)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "missing", "zeroed"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        pytest.param("missing", marks=pytest.mark.slow),
+        pytest.param("zeroed", marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, whole, damage):
     """Every file of the newest checkpoint in turn: the end is the same whatever was lost."""
     begun(tmp_path / "good")

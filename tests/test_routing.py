@@ -133,7 +133,9 @@ def test_separate_networks_do_not_touch_each_other():
     np.testing.assert_allclose(trained(0.0, 50.0)[0], trained(0.0, 200.0)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("architecture", ["interval", "affine"])
+@pytest.mark.parametrize(
+    "architecture", ["interval", pytest.param("affine", marks=pytest.mark.slow)]
+)
 def test_problems_trained_together_are_as_each_alone(architecture):
     """The seeds of a study are one sweep; every parameter has the bits it has alone."""
     problems = [_problem(200, seed=seed) for seed in range(2)]
