@@ -5,8 +5,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from routerjax.folds import member_splits
 from routerjax.records import Estimates, Log
-from routerjax.training.routing import Problem, member_splits
+from routerjax.training.routing import Problem
 
 
 def table(n: int, dimensions: int, models: int, *, seed: int) -> tuple[np.ndarray, Estimates]:

@@ -20,6 +20,7 @@ from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
 from routerjax.evaluation.ope import effective_sample_size
 from routerjax.fitting import VALIDATION_NAMES, warn_of_overlap
+from routerjax.folds import member_splits
 from routerjax.heads import Scaling
 from routerjax.nuisance import NuisanceConfig, fit_outcomes, outcome_head, propensities_of
 from routerjax.outcomes import predict
@@ -27,7 +28,7 @@ from routerjax.records import Estimates, Log, Table
 from routerjax.router import Router
 from routerjax.training.execution import Execution
 from routerjax.training.fit import Schedule
-from routerjax.training.routing import Problem, RouterConfig, member_splits, train_router
+from routerjax.training.routing import Problem, RouterConfig, train_router
 
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""

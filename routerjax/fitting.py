@@ -15,6 +15,7 @@ from routerjax.data.encoders import encoded
 from routerjax.errors import DataWarning, InputError
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.evaluation.metrics import outcome
+from routerjax.folds import member_splits
 from routerjax.gold_scores import corrected_scores
 from routerjax.heads import Scaling
 from routerjax.nuisance import NuisanceConfig, Nuisances, fit_nuisances
@@ -22,13 +23,7 @@ from routerjax.provenance import provenance
 from routerjax.records import Estimates, Log
 from routerjax.router import Arrays, Router
 from routerjax.training.execution import Execution
-from routerjax.training.routing import (
-    Problem,
-    RouterConfig,
-    check_config,
-    member_splits,
-    train_router,
-)
+from routerjax.training.routing import Problem, RouterConfig, check_config, train_router
 from routerjax.validation import check_seed
 
 FEW_ROWS = 30  # below this effective sample size a model's estimates deserve a warning

@@ -1,4 +1,4 @@
-"""Folds for cross-fitting: which rows train a model, which stop it, which it predicts."""
+"""Which rows train a model, which stop it, which it predicts: folds, and splits of members."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from routerjax.errors import InputError
 
 
 class Folds(NamedTuple):
@@ -51,3 +53,27 @@ def make_folds(arms: np.ndarray, *, folds: int, held_out: float, key: jax.Array)
     stop = max(1, round(held_out * size))
     train = np.stack([rows[stop:size] for rows in others])
     return Folds(of_row, jnp.asarray(train), jnp.asarray(np.stack([o[:stop] for o in others])))
+
+
+def member_splits(
+    rows: int, *, members: int, held_out: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out positions of each member, [b, ·]: other rows held out for each.
+
+    Args:
+      rows: n.
+      members: b; their held-out rows overlap only where b·held_out exceeds 1.
+      held_out: share of the rows.
+      seed: of the shuffle.
+
+    Raises:
+      InputError: a share outside (0, 1), or no members.
+    """
+    if not 0 < held_out < 1:
+        raise InputError(f"validation share is {held_out:g}; it must lie between 0 and 1")
+    if members < 1:
+        raise InputError(f"members is {members}; at least 1 is needed")
+    order = np.random.default_rng(seed).permutation(rows)
+    count = min(max(1, round(held_out * rows)), rows - 1)
+    turned = np.stack([np.roll(order, -member * count) for member in range(members)])
+    return turned[:, count:], turned[:, :count]

@@ -12,18 +12,13 @@ import pytest
 from routerjax.architectures import ARCHITECTURES, Architecture, initial_between
 from routerjax.cost_weights import Unit
 from routerjax.errors import InputError
+from routerjax.folds import member_splits
 from routerjax.heads import Head, initial
 from routerjax.records import Estimates
 from routerjax.surrogates import softmax_regret
 from routerjax.training.fit import Schedule
 from routerjax.training.objectives import BetweenObjective, EndpointObjective
-from routerjax.training.routing import (
-    Problem,
-    RouterConfig,
-    member_splits,
-    train_router,
-    train_routers,
-)
+from routerjax.training.routing import Problem, RouterConfig, train_router, train_routers
 
 SHORT = Schedule(batch_size=64, max_epochs=30, patience=10, chunk=10)
 

@@ -16,12 +16,13 @@ from routerjax.cost_weights import between
 from routerjax.counterfactual import estimate
 from routerjax.data.logging_policies import simulate_log
 from routerjax.fitting import VALIDATION_NAMES
+from routerjax.folds import member_splits
 from routerjax.heads import Scaling
 from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
 from routerjax.outcomes import OutcomeModel, predict
 from routerjax.records import Estimates, Log, Table
 from routerjax.training.execution import Execution
-from routerjax.training.routing import Problem, member_splits
+from routerjax.training.routing import Problem
 
 
 class Setting(NamedTuple):

@@ -19,11 +19,12 @@ from routerjax.data.logging_policies import simulate_log
 from routerjax.data.simulation import logging_policy
 from routerjax.data.synthetic import EmbeddedTable, embedded_table
 from routerjax.evaluation.metrics import Choice, Outcome, label_error, outcome
+from routerjax.folds import member_splits
 from routerjax.heads import Scaling
 from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
 from routerjax.outcomes import OutcomeModel, predict
 from routerjax.records import Estimates, Log, Table
-from routerjax.training.routing import Problem, member_splits, train_routers
+from routerjax.training.routing import Problem, train_routers
 
 START, ORACLE, LOG = "start", "oracle", "log"
 

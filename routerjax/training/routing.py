@@ -297,30 +297,6 @@ def _fit(
     return jax.tree.map(lambda leaf: leaf[best], fitted)
 
 
-def member_splits(
-    rows: int, *, members: int, held_out: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out positions of each member, [b, ·]: other rows held out for each.
-
-    Args:
-      rows: n.
-      members: b; their held-out rows overlap only where b·held_out exceeds 1.
-      held_out: share of the rows.
-      seed: of the shuffle.
-
-    Raises:
-      InputError: a share outside (0, 1), or no members.
-    """
-    if not 0 < held_out < 1:
-        raise InputError(f"validation share is {held_out:g}; it must lie between 0 and 1")
-    if members < 1:
-        raise InputError(f"members is {members}; at least 1 is needed")
-    order = np.random.default_rng(seed).permutation(rows)
-    count = min(max(1, round(held_out * rows)), rows - 1)
-    turned = np.stack([np.roll(order, -member * count) for member in range(members)])
-    return turned[:, count:], turned[:, :count]
-
-
 def check_config(config: RouterConfig) -> None:
     """Raise InputError for an architecture, start or surrogate there is not."""
     if config.architecture not in ARCHITECTURES:
