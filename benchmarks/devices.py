@@ -1,6 +1,7 @@
 """python -m benchmarks.devices: the runs of a sweep shared out over devices.
 
-Claims: every run has the bits it has on one device, and sharing costs nothing to speak of. On a
+Claims: every run has the bits it has on one device, and sharing costs nothing to speak of (the
+first holds up to as many host devices as cores; beyond, sums are taken in another order). On a
 machine without accelerators every count of devices is a fresh process with as many forced host
 devices, which share the cores: the ratio then shows overhead, not speed. With accelerators the
 counts are those JAX finds, and the ratio is the speed-up.

@@ -3,7 +3,8 @@
 Devices share out the runs of a sweep, the rows of every batch, or both on a grid:
 
     runs  each device trains its own runs on all rows; nothing is exchanged, and every run is
-          bit by bit what it is on one device
+          what it is on one device: bit by bit unless the compiler sums in another order,
+          as it does with more host devices than cores
     rows  each device takes its part of every batch; sums of gradients and counts of rows are
           exchanged each step, so that a step is that of the whole batch
     both  as many groups of devices as divide the runs, and within a group the rows
