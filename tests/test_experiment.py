@@ -164,6 +164,8 @@ def test_an_older_folder_is_kept_unless_told(smoke, monkeypatch, capsys):
         (["--seeds", "0"], "seeds is 0"),
         (["--cost-weights=-1,2"], "cost weights must be"),
         (["--table", "nowhere.parquet"], "nowhere.parquet"),
+        (["--prices", "p.csv"], "--data and --prices have no effect without --dataset"),
+        (["--embeddings", "e.npy"], "have no effect without --table"),
         (["--seeds", "many"], "invalid int value: 'many'"),
     ],
 )

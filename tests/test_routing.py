@@ -206,6 +206,7 @@ def test_unknown_architecture():
     for changes, message in (
         ({"architecture": "deep"}, "known are interval, shared, separate"),
         ({"architecture": "affine", "separate_trunks": True}, "separate trunks have no effect"),
+        ({"architecture": "affine", "start_gain": 0.0}, "an affine router needs one above 0"),
     ):
         with pytest.raises(InputError, match=message):
             train_router(

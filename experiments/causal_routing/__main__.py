@@ -88,7 +88,8 @@ def _add_data(group) -> None:
 def _add_protocol(group) -> None:
     add = group.add_argument
     add("--rows", type=_integers, metavar="N,N,...", help="rows logged per seed, a study each")
-    add("--test-share", type=float, help="share of the table kept for testing")
+    add("--test-share", type=float, help="share kept for testing, drawn anew for every seed; "
+        "the table's own test split if not given")  # fmt: skip
     add("--seeds", type=int, help="repetitions")
     add("--cost-weights", type=numbers, metavar="L,L,...", help="grid of quality per dollar")
     add("--between", type=int, help="cost weights judged inside every interval of the grid")

@@ -148,4 +148,8 @@ def check(config: StudyConfig) -> StudyConfig:
     need(bool(config.strength) and all(each >= 0 for each in config.strength),
          "strength must be numbers of 0 or more, as in 0,1,2,4")  # fmt: skip
     need(not (config.dataset and config.table), "give --dataset or --table, not both")
+    need(bool(config.dataset) or not (config.data or config.prices),
+         "--data and --prices have no effect without --dataset")  # fmt: skip
+    need(bool(config.table) or not (config.embeddings or config.derive_cost),
+         "--embeddings and --derive-cost have no effect without --table")  # fmt: skip
     return dataclasses.replace(config, cost_weights=tuple(sorted(set(weights))))

@@ -307,6 +307,9 @@ def check_config(config: RouterConfig) -> None:
             f"separate trunks have no effect with architecture {config.architecture!r}; "
             "they go with interval and interpolated"
         )
+    if config.architecture == "affine" and not config.start_gain > 0:
+        problem = f"start gain is {config.start_gain:g}; an affine router needs one above 0"
+        raise InputError(f"{problem}, since its costs are multiples of the start's")
     if config.start not in STARTS:
         raise InputError(f"no start {config.start!r}; known are {', '.join(STARTS)}")
     surrogates.resolve(config.surrogate)
