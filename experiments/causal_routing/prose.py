@@ -111,8 +111,8 @@ def _setting(study: Sequence[Part], references: Collection[str]) -> str:
     known = [f"`{name}`" for name in methods_of(first.results) if name in references]
     sentences = [
         f"{len(names)} models." if names else "",
-        f"{first.seeds} {'seeds' if first.seeds > 1 else 'seed'}, each with its log, its split (unless the table names one) and "
-        "starting values of its own.",
+        f"{first.seeds} {'seeds' if first.seeds > 1 else 'seed'}, each with its log, its "
+        "split (unless the table names one) and starting values of its own.",
         f"Utility is u = q − λ·c; λ, quality per dollar, is {numbers(grid)} on the grid"
         + (f" and {numbers(between)} between its points." if between else "."),
         "Means are over test rows, seeds and the grid; ± is one standard error over seeds, "
