@@ -25,6 +25,7 @@ _HOME = {
     "Router": "router",
     "RouterConfig": "training.routing",
     "Routes": "router",
+    "Stored": "stored",
     "Table": "records",
     "classification_bound": "surrogates",
     "embedded_table": "data.synthetic",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from routerjax.nuisance import NuisanceConfig
     from routerjax.records import Estimates, Log, Table
     from routerjax.router import Router, Routes, route
+    from routerjax.stored import Stored
     from routerjax.surrogates import classification_bound, softmax_regret
     from routerjax.training.routing import RouterConfig
 

@@ -67,6 +67,7 @@ def _read(options: argparse.Namespace, path: str, *, scored_by: str | None = Non
         quality_range=files.parse_range(options.quality_range),
         drop_missing=options.drop_missing,
         embeddings=options.embeddings,
+        in_memory=options.memory,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,9 @@ Run = Callable[[argparse.Namespace], None]
 
 GAINS_ALONE = ("gold", "preference", "group", "models", "costs", "components", "learner")
 LOGS_ALONE = (
-    *("columns", "quality_range", "drop_missing", "drop_unlogged", "gold_column", "surrogate"),
-    *("estimator", "architecture", "separate_trunks", "start", "floor", "epochs", "learning_rate"),
-    *("devices", "parallel", "sweep_mode", "checkpoint_every", "resume"),
+    *("columns", "quality_range", "drop_missing", "drop_unlogged", "gold_column", "memory"),
+    *("surrogate", "estimator", "architecture", "separate_trunks", "start", "floor", "epochs"),
+    *("learning_rate", "devices", "parallel", "sweep_mode", "checkpoint_every", "resume"),
 )
 """Options of `fit` that mean something with --gains alone, and without it alone."""
 
@@ -207,6 +208,20 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
                         help="leave out log rows without quality, cost, model, prompt")  # fmt: skip
     parser.add_argument("--embeddings", metavar="FILE.npy",
                         help="[n, d] embeddings of the file's rows")  # fmt: skip
+    parser.add_argument("--memory", metavar="GIB", type=_gibibytes,
+                        help="embeddings of more than this stay on disk and are read as they "
+                        "are used; a quarter of the machine's memory if not given")  # fmt: skip
+
+
+def _gibibytes(text: str) -> int:
+    """Bytes of so many GiB."""
+    try:
+        size = float(text) * 2**30
+    except ValueError:
+        size = math.nan
+    if not 0 < size < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of GiB above 0")
+    return int(size)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -27,9 +27,10 @@ class Folds(NamedTuple):
         """Per fold the mask [n] of the rows outside it."""
         return [self.of_row != k for k in range(self.train.shape[0])]
 
-    def own(self, outputs: Any) -> np.ndarray:
-        """Each row's output by its own fold's model: [k, n, ...] → [n, ...]."""
-        return np.asarray(outputs)[self.of_row, np.arange(len(self.of_row))]
+    def own(self, outputs: Any, rows: slice = slice(None)) -> np.ndarray:
+        """Each row's output by its own fold's model, of all or some: [k, n, ...] → [n, ...]."""
+        of_row = self.of_row[rows]
+        return np.asarray(outputs)[of_row, np.arange(len(of_row))]
 
 
 def make_folds(arms: np.ndarray, *, folds: int, held_out: float, key: jax.Array) -> Folds:

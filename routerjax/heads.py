@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, overload
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from routerjax.stored import Stored, blocks
 
 
 class Trunk(nn.Module):
@@ -124,12 +126,22 @@ class Scaling:
     scale: jax.Array | np.ndarray
 
     @classmethod
-    def of(cls, embeddings: np.ndarray) -> Scaling:
+    def of(cls, embeddings: np.ndarray | Stored) -> Scaling:
         """The scaling under which `embeddings` [n, d] have mean 0 and mean square 1."""
-        centre = np.mean(embeddings, axis=0, dtype=np.float64)
-        square = np.mean(np.square(embeddings, dtype=np.float64), axis=0) - centre**2
+        count, doubles = len(embeddings), functools.partial(np.sum, axis=0, dtype=np.float64)
+        centre = sum(doubles(block) for block in blocks(embeddings)) / count
+        squares = (doubles(np.square(block, dtype=np.float64)) for block in blocks(embeddings))
+        square = sum(squares) / count - centre**2
         scale = np.sqrt(max(float(np.mean(square)), 1e-12))
         return cls(np.asarray(centre, np.float32), np.asarray(scale, np.float32))
 
-    def __call__(self, embeddings: jax.Array | np.ndarray) -> jax.Array:
+    @overload
+    def __call__(self, embeddings: Stored) -> Stored: ...
+
+    @overload
+    def __call__(self, embeddings: jax.Array | np.ndarray) -> jax.Array: ...
+
+    def __call__(self, embeddings):
+        if isinstance(embeddings, Stored):
+            return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
         return (jnp.asarray(embeddings, jnp.float32) - self.centre) / self.scale

@@ -33,6 +33,7 @@ from routerjax.label_sources import (
 )
 from routerjax.records import Log
 from routerjax.ridge import ridge
+from routerjax.stored import read
 
 COMPONENTS = 20
 FEWEST_GOLD = 2 * FOLDS
@@ -97,11 +98,11 @@ def correct_log(
         learner=learner,
         regress=regress,
         folds=folds,
-        components=min(components, np.asarray(log.embeddings).shape[1]),
+        components=min(components, log.features.shape[1]),
         limit=log.quality_width,
     )
     known = None if propensity is None else jnp.asarray(propensity)
-    embeddings = jnp.asarray(log.embeddings)
+    embeddings = jnp.asarray(read(log.features))  # principal components need all of them
     bias, used = jax.jit(fit)(embeddings, log.arms, log.quality, gold, known, groups, key)
     quality = np.asarray(corrected_label(jnp.asarray(log.quality), jnp.asarray(gold), bias))
     low, high = log.quality_range

@@ -25,6 +25,7 @@ from routerjax.outcomes import (
     OutcomeModel,
     PropensityLikelihood,
     QualityLikelihood,
+    over_blocks,
     predict_folds,
 )
 from routerjax.records import Estimates, Log, Table
@@ -75,7 +76,7 @@ class _Task(NamedTuple):
     """What the models of one record share."""
 
     record: Log | Table
-    rows: dict[str, jax.Array]
+    rows: dict[str, Any]
     observed: Observed
     folds: Folds
 
@@ -97,7 +98,7 @@ class _Sweep(NamedTuple):
     """Records whose models are trained together: the folds of all on one axis of runs."""
 
     tasks: list[_Task]
-    rows: dict[str, jax.Array]
+    rows: dict[str, Any]
     head: Head
     config: NuisanceConfig
     execution: Execution
@@ -226,11 +227,20 @@ def _calibrated_model(
         unit_cost=jnp.asarray(unit, jnp.float32),
         quality_range=jnp.asarray(task.record.quality_range, jnp.float32),
     )
-    raw = np.asarray(predict_folds(head, model, task.rows["x"]).cost)
-    calibrated = calibrated_costs(unit, raw, task.observed, task.folds)
-    model = model._replace(unit_cost=jnp.asarray(calibrated, jnp.float32))
-    by_fold = predict_folds(head, model, task.rows["x"])
-    return jax.tree.map(task.folds.own, by_fold), model
+    ratios = model._replace(unit_cost=jnp.ones_like(model.unit_cost))
+
+    def block(x, place):
+        by_fold = jax.tree.map(np.asarray, predict_folds(head, ratios, x))
+        arms = task.observed.arms[None, place]
+        observed = np.take_along_axis(by_fold.cost, arms, axis=2).swapaxes(0, 1)
+        return jax.tree.map(lambda each: task.folds.own(each, place), by_fold), observed
+
+    own, observed = over_blocks(block, task.rows["x"])
+    calibrated = calibrated_costs(unit, observed.swapaxes(0, 1), task.observed, task.folds)
+    unit_cost = np.asarray(calibrated, np.float32)
+    cost = unit_cost[task.folds.of_row] * own.cost
+    own = Estimates(quality=own.quality, cost=cost)
+    return own, model._replace(unit_cost=jnp.asarray(unit_cost))
 
 
 def _fit_propensities(sweep: _Sweep, keys: Sequence[jax.Array]) -> list[np.ndarray]:
@@ -241,8 +251,11 @@ def _fit_propensities(sweep: _Sweep, keys: Sequence[jax.Array]) -> list[np.ndarr
     fitted = _fit_folds(sweep, "propensity", objective, starts, none, keys)
 
     def predicted(task: _Task, params: Any) -> np.ndarray:
-        logits = jax.lax.map(lambda params: outputs(sweep.head, params, task.rows["x"]), params)
-        propensities = task.folds.own(jax.nn.softmax(logits, axis=-1))
+        def block(x, place):
+            logits = jax.lax.map(lambda params: outputs(sweep.head, params, x), params)
+            return task.folds.own(jax.nn.softmax(logits, axis=-1), place)
+
+        propensities = over_blocks(block, task.rows["x"])
         return propensities[np.arange(len(task.record)), task.observed.arms[:, 0]]
 
     return [predicted(*each) for each in zip(sweep.tasks, fitted, strict=True)]

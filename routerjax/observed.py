@@ -51,14 +51,19 @@ def arm_means(
 
 
 def calibrated_costs(
-    unit_cost: np.ndarray, cost: np.ndarray, observed: Observed, folds: Folds
+    unit_cost: np.ndarray, ratios: np.ndarray, observed: Observed, folds: Folds
 ) -> np.ndarray:
-    """Unit costs [k, m] with which each arm's predictions sum to what its own rows cost."""
+    """Unit costs [k, m] with which each arm's predictions sum to what its own rows cost.
+
+    Args:
+      unit_cost: [k, m] before.
+      ratios: [k, n, a] predicted cost over unit cost of the arms that were observed.
+      observed, folds: of the rows.
+    """
     models = unit_cost.shape[1]
     unit_cost = np.array(unit_cost, np.float64)
     for k, rows in enumerate(folds.outside()):
-        own = np.take_along_axis(cost[k], observed.arms, axis=1)
-        predicted = observed.by_arm(own, rows, models)
+        predicted = unit_cost[k] * observed.by_arm(ratios[k], rows, models)
         actual = observed.by_arm(observed.cost, rows, models)
         known = (predicted > 0) & (actual > 0)
         unit_cost[k, known] *= actual[known] / predicted[known]

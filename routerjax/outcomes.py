@@ -13,6 +13,7 @@ import numpy as np
 
 from routerjax.heads import Head, outputs
 from routerjax.records import Estimates
+from routerjax.stored import BLOCK, Stored, read
 
 LARGEST_LOG_RATIO = 8.0  # e⁸ times the arm's mean is as far as a cost model may go
 
@@ -108,6 +109,23 @@ def predict_folds(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
     return jax.lax.map(one, (model.quality, model.cost, model.unit_cost))
 
 
-def predict(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
+def predict(head: Head, model: OutcomeModel, x: jax.Array | Stored) -> Estimates:
     """Expected quality and cost of every arm for scaled embeddings x [n, d], [n, m] each."""
-    return jax.tree.map(lambda fold: np.asarray(fold).mean(axis=0), predict_folds(head, model, x))
+
+    def mean(block, _):
+        folds = predict_folds(head, model, block)
+        return jax.tree.map(lambda fold: np.asarray(fold).mean(axis=0), folds)
+
+    return over_blocks(mean, x)
+
+
+def over_blocks(call: Callable[[jax.Array, slice], Any], x: jax.Array | Stored) -> Any:
+    """A call for each block of rows of x [n, d], its arrays [b, ...] joined to [n, ...].
+
+    `call` takes the block and its place in x; no array of all rows has to fit beside x.
+    """
+    parts = []
+    for first in range(0, len(x), BLOCK):
+        place = slice(first, min(first + BLOCK, len(x)))
+        parts.append(jax.tree.map(np.asarray, call(jnp.asarray(read(x[place])), place)))
+    return jax.tree.map(lambda *part: np.concatenate(part), *parts)

@@ -12,6 +12,7 @@ import numpy as np
 from routerjax.architectures import Architecture, log_probabilities
 from routerjax.cost_weights import Unit, check_range
 from routerjax.records import Estimates
+from routerjax.stored import Stored, read
 
 ROWS = 8192  # routed at a time: bounds the memory of [members, rows, cost weights, arms]
 
@@ -42,7 +43,7 @@ class Policy(NamedTuple):
         return self._replace(params=jax.tree.map(lambda leaf: leaf[index : index + 1], self.params))
 
     def at(
-        self, x: jax.Array, predicted: Estimates, *, cost_weights: Sequence[float]
+        self, x: jax.Array | Stored, predicted: Estimates, *, cost_weights: Sequence[float]
     ) -> np.ndarray:
         """Probabilities [k, n, m] at k cost weights; the largest is the choice.
 
@@ -61,7 +62,9 @@ class Policy(NamedTuple):
             rows = slice(first, first + ROWS)
             start = self._start(predicted, rows)
             parts.append(
-                _probabilities(self.architecture, self.params, x[rows], start, self.unit, weights)
+                _probabilities(
+                    self.architecture, self.params, read(x[rows]), start, self.unit, weights
+                )
             )
         return np.concatenate([np.asarray(part) for part in parts], axis=1)
 

@@ -17,6 +17,7 @@ import numpy as np
 from routerjax import validation
 from routerjax.errors import InputError
 from routerjax.rows import Array, Rows, record
+from routerjax.stored import Stored
 
 
 @record(data=("quality", "cost"))
@@ -47,7 +48,7 @@ class Table(Rows):
       quality: [n, m] float, NaN where a cell is missing.
       cost: [n, m] float, US dollars per query, NaN where a cell is missing.
       models: m names, in column order.
-      embeddings: [n, d] float, or None until the prompts are encoded.
+      embeddings: [n, d] float, an array or `Stored` on disk; None until the prompts are encoded.
       prompts, task, split: n strings each, or None.
       quality_range: declared (lowest, highest) quality.
       encoder: name of the encoder that made the embeddings, None where they came ready-made.
@@ -81,7 +82,7 @@ class Table(Rows):
         cost: np.ndarray,
         *,
         models: Sequence[str],
-        embeddings: np.ndarray | None = None,
+        embeddings: np.ndarray | Stored | None = None,
         prompts: Sequence[str] | None = None,
         task: Sequence[str] | None = None,
         split: Sequence[str] | None = None,
@@ -191,7 +192,7 @@ class Log(Rows):
         *,
         models: Sequence[str],
         propensities: np.ndarray | None = None,
-        embeddings: np.ndarray | None = None,
+        embeddings: np.ndarray | Stored | None = None,
         prompts: Sequence[str] | None = None,
         task: Sequence[str] | None = None,
         split: Sequence[str] | None = None,
@@ -259,8 +260,10 @@ class Log(Rows):
         return self.replace(arms=arms, models=models, propensities=propensities)
 
 
-def _matrix(values: np.ndarray | None) -> np.ndarray | None:
-    return None if values is None else np.asarray(values, np.float32)
+def _matrix(values: np.ndarray | Stored | None) -> np.ndarray | Stored | None:
+    if values is None or isinstance(values, Stored):
+        return values
+    return np.asarray(values, np.float32)
 
 
 def _strings(values: Sequence[str] | None) -> tuple[str, ...] | None:

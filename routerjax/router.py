@@ -139,11 +139,11 @@ class Router(Saved):
         self, embeddings: np.ndarray, cost_weights: Sequence[float]
     ) -> tuple[np.ndarray, Estimates]:
         """Probabilities [k, n, m] and expected outcomes [n, m], one compiled call a block."""
-        embeddings, device = self.embed(np.asarray(embeddings)), self._on_device
+        device = self._on_device
         weights = as_weights(cost_weights, self.cost_weights)
         parts = []
         for first in range(0, len(embeddings), ROWS):
-            block = embeddings[first : first + ROWS]
+            block = self.checked(np.asarray(embeddings[first : first + ROWS]), first=first)
             filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
             filled[: len(block)] = block
             found = _decide(self._architecture, self._outcome_head, *device, filled, weights)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from routerjax.errors import InputError
+from routerjax.stored import blocks
 
 Array: TypeAlias = Any  # NumPy on the host, JAX inside jit
 
@@ -95,7 +96,8 @@ class Rows:
             digest.update(field.name.encode())
             if hasattr(value, "shape"):
                 digest.update(repr(value.shape).encode())
-                digest.update(np.ascontiguousarray(value).tobytes())
+                for block in blocks(value):
+                    digest.update(np.ascontiguousarray(block).data)
             else:
                 digest.update(repr(value).encode())
         return digest.hexdigest()[:16]

@@ -55,7 +55,11 @@ class Saved(abc.ABC):
             from routerjax.data.encoders import encode
 
             queries = encode(queries, encoder=self.encoder)
-        embeddings = np.asarray(queries, np.float32)
+        return self.checked(queries)
+
+    def checked(self, embeddings: np.ndarray, *, first: int = 0) -> np.ndarray:
+        """Embeddings in single precision; errors as in `embed`, rows counted from `first`."""
+        embeddings = np.asarray(embeddings, np.float32)
         if embeddings.ndim != 2 or embeddings.shape[1] != self.dimensions:
             made_by = f"made by {self.encoder!r}" if self.encoder else "of the log's own kind"
             raise InputError(
@@ -64,7 +68,7 @@ class Saved(abc.ABC):
             )
         bad = ~np.isfinite(embeddings).all(axis=1)
         if bad.any():
-            raise InputError("an embedding is not finite", row=int(bad.argmax()))
+            raise InputError("an embedding is not finite", row=first + int(bad.argmax()))
         return embeddings
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:

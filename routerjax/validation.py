@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from routerjax.errors import DataWarning, InputError
+from routerjax.rows import Array
+from routerjax.stored import BLOCK, blocks
 
 if TYPE_CHECKING:
     from routerjax.records import Log, Table
@@ -93,15 +95,17 @@ def _check_rows(record: Log | Table) -> None:
         if values is not None and len(values) != len(record):
             _fail(record, f"holds {len(values)} rows where quality has {len(record)}", name)
     if record.embeddings is not None:
-        _check_embeddings(record, np.asarray(record.embeddings))
+        _check_embeddings(record, record.embeddings)
 
 
-def _check_embeddings(record: Log | Table, embeddings: np.ndarray) -> None:
+def _check_embeddings(record: Log | Table, embeddings: Array) -> None:
     if embeddings.ndim != 2 or embeddings.shape[1] == 0:
         _fail(record, "embeddings must be a matrix, one row a query", "embedding")
-    bad = ~np.isfinite(embeddings).all(axis=1)
-    if bad.any():
-        _fail(record, "not a finite number", "embedding", int(bad.argmax()))
+    for number, block in enumerate(blocks(embeddings)):
+        bad = ~np.isfinite(block).all(axis=1)
+        if bad.any():
+            row = number * BLOCK + int(bad.argmax())
+            _fail(record, "not a finite number", "embedding", row)
 
 
 def _check_shape(record, name: str, values: np.ndarray, expected: tuple[int, ...]) -> None:

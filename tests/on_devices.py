@@ -6,6 +6,7 @@ of two processes with two devices each.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ warnings.simplefilter("error")
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
-from training_toys import Draws, Wave, trained, wave  # noqa: E402
+from training_toys import Draws, Wave, on_disk, trained, wave  # noqa: E402
 
 from routerjax.errors import InputError  # noqa: E402
 from routerjax.training import parallel  # noqa: E402
@@ -41,8 +42,13 @@ def complaint(call) -> str:
 def one_process() -> tuple[dict, dict]:
     """Fitted of every way to share out the work, and complaints."""
     five, three = wave(5), wave(3)
+    few = dataclasses.replace(SCHEDULE, epoch_rows=64)
     fitted = {
         "alone": trained(Wave(), five, schedule=SCHEDULE),
+        "a few rows an epoch": trained(Wave(), five, schedule=few),
+        "a few rows an epoch, on 2, on disk": trained(
+            Wave(), on_disk(five), schedule=few, devices=Devices(2)
+        ),
         "runs on 4": trained(Wave(), five, schedule=SCHEDULE, devices=Devices()),
         "runs on 2, one each at a time": trained(
             Wave(), five, schedule=SCHEDULE, devices=Devices(2), sweep=Sweep(memory=1)
@@ -52,6 +58,9 @@ def one_process() -> tuple[dict, dict]:
         ),
         "descent": trained(Wave(), three, schedule=DESCENT),
         "rows on 4": trained(Wave(), three, schedule=DESCENT, devices=Devices(None, "rows")),
+        "rows on 4, on disk": trained(
+            Wave(), on_disk(three), schedule=DESCENT, devices=Devices(None, "rows")
+        ),
         "rows on 3, vmapped": trained(
             Wave(), three, schedule=DESCENT, devices=Devices(3, "rows"), sweep=Sweep("vmap")
         ),
@@ -106,6 +115,7 @@ def two_processes(port: str, process: int, out: str) -> tuple[dict, dict]:
     fitted = {
         "batches": trained(Wave(), problem, schedule=DESCENT, devices=devices),
         "resumed": trained(Wave(), problem, **settings),
+        "on disk": trained(Wave(), on_disk(problem), schedule=DESCENT, devices=devices),
     }
     other = jax.tree.map(lambda leaf: leaf + process, params)
     odd = Schedule(batch_size=15)

@@ -96,6 +96,19 @@ def test_shared_rows_take_the_steps_of_the_whole_batch(four, how):
     assert moved.max() > 0.01, "a test of steps that take none"
 
 
+@pytest.mark.parametrize(
+    ("on_disk", "in_memory"),
+    [
+        ("a few rows an epoch, on 2, on disk", "a few rows an epoch"),
+        ("rows on 4, on disk", "rows on 4"),
+    ],
+)
+def test_rows_read_for_many_devices_are_those_they_would_have_in_memory(four, on_disk, in_memory):
+    for got, want in zip(four[0][on_disk], four[0][in_memory], strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert any((a != b).any() for a, b in zip(four[0]["a few rows an epoch"], four[0]["alone"]))  # noqa: B905
+
+
 def test_devices_draw_for_themselves(four):
     """Two devices, one step of one batch of 162: the draws of all of it differ."""
     key = jax.random.fold_in(jax.random.key(0), 0)  # of run 0
@@ -161,6 +174,12 @@ def test_two_processes_resume_where_both_were(two):
     for fitted, told in two:
         assert told["stopped"] == "after a checkpoint"
         for got, want in zip(fitted["resumed"], fitted["batches"], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_two_processes_read_their_own_rows_from_disk(two):
+    for fitted, _ in two:
+        for got, want in zip(fitted["on disk"], fitted["batches"], strict=True):
             np.testing.assert_array_equal(got, want)
 
 

@@ -9,7 +9,7 @@ from training_toys import Line, line, trained
 
 from routerjax.heads import Head, Scaling, initial, outputs
 from routerjax.training.fit import Schedule
-from routerjax.training.run import _batches, _block
+from routerjax.training.run import _batches
 
 
 def test_equals_a_plain_loop_of_steps():
@@ -122,15 +122,3 @@ def test_scaling():
     assert (x**2).mean() == pytest.approx(1, rel=1e-4)
     constant = np.ones((10, 2), np.float32)
     assert np.isfinite(Scaling.of(constant)(constant)).all()
-
-
-def test_an_epoch_visits_a_block_of_rows_in_the_order_of_the_split():
-    train = jnp.arange(100, 200)[::-1]
-    assert _block(jax.random.key(0), train, 100) is train
-    seen = set()
-    for number in range(30):
-        block = np.asarray(_block(jax.random.key(number), train, 40))
-        first = int(np.flatnonzero(np.asarray(train) == block[0])[0])
-        np.testing.assert_array_equal(block, np.roll(np.asarray(train), -first)[:40])
-        seen |= set(block.tolist())
-    assert seen == set(range(100, 200))  # other blocks in other epochs

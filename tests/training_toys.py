@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from routerjax.stored import Stored
 from routerjax.training.fit import Fitted, Schedule, fit
 
 
@@ -54,6 +55,12 @@ def wave(runs=5, n=203):
         "out": jnp.asarray(0.1 * rng.normal(size=(runs, 8)), jnp.float32),
     }
     return rows, params, *_positions(rng, runs, n, 41)
+
+
+def on_disk(problem):
+    """The same problem with x left where it is until an epoch wants it."""
+    rows, *others = problem
+    return {**rows, "x": Stored(np.asarray(rows["x"]))}, *others
 
 
 def _positions(rng, runs, n, held_out):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.causal_routing.config import StudyConfig
@@ -21,6 +22,7 @@ from routerjax.heads import Scaling
 from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
 from routerjax.outcomes import OutcomeModel, predict
 from routerjax.records import Estimates, Log, Table
+from routerjax.stored import read
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem
 
@@ -80,7 +82,7 @@ class Repetition:
     @functools.cached_property
     def x(self) -> jax.Array:
         """Scaled embeddings of the logged rows."""
-        return self.scaling(self.log.features)
+        return jnp.asarray(read(self.scaling(self.log.features)))
 
     @functools.cached_property
     def x_test(self) -> jax.Array:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.records import Estimates, Log, Table
+from routerjax.stored import read
 
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 BLOCK = 1024  # queries compared at a time: bounds the similarity matrix
@@ -27,14 +28,14 @@ def knn_outcomes(log: Log, embeddings: np.ndarray) -> Estimates:
 
     Reference: CARROT (arXiv 2502.03261), the kNN plug-in.
     """
-    known = jnp.asarray(log.features)
+    known = jnp.asarray(read(log.features))
     rows, mask = _rows_of_arms(log)
     outcomes = jnp.stack([jnp.asarray(log.quality), jnp.asarray(log.cost)], axis=1)
     left_out = _means(known, known, outcomes, rows, mask, own=np.arange(len(log)))
     left_out = left_out[:, np.arange(len(log)), log.arms]  # [k, n, 2]
     errors = np.nansum((left_out - np.asarray(outcomes)) ** 2, axis=1)
     nobody = np.full(len(embeddings), -1)
-    means = _means(jnp.asarray(embeddings), known, outcomes, rows, mask, own=nobody)
+    means = _means(jnp.asarray(read(embeddings)), known, outcomes, rows, mask, own=nobody)
     quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
     return Estimates(quality=quality, cost=cost)
 
@@ -49,13 +50,13 @@ def knn_full_feedback(table: Table, embeddings: np.ndarray) -> Estimates:
     Returns:
       Estimates [q, m].
     """
-    known, count = jnp.asarray(table.features), len(table)
+    known, count = jnp.asarray(read(table.features)), len(table)
     outcomes = jnp.stack([jnp.asarray(table.quality), jnp.asarray(table.cost)], axis=-1)
     nobody = np.full(len(embeddings), -1)
     left_out = _in_blocks(_joint_block, known, (known, outcomes), own=np.arange(count))
     errors = np.mean((left_out - np.asarray(outcomes)) ** 2, axis=1)  # [k, m, 2]
     errors = np.mean(errors / np.maximum(np.var(np.asarray(outcomes), axis=0), 1e-30), axis=1)
-    means = _in_blocks(_joint_block, jnp.asarray(embeddings), (known, outcomes), own=nobody)
+    means = _in_blocks(_joint_block, jnp.asarray(read(embeddings)), (known, outcomes), own=nobody)
     quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
     return Estimates(quality=quality, cost=cost)
 

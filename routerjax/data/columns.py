@@ -6,6 +6,8 @@ the file and the column, which the caller knows. Work is done on whole columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +16,10 @@ from routerjax.errors import InputError
 
 NO_NUMBER = ("", "na", "n/a", "nan", "null", "none")
 LONGEST_QUOTE = 40  # characters of a cell that a message repeats
+
+
+def _in_memory(shape: tuple[int, int]) -> np.ndarray:
+    return np.empty(shape, np.float32)
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
@@ -47,10 +53,16 @@ def texts(column: pa.ChunkedArray) -> list[str | None]:
     return column.to_pylist()
 
 
-def matrix(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def matrix(
+    column: pa.ChunkedArray, *, empty: Callable[[tuple[int, int]], np.ndarray] = _in_memory
+) -> tuple[np.ndarray, np.ndarray]:
     """A column of lists of numbers as ([n, d] float32, [n] bool: True where there is a list).
 
     Lists may be written as text, ``[0.1, 0.2]``. Rows without a list are NaN.
+
+    Args:
+      column: of n rows, read a chunk at a time.
+      empty: makes the float32 array [n, d] to be filled, in memory or in a file.
 
     Raises:
       InputError: lists of different length, no list at all, or something else than numbers.
@@ -72,12 +84,17 @@ def matrix(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
         )
     if width == 0:
         raise InputError("holds empty lists")
-    values = np.full((len(present), width), np.nan, np.float32)
-    try:
-        values[present] = _entries(pc.list_flatten(column)).reshape(-1, width)
-    except InputError as error:
-        at = None if error.row is None else int(np.flatnonzero(present)[error.row // width])
-        raise InputError(error.problem, row=at) from None
+    values, first = empty((len(present), width)), 0
+    for chunk in column.chunks:
+        own = present[first : first + len(chunk)]
+        into = values[first : first + len(chunk)]
+        into[~own] = np.nan
+        try:
+            into[own] = _entries(pa.chunked_array([pc.list_flatten(chunk)])).reshape(-1, width)
+        except InputError as error:
+            at = None if error.row is None else first + int(np.flatnonzero(own)[error.row // width])
+            raise InputError(error.problem, row=at) from None
+        first += len(chunk)
     return values, present
 
 

@@ -46,6 +46,7 @@ def read_log(
     drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
+    in_memory: int | None = None,
 ) -> Log:
     """Read a log in long form.
 
@@ -57,6 +58,8 @@ def read_log(
         in a `DataWarning`, instead of refusing the file.
       embeddings: .npy file [n, d] of floats, a row for every row of the file.
       models: the arms, in order; by default the names that occur, sorted.
+      in_memory: bytes of embeddings held in memory, a quarter of the machine's by default; more
+        stay on disk and are read as they are used (`routerjax.stored.Stored`).
 
     Returns:
       The log. Its encoder is None: a file does not say what made its embeddings.
@@ -65,7 +68,7 @@ def read_log(
       InputError: anything that cannot be read as a log, in one sentence that names the place.
     """
     check_names(columns, LOG_NAMES)
-    file = open_file(path, columns, embeddings)
+    file = open_file(path, columns, embeddings, in_memory=in_memory)
     return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
 
@@ -76,6 +79,7 @@ def read_table(
     quality_range: tuple[float, float] = (0.0, 1.0),
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
+    in_memory: int | None = None,
 ) -> Table:
     """Read a table in wide form; cells may be missing, and without `cost:` columns costs are 0.
 
@@ -83,12 +87,13 @@ def read_table(
       path, columns, quality_range, embeddings: as in `read_log`. `columns` may name
         ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``.
       models: the models to take, in order; by default all, in the order of their columns.
+      in_memory: as in `read_log`.
 
     Raises:
       InputError: anything that cannot be read as a table, in one sentence that names the place.
     """
     check_names(columns, TABLE_NAMES)
-    file = open_file(path, columns, embeddings)
+    file = open_file(path, columns, embeddings, in_memory=in_memory)
     return table_of(file, quality_range=quality_range, models=models)
 
 
@@ -100,13 +105,14 @@ def read_rows(
     drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
+    in_memory: int | None = None,
 ) -> Table | Log:
     """Read a table where there is a `score:<model>` column, else a log.
 
     Arguments and errors are those of `read_table` and `read_log`; a table keeps its rows with
     missing cells whatever `drop_missing` says.
     """
-    file = open_file(path, columns, embeddings)
+    file = open_file(path, columns, embeddings, in_memory=in_memory)
     if any(name.startswith(SCORE) for name in file.names):
         check_names(columns, TABLE_NAMES)
         return table_of(file, quality_range=quality_range, models=models)

@@ -10,6 +10,7 @@ import glob
 import json
 import logging
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -33,12 +34,18 @@ CHUNK = 1 << 26  # bytes of JSON whose types are inferred together
 UNREADABLE = (pa.ArrowException, ValueError, TypeError, KeyError, OSError, Warning)
 
 
-def load(path: str | os.PathLike[str], *, text: Collection[str] = ()) -> pa.Table:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    text: Collection[str] = (),
+    in_memory: int = sys.maxsize,
+) -> pa.Table:
     """The rows of a local file, or of a hub data set ``owner/name[:split]``.
 
     Args:
       path: a .parquet, .csv, .jsonl, .ndjson or .json file, or a name on the hub.
       text: columns that hold text, for formats that would otherwise guess at dates.
+      in_memory: a parquet file of more bytes is not held in memory but mapped, as Arrow.
 
     Returns:
       A table of at least one row. Columns of a CSV file are strings, null where a cell is empty.
@@ -54,7 +61,7 @@ def load(path: str | os.PathLike[str], *, text: Collection[str] = ()) -> pa.Tabl
     else:
         kind = _kind(place, name)
         try:
-            table = _read(place, kind, text)
+            table = _read(place, kind, text, in_memory)
         except InputError as error:
             raise InputError(error.problem, source=name, field=error.field, row=error.row) from None
         except UNREADABLE as error:
@@ -133,11 +140,40 @@ def _kind(place: Path, name: str) -> str:
     return kind
 
 
-def _read(place: Path, kind: str, text: Collection[str]) -> pa.Table:
+def _read(place: Path, kind: str, text: Collection[str], in_memory: int) -> pa.Table:
+    if kind == "parquet" and place.stat().st_size > in_memory:
+        return _mapped(place)
     if kind == "parquet":
         # A batch size spares the reader of an empty file a division by its rows.
         return _stream(place, "parquet", {"batch_size": BATCH})
     return _read_csv(place) if kind == "csv" else _read_json(place, text)
+
+
+def _mapped(place: Path) -> pa.Table:
+    """A parquet file as memory-mapped Arrow; the file of it is gone from the folder at once."""
+    import datasets
+
+    shown = sys.stderr.isatty() and datasets.are_progress_bars_enabled()
+    with quiet(), tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        if not shown:
+            datasets.disable_progress_bars()
+        try:
+            rows = datasets.Dataset.from_parquet(
+                glob.escape(str(place.resolve())), cache_dir=folder
+            )
+        finally:
+            if not shown:
+                datasets.enable_progress_bars()
+        return rows.data.table
+
+
+def scratch() -> Path:
+    """A folder for files larger than memory: beside the user's cache, since /tmp may be memory."""
+    from routerjax.data.encoders import cache_folder
+
+    folder = cache_folder() / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _stream(place: Path, kind: str, options: Mapping[str, Any]) -> pa.Table:

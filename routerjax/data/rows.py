@@ -12,6 +12,7 @@ from routerjax.data.columns import quoted, single
 from routerjax.data.source_file import COST, SCORE, SourceFile
 from routerjax.errors import DataWarning, InputError
 from routerjax.records import Log, Table
+from routerjax.rows import Array
 
 
 def log_of(
@@ -80,8 +81,9 @@ def table_of(
 class _Queries:
     """What a log and a table say of their queries; `missing` are masks [n] by column."""
 
+    file: SourceFile
     prompts: list[str] | None
-    embeddings: np.ndarray | None
+    embeddings: Array | None
     task: list[str] | None
     split: list[str] | None
     missing: dict[str, np.ndarray]
@@ -94,10 +96,15 @@ class _Queries:
 
         embeddings = self.embeddings
         if embeddings is not None:
-            # Every row, the usual case, needs no copy of the largest array there is.
-            whole = len(rows) == len(embeddings)
-            embeddings = single(embeddings if whole else embeddings[rows])
-        return _Queries(taken(self.prompts), embeddings, taken(self.task), taken(self.split), {})
+            embeddings = self.file.features(rows, embeddings)
+        return dataclasses.replace(
+            self,
+            prompts=taken(self.prompts),
+            embeddings=embeddings,
+            task=taken(self.task),
+            split=taken(self.split),
+            missing={},
+        )
 
 
 def _queries(file: SourceFile) -> _Queries:
@@ -111,9 +118,8 @@ def _queries(file: SourceFile) -> _Queries:
     if "embedding" in file:
         embeddings, present = file.matrix()
         missing["embedding"] = ~present
-    return _Queries(
-        _filled(prompts), embeddings, _label(file, "task"), _label(file, "split"), missing
-    )
+    task, split = _label(file, "task"), _label(file, "split")
+    return _Queries(file, _filled(prompts), embeddings, task, split, missing)
 
 
 def _label(file: SourceFile, name: str) -> list[str] | None:

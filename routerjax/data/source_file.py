@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from routerjax.data import columns, formats
+from routerjax.data.formats import scratch
 from routerjax.errors import InputError
+from routerjax.stored import Stored, memory
 
 SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
 TEXT_NAMES = ("prompt", "model", "task", "split", "scored_by")
@@ -32,12 +37,14 @@ class SourceFile:
       source: its path, for messages.
       names: routerjax's name of a column to the file's.
       embeddings: path of the .npy file that holds the embeddings instead of a column, or None.
+      in_memory: bytes of embeddings that are held in memory; more stay on disk.
     """
 
     table: pa.Table
     source: str
     names: Mapping[str, str]
     embeddings: str | None = None
+    in_memory: int = sys.maxsize
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -87,21 +94,42 @@ class SourceFile:
         with self.place("embedding"):
             if self.embeddings is not None:
                 return load_matrix(self.embeddings, len(self)), np.ones(len(self), bool)
-            return columns.matrix(self.table[self.names["embedding"]])
+            return columns.matrix(self.table[self.names["embedding"]], empty=self._empty)
+
+    def features(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray | Stored:
+        """These rows of a `matrix` in single precision; left on disk if it is too large."""
+        if isinstance(values, np.memmap) and values.size * 4 > self.in_memory:
+            stored = Stored(values)
+            return stored if len(rows) == len(values) else stored[rows]
+        # every row, the usual case, needs no copy of the largest array there is
+        return columns.single(values if len(rows) == len(values) else values[rows])
+
+    def _empty(self, shape: tuple[int, int]) -> np.ndarray:
+        if math.prod(shape) * 4 <= self.in_memory:
+            return np.empty(shape, np.float32)
+        with tempfile.TemporaryFile(dir=scratch()) as file:  # gone from the folder, not from us
+            return np.memmap(file, np.float32, "w+", shape=shape)
 
 
 def open_file(
     path: str | os.PathLike[str],
     renames: Mapping[str, str],
     embeddings: str | os.PathLike[str] | None,
+    *,
+    in_memory: int | None = None,
 ) -> SourceFile:
     """Read a file, its columns renamed by `renames`: routerjax's name to the file's.
+
+    Embeddings of more than `in_memory` bytes, by default a quarter of the machine's memory,
+    stay on disk.
 
     Raises:
       InputError: the file cannot be read, or `renames` names a column that neither side has.
     """
     check_names(renames, (*LOG_NAMES, *TABLE_NAMES))
-    table = formats.load(path, text=[renames.get(name, name) for name in TEXT_NAMES])
+    in_memory = memory() if in_memory is None else in_memory
+    text = [renames.get(name, name) for name in TEXT_NAMES]
+    table = formats.load(path, text=text, in_memory=in_memory)
     for name, column in renames.items():
         if column not in table.column_names:
             problem = f"no column '{column}' to read {name} from; {found(table)}"
@@ -112,7 +140,8 @@ def open_file(
             names.setdefault(column, column)
     # In the file's order, which is the order of a table's models.
     names = dict(sorted(names.items(), key=lambda item: table.column_names.index(item[1])))
-    return SourceFile(table, str(path), names, None if embeddings is None else str(embeddings))
+    matrix = None if embeddings is None else str(embeddings)
+    return SourceFile(table, str(path), names, matrix, in_memory)
 
 
 def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.training import parallel
+from routerjax.stored import stored
+from routerjax.training import parallel, streaming
 from routerjax.training import sweep as sweeping
 from routerjax.training.checkpoint import Checkpoints, opened
 from routerjax.training.parallel import Devices
@@ -73,7 +74,8 @@ def fit(
     Args:
       objective: loss and score, static.
       params: starting parameters, leading axis r.
-      rows: pytree of arrays with a leading axis n, shared by all runs.
+      rows: pytree of arrays with a leading axis n, shared by all runs; where one is `Stored`,
+        an epoch's rows are read when their turn comes.
       train_index: [r, n_train] positions in `rows`; a negative one stands for no row.
       held_out_index: [r, n_held_out] positions in `rows`, disjoint from the former.
       run: pytree with a leading axis r, handed to the objective.
@@ -97,8 +99,8 @@ def fit(
         run,
         jnp.broadcast_to(learning_rate, count),
         jnp.broadcast_to(weight_decay, count),
-        jnp.asarray(train_index),
-        jnp.asarray(held_out_index),
+        _in_file_order(train_index, schedule),
+        jnp.asarray(held_out_index)[:, : schedule.epoch_rows],
         jnp.ones(count, bool),
     )
     own_key = lambda number: jax.random.fold_in(key, number)  # noqa: E731
@@ -107,11 +109,7 @@ def fit(
         members, rows = levelled(params, keys, members, rows)
     at_once = sweeping.runs_at_once(sweep, schedule, params, members, rows)
     recipe = Recipe(objective, schedule)
-    if devices is None:
-        engine = sweeping.engine(recipe, sweep.side_by_side, rows, min(count, at_once))
-    else:
-        at_once = min(of_all(at_once))
-        engine = parallel.engine(recipe, sweep.side_by_side, rows, devices, count, at_once)
+    engine = _engine(recipe, sweep.side_by_side, rows, devices, count, at_once)
     blocks = sweeping.blocks(count, engine.size)
     if checkpoint is not None:
         known = _settings(recipe, params, keys, members, rows)
@@ -128,6 +126,27 @@ def fit(
     return jax.tree.map(lambda *parts: jnp.asarray(np.concatenate(parts)), *done)
 
 
+def _engine(
+    recipe: Recipe, side_by_side: bool, rows: Rows, devices: Devices | None, runs: int, at_once: int
+) -> Engine:
+    """One device or many, with all rows in place or each epoch's own."""
+    on_disk = stored(rows)
+    shared = None if on_disk else rows
+    within = streaming.of_one_epoch(recipe) if on_disk else recipe
+    if devices is None:
+        engine = sweeping.engine(within, side_by_side, shared, min(runs, at_once))
+    else:
+        at_once = min(of_all(at_once))
+        engine = parallel.engine(within, side_by_side, shared, devices, runs, at_once)
+    return streaming.engine(engine, recipe.schedule, rows) if on_disk else engine
+
+
+def _in_file_order(train: jax.Array, schedule: Schedule) -> jax.Array:
+    """Training positions [r, n_train]: an epoch that does not visit all reads neighbours."""
+    order = jnp.sort(train, axis=1) if train.shape[1] > schedule.epoch_rows else train
+    return jnp.asarray(order)
+
+
 def _train(
     engine: Engine,
     schedule: Schedule,
@@ -142,7 +161,7 @@ def _train(
     block = engine.place((params, keys, members))
     own = lambda tree: jax.tree.map(lambda leaf: leaf[:count], engine.fetch(tree))  # noqa: E731
     with opened(checkpoint) if checkpoint else contextlib.nullcontext() as journal:
-        shapes = jax.eval_shape(engine.start, *block) if journal else None
+        shapes = engine.shapes(*block) if journal else None
         left = journal.resume(own(_blank(shapes))) if journal else None
         if left is None:
             state = engine.start(*block)

@@ -129,7 +129,7 @@ def engine(
     Args:
       recipe: what the runs have in common.
       side_by_side: whether the runs of a device are vmapped.
-      rows: of all runs; every device keeps a copy.
+      rows: of all runs; every device keeps a copy. None where members bring their own.
       devices: how many, and what they share out.
       runs: r.
       at_once: runs that a device can hold.
@@ -147,7 +147,8 @@ def engine(
         recipe = dataclasses.replace(recipe, share=share)
     each = min(math.ceil(runs / groups), at_once)
     # NumPy arrays stand on no device yet: pmap takes none that insists on one
-    rows = _copies(jax.tree.map(np.asarray, rows), np.zeros(groups * parts))
+    if rows is not None:
+        rows = _copies(jax.tree.map(np.asarray, rows), np.zeros(groups * parts))
 
     def place(tree):
         def spread(leaf):
@@ -165,12 +166,14 @@ def engine(
 
     # each call is waited for: on a CPU's devices, calls in flight can starve one another's sums
     wait = jax.block_until_ready
+    start = functools.partial(_start, recipe, side_by_side, rows)
     return Engine(
         size=groups * each,
         place=place,
-        start=lambda *own: wait(_start(recipe, side_by_side, rows, *own)),
+        start=lambda *own: wait(start(*own)),
         advance=lambda *own: wait(_advance(recipe, side_by_side, rows, *own)),
         fetch=fetch,
+        shapes=functools.partial(jax.eval_shape, start),
         shared=parts * processes,
     )
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.errors import InputError
+from routerjax.stored import blocks
 from routerjax.training.run import Member, Params, Rows
 
 
@@ -80,7 +81,8 @@ def checksum(tree: Any) -> int:
     """31 bits of the CRC of the arrays of a pytree."""
     crc = 0
     for leaf in jax.tree.leaves(tree):
-        crc = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data, crc)
+        for block in blocks(leaf) if np.ndim(leaf) else [leaf]:
+            crc = zlib.crc32(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data, crc)
     return crc >> 1
 
 

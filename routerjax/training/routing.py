@@ -18,6 +18,7 @@ from routerjax.errors import InputError
 from routerjax.heads import initial
 from routerjax.policy import Policy
 from routerjax.records import Estimates
+from routerjax.stored import Stored
 from routerjax.training.execution import Execution
 from routerjax.training.fit import Fitted, Objective, Schedule, fit
 from routerjax.training.objectives import BetweenObjective, EndpointObjective
@@ -73,7 +74,7 @@ class Problem(NamedTuple):
       key: for starting values, shuffling and drawing.
     """
 
-    x: jax.Array
+    x: jax.Array | Stored
     target: Estimates
     judge: Estimates
     predicted: Estimates

@@ -22,6 +22,8 @@ Rows = Any
 Run = Any
 
 OPTIMIZERS = ("adamw", "sgd")
+NEIGHBOURS = 256
+"""Rows in a row of the file that an epoch visits together, where it does not visit all."""
 
 
 class Objective(Protocol):
@@ -47,8 +49,10 @@ class Schedule:
         by more than this many standard errors of the paired difference. Where scores are
         noisy, the best of many epochs is partly luck, and the start deserves the doubt.
       optimizer: "adamw" or "sgd".
-      epoch_rows: training rows an epoch visits at most, another block of them each time; a
-        million rows are not needed before the held-out score is worth a look.
+      epoch_rows: training rows an epoch visits at most, others each time, and held-out rows it
+        is scored on at most, always the same; a million rows are not needed before the
+        held-out score is worth a look. What an epoch visits are runs of neighbouring rows
+        (`NEIGHBOURS`), so that it can be read from a file without reading all of it.
     """
 
     batch_size: int = 256
@@ -68,6 +72,7 @@ class Member(NamedTuple):
       learning_rate, weight_decay: of the optimiser; the decay acts on kernels only.
       train, held_out: positions in the rows; a negative one stands for no row.
       real: False for a run that only fills a place and is never trained.
+      rows: this epoch's rows, where runs do not share what fits in memory (streaming.py).
     """
 
     run: Run
@@ -76,6 +81,7 @@ class Member(NamedTuple):
     train: jax.Array
     held_out: jax.Array
     real: jax.Array
+    rows: Rows = None
 
 
 class State(NamedTuple):
@@ -140,7 +146,11 @@ class Recipe:
 
 
 def start(recipe: Recipe, params: Params, key: jax.Array, member: Member, rows: Rows) -> State:
-    """The state before the first epoch, the starting point scored."""
+    """The state before the first epoch, the starting point scored.
+
+    `rows` are those that all runs share; None where each has its own.
+    """
+    rows = member.rows if rows is None else rows
     scores, held_out = _scores(recipe, params, member, rows)
     zero = jnp.zeros((), jnp.int32)
     optimizer = _optimizer(recipe.schedule, member).init(params)
@@ -156,6 +166,7 @@ def stopped(schedule: Schedule, state: State, member: Member) -> jax.Array:
 
 def advance(recipe: Recipe, state: State, member: Member, rows: Rows) -> tuple[State, jax.Array]:
     """A chunk of epochs, none once the run has stopped; also whether it wants more."""
+    rows = member.rows if rows is None else rows
 
     def body(state, _):
         done = stopped(recipe.schedule, state, member)
@@ -171,7 +182,7 @@ def _epoch(recipe: Recipe, member: Member, rows: Rows, state: State) -> State:
     key, shuffle = jax.random.split(jax.random.wrap_key_data(state.key))
     size = schedule.batch_size // share.processes
     own, most = share.shuffle_key(shuffle), schedule.epoch_rows // share.processes
-    batches = share.part(_batches(own, _block(own, member.train, most), size))
+    batches = share.part(_batches(own, visited(own, member.train, most), size))
     optimizer = _optimizer(schedule, member)
 
     def loss(params, index, count, step):
@@ -222,13 +233,22 @@ def _take(rows: Rows, index: jax.Array) -> Rows:
     return jax.tree.map(lambda leaf: leaf[jnp.maximum(index, 0)], rows)
 
 
-def _block(key: jax.Array, train: jax.Array, most: int) -> jax.Array:
-    """At most so many row positions, in a row from a random one on; the order is the split's."""
+def visited(key: jax.Array, train: jax.Array, most: int) -> jax.Array:
+    """The row positions an epoch visits, at most so many: all, or random stretches of them.
+
+    Stretches are `NEIGHBOURS` long, cut from a random position on; which of them are visited is
+    drawn without replacement. Every row has the same chance, but for a remainder shorter than
+    a stretch that the cut leaves over.
+    """
     count = train.shape[0]
     if count <= most:
         return train
-    first = jax.random.randint(jax.random.fold_in(key, 0), (), 0, count)
-    return train[(first + jnp.arange(most)) % count]
+    long = min(NEIGHBOURS, most)
+    cut, draw = jax.random.split(jax.random.fold_in(key, 0))
+    first = jax.random.randint(cut, (), 0, count)
+    chosen = jax.random.choice(draw, count // long, (most // long,), replace=False)
+    places = first + chosen[:, None] * long + jnp.arange(long)
+    return train[places.ravel() % count]
 
 
 def _batches(key: jax.Array, train: jax.Array, size: int) -> jax.Array:

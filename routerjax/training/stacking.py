@@ -9,18 +9,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from routerjax.stored import Stored, read
+
 Tree = TypeVar("Tree")
 
 
 def concatenated(trees: Sequence[Tree]) -> Tree:
-    """Pytrees joined along the leading axis of their leaves, on the device in 32 bits."""
+    """Pytrees joined along the leading axis of their leaves, on the device in 32 bits.
+
+    What one tree alone holds as `Stored` stays on disk.
+    """
     if len(trees) == 1:
         return jax.tree.map(_on_device, trees[0])
-    return jax.tree.map(lambda *leaves: jnp.concatenate([*map(_on_device, leaves)]), *trees)
+    joined = lambda *leaves: jnp.concatenate([_on_device(read(leaf)) for leaf in leaves])  # noqa: E731
+    return jax.tree.map(joined, *trees)
 
 
 def _on_device(leaf):
-    if isinstance(leaf, jax.Array):
+    if isinstance(leaf, jax.Array | Stored):
         return leaf
     return jnp.asarray(leaf, jnp.float32 if np.issubdtype(leaf.dtype, np.floating) else None)
 

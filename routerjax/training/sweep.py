@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.errors import InputError
+from routerjax.stored import stored
 from routerjax.training import run
 from routerjax.training.run import Member, Params, Recipe, Rows, State
 
@@ -64,6 +65,7 @@ class Engine(NamedTuple):
       start: (params, keys, members) → State.
       advance: (state, members) → State a chunk of epochs on, and which runs want more.
       fetch: back from how `place` put it, leading axis `size`.
+      shapes: of what `start` returns.
       shared: devices that share the rows of a batch.
     """
 
@@ -72,18 +74,21 @@ class Engine(NamedTuple):
     start: Callable[[Params, jax.Array, Member], State]
     advance: Callable[[State, Member], tuple[State, jax.Array]]
     fetch: Callable[[Any], Any]
+    shapes: Callable[[Params, jax.Array, Member], State]
     shared: int = 1
 
 
 def engine(recipe: Recipe, side_by_side: bool, rows: Rows, size: int) -> Engine:
     """Blocks of runs on one device."""
     rows = jax.tree.map(jnp.asarray, rows)
+    begin = functools.partial(_start, recipe, side_by_side, rows)
     return Engine(
         size=size,
         place=lambda tree: tree,
-        start=functools.partial(_start, recipe, side_by_side, rows),
+        start=begin,
         advance=functools.partial(_advance, recipe, side_by_side, rows),
         fetch=lambda tree: tree,
+        shapes=functools.partial(jax.eval_shape, begin),
     )
 
 
@@ -116,15 +121,19 @@ def runs_at_once(
 ) -> int:
     """How many runs the memory budget holds on one device; one at least.
 
-    A run keeps its parameters, their best, and two moments; while it trains, a gradient, an
-    update and the next parameters, and twice the rows of a batch or of the held-out set.
-    Side by side all of it counts r times, one after another only what is kept.
+    A run keeps its parameters, their best, and two moments, and an epoch's rows if rows stay on
+    disk; while it trains, a gradient, an update and the next parameters, and twice the rows of
+    a batch or of the held-out set. Side by side all of it counts r times, one after another
+    only what is kept.
     """
     count = len(members.real)
     params_bytes, member_bytes = _bytes(params) // count, _bytes(members) // count
     row = sum(_bytes(leaf) // leaf.shape[0] for leaf in jax.tree.leaves(rows))
-    taken = max(schedule.batch_size, members.held_out.shape[1]) * row
+    held_out, train = members.held_out.shape[1], members.train.shape[1]
+    taken = max(schedule.batch_size, held_out) * row
     kept = 4 * params_bytes + member_bytes
+    if stored(rows):
+        kept += (min(train, schedule.epoch_rows) + held_out) * row
     working = 3 * params_bytes + 2 * taken
     memory = _half_of_memory() if sweep.memory is None else sweep.memory
     if sweep.side_by_side:
