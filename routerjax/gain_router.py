@@ -88,7 +88,7 @@ class FittedGains(NamedTuple):
     Attributes:
       router: the `GainRouter`.
       bias: [n, a] out-of-fold bias τ̂(x, m) of every row.
-      omega, spread: [a] the candidate chosen for each model.
+      omega, spread: [a] means of the candidates mixed for each model.
       errors: [a, candidates] mean squared error on held-out gold.
       propensity: [n] known or estimated probability of a gold label.
       overlap: report on the propensities.
@@ -127,7 +127,7 @@ def fit_gains(
         a `GainRouter` is affine in the components, so that what is saved is one small matrix,
         whatever learnt the bias.
       folds: of the cross-fitting.
-      candidates: ways to use the preference labels, chosen among on held-out gold.
+      candidates: ways to use the preference labels, mixed by held-out gold.
     """
     if components is not None:
         components = min(components, gains.embeddings.shape[1])
@@ -175,7 +175,9 @@ def _fit(gains, used, limit, key, *, components, learner, regress, folds, candid
         goal = target(
             rows, weights, bias, regress=ridge, key=keys[2], folds=folds, candidates=candidates
         )
-        return fit_ridge(x, goal.label, goal.weights), own_fold(bias, fold), goal
+        each = jax.vmap(functools.partial(fit_ridge, x))(goal.label, goal.weights)
+        gain = jax.tree.map(lambda leaf: goal.mixture @ leaf, each)
+        return gain, own_fold(bias, fold), goal
 
     gain, bias, goal = jax.lax.map(one, gains.label.T)
     if gains.propensity is None:

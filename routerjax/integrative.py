@@ -3,7 +3,9 @@
 min_ψ Σ_gold (r − ψ(x))² + ω Σ_pref (y + τ̂(x) − ψ(x))²
 
 For ridge it is a weighted regression in closed form (`target` gives its labels and weights);
-for a head it is a loss (`integrative_loss`). ω is chosen on held-out gold.
+for a head it is a loss (`integrative_loss`). How much the preference labels count, and how much
+of their correction is believed, is settled on held-out gold: the predictors of a few candidates
+are mixed in shares that it gives them (mixture.py).
 
 Reference: Zhang, Xie, Yang, Wu, Meta-Router (arXiv 2509.25535).
 """
@@ -15,9 +17,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from routerjax.label_sources import FOLDS, Regress, Rows, own_fold
+from routerjax.mixture import CAUTION, mixture
 
 
 class Candidate(NamedTuple):
@@ -39,10 +42,7 @@ CANDIDATES = (
     Candidate(0.1),
     Candidate(0.0),
 )
-"""Tried on held-out gold, in order: from most trust in cheap labels to none."""
-
-CAUTION = 1.0
-"""How far held-out gold must point towards a candidate, in units of √(2 log n) standard errors."""
+"""Mixed by held-out gold, in order: from most trust in cheap labels to none."""
 
 
 def corrected_label(
@@ -84,20 +84,33 @@ def integrative_loss(
 
 
 class Target(NamedTuple):
-    """What the predictor is fitted on: regress `label` on x with `weights`.
+    """What the predictor is made of: ψ = Σ_c mixture_c ψ_c, ψ_c the regression for candidate c.
 
     Attributes:
-      label: [n] gold labels and corrected preference labels.
-      weights: [n] 1 for gold, ω for preference, times the rows' own weights.
-      omega, spread: of the chosen candidate.
-      errors: [candidates] mean squared error on held-out gold; NaN where there was no choice.
+      label: [c, n] gold labels and corrected preference labels.
+      weights: [c, n] 1 for gold, ω for preference, times the rows' own weights.
+      mixture: [c] share of each candidate's predictor; their sum is 1.
+      omega, spread: the candidates' means under `mixture`.
+      errors: [c] mean squared error on held-out gold; NaN where there was no choice.
     """
 
     label: Array
     weights: Array
+    mixture: Array
     omega: Array
     spread: Array
     errors: Array
+
+    def predict(
+        self, x: Array, queries: Float[Array, "q d"], *, regress: Regress, key: PRNGKeyArray
+    ) -> Float[Array, " q"]:
+        """Fit every candidate's predictor on x [n, d]; their mixture for the queries, [q]."""
+
+        def fitted(part):
+            label, weights = part
+            return regress(x, label, weights, queries, key=key)
+
+        return self.mixture @ jax.lax.map(fitted, (self.label, self.weights))
 
 
 @functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates", "caution"))
@@ -112,7 +125,7 @@ def target(
     candidates: tuple[Candidate, ...] = CANDIDATES,
     caution: float = CAUTION,
 ) -> Target:
-    """Correct the preference labels, with ω chosen by cross-validation over folds of gold rows.
+    """Correct the preference labels, the candidates' shares settled by held-out gold.
 
     Args:
       rows: n rows.
@@ -121,75 +134,28 @@ def target(
       regress: that the predictor will be fitted with.
       key: for the regressions.
       folds: K.
-      candidates: as `choose`; a single one is taken without cross-validation.
-      caution: as `choose`.
+      candidates: as `mixture`; a single one is taken without cross-validation.
+      caution: as `mixture`.
 
     Returns:
       Target. Its labels use, row by row, the bias model that never saw the row's fold.
     """
     if len(candidates) == 1:
-        chosen, errors = jnp.zeros((), jnp.int32), jnp.full(1, jnp.nan)
+        shares, errors = jnp.ones(1), jnp.full(1, jnp.nan)
     else:
         predictions = held_out_predictions(
             rows, weights, bias, regress=regress, key=key, folds=folds, candidates=candidates
         )
         share = weights * rows.gold / jnp.maximum(jnp.sum(weights * rows.gold), 1e-30)
         errors = (rows.label - predictions) ** 2 @ share
-        chosen = choose(rows.label, predictions, share, caution=caution)
-    omega, spread = (jnp.asarray(values)[chosen] for values in zip(*candidates, strict=True))
+        shares = mixture(rows.label, predictions, share, caution=caution)
+    omega, spread = (jnp.asarray(values) for values in zip(*candidates, strict=True))
     means = _mean(bias, weights)
     # about one mean for all: means that differ by fold would blur what they correct
-    correction = jnp.mean(means) + spread * own_fold(bias - means, rows.fold)
+    correction = jnp.mean(means) + spread[:, None] * own_fold(bias - means, rows.fold)
     label = corrected_label(rows.label, rows.gold, correction)
-    return Target(label, weights * source_weight(rows.gold, omega), omega, spread, errors)
-
-
-@jax.jit
-def choose(
-    label: Float[Array, " n"],
-    predictions: Float[Array, "c n"],
-    share: Float[Array, " n"],
-    *,
-    caution: float = CAUTION,
-) -> Int[Array, ""]:
-    """Go through the candidates in order and move on only where held-out gold says so.
-
-    From the candidate ψ held so far, the next, ψ', is reached by the step d = ψ' − ψ. With
-    a, b the slope and intercept of the residual r − ψ on d over held-out gold,
-
-        Σ (r − ψ')² − Σ (r − ψ)²  =  (1 − 2a) Σ d²   (each centred),
-
-    so that ψ' errs less if a > ½, and ψ has nothing to learn from ψ' if a = 0. The step is taken
-    if a > ½ and a exceeds 0 by more than caution · √(2 log n) standard errors, n gold rows, which
-    chance alone hardly reaches. The slope tells a wrong ψ from far fewer rows than a difference
-    of squared errors that must itself stand out from its noise.
-
-    Args:
-      label: [n] gold labels r.
-      predictions: [c, n] of every candidate, by predictors that never saw the row.
-      share: [n] weight of each gold row, 0 for the others, their sum 1.
-      caution: 0 takes every step that errs less.
-
-    Returns:
-      Index of the candidate chosen.
-
-    Reference: Donoho and Johnstone (1994) for √(2 log n).
-    """
-    rows = 1 / jnp.maximum(share @ share, 1e-30)  # as many rows of equal weight
-    least = caution * jnp.sqrt(2 * jnp.log(jnp.maximum(rows, 1.0)))
-
-    def step(held, place):
-        d = predictions[place] - predictions[held]
-        d, e = (part - share @ part for part in (d, label - predictions[held]))
-        size = share @ d**2
-        slope = share @ (d * e) / jnp.maximum(size, 1e-30)
-        left = share @ (e - slope * d) ** 2
-        error = jnp.sqrt(left / jnp.maximum(size * (rows - 2), 1e-30))
-        better = (slope > 0.5) & (slope > least * error) & (size > 0)
-        return jnp.where(better, place, held), None
-
-    first = jnp.zeros((), jnp.int32)
-    return jax.lax.scan(step, first, jnp.arange(1, predictions.shape[0], dtype=jnp.int32))[0]
+    each = weights * source_weight(rows.gold, omega[:, None])
+    return Target(label, each, shares, shares @ omega, shares @ spread, errors)
 
 
 def _mean(bias: Array, weights: Array) -> Array:

@@ -12,12 +12,12 @@ from labelled_rows import KEY, ONES, fixed
 from routerjax.bias import dr_learner, learn_bias
 from routerjax.integrative import (
     Candidate,
-    choose,
     corrected_label,
     held_out_predictions,
     integrative_loss,
     target,
 )
+from routerjax.mixture import mixture
 from routerjax.ridge import Linear, fit_ridge, ridge
 
 
@@ -60,7 +60,7 @@ def test_omega_zero_is_gold_only_exactly():
     bias = jnp.broadcast_to(rows.x[:, 0], (5, 300))
     goal = target(rows, w, bias, regress=ridge, key=KEY, candidates=(Candidate(0.0),))
     only = ridge(rows.x, rows.label, rows.gold.astype(jnp.float32), rows.x)
-    np.testing.assert_array_equal(ridge(rows.x, goal.label, goal.weights, rows.x), only)
+    np.testing.assert_array_equal(goal.predict(rows.x, rows.x, regress=ridge, key=KEY), only)
 
 
 def test_no_bias_and_omega_one_is_pooling_exactly():
@@ -70,7 +70,7 @@ def test_no_bias_and_omega_one_is_pooling_exactly():
         rows, w, jnp.zeros((5, 300)), regress=ridge, key=KEY, candidates=(Candidate(1.0),)
     )
     pooled = ridge(rows.x, rows.label, w, rows.x)
-    np.testing.assert_array_equal(ridge(rows.x, goal.label, goal.weights, rows.x), pooled)
+    np.testing.assert_array_equal(goal.predict(rows.x, rows.x, regress=ridge, key=KEY), pooled)
 
 
 def test_no_spread_corrects_by_the_mean():
@@ -78,51 +78,10 @@ def test_no_spread_corrects_by_the_mean():
     bias = jnp.broadcast_to(rows.x[:, 0], (5, 300))
     goal = target(rows, ONES, bias, regress=ridge, key=KEY, candidates=(Candidate(1.0, 0.0),))
     expected = np.where(rows.gold, rows.label, rows.label + np.mean(rows.x[:, 0]))
-    np.testing.assert_allclose(goal.label, expected, atol=1e-5)
+    np.testing.assert_allclose(goal.label[0], expected, atol=1e-5)
 
 
-def slope_and_t(label, now, then):
-    """Slope of label − now on then − now, and its t-value, by simple regression."""
-    d, e = then - now - np.mean(then - now), label - now - np.mean(label - now)
-    slope = (d @ e) / (d @ d)
-    left = e - slope * d
-    return slope, slope / np.sqrt(left @ left / (len(d) - 2) / (d @ d))
-
-
-@pytest.mark.parametrize("caution", [0.0, 0.5, 1.0, 3.0])
-def test_steps_are_taken_by_slope_and_t(caution):
-    rng = np.random.default_rng(3)
-    chosen = set()
-    for _ in range(30):
-        label = rng.normal(size=40)
-        candidates = [0.4 * rng.uniform() * label + 0.5 * rng.normal(size=40) for _ in range(4)]
-        held = 0
-        for place in range(1, 4):
-            slope, t = slope_and_t(label, candidates[held], candidates[place])
-            if slope > 0.5 and t > caution * np.sqrt(2 * np.log(40)):
-                held = place
-        # 20 rows of no share and other labels change nothing
-        more = np.concatenate([np.stack(candidates), rng.normal(size=(4, 20))], axis=1)
-        share = np.r_[np.full(40, 1 / 40), np.zeros(20)]
-        found = choose(
-            jnp.asarray(np.r_[label, np.full(20, 9.0)]), jnp.asarray(more), jnp.asarray(share),
-            caution=caution,
-        )  # fmt: skip
-        assert int(found) == held
-        chosen.add(held)
-    assert len(chosen) > (1 if caution < 3 else 0)
-
-
-def test_a_step_of_slope_above_one_half_errs_less():
-    rng = np.random.default_rng(4)
-    for _ in range(20):
-        label, now, then = rng.normal(size=(3, 30))
-        slope, _ = slope_and_t(label, now, then)
-        fewer = np.var(label - then) < np.var(label - now)
-        assert fewer == (slope > 0.5)
-
-
-def test_omega_is_chosen_on_held_out_gold():
+def test_held_out_gold_settles_how_much_the_cheap_labels_count():
     rows, data = fixed(bias="none")
     opposite = jnp.broadcast_to(-2 * data.psi, (5, 300))  # labels that say the opposite
     predictions = held_out_predictions(rows, ONES, opposite, regress=ridge, key=KEY)
@@ -130,15 +89,31 @@ def test_omega_is_chosen_on_held_out_gold():
     errors = np.mean((np.asarray(rows.label) - np.asarray(predictions))[:, gold] ** 2, axis=1)
     goal = target(rows, ONES, opposite, regress=ridge, key=KEY)
     np.testing.assert_allclose(goal.errors, errors, rtol=1e-3)
+    share = jnp.asarray(gold / gold.sum(), jnp.float32)
+    np.testing.assert_allclose(goal.mixture, mixture(rows.label, predictions, share), atol=1e-5)
     # no bias: the order that the cheap labels give is kept, corrected by the mean alone
-    assert (float(goal.omega), float(goal.spread)) == (1.0, 0.0)
+    assert float(goal.mixture[0]) > 0.9
     wrong, data = fixed(bias="flips")
     right = jnp.broadcast_to(data.tau, (5, 300))
     kept = target(wrong, ONES, right, regress=ridge, key=KEY)
-    assert (float(kept.omega), float(kept.spread)) == (1.0, 1.0)
+    assert float(kept.mixture[1]) > 0.5 > 0.01 > float(kept.mixture[0])
     # labels that rank against the gold, and a correction that makes it worse: gold alone
     alone = target(wrong, ONES, -right, regress=ridge, key=KEY)
-    assert float(alone.omega) == 0.0
+    assert float(alone.mixture[3]) > 0.9 and float(alone.omega) < 0.1
+
+
+def test_the_predictor_is_the_mixture_of_the_candidates_regressions():
+    rows, data = fixed()
+    bias = jnp.broadcast_to(data.tau, (5, 300))
+    goal = target(rows, ONES, bias, regress=ridge, key=KEY)
+    expected = sum(
+        float(share) * np.asarray(ridge(rows.x, label, weights, rows.x[:9]))
+        for share, label, weights in zip(goal.mixture, goal.label, goal.weights, strict=True)
+    )
+    found = goal.predict(rows.x, rows.x[:9], regress=ridge, key=KEY)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(goal.omega, goal.mixture @ jnp.array([1.0, 1.0, 0.1, 0.0]))
+    np.testing.assert_allclose(goal.weights[2], np.where(rows.gold, 1.0, 0.1), rtol=1e-6)
 
 
 def test_held_out_predictions_against_a_loop():

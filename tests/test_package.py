@@ -33,6 +33,7 @@ MATHEMATICS = (
     "counterfactual",
     "envelope",
     "bias",
+    "mixture",
     "label_sources",
     "evaluation.curves",
     "evaluation.intervals",

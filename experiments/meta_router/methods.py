@@ -86,11 +86,10 @@ def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
             candidates=setting.candidates,
         )  # fmt: skip
 
-    def fitted(goal):
-        return regress(run.x, goal.label, goal.weights, run.x, key=keys[2])
-
     goals = jax.vmap(aim)(bias)
-    found = jax.lax.map(fitted, goals)
+    found = jax.lax.map(
+        lambda goal: goal.predict(run.x, run.x, regress=regress, key=keys[2]), goals
+    )
     return tuple(zip(found, goals.omega, strict=True))
 
 

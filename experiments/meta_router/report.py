@@ -95,7 +95,7 @@ def tables(outcomes: Sequence[Outcome]) -> str:
 
 def report(outcomes: Sequence[Outcome], config: MetaRouterConfig) -> str:
     """The result section, its numbers filled in."""
-    omega = "chosen on held-out gold" if config.omega is None else f"{config.omega:g}"
+    omega = "settled on held-out gold" if config.omega is None else f"{config.omega:g}"
     parts = [
         "# Meta-Router: few gold labels, many biased ones",
         f"{config.runs} runs; nuisances, bias and gain by {config.nuisance}; ω {omega}. Area under "

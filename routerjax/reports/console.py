@@ -76,7 +76,7 @@ def print_gains(router: SavedGains, console: Console) -> None:
         f"{rows['gold']} gold and {rows['preference']} preference labels to learn from"
         f"{left_out}.\n"
         f"Bias of the preference labels {bias['mean']:+.3f} on average, standard deviation "
-        f"{bias['standard_deviation']:.3f} over the queries; ω {report['omega']:g}, "
+        f"{bias['standard_deviation']:.3f} over the queries; ω {report['omega']:.2f}, "
         f"{report['spread']:.0%} of the bias's spread kept.\n"
         f"Propensities of gold {overlap['source']}: smallest {overlap['smallest_propensity']:.3g},"
         f" {overlap['share_clipped']:.1%} at {overlap['floor']:g} or below.\n",

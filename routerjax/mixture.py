@@ -1,0 +1,111 @@
+"""Predictors mixed by what held-out gold says of them, the most trusting under burden of proof.
+
+Squared error on a few hundred gold labels hardly tells good cheap labels from bad ones, where
+most of a label is noise. So the choice is not forced: what cannot be told apart is mixed, and
+what has proven itself is left only for evidence.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+CAUTION = 1.0
+"""Evidence that cheap labels must bring for themselves, in units of √(2 log n) standard errors."""
+
+DOUBT = 4.0
+"""c of the shrinkage 1 − c / t²: a step below √c = 2 standard errors is not taken at all."""
+
+TEMPERATURE = 4.0
+"""Of the exponential weights, in units of the noise variance σ²."""
+
+
+@jax.jit
+def mixture(
+    label: Float[Array, " n"],
+    predictions: Float[Array, "c n"],
+    share: Float[Array, " n"],
+    *,
+    caution: float = CAUTION,
+) -> Float[Array, " c"]:
+    """Shares of the candidates' predictors in ψ, by held-out gold; the burden of proof is theirs.
+
+    The first candidate trusts the cheap labels most. Has it proven itself, that is, does the
+    slope of gold on its held-out predictions exceed 0 by caution · √(2 log n) standard errors,
+    n gold rows, which chance alone hardly reaches? Then ψ starts from it, and moves on to the
+    others only as far as held-out gold says (`shrunken_steps`). Otherwise nobody knows which
+    candidate is right, and all are mixed by how much they err (`exponential_shares`).
+
+    Args:
+      label: [n] gold labels r.
+      predictions: [c, n] of every candidate, by predictors that never saw the row.
+      share: [n] weight of each gold row, 0 for the others, their sum 1.
+      caution: 0 trusts the first candidate wherever its slope is positive.
+
+    Returns:
+      [c] shares, none below 0, their sum 1.
+
+    Reference: Donoho and Johnstone (1994) for √(2 log n).
+    """
+    rows = 1 / jnp.maximum(share @ share, 1e-30)  # as many rows of equal weight
+    least = caution * jnp.sqrt(2 * jnp.log(jnp.maximum(rows, 1.0)))
+    _, t = _slope(label, predictions[0], share)
+    steps = shrunken_steps(label, predictions, share)
+    return jnp.where(t > least, steps, exponential_shares(label, predictions, share))
+
+
+def shrunken_steps(
+    label: Float[Array, " n"], predictions: Float[Array, "c n"], share: Float[Array, " n"]
+) -> Float[Array, " c"]:
+    """Start from the first candidate and go towards each next one as far as gold says, [c].
+
+    From ψ held so far the next candidate ψ' is a step d = ψ' − ψ. With a the slope of the residual
+    r − ψ on d over held-out gold, ψ + a·d errs least; of a, t standard errors from 0, only
+
+        a · (1 − 4 / t²)₊,  kept within [0, 1],
+
+    is believed, so that a step below two standard errors is not taken at all.
+
+    Args: as `mixture`.
+
+    Reference: James and Stein (1961), positive part, for the form of the shrinkage.
+    """
+    count = predictions.shape[0]
+
+    def step(held, place):
+        direction = jax.nn.one_hot(place, count) - held
+        slope, t = _slope(label - held @ predictions, direction @ predictions, share)
+        kept = jnp.maximum(1 - DOUBT / jnp.maximum(t**2, 1e-30), 0.0)
+        return held + jnp.clip(slope * kept, 0.0, 1.0) * direction, None
+
+    first = jax.nn.one_hot(0, count)
+    return jax.lax.scan(step, first, jnp.arange(1, count))[0]
+
+
+def exponential_shares(
+    label: Float[Array, " n"], predictions: Float[Array, "c n"], share: Float[Array, " n"]
+) -> Float[Array, " c"]:
+    """Shares ∝ exp(−n·(e_c − min e) / 4σ²), e_c the mean squared errors on held-out gold, [c].
+
+    σ² is the smallest e_c. Candidates that held-out gold cannot tell apart have equal shares.
+
+    Args: as `mixture`.
+
+    Reference: Leung and Barron (2006); Dalalyan and Tsybakov (2008), temperature 4σ².
+    """
+    errors = (label - predictions) ** 2 @ share
+    rows = 1 / jnp.maximum(share @ share, 1e-30)
+    least = jnp.min(errors)
+    return jax.nn.softmax(-rows * (errors - least) / jnp.maximum(TEMPERATURE * least, 1e-30))
+
+
+def _slope(residual: Array, direction: Array, share: Array) -> tuple[Array, Array]:
+    """Slope of `residual` on `direction` by weighted regression, and its t-value; 0, 0 if flat."""
+    rows = 1 / jnp.maximum(share @ share, 1e-30)
+    d, e = (part - share @ part for part in (direction, residual))
+    size = share @ d**2
+    slope = share @ (d * e) / jnp.maximum(size, 1e-30)
+    left = share @ (e - slope * d) ** 2
+    error = jnp.sqrt(left / jnp.maximum(size * (rows - 2), 1e-30))
+    return slope, jnp.where(size > 0, slope / jnp.maximum(error, 1e-30), 0.0)
