@@ -16,14 +16,13 @@ os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={6 - len(sys.
 warnings.simplefilter("error")
 
 import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from training_toys import Draws, Wave, on_disk, trained, wave  # noqa: E402
 
 from routerjax.errors import InputError  # noqa: E402
 from routerjax.training import parallel  # noqa: E402
 from routerjax.training.fit import Checkpoints, Devices, Schedule, Sweep  # noqa: E402
-from routerjax.training.processes import initialize, own_rows  # noqa: E402
+from routerjax.training.processes import initialize  # noqa: E402
 from routerjax.training.run import Member, Recipe  # noqa: E402
 
 SCHEDULE = Schedule(batch_size=16, max_epochs=8, patience=2, chunk=2)
@@ -97,9 +96,7 @@ def two_processes(port: str, process: int, out: str) -> tuple[dict, dict]:
     """Fitted on the rows this process has read, and complaints."""
     told = {"bare": complaint(initialize)}
     initialize(f"127.0.0.1:{port}", 2, process)
-    rows, params, train, held_out = wave(2, n=67)
-    rows = jax.tree.map(lambda leaf: leaf[own_rows(67)], rows)
-    problem = (rows, params, own_positions(train), own_positions(held_out))
+    rows, params, *positions = problem = wave(2, n=67)
     devices = Devices(parallel="rows")
     store = Checkpoints(os.path.dirname(out) + "/checkpoints", every=4)
 
@@ -120,18 +117,11 @@ def two_processes(port: str, process: int, out: str) -> tuple[dict, dict]:
     other = jax.tree.map(lambda leaf: leaf + process, params)
     odd = Schedule(batch_size=15)
     told["other start"] = complaint(
-        lambda: trained(Wave(), (rows, other, *problem[2:]), devices=devices)
+        lambda: trained(Wave(), (rows, other, *positions), devices=devices)
     )
     told["odd batch"] = complaint(lambda: trained(Wave(), problem, schedule=odd, devices=devices))
     told["runs"] = complaint(lambda: trained(Wave(), problem, devices=Devices()))
     return fitted, told
-
-
-def own_positions(index: jax.Array) -> jax.Array:
-    """Positions among this process's rows, filled up with −1 where a run has fewer."""
-    mine = [[i // 2 for i in row if i % 2 == jax.process_index()] for row in index.tolist()]
-    width = max(map(len, mine))
-    return jnp.array([row + [-1] * (width - len(row)) for row in mine])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from routerjax.training import parallel, streaming
 from routerjax.training import sweep as sweeping
 from routerjax.training.checkpoint import Checkpoints, opened
 from routerjax.training.parallel import Devices
-from routerjax.training.processes import checksum, levelled, of_all
+from routerjax.training.processes import checksum, of_all, own_share
 from routerjax.training.run import Member, Objective, Params, Recipe, Rows, Run, Schedule
 from routerjax.training.sweep import Engine, Sweep
 
@@ -106,7 +106,7 @@ def fit(
     own_key = lambda number: jax.random.fold_in(key, number)  # noqa: E731
     keys = jax.random.key_data(key if key.ndim else jax.vmap(own_key)(jnp.arange(count)))
     if devices is not None:
-        members, rows = levelled(params, keys, members, rows)
+        members, rows = own_share(params, keys, members, rows)
     at_once = sweeping.runs_at_once(sweep, schedule, params, members, rows)
     recipe = Recipe(objective, schedule)
     engine = _engine(recipe, sweep.side_by_side, rows, devices, count, at_once)

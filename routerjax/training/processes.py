@@ -1,7 +1,8 @@
 """Several processes, each with its devices and its share of the rows, train as one.
 
-Every process calls `initialize` before anything else, reads its rows (`own_rows`) and calls
-`fit` with `Devices(parallel="rows")`; runs, starting parameters and key are the same in all.
+Every process calls `initialize` before anything else and then does the same: the same rows,
+runs, starting parameters and key. `fit` with `Devices(parallel="rows")` gives each its share of
+the rows, every P-th, and rows that are `Stored` are read by the process that trains on them.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def own_rows(count: int) -> np.ndarray:
     return np.arange(jax.process_index(), count, jax.process_count())
 
 
-def levelled(params: Params, keys: jax.Array, members: Member, rows: Rows) -> tuple[Member, Rows]:
+def own_share(params: Params, keys: jax.Array, members: Member, rows: Rows) -> tuple[Member, Rows]:
     """Members and rows of this process, filled up to the largest share of any process.
 
     Raises:
@@ -57,15 +58,29 @@ def levelled(params: Params, keys: jax.Array, members: Member, rows: Rows) -> tu
     """
     if jax.process_count() == 1:
         return members, rows
-    same = checksum((params, keys, members[:3]))
+    same = checksum((params, keys, members[:5]))
     if len(set(of_all(same))) > 1:
-        raise InputError("processes differ in runs, starting parameters, learning rates or key")
-    sizes = (len(jax.tree.leaves(rows)[0]), members.train.shape[1], members.held_out.shape[1])
-    length, train, held_out = (max(of_all(size)) for size in sizes)
+        problem = "processes differ in runs, rows, starting parameters, learning rates or key"
+        raise InputError(problem)
+    count = len(jax.tree.leaves(rows)[0])
+    own = np.resize(own_rows(count), -(-count // jax.process_count()))
     members = members._replace(
-        train=_widened(members.train, train), held_out=_widened(members.held_out, held_out)
+        train=_own_positions(members.train), held_out=_own_positions(members.held_out)
     )
-    return members, jax.tree.map(lambda leaf: leaf[np.arange(length) % len(leaf)], rows)
+    return members, jax.tree.map(lambda leaf: leaf[own], rows)
+
+
+def _own_positions(index: jax.Array) -> jax.Array:
+    """Positions [r, k] among all rows as positions among this process's, in the same order.
+
+    Runs have fewer of them than k: −1 fills up, in all processes to the same width.
+    """
+    positions, processes = np.asarray(index), jax.process_count()
+    holder = np.where(positions < 0, -1, positions % processes)
+    width = max(int((holder == process).sum(axis=1).max()) for process in range(processes))
+    mine = holder == jax.process_index()
+    order = np.argsort(~mine, axis=1, kind="stable")[:, :width]
+    return jnp.asarray(np.take_along_axis(np.where(mine, positions // processes, -1), order, 1))
 
 
 def of_all(number: int) -> list[int]:
@@ -84,7 +99,3 @@ def checksum(tree: Any) -> int:
         for block in blocks(leaf) if np.ndim(leaf) else [leaf]:
             crc = zlib.crc32(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data, crc)
     return crc >> 1
-
-
-def _widened(index: jax.Array, size: int) -> jax.Array:
-    return jnp.pad(index, ((0, 0), (0, size - index.shape[1])), constant_values=-1)
