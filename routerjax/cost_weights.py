@@ -67,6 +67,12 @@ def inside(grid: tuple[float, ...], share: jax.Array) -> jax.Array:
     return points[:-1] + share * jnp.diff(points)
 
 
+def along(grid: tuple[float, ...], place: jax.Array) -> jax.Array:
+    """Cost weights at places [k] along a grid of w points, 0 to w − 1: λ_k at k, linear between."""
+    points = jnp.asarray(grid, jnp.float32)
+    return jnp.interp(place, jnp.arange(len(grid), dtype=jnp.float32), points)
+
+
 def between(grid: tuple[float, ...], count: int = 1) -> tuple[float, ...]:
     """`count` cost weights evenly spaced inside every interval of a grid, none of them on it."""
     shares = np.arange(1, count + 1) / (count + 1)

@@ -18,9 +18,12 @@ from routerjax.architectures import (
     joint_logits,
     logits_between,
 )
-from routerjax.cost_weights import between, inside, scaled_utilities
+from routerjax.cost_weights import along, between, inside, scaled_utilities
 from routerjax.heads import Head, outputs
 from routerjax.surrogates import Surrogate
+
+MOST = 8
+"""Intervals at most of which a step draws a cost weight each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +54,9 @@ class BetweenObjective:
     """Mean surrogate at cost weights drawn inside the intervals, one of each interval a step.
 
     For the joint router the endpoint routers, run["endpoints"], stay as they are; architectures
-    without endpoints are trained on the grid weights as well.
+    without endpoints are trained on the grid weights as well. Of more than `MOST` intervals a
+    step draws from `MOST` equal stretches of the grid, and no grid weight apart, so that a fine
+    grid costs no more than a coarse one; scores then take every so many of their weights.
     """
 
     architecture: Architecture
@@ -59,14 +64,19 @@ class BetweenObjective:
 
     def loss(self, params, run, batch, key):
         grid = self.architecture.grid
-        weights = inside(grid, jax.random.uniform(key, (len(grid) - 1,)))
-        weights = self._with_grid(weights)
+        intervals = len(grid) - 1
+        draws = jax.random.uniform(key, (min(intervals, MOST),))
+        if intervals <= MOST:
+            weights = self._with_grid(inside(grid, draws))
+        else:
+            weights = along(grid, (jnp.arange(MOST) + draws) * intervals / MOST)
         logits = self._logits(params, run, batch, weights)
         return _losses(self.surrogate, logits, batch, run, weights)
 
     def score(self, params, run, rows):
         quarters = jnp.asarray(between(self.architecture.grid, 3), jnp.float32)
         weights = self._with_grid(quarters)
+        weights = weights[:: -(-(len(self.architecture.grid) - 1) // MOST) or 1]
         return _scores(self._logits(params, run, rows, weights), rows, run, weights)
 
     def _with_grid(self, weights):
