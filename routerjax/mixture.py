@@ -12,10 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 CAUTION = 1.0
-"""Evidence that cheap labels must bring for themselves, in units of √(2 log n) standard errors."""
-
-DOUBT = 4.0
-"""c of the shrinkage 1 − c / t²: a step below √c = 2 standard errors is not taken at all."""
+"""Evidence for the cheap labels, and then against them, in units of √(2 log n) standard errors."""
 
 TEMPERATURE = 4.0
 """Of the exponential weights, in units of the noise variance σ²."""
@@ -32,16 +29,16 @@ def mixture(
     """Shares of the candidates' predictors in ψ, by held-out gold; the burden of proof is theirs.
 
     The first candidate trusts the cheap labels most. Has it proven itself, that is, does the
-    slope of gold on its held-out predictions exceed 0 by caution · √(2 log n) standard errors,
+    slope of gold on its held-out predictions exceed 0 by h = caution · √(2 log n) standard errors,
     n gold rows, which chance alone hardly reaches? Then ψ starts from it, and moves on to the
-    others only as far as held-out gold says (`shrunken_steps`). Otherwise nobody knows which
-    candidate is right, and all are mixed by how much they err (`exponential_shares`).
+    others only as far as held-out gold says, as loudly (`shrunken_steps`). Otherwise nobody
+    knows which is right, and all are mixed by how much they err (`exponential_shares`).
 
     Args:
       label: [n] gold labels r.
       predictions: [c, n] of every candidate, by predictors that never saw the row.
       share: [n] weight of each gold row, 0 for the others, their sum 1.
-      caution: 0 trusts the first candidate wherever its slope is positive.
+      caution: 0 trusts the first candidate wherever its slope is positive, and steps freely.
 
     Returns:
       [c] shares, none below 0, their sum 1.
@@ -51,23 +48,28 @@ def mixture(
     rows = 1 / jnp.maximum(share @ share, 1e-30)  # as many rows of equal weight
     least = caution * jnp.sqrt(2 * jnp.log(jnp.maximum(rows, 1.0)))
     _, t = _slope(label, predictions[0], share)
-    steps = shrunken_steps(label, predictions, share)
+    steps = shrunken_steps(label, predictions, share, least)
     return jnp.where(t > least, steps, exponential_shares(label, predictions, share))
 
 
 def shrunken_steps(
-    label: Float[Array, " n"], predictions: Float[Array, "c n"], share: Float[Array, " n"]
+    label: Float[Array, " n"],
+    predictions: Float[Array, "c n"],
+    share: Float[Array, " n"],
+    least: Float[Array, ""] | float,
 ) -> Float[Array, " c"]:
     """Start from the first candidate and go towards each next one as far as gold says, [c].
 
     From ψ held so far the next candidate ψ' is a step d = ψ' − ψ. With a the slope of the residual
     r − ψ on d over held-out gold, ψ + a·d errs least; of a, t standard errors from 0, only
 
-        a · (1 − 4 / t²)₊,  kept within [0, 1],
+        a · (1 − h² / t²)₊,  kept within [0, 1],
 
-    is believed, so that a step below two standard errors is not taken at all.
+    is believed, so that a step below h standard errors is not taken at all.
 
-    Args: as `mixture`.
+    Args:
+      label, predictions, share: as `mixture`.
+      least: h, 0 or more.
 
     Reference: James and Stein (1961), positive part, for the form of the shrinkage.
     """
@@ -76,7 +78,7 @@ def shrunken_steps(
     def step(held, place):
         direction = jax.nn.one_hot(place, count) - held
         slope, t = _slope(label - held @ predictions, direction @ predictions, share)
-        kept = jnp.maximum(1 - DOUBT / jnp.maximum(t**2, 1e-30), 0.0)
+        kept = jnp.maximum(1 - least**2 / jnp.maximum(t**2, 1e-30), 0.0)
         return held + jnp.clip(slope * kept, 0.0, 1.0) * direction, None
 
     first = jax.nn.one_hot(0, count)

@@ -22,12 +22,13 @@ def slope_and_t(residual, direction):
 def by_loop(label, predictions, caution):
     """The mixture as its docstrings tell it, in NumPy."""
     n, count = len(label), len(predictions)
-    if slope_and_t(label, predictions[0])[1] > caution * np.sqrt(2 * np.log(n)):
+    least = caution * np.sqrt(2 * np.log(n))
+    if slope_and_t(label, predictions[0])[1] > least:
         held = np.eye(count)[0]
         for place in range(1, count):
             direction = np.eye(count)[place] - held
             slope, t = slope_and_t(label - held @ predictions, direction @ predictions)
-            held = held + np.clip(slope * max(1 - 4 / t**2, 0), 0, 1) * direction
+            held = held + np.clip(slope * max(1 - least**2 / t**2, 0), 0, 1) * direction
         return held
     errors = np.mean((label - predictions) ** 2, axis=1)
     shares = np.exp(-n * (errors - errors.min()) / (4 * errors.min()))
@@ -42,17 +43,17 @@ def test_exponential_shares_by_hand():
 
 
 def test_a_step_by_hand():
-    """From 0 towards d on six rows: slope ½, t = 4, so that ½ · (1 − 4/16) = ⅜ of it is taken."""
+    """From 0 towards d on six rows: slope ½, t = 4, h = 2: ½ · (1 − 4/16) = ⅜ of it is taken."""
     d = np.array([1.0, -1.0, 1.0, -1.0, 0.0, 0.0])
     noise = np.array([1.0, 1.0, -1.0, -1.0, 0.0, 0.0]) / 8  # Σ = ¹⁄₁₆, over 4, over Σd² = 4: ¹⁄₂₅₆
     label, share = 0.5 * d + noise, np.full(6, 1 / 6)
     slope, t = slope_and_t(label, d)
     np.testing.assert_allclose([slope, t], [0.5, 8.0], rtol=1e-12)
     label = 0.5 * d + 2 * noise  # twice the noise, half the t
-    found = shrunken_steps(jnp.asarray(label), jnp.stack([0 * d, d]), jnp.asarray(share))
+    found = shrunken_steps(jnp.asarray(label), jnp.stack([0 * d, d]), jnp.asarray(share), 2.0)
     np.testing.assert_allclose(found, [5 / 8, 3 / 8], rtol=1e-5)
     label = 0.5 * d + 8 * noise  # t = 1: no step
-    found = shrunken_steps(jnp.asarray(label), jnp.stack([0 * d, d]), jnp.asarray(share))
+    found = shrunken_steps(jnp.asarray(label), jnp.stack([0 * d, d]), jnp.asarray(share), 2.0)
     np.testing.assert_array_equal(found, [1, 0])
 
 
