@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +21,8 @@ from experiments.meta_router.__main__ import main
 from experiments.meta_router.config import PRESETS, check
 from experiments.meta_router.data import sources
 from experiments.meta_router.protocol import RATIOS, Data, area, draw_roles, efficiency_curve
-from experiments.meta_router.run import study
-from routerjax.errors import InputError
+from experiments.meta_router.run import Blocks, study
+from routerjax.errors import DataWarning, InputError
 
 KEY = jax.random.key(0)
 
@@ -94,7 +96,7 @@ def test_smoke_writes_everything(tmp_path):
     root = Path(__file__).parents[1]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300,
-        env={**_environment(), "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(root)},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     made = tmp_path / "made"
@@ -113,12 +115,6 @@ def test_smoke_writes_everything(tmp_path):
     report = (made / "report.md").read_text()
     assert "DR-learner" in report and "synthetic" in report and "yichistat/Meta-router" in report
     assert not [path for path in tmp_path.iterdir() if path.name != "made"]
-
-
-def _environment():
-    import os
-
-    return dict(os.environ)
 
 
 def labels_file(path, rows=160):
@@ -206,6 +202,106 @@ def test_too_small_a_file(tmp_path):
     config = small(labels_file(tmp_path / "labels.parquet", rows=40))
     with pytest.raises(InputError, match="leave"):
         list(sources(config))
+
+
+# ------------------------------------------------------------------ interrupted and resumed
+
+
+def judges_file(path):
+    """Two judges alike but for the order of their labels, so that one program serves both."""
+    table = pyarrow.parquet.read_table(labels_file(path))
+    order = [*range(4), *reversed(range(4, len(table)))]
+    pyarrow.parquet.write_table(table.append_column("other", table["cheap"].take(order)), path)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Two studies of eight blocks of a run each; gives the exit code and the blocks told of."""
+    labels = judges_file(tmp_path / "labels.parquet")
+
+    def call(name, *options, stop=None):
+        told = []
+
+        @contextlib.contextmanager
+        def progress(study, runs, *, quiet):
+            def on_block(done):
+                told.append((study, done))
+                if told.count(stop) == 3:
+                    raise KeyboardInterrupt
+
+            yield on_block
+
+        monkeypatch.setattr("experiments.meta_router.__main__._progress", progress)
+        small = "--preset smoke --gold gold --preference cheap other --components 4 --gold-rows 10"
+        runs = "--folds 2 --omega 1 --runs 8 --block 1"
+        out = ("--labels", str(labels), "--out", str(tmp_path / name))
+        monkeypatch.setattr(sys, "argv", ["meta", *small.split(), *runs.split(), *out, *options])
+        return main(), told
+
+    return call
+
+
+def test_a_study_that_was_stopped_ends_with_the_same_bits(run, tmp_path, capsys):
+    made, store = tmp_path / "made", tmp_path / "made.checkpoints"
+    assert run("whole")[0] == 0 and not (tmp_path / "whole.checkpoints").exists()
+    assert run("made", stop=("other", 1))[0] == 130 and not made.exists()
+    kept = {study: len(list((store / study).glob("block-*.npz"))) for study in os.listdir(store)}
+    assert kept["study-0"] == 8 and 3 <= kept["study-1"] < 8
+    capsys.readouterr()
+    for options, complaint in [
+        ([], "made.checkpoints: an interrupted run left checkpoints here; take them up with --res"),
+        (["--resume", "--seed", "1"], "these checkpoints were made with config.seed 0, not 1;"),
+        (["--resume", "--block", "2"], "these checkpoints were made with config.block 1, not 2;"),
+    ]:
+        assert run("made", *options)[0] == 2
+        assert complaint in capsys.readouterr().err
+    code, told = run("made", "--resume")
+    assert code == 0 and not store.exists()
+    left = [("other", 1)] * (8 - kept["study-1"])
+    assert told == [("cheap", 8), ("other", kept["study-1"]), *left]
+    for name in ("results.jsonl", "table.md", "report.md"):
+        one, two = ((tmp_path / out / name).read_text() for out in ("whole", "made"))
+        assert one.partition("\n")[2] == two.partition("\n")[2]  # the first line has the time
+
+
+BLOCK = {"r.curves": np.full((2, 1, 61), 0.1, np.float32), "r.omega": np.array([[1.0], [np.nan]])}
+
+
+def test_a_block_is_kept_to_the_bit(tmp_path):
+    kept = Blocks(tmp_path / "study", {"config": PRESETS["smoke"], "data": ["abc"]})
+    assert kept.read(0) is None
+    kept.write(0, BLOCK)
+    jax.tree.map(np.testing.assert_array_equal, kept.read(0), BLOCK)
+    assert [path.name for path in kept.folder.iterdir()] == ["block-0.npz"]
+
+
+def test_a_block_of_other_settings_is_refused_by_name(tmp_path):
+    settings = {"config": PRESETS["smoke"], "data": ["abc"], "versions": {"jax": "0.10.0"}}
+    Blocks(tmp_path, settings).write(0, BLOCK)
+    for change, difference in [
+        ({"config": dataclasses.replace(PRESETS["smoke"], folds=5)}, "config.folds 3, not 5"),
+        ({"data": ["abd"]}, r'data \["abc"\], not \["abd"\]'),
+        ({"versions": {"jax": "0.10.1"}}, 'versions.jax "0.10.0", not "0.10.1"'),
+    ]:
+        with pytest.raises(InputError, match=f"{tmp_path}: .* were made with {difference}"):
+            Blocks(tmp_path, settings | change).read(0)
+
+
+def test_a_damaged_block_is_passed_over(tmp_path):
+    kept = Blocks(tmp_path, {})
+    kept.write(0, BLOCK)
+    whole = (tmp_path / "block-0.npz").read_bytes()
+    for content in (b"", whole[: len(whole) // 2], whole.replace(b"\xcd\xcc", b"\xcd\xcd", 1)):
+        (tmp_path / "block-0.npz").write_bytes(content)
+        with pytest.warns(DataWarning, match="block-0.npz: damaged and passed over"):
+            assert kept.read(0) is None
+
+
+def test_a_block_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="block-0.npz: cannot be written"):
+        Blocks(tmp_path / "file", {}).write(0, BLOCK)
 
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -1,5 +1,6 @@
 """The comparison of surrogates: its smoke preset end to end, its tables by hand."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -108,6 +109,42 @@ def test_one_surrogate_alone_gets_the_same_numbers(smoke, tmp_path, monkeypatch)
     methods = ("start", "softmax_regret", "oracle")
     full = [r for r in results if r["estimator"] == "full-feedback"]
     assert again == [r for r in full if r["method"] in methods]
+
+
+def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, monkeypatch, capsys):
+    """Stopped before the routers and again before the last: the results are the fixture's."""
+    monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
+    (head, *results), store = smoke[1], tmp_path / "out.checkpoints"
+    names = ",".join(head["config"]["surrogates"])
+    arguments = ("--out", str(tmp_path / "out"), "--surrogates", names)
+    told = []
+
+    def run(*options, stop=None):
+        @contextlib.contextmanager
+        def progress(steps, *, quiet):
+            def on_progress(what, done, at_most):
+                told.append(what)
+                if what == stop:
+                    raise KeyboardInterrupt
+
+            yield on_progress
+
+        told.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr("experiments.surrogates.__main__._progress", progress)
+            return _run(patch, *arguments, *options)
+
+    assert run(stop="log, cost") == 130
+    assert run("--resume", stop="dr, best-single, softmax_regret, router") == 130
+    capsys.readouterr()
+    assert (store / "dr-best-single" / "softmax_regret" / "router").is_dir()
+    assert run() == 2
+    assert "an interrupted run left checkpoints here" in capsys.readouterr().err
+    assert run("--resume", "--seeds", "3") == 2
+    assert "these checkpoints were made with config.seeds 2, not 3;" in capsys.readouterr().err
+    assert run("--resume") == 0
+    assert not store.exists() and len(set(told)) == len(told)  # no training shares a name
+    assert _results(tmp_path / "out")[1:] == results
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from experiments.meta_router.config import NUISANCES, PRESETS, MetaRouterConfig, check
+from routerjax import cli_training
 from routerjax.terminal import Parser, exit_code
 
 MARKER = "results.jsonl"
@@ -24,19 +25,25 @@ def _run() -> None:
     config = _config(options)
     from experiments.meta_router.data import sources
     from experiments.meta_router.report import tables, write
-    from experiments.meta_router.run import study
+    from experiments.meta_router.run import Blocks, study
     from routerjax.atomic import check_free, new_folder
     from routerjax.compilation import keep_compiled
+    from routerjax.provenance import versions
 
     check_free(options.out, marker=MARKER, overwrite=options.overwrite)
     keep_compiled()
+    each = list(sources(config))
+    data = [source.fingerprint for source in each]
+    settings = {"config": config, "data": data, "versions": versions()}
     outcomes = []
-    for source in list(sources(config)):
-        total = -(-config.runs // config.block) * config.block
-        with _progress(source.name, total, quiet=options.quiet) as on_block:
-            outcomes += study(config, source, on_block=on_block)
-    with new_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
-        write(folder, outcomes, config)
+    with cli_training.store(options.out, whole=Blocks.FILES, resume=options.resume) as store:
+        for number, source in enumerate(each):
+            total = -(-config.runs // config.block) * config.block
+            kept = Blocks(store / f"study-{number}", settings)
+            with _progress(source.name, total, quiet=options.quiet) as on_block:
+                outcomes += study(config, source, on_block=on_block, kept=kept)
+        with new_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
+            write(folder, outcomes, config)
     print(tables(outcomes))
     print(f"wrote {options.out}")
 
@@ -69,7 +76,9 @@ def _options() -> argparse.Namespace:
     add("--omega", type=_omega, help="weight of a preference row, or 'chosen'")
     add("--as-published", action="store_true", default=None,
         help="also run what the authors' script does")  # fmt: skip
-    add("--block", type=int, help="runs a call of the compiled program")
+    add("--block", type=int, help="runs a call of the compiled program, kept in OUT.checkpoints "
+        "until all are done")  # fmt: skip
+    add("--resume", action="store_true", help="take up the blocks an interrupted run left there")
     add("--seed", type=int, help="of every key")
     add("--quiet", action="store_true", help="no progress")
     return parser.parse_args()

@@ -44,7 +44,7 @@ class MetaRouterConfig:
       folds: of the cross-fitting.
       omega: ω of the preference rows; None has it chosen on held-out gold.
       as_published: also run what the authors' script does.
-      block: runs a call of the compiled program.
+      block: runs a call of the compiled program; finished ones survive a crash.
       seed: of every key.
     """
 

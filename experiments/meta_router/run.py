@@ -1,12 +1,17 @@
-"""The study: every run of every method in one compiled program."""
+"""The study: every run of every method in one compiled program, and the blocks of it on disk."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import json
 import os
-from collections.abc import Callable, Mapping
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +21,61 @@ from experiments.meta_router.config import MetaRouterConfig
 from experiments.meta_router.data import Source
 from experiments.meta_router.methods import AS_PUBLISHED, METHODS, Methods, Run, Setting
 from experiments.meta_router.protocol import area, draw_roles, efficiency_curve
+from routerjax.atomic import new_file
 from routerjax.components import fit_components
+from routerjax.errors import DataWarning
 from routerjax.integrative import CANDIDATES, Candidate
 from routerjax.label_sources import Regress
+from routerjax.training.checkpoint import check_settings, named
+
+Block = dict[str, np.ndarray]
+"""What a call found: METHOD.curves [b, g, 61] and METHOD.omega [b, g] for b runs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """Finished blocks of a study on disk, each a file with the settings it was made with.
+
+    A block is a function of its settings and its number, so that a study that takes some from
+    here ends with the bits of one that was never interrupted.
+
+    Attributes:
+      folder: theirs alone.
+      settings: what they depend on, by name. Blocks made with others are refused.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+
+    FILES = "block-*.npz"
+
+    def read(self, number: int) -> Block | None:
+        """A block, None where it is missing or, with a warning, damaged.
+
+        Raises:
+          InputError: it was made with other settings; the first that differs is named.
+        """
+        path = self._path(number)
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as file, np.load(file) as saved:
+                block = dict(saved)
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+            warnings.warn(f"{path}: damaged and passed over", DataWarning, stacklevel=2)
+            return None
+        made = json.loads(block.pop("settings").item())
+        check_settings(made, named(self.settings), self.folder)
+        return block
+
+    def write(self, number: int, block: Block) -> None:
+        """Keep a block; it appears whole or not at all."""
+        contents: dict[str, Any] = {**block, "settings": json.dumps(named(self.settings))}
+        with new_file(self._path(number)) as path:
+            np.savez(path, **contents)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / self.FILES.replace("*", str(number))
 
 
 class Outcome(NamedTuple):
@@ -79,45 +136,65 @@ def study(
     source: Source,
     *,
     on_block: Callable[[int], None] = lambda runs: None,
+    kept: Blocks | None = None,
 ) -> list[Outcome]:
     """Run every method `config.runs` times for each number of gold rows.
 
     Run r has the same queries, roles and folds for every method, and the same queries and test
-    rows for every number of gold rows, so that differences are paired. The program is compiled
-    once and called for blocks of runs, one block a core.
+    rows for every number of gold rows, so that differences are paired.
 
     Args:
       config: the study.
       source: its data.
       on_block: called with the number of runs whenever some are done.
+      kept: where finished blocks are left, and taken from if they are there.
     """
-    methods = methods_of(config)
-    program = jax.jit(functools.partial(_block, source, methods, setting_of(config, source)))
-    keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(config.seed)))(
-        jnp.arange(-(-config.runs // config.block) * config.block)
-    )
-    blocks = keys.reshape(-1, config.block)
-    gold_rows = jnp.asarray(config.gold_rows, jnp.int32)
-    compiled = program.lower(source.arrays, gold_rows, blocks[0]).compile()
+    blocks = [kept and kept.read(number) for number in range(-(-config.runs // config.block))]
+    left = [number for number, block in enumerate(blocks) if block is None]
+    on_block((len(blocks) - len(left)) * config.block)
 
-    def call(block):
-        done = jax.tree.map(np.asarray, compiled(source.arrays, gold_rows, block))
+    def on_done(number: int, block: Block) -> None:
+        blocks[number] = block
+        if kept:
+            kept.write(number, block)
         on_block(config.block)
-        return done
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        parts = list(pool.map(call, blocks))
-    joined = jax.tree.map(lambda *part: np.concatenate(part)[: config.runs], *parts)
-    names = [name for group in methods for name in group]
+    if left:
+        _run(config, source, left, on_done)
+    joined = jax.tree.map(lambda *part: np.concatenate(part)[: config.runs], *blocks)
+    names = [name for group in methods_of(config) for name in group]
     return [
         Outcome(
             source=source,
             gold_rows=count,
-            curves={name: joined[name][0][:, place] / source.mean_gain for name in names},
-            omega={name: joined[name][1][:, place] for name in names},
+            curves={name: joined[f"{name}.curves"][:, place] / source.mean_gain for name in names},
+            omega={name: joined[f"{name}.omega"][:, place] for name in names},
         )
         for place, count in enumerate(config.gold_rows)
     ]
+
+
+def _run(
+    config: MetaRouterConfig,
+    source: Source,
+    numbers: Sequence[int],
+    on_done: Callable[[int, Block], None],
+) -> None:
+    """Compile the program once and call it for blocks of runs, one block a core."""
+    methods = methods_of(config)
+    program = jax.jit(functools.partial(_block, source, methods, setting_of(config, source)))
+    key = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(config.seed)))
+    runs = jnp.arange(config.block)
+    gold_rows = jnp.asarray(config.gold_rows, jnp.int32)
+    compiled = program.lower(source.arrays, gold_rows, key(runs)).compile()
+
+    def call(number: int) -> None:
+        done = compiled(source.arrays, gold_rows, key(number * config.block + runs))
+        on_done(number, jax.tree.map(np.asarray, done))
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for _ in pool.map(call, numbers):
+            pass
 
 
 def _block(
@@ -128,7 +205,7 @@ def _block(
     gold_rows,
     keys,
 ):
-    """Curves [b, g, 61] and ω [b, g] of every method for b runs and g numbers of gold rows."""
+    """A `Block` of b runs and g numbers of gold rows."""
 
     def one(key):
         make, roles, fit = jax.random.split(key, 3)
@@ -139,10 +216,11 @@ def _block(
 
         def with_gold(count):
             run = Run(x, data, draw(gold_rows=count), fit)
-            found = {}
+            found: dict[str, jax.Array] = {}
             for names, method in methods.items():
                 for name, (predicted, omega) in zip(names, method(run, setting), strict=True):
-                    found[name] = efficiency_curve(predicted, data.score, run.roles.test), omega
+                    curve = efficiency_curve(predicted, data.score, run.roles.test)
+                    found |= {f"{name}.curves": curve, f"{name}.omega": omega}
             return found
 
         return jax.lax.map(with_gold, gold_rows)

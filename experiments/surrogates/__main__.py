@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.surrogates.config import PRESETS, SurrogatesConfig, check
+from routerjax import cli_training
 from routerjax.terminal import Help, Parser, exit_code
+
+if TYPE_CHECKING:
+    from routerjax.training.fit import OnProgress
 
 
 def main() -> int:
@@ -28,12 +33,17 @@ def _run() -> None:
     out = options.out
     check_place(out / "results.jsonl")
     keep_compiled()
-    with _progress(steps(config), quiet=options.quiet) as on_done:
-        found, targets, source = study(config, on_done=on_done)
-    text = report(found, targets, config)
-    written = [write_results(out, found, config, source.table.fingerprint), out / "table.md"]
-    write_text(written[-1], text)
-    written.append(draw(out / "surrogates.png", found, config))
+    with (
+        _progress(steps(config), quiet=options.quiet) as on_progress,
+        cli_training.execution(
+            options, out, settings={"config": config}, on_progress=on_progress
+        ) as execution,
+    ):
+        found, targets, source = study(config, execution=execution)
+        text = report(found, targets, config)
+        written = [write_results(out, found, config, source.table.fingerprint), out / "table.md"]
+        write_text(written[-1], text)
+        written.append(draw(out / "surrogates.png", found, config))
     print(text)
     print("wrote " + ", ".join(str(path) for path in written))
 
@@ -54,6 +64,7 @@ def _options() -> argparse.Namespace:
     add("--start", metavar="NAME,...", dest="starts", help="best-single, plug-in")
     add("--logging", metavar="NAME", help="policy that draws the log: uniform, quality, cheap")
     add("--quiet", action="store_true", help="no progress")
+    cli_training.add_options(parser)
     return parser.parse_args()
 
 
@@ -69,16 +80,23 @@ def _config(options: argparse.Namespace) -> SurrogatesConfig:
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A callback for a step that is done, shown on standard error."""
+def _progress(steps: int, *, quiet: bool) -> Iterator[OnProgress]:
+    """One line on standard error: what is trained, its epochs, and which step of how many."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<40}"), BarColumn(bar_width=24),
-               MofNCompleteColumn(), TimeElapsedColumn())  # fmt: skip
+    step = TextColumn(f"step {{task.fields[step]}} of {steps}")
+    columns = (TextColumn("{task.description:<56}"), BarColumn(bar_width=16), step,
+               TimeElapsedColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task("outcome models and propensities", total=total)
-        yield lambda name: bar.update(task, advance=1, description=f"done: {name}")
+        task = bar.add_task("drawing logs", total=1, step=0)
+        begun: set[str] = set()
+
+        def on_progress(what: str, done: int, at_most: int) -> None:
+            begun.add(what.rpartition(", ")[0])  # a step may train several models
+            bar.update(task, description=what, completed=done, total=at_most, step=len(begun))
+
+        yield on_progress
 
 
 if __name__ == "__main__":

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -24,12 +21,10 @@ from routerjax.heads import Scaling
 from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
 from routerjax.outcomes import OutcomeModel, predict
 from routerjax.records import Estimates, Log, Table
+from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem, train_routers
 
 START, ORACLE, LOG = "start", "oracle", "log"
-
-OnDone = Callable[[str], None]
-Result = TypeVar("Result")
 
 
 class Drawn(NamedTuple):
@@ -101,47 +96,36 @@ class Found(NamedTuple):
 
 
 def study(
-    config: SurrogatesConfig, *, on_done: OnDone = lambda _: None
+    config: SurrogatesConfig, *, execution: Execution
 ) -> tuple[list[Found], Targets, EmbeddedTable]:
-    """Run the whole comparison.
+    """Run the whole comparison, one sweep after another.
 
     Args:
       config: checked.
-      on_done: called with a name after each of `steps(config)` steps.
+      execution: progress, devices, checkpoints.
     """
     source = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
     drawn = [_drawn(source, config, seed) for seed in range(config.seeds)]
-    made = _at_once(functools.partial(_targets, drawn, config), _sources(config), on_done)
-    targets = {name: own for part in made for name, own in part.items()}
+    targets: Targets = {}
+    for name in _sources(config):
+        targets |= _targets(drawn, config, name, execution.within(name))
     found = []
     for estimator in config.estimators:
         for start in config.starts:
-            own = targets[estimator]
-            train = functools.partial(_trained, own, config, estimator, start)
+            own, part = targets[estimator], execution.within(f"{estimator}, {start}")
             found.append(_untrained(own, config, estimator, start))
-            # a group at a time: the first compiles, once for each surrogate, what all need
-            found += _at_once(train, config.surrogates, on_done)
+            found += [
+                _trained(own, config, estimator, start, surrogate, part.within(surrogate))
+                for surrogate in config.surrogates
+            ]
             found.append(_oracle(own, config, estimator, start))
     return found, targets, source
 
 
 def steps(config: SurrogatesConfig) -> int:
-    """How often `study` reports."""
+    """Over how many steps `study` reports: nuisances of each source, and routers."""
     routers = len(config.estimators) * len(config.starts) * len(config.surrogates)
     return len(_sources(config)) + routers
-
-
-def _at_once(call: Callable[[str], Result], names: Sequence[str], on_done: OnDone) -> list[Result]:
-    """Results in the order of the names, computed as many at once as there are cores."""
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    try:
-        results = []
-        for name, future in [(name, pool.submit(call, name)) for name in names]:
-            results.append(future.result())
-            on_done(name)
-        return results
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _drawn(source: EmbeddedTable, config: SurrogatesConfig, seed: int) -> Drawn:
@@ -162,13 +146,15 @@ def _sources(config: SurrogatesConfig) -> list[str]:
     return [FULL] * (FULL in config.estimators) + [LOG] * bool(of_log)
 
 
-def _targets(drawn: Sequence[Drawn], config: SurrogatesConfig, source: str) -> Targets:
+def _targets(
+    drawn: Sequence[Drawn], config: SurrogatesConfig, source: str, execution: Execution
+) -> Targets:
     """Fit what the estimators of a source need, for all seeds in one sweep."""
     scalings = [one.scaling for one in drawn]
     if source == FULL:
         outcomes = fit_all_outcomes(
             [one.full for one in drawn], scalings, keys=[one.key(1) for one in drawn],
-            config=config.nuisance,
+            config=config.nuisance, execution=execution,
         )  # fmt: skip
         return {
             FULL: [
@@ -178,7 +164,7 @@ def _targets(drawn: Sequence[Drawn], config: SurrogatesConfig, source: str) -> T
         }
     nuisances = fit_all_nuisances(
         [one.log for one in drawn], scalings, keys=[one.key(2) for one in drawn],
-        config=config.nuisance, floor=config.floor,
+        config=config.nuisance, floor=config.floor, execution=execution,
     )  # fmt: skip
     pairs = list(zip(drawn, nuisances, strict=True))
 
@@ -222,7 +208,12 @@ def _target(
 
 
 def _trained(
-    targets: Sequence[Target], config: SurrogatesConfig, estimator: str, start: str, surrogate: str
+    targets: Sequence[Target],
+    config: SurrogatesConfig,
+    estimator: str,
+    start: str,
+    surrogate: str,
+    execution: Execution,
 ) -> Found:
     """Train one surrogate for all seeds and learning rates, and judge it on the test rows."""
     routers = train_routers(
@@ -230,6 +221,7 @@ def _trained(
         cost_weights=config.cost_weights,
         quality_width=1.0,
         config=dataclasses.replace(config.router, surrogate=surrogate, start=start),
+        execution=execution,
     )
     choices = [
         router.policy.at(target.x, target.predicted, cost_weights=config.cost_weights).argmax(-1)

@@ -108,7 +108,7 @@ class Journal:
         if epoch is None:
             return None
         position = self._read(epoch, POSITION, _orbax().args.JsonRestore())
-        _check_settings(position["settings"], self._settings, self._folder)
+        check_settings(position["settings"], self._settings, self._folder)
         state = self._read(epoch, STATE, _orbax().args.StandardRestore(template))
         self._last = epoch
         return Position(state, epoch, position["finished"])
@@ -200,7 +200,14 @@ def named(settings: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _check_settings(made: dict[str, Any], wanted: dict[str, Any], folder: Path | str) -> None:
+def check_settings(made: dict[str, Any], wanted: dict[str, Any], folder: Path | str) -> None:
+    """Raise InputError where flat settings differ; the first that does is named.
+
+    Args:
+      made: what the checkpoints in `folder` were made with.
+      wanted: what is to be resumed.
+      folder: for the message.
+    """
     for name in [*wanted, *made]:
         if name not in made or name not in wanted or made[name] != wanted[name]:
             old, new = (json.dumps(settings.get(name)) for settings in (made, wanted))
@@ -212,7 +219,11 @@ def save_arrays(path: Path, tree: Any) -> None:
     """Write a pytree of arrays into the new folder `path`; returns when it is on disk."""
     ocp = _orbax()
 
-    with ocp.StandardCheckpointer() as checkpointer:
+    own = jax.process_index()  # no other process need take part
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process-{own}"
+    )
+    with ocp.StandardCheckpointer(multiprocessing_options=alone) as checkpointer:
         checkpointer.save(path.absolute(), jax.tree.map(np.asarray, tree))
         checkpointer.wait_until_finished()
 
