@@ -83,6 +83,7 @@ def _fit(options: argparse.Namespace) -> None:
     from routerjax.training.routing import RouterConfig
 
     atomic.check_free(options.out, marker=MANIFEST, overwrite=options.overwrite)
+    writes = cli_training.join(options)
     column, gold = options.gold_column or (None, None)
     log = _read(options, options.log, scored_by=column)
     if not isinstance(log, Log):
@@ -118,7 +119,10 @@ def _fit(options: argparse.Namespace) -> None:
             drop_unlogged=options.drop_unlogged,
             execution=execution,
         )
-        router.save(options.out, overwrite=options.overwrite)
+        if writes:
+            router.save(options.out, overwrite=options.overwrite)
+    if not writes:
+        return
     if options.json:
         _print_json({"run": options.out, "cost_weights": router.cost_weights, **router.report})
         return

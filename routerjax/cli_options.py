@@ -18,6 +18,7 @@ LOGS_ALONE = (
     *("columns", "quality_range", "drop_missing", "drop_unlogged", "gold_column", "memory"),
     *("surrogate", "estimator", "architecture", "separate_trunks", "start", "floor", "epochs"),
     *("learning_rate", "devices", "parallel", "sweep_mode", "checkpoint_every", "resume"),
+    *("cluster", "coordinator", "processes", "process_id"),
 )
 """Options of `fit` that mean something with --gains alone, and without it alone."""
 
@@ -74,6 +75,7 @@ def add_fit(commands, run: Run) -> None:
     fit.add_argument("--seed", default=0, type=int, help="of folds, splits and training")
     _add_output(fit)
     cli_training.add_options(fit)
+    cli_training.add_processes(fit)
     _add_gains(fit)
     defaults = {name: fit.get_default(name) for name in (*GAINS_ALONE, *LOGS_ALONE)}
     fit.set_defaults(run=run, defaults=defaults)
