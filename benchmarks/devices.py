@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,6 +28,9 @@ from routerjax.training.routing import RouterConfig, train_router
 
 RUNS, EPOCHS = 16, 4
 FLAG = "--xla_force_host_platform_device_count"
+MOST = 1.1
+"""Times one device's wall seconds."""
+AIM = f"the bits of one device on any number of them, in at most {MOST:g} times its time"
 
 
 def child(count: int, repeats: int) -> None:
@@ -50,6 +54,18 @@ def child(count: int, repeats: int) -> None:
     pairs = [measuring.timed(train)[:2] for _ in range(repeats)]
     seconds = measuring.medians(pairs)._asdict()
     print(json.dumps({"first_call": first[0], "seconds": seconds, "digest": digest(first[2])}))
+
+
+def row(figures: dict[str, Any]) -> measuring.Row:
+    """Of every count of devices beyond one."""
+    more = {count: own for count, own in figures["counts"].items() if count != "1"}
+    same = [count for count, own in more.items() if own["same_bits_as_one"]]
+    times = ", ".join(f"{own['times_one']:.2f} ({count})" for count, own in more.items())
+    kind = "host devices" if figures["forced"] else "devices"
+    return measuring.Row(
+        f"times one: {times} {kind}; same bits on {', '.join(same) or 'none'}",
+        (len(same) == len(more), all(own["times_one"] <= MOST for own in more.values())),
+    )
 
 
 def main() -> None:

@@ -20,6 +20,9 @@ from routerjax.training.fit import Schedule
 from routerjax.training.routing import Problem, RouterConfig, train_router
 
 COUNTS = (1, 10, 100)
+MOST = 1.5
+"""Times the wall seconds of one cost weight."""
+AIM = f"{COUNTS[-1]} cost weights for at most {MOST:g} times one"
 EPOCHS = 5
 CONFIG = RouterConfig(
     members=1, schedule=Schedule(max_epochs=EPOCHS, patience=EPOCHS, chunk=EPOCHS, caution=0.0)
@@ -30,6 +33,19 @@ def train(data: Problem, config: RouterConfig, weights: tuple[float, ...]) -> No
     """Train a router and wait for it."""
     trained = train_router(data, cost_weights=weights, quality_width=1.0, config=config)
     jax.block_until_ready(trained.policy.params)
+
+
+def row(figures: dict[str, Any]) -> measuring.Row:
+    """Of the most cost weights, architecture by architecture; fewer beside them."""
+    ratios = {name: own["ratio_to_one_wall"] for name, own in figures["architectures"].items()}
+    parts = [
+        f"{count} weights: "
+        + ", ".join(f"{own[str(count)]:.1f} ({name})" for name, own in ratios.items())
+        for count in COUNTS[:0:-1]
+    ]
+    return measuring.Row(
+        "; ".join(parts), tuple(own[str(COUNTS[-1])] <= MOST for own in ratios.values())
+    )
 
 
 def main() -> None:

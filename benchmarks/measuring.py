@@ -1,13 +1,14 @@
-"""What the benchmarks share: interleaved repeats, medians, and the result file."""
+"""What the benchmarks share: interleaved repeats, medians, the result file, a table's row."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,18 @@ class Seconds(NamedTuple):
     wall: float
     cpu: float
     fastest: float
+
+
+class Row(NamedTuple):
+    """What a result file says of its benchmark's AIM, for the table of all benchmarks.
+
+    Attributes:
+      measured: the figures the aim speaks of.
+      met: whether they are within it, one for each part of the aim.
+    """
+
+    measured: str
+    met: tuple[bool, ...]
 
 
 def interleaved(kinds: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, Seconds]:
@@ -69,8 +82,13 @@ def options(doc: str | None, *, repeats: int) -> argparse.ArgumentParser:
     return parser
 
 
-def write(name: str, figures: Mapping[str, Any], folder: Path) -> None:
-    """Write NAME.json: the figures, the machine, versions, commit and devices."""
+def write(
+    name: str, figures: Mapping[str, Any], folder: Path, *, packages: Sequence[str] = ()
+) -> None:
+    """Write NAME.json: the figures, the machine, versions, commit and devices.
+
+    Versions are those of what routerjax always needs, and of `packages`.
+    """
     import jax
 
     result = {
@@ -78,7 +96,7 @@ def write(name: str, figures: Mapping[str, Any], folder: Path) -> None:
         **figures,
         "machine": machine(),
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
-        "versions": versions(),
+        "versions": versions() | {own: importlib.metadata.version(own) for own in packages},
         "git_commit": git_commit(),
     }
     path = folder / f"{name}.json"

@@ -9,6 +9,7 @@ line is `benchmarks.cold_start`.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from routerjax.training.routing import RouterConfig
 SHORT = Schedule(max_epochs=1)  # the speed of a router does not depend on what it learnt
 ROUTERS = {"default": (5, 5), "lean": (1, 2)}
 """Members of the policy, folds of the outcome models."""
+MOST, LEAST = 1.0, 200_000
+"""Milliseconds of one query (median), queries a second."""
+AIM = f"one query in under {MOST:g} ms (median); {LEAST:,} queries a second in batches"
 
 
 def fitted(members: int, folds: int) -> Router:
@@ -44,6 +48,21 @@ def alone(router: Router, queries: np.ndarray) -> np.ndarray:
         router.route(queries[row : row + 1], cost_weight=75.0)
         seconds[row] = time.perf_counter() - start
     return seconds
+
+
+def row(figures: dict[str, Any]) -> measuring.Row:
+    """Of both routers; the default one is held to the aim."""
+    parts = [
+        f"{name} router (members {own['members']}, folds {own['folds']}): p50 "
+        f"{own['p50_milliseconds']:.2f} ms, p99 {own['p99_milliseconds']:.2f} ms, "
+        f"{round(own['queries_per_second'], -3):,.0f} a second"
+        for name, own in figures["routers"].items()
+    ]
+    default = figures["routers"]["default"]
+    return measuring.Row(
+        "; ".join(parts),
+        (default["p50_milliseconds"] < MOST, default["queries_per_second"] >= LEAST),
+    )
 
 
 def main() -> None:

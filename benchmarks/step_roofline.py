@@ -27,6 +27,10 @@ SHAPES = {
 }
 
 
+LEAST = 0.65
+AIM = f"matrix products are at least {LEAST:g} of a training step"
+
+
 def products(sizes: tuple[int, ...], steps: int):
     """The matrix products of `steps` training steps, nothing else."""
     key = jax.random.key(0)
@@ -58,6 +62,15 @@ def flops(sizes: tuple[int, ...]) -> int:
     """Of a step's products: forward and weights for every layer, activations for all but one."""
     layers = [2 * BATCH * a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
     return 2 * sum(layers) + sum(layers[1:])
+
+
+def row(figures: dict[str, Any]) -> measuring.Row:
+    """Of every shape."""
+    shares = {name: figures[name]["products_share_of_training"] for name in SHAPES}
+    return measuring.Row(
+        ", ".join(f"{share:.2f} ({name})" for name, share in shares.items()),
+        tuple(share >= LEAST for share in shares.values()),
+    )
 
 
 def main() -> None:
