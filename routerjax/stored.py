@@ -52,7 +52,9 @@ class Stored:
             rows = np.asarray(chosen, np.float32)
         if self.scaling is not None:
             centre, scale = self.scaling
-            rows = (rows - centre) * (np.float32(1) / scale)  # the bits of XLA, which divides so
+            own = None if self.index is None else rows  # picked rows are a copy, and ours
+            rows = np.subtract(rows, centre, out=own)
+            rows *= np.float32(1) / scale  # the bits of XLA, which divides so
         return np.asarray(rows, dtype)
 
     def scaled(self, centre: np.ndarray, scale: np.ndarray) -> Stored:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -33,10 +34,18 @@ def engine(within: Engine, schedule: Schedule, rows: Rows) -> Engine:
       rows: of all runs, some of them `Stored`.
     """
 
+    read = functools.partial(_read_all, rows)
+    held_out = _Last(read)
+
+    @_Last
+    def epoch_of(own: Member, visits: np.ndarray, running: np.ndarray) -> Member:
+        kept = held_out(np.asarray(own.held_out), np.asarray(own.real))
+        return within.place(_with_rows(own, visits, read(visits, running), kept))
+
     def start(params: Any, keys: jax.Array, members: Member) -> State:
         own = within.fetch(members)
         nothing = np.full((within.size, 1), -1, np.int32)
-        return within.start(params, keys, within.place(_with_rows(rows, own, nothing, own.real)))
+        return within.start(params, keys, epoch_of(own, nothing, own.real))
 
     def advance(state: State, members: Member) -> tuple[State, jax.Array]:
         own, going = within.fetch(members), within.place(np.zeros(within.size, bool))
@@ -45,9 +54,8 @@ def engine(within: Engine, schedule: Schedule, rows: Rows) -> Engine:
             running = ~np.asarray(stopped(schedule, seen, own))
             if not running.any():
                 break
-            train = np.asarray(_visited(schedule, seen.key, own.train))
-            epoch = within.place(_with_rows(rows, own, train, running))
-            state, going = within.advance(state, epoch)
+            visits = np.asarray(_visited(schedule, seen.key, own.train))
+            state, going = within.advance(state, epoch_of(own, visits, running))
         return state, going
 
     def shapes(params: Any, keys: jax.Array, members: Member) -> State:
@@ -63,22 +71,46 @@ def _seen(state: State) -> State:
     return state._replace(params=None, optimizer=None, start_scores=None, best_params=None)  # type: ignore[arg-type]
 
 
-def _with_rows(rows: Rows, members: Member, visits: np.ndarray, wanted: np.ndarray) -> Member:
-    """Members with the rows they visit and are scored on; zeros for runs not wanted."""
+class _Last:
+    """A call that remembers its last result, and gives it again for equal arguments."""
+
+    def __init__(self, call: Callable[..., Any]):
+        self._call, self._result = call, None
+        self._arguments: list[np.ndarray] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(arguments)]
+        known = self._arguments
+        if known is None or not all(map(np.array_equal, known, leaves)):
+            self._result = None  # room for the next
+            self._arguments, self._result = leaves, self._call(*arguments)
+        return self._result
+
+
+def _with_rows(members: Member, visits: np.ndarray, visited: Rows, held_out: Rows) -> Member:
+    """Members with the rows they visit and those they are scored on, and where these are."""
     positions = np.concatenate([visits, members.held_out], axis=1)
     places = np.where(positions < 0, -1, np.arange(positions.shape[1], dtype=np.int32))
-    own = jax.tree.map(functools.partial(_read, np.maximum(positions, 0), wanted), rows)
+    joined = lambda *parts: np.concatenate(parts, axis=1)  # noqa: E731
     cut = visits.shape[1]
-    train, held_out = jnp.asarray(places[:, :cut]), jnp.asarray(places[:, cut:])
-    return members._replace(train=train, held_out=held_out, rows=own)
+    train, held = jnp.asarray(places[:, :cut]), jnp.asarray(places[:, cut:])
+    return members._replace(
+        train=train, held_out=held, rows=jax.tree.map(joined, visited, held_out)
+    )
 
 
-def _read(positions: np.ndarray, wanted: np.ndarray, leaf: Any) -> np.ndarray:
-    """Rows at positions [r, k], zeros for runs not wanted: [r, k, ...]."""
-    out = np.zeros((*positions.shape, *leaf.shape[1:]), leaf.dtype)
-    for run in np.flatnonzero(wanted):
-        out[run] = np.asarray(leaf[positions[run]])
-    return out
+def _read_all(rows: Rows, positions: np.ndarray, wanted: np.ndarray) -> Rows:
+    """Rows at positions [r, k], zeros for runs not wanted: leaves [r, k, ...]."""
+
+    def read(leaf: Any) -> np.ndarray:
+        if len(wanted) == 1 and wanted[0]:
+            return np.asarray(leaf[np.maximum(positions[0], 0)])[None]
+        out = np.zeros((*positions.shape, *leaf.shape[1:]), leaf.dtype)
+        for run in np.flatnonzero(wanted):
+            out[run] = np.asarray(leaf[np.maximum(positions[run], 0)])
+        return out
+
+    return jax.tree.map(read, rows)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -121,10 +121,11 @@ def runs_at_once(
 ) -> int:
     """How many runs the memory budget holds on one device; one at least.
 
-    A run keeps its parameters, their best, and two moments, and an epoch's rows if rows stay on
-    disk; while it trains, a gradient, an update and the next parameters, and twice the rows of
-    a batch or of the held-out set. Side by side all of it counts r times, one after another
-    only what is kept.
+    A run keeps its parameters, their best, and two moments; while it trains, a gradient, an
+    update and the next parameters, and twice the rows of a batch or of the held-out set. Side by
+    side all of it counts r times, one after another only what is kept. Where rows stay on disk a
+    run holds an epoch's rows as well; one after another, it is trained to its end before the
+    next needs any.
     """
     count = len(members.real)
     params_bytes, member_bytes = _bytes(params) // count, _bytes(members) // count
@@ -133,6 +134,8 @@ def runs_at_once(
     taken = max(schedule.batch_size, held_out) * row
     kept = 4 * params_bytes + member_bytes
     if stored(rows):
+        if not sweep.side_by_side:
+            return 1
         kept += (min(train, schedule.epoch_rows) + held_out) * row
     working = 3 * params_bytes + 2 * taken
     memory = _half_of_memory() if sweep.memory is None else sweep.memory
