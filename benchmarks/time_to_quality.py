@@ -162,14 +162,14 @@ def utility_after(epochs: int) -> float:
 def against(name: str, repeats: int) -> dict[str, Any]:
     """One of the loops, and routerjax trained until it is as good; repeats are interleaved."""
     threads, plain = best_threads(LOOPS[name]), loop(LOOPS[name], SEEDS)
-    *first, choices = measuring.timed(plain)
+    wall, cpu, choices = measuring.timed(plain)
     target = utility(choices, SEEDS)
     print(f"plain loop {name}, {threads} threads: utility {target:.4f}", flush=True)
     enough = (epochs for epochs in range(1, MOST_EPOCHS) if utility_after(epochs) >= target)
     epochs = next(enough, MOST_EPOCHS)
     own = sweep(OWN, epochs, SEEDS)
     own()  # compiles
-    pairs = {"loop": [tuple(first)], "routerjax": [measuring.timed(own)[:2]]}
+    pairs = {"loop": [(wall, cpu)], "routerjax": [measuring.timed(own)[:2]]}
     for _ in range(repeats - 1):
         pairs["loop"].append(measuring.timed(plain)[:2])
         pairs["routerjax"].append(measuring.timed(own)[:2])
