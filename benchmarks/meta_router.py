@@ -187,8 +187,8 @@ def row(figures: dict[str, Any]) -> measuring.Row:
     ]
     return measuring.Row(
         f"one run by forests {plain['wall']:.0f} s ({plain['cpu']:.0f} CPU s), with ridge "
-        f"{single['wall']:.2f} s ({single['cpu']:.2f}) once compiled; {runs} runs "
-        f"{whole['wall']:.0f} s ({whole['cpu']:.0f}), of which compiling {compiling:.0f} s; areas: "
+        f"{single['wall']:.2f} s ({single['cpu']:.2f}) once compiled in {compiling:.0f} s; {runs} "
+        f"runs {whole['wall']:.0f} s ({whole['cpu']:.0f}), compiling included; areas: "
         + ", ".join(sides),
         (
             runs >= RUNS and whole["wall"] <= plain["wall"],
