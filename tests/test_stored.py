@@ -110,7 +110,7 @@ def test_an_epoch_visits_stretches_of_neighbours_all_of_them_other_rows():
     np.testing.assert_array_equal(visited(jax.random.key(0), train, 9_000), train)
 
 
-@pytest.mark.parametrize("epoch_rows", [64, 1 << 16])
+@pytest.mark.parametrize("epoch_rows", [64, pytest.param(1 << 16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sweep", [Sweep("map"), Sweep("vmap"), Sweep("map", memory=1)])
 def test_training_from_disk_is_training_from_memory_bit_by_bit(epoch_rows, sweep):
     schedule = dataclasses.replace(FEW, epoch_rows=epoch_rows)
@@ -137,6 +137,7 @@ def test_held_out_rows_are_no_more_than_an_epoch(monkeypatch):
     same(trained(Wave(), (rows, params, train, held_out), **settings), cut)
 
 
+@pytest.mark.slow
 def test_a_training_from_disk_resumes_with_the_same_bits(tmp_path):
     class Stopped(Exception):
         pass
