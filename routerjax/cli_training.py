@@ -162,7 +162,7 @@ def _chosen(options: argparse.Namespace) -> Devices | None:
     count = _cores(options)
     several = jax.process_count() > 1
     devices = Devices(count=count, parallel=options.parallel or ("rows" if several else "runs"))
-    devices.grid(1)  # too many are refused here, before anything is read
+    devices.grid(1)  # too many are refused here, before anything is trained
     alone = (count or jax.local_device_count()) == 1 and not several
     return None if alone else devices
 

@@ -64,10 +64,6 @@ class Checkpoints:
         settings = {**self.settings, **settings}
         return dataclasses.replace(self, folder=Path(self.folder) / name, settings=settings)
 
-    def exist(self) -> bool:
-        """Whether there is anything to resume."""
-        return any(Path(self.folder).rglob(SUM))
-
 
 class Position(NamedTuple):
     """Where a training was left.
