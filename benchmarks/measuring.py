@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from routerjax.atomic import write_text
-from routerjax.provenance import dumps, git_commit, versions
+from routerjax.support.atomic import write_text
+from routerjax.support.provenance import dumps, git_commit, versions
 
 FOLDER = Path(__file__).parent / "results"
 

@@ -30,7 +30,7 @@ from experiments.meta_router.protocol import area, draw_roles, efficiency_curve
 from experiments.meta_router.report import mean_and_error
 from experiments.meta_router.run import setting_of, study
 from routerjax.baselines.forest import check_installed, regressor
-from routerjax.components import fit_components
+from routerjax.estimators.components import fit_components
 
 CONFIG = MetaRouterConfig(omega=1.0)
 REGRESSIONS = ("ridge", "heads", "forest")

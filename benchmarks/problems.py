@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.folds import member_splits
-from routerjax.records import Estimates, Log
+from routerjax.estimators.folds import member_splits
+from routerjax.records.tables import Estimates, Log
 from routerjax.training.routing import Problem
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmarks import measuring
 from benchmarks.problems import log
-from routerjax.fitting import FitConfig, fit
-from routerjax.nuisance import NuisanceConfig
-from routerjax.router import Router
+from routerjax.artefacts.router import Router
+from routerjax.pipelines.fit_log import FitConfig, fit
+from routerjax.pipelines.nuisance import NuisanceConfig
 from routerjax.training.fit import Schedule
 from routerjax.training.routing import RouterConfig
 

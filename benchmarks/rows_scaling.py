@@ -38,7 +38,7 @@ AIM = (
 def make(rows: int, folder: Path) -> None:
     """Write the log to fit and the log to judge by, embeddings apart."""
     from benchmarks.problems import log
-    from routerjax.data.files import write_log
+    from routerjax.data.io.files import write_log
 
     for seed, count in enumerate((rows, rows // 10)):
         made = log(count, 256, 10, seed=seed)
@@ -50,9 +50,9 @@ def make(rows: int, folder: Path) -> None:
 
 def child(folder: Path, kind: str) -> None:
     """Read, fit and evaluate once; print one JSON line."""
-    from routerjax.comparison import evaluate
-    from routerjax.data.files import read_log
-    from routerjax.fitting import fit
+    from routerjax.data.io.files import read_log
+    from routerjax.pipelines.evaluate import evaluate
+    from routerjax.pipelines.fit_log import fit
     from routerjax.training.checkpoint import digest
 
     def read(name: str):

@@ -49,8 +49,11 @@ def products(sizes: tuple[int, ...], steps: int):
             back = [out @ w.T for out, w in zip(forward[1:], weights[1:], strict=True)]
             # every product feeds the next step, so that none is thrown away
             weights = [w + 1e-12 * g for w, g in zip(weights, gradients, strict=True)]
-            inputs = [inputs[0], *(x + 1e-12 * b for x, b in zip(inputs[1:-1], back, strict=True)),
-                      inputs[-1]]  # fmt: skip
+            inputs = [
+                inputs[0],
+                *(x + 1e-12 * b for x, b in zip(inputs[1:-1], back, strict=True)),
+                inputs[-1],
+            ]
             return (inputs, weights), None
 
         return jax.lax.scan(step, (inputs, weights), length=steps)[0]

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measuring
-from routerjax.atomic import write_text
 from routerjax.errors import InputError
+from routerjax.support.atomic import write_text
 
 HERE = Path(__file__).parent
 READMES = (HERE.parent / "README.md", HERE / "README.md")
@@ -89,8 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stale = out_of_step(made)
     if given.check:
         for path in stale:
-            print(f"{path.relative_to(HERE.parent)}: not what the result files say; "
-                  "run python -m benchmarks.table", file=sys.stderr)  # fmt: skip
+            print(
+                f"{path.relative_to(HERE.parent)}: not what the result files say; "
+                "run python -m benchmarks.table",
+                file=sys.stderr,
+            )
         return 1 if stale else 0
     for path in stale:
         write_text(path, filled(path.read_text(encoding="utf-8"), made))

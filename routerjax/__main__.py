@@ -1,5 +1,5 @@
 """python -m routerjax: the command line without the installed script."""
 
-from routerjax.cli import main
+from routerjax.cli.commands import main
 
 raise SystemExit(main())

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax.fitting import FitConfig
-from routerjax.nuisance import NuisanceConfig
+from routerjax.pipelines.fit_log import FitConfig
+from routerjax.pipelines.nuisance import NuisanceConfig
 from routerjax.training.fit import Schedule
 from routerjax.training.routing import RouterConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from routerjax.evaluation.metrics import label_error, outcome, shares
-from routerjax.records import Estimates
+from routerjax.records.tables import Estimates
 from routerjax.reports.scores import reference_record
 
 GRID = (0.0, 10.0, 50.0, 200.0, 1000.0)
@@ -68,9 +68,17 @@ def records(
 
 def _overlap(labels, where):
     count = where["rows"] // len(labels)
-    return {"record": "overlap", "models": labels, "arm_rows": [count] * len(labels),
-            "effective_sample_size": [0.5 * count] * len(labels), "smallest_propensity": 0.004,
-            "floor": 0.01, "share_clipped": 0.02, "source": "estimated", **where}  # fmt: skip
+    return {
+        "record": "overlap",
+        "models": labels,
+        "arm_rows": [count] * len(labels),
+        "effective_sample_size": [0.5 * count] * len(labels),
+        "smallest_propensity": 0.004,
+        "floor": 0.01,
+        "share_clipped": 0.02,
+        "source": "estimated",
+        **where,
+    }
 
 
 def _results(known, rng, scale, every, between, where, methods):
@@ -89,9 +97,11 @@ def _results(known, rng, scale, every, between, where, methods):
                 spread = noise * more * (1.0 if free else scale)
                 arms = (np.asarray(known.utilities(weight)) + spread * error).argmax(axis=1)
             got = outcome(arms, known, cost_weight=weight)
-            yield {"method": method, **where, "cost_weight": weight, "held_out": held_out} | {
-                name: float(value.mean()) for name, value in got._asdict().items()
-            } | {"shares": shares(arms, m).tolist()}  # fmt: skip
+            yield (
+                {"method": method, **where, "cost_weight": weight, "held_out": held_out}
+                | {name: float(value.mean()) for name, value in got._asdict().items()}
+                | {"shares": shares(arms, m).tolist()}
+            )
 
 
 def _labels(known, rng, scale, every, where):
@@ -102,5 +112,10 @@ def _labels(known, rng, scale, every, where):
         )
         for weight in every:
             got = label_error(noisy, known, cost_weight=weight)
-            yield {"record": "label_error", **where, "cost_weight": weight,
-                   "estimator": estimator, **got._asdict()}  # fmt: skip
+            yield {
+                "record": "label_error",
+                **where,
+                "cost_weight": weight,
+                "estimator": estimator,
+                **got._asdict(),
+            }

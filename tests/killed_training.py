@@ -19,7 +19,7 @@ import numpy as np
 import orbax.checkpoint  # noqa: F401  imported once for all children
 from training_toys import Wave, trained, wave
 
-from routerjax.compilation import keep_compiled
+from routerjax.support.compilation import keep_compiled
 from routerjax.training.fit import Checkpoints, Schedule
 
 
@@ -28,9 +28,7 @@ def train(epochs: int, checkpoints: Checkpoints | None, out: Path, told: int | N
     keep_compiled()
     tell = None if told is None else lambda done, most: os.write(told, f"{done}\n".encode())
     schedule = Schedule(batch_size=16, max_epochs=epochs, patience=epochs, chunk=1)
-    fitted = trained(
-        Wave(), wave(2), schedule=schedule, checkpoint=checkpoints, on_progress=tell
-    )  # fmt: skip
+    fitted = trained(Wave(), wave(2), schedule=schedule, checkpoint=checkpoints, on_progress=tell)
     np.savez(out, *jax.tree.leaves(fitted))
 
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.data.synthetic_gains import draw_sources, synthetic_gains
-from routerjax.label_sources import Rows, assign_folds
+from routerjax.data.synthetic.gains import draw_sources, synthetic_gains
+from routerjax.estimators.cross_fit import Rows, assign_folds
 
 KEY = jax.random.key(0)
 ONES = np.ones(300, np.float32)

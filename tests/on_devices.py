@@ -65,10 +65,13 @@ def one_process() -> tuple[dict, dict]:
         ),
         "both on 4": trained(Wave(), three, schedule=DESCENT, devices=Devices(None, "both")),
         "draws": trained(
-            Draws(), wave(1), schedule=Schedule(256, 1, optimizer="sgd"), learning_rate=1.0,
+            Draws(),
+            wave(1),
+            schedule=Schedule(256, 1, optimizer="sgd"),
+            learning_rate=1.0,
             devices=Devices(2, "rows"),
         ),
-    }  # fmt: skip
+    }
     told = {
         "too many": complaint(lambda: trained(Wave(), five, devices=Devices(9))),
         "late": complaint(lambda: initialize("127.0.0.1:1", 2, 0)),

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax.architectures import (
+from routerjax.estimators.envelope import upper_envelope
+from routerjax.estimators.utility import Unit, scaled_utilities
+from routerjax.models.architectures import (
     ARCHITECTURES,
     Architecture,
     endpoint_logits,
@@ -19,10 +21,8 @@ from routerjax.architectures import (
     logits_between,
     normalised,
 )
-from routerjax.cost_weights import Unit, scaled_utilities
-from routerjax.envelope import upper_envelope
-from routerjax.heads import initial
-from routerjax.records import Estimates
+from routerjax.models.heads import initial
+from routerjax.records.tables import Estimates
 
 GRID = (0.0, 10.0, 50.0, 200.0)
 UNIT = Unit(1.0, 0.02)

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from labelled_rows import KEY, ONES, fixed, made_rows
 
-from routerjax.bias import (
+from routerjax.estimators.bias import (
     dr_learner,
     dr_pseudo_outcome,
     learn_bias,
     r_learner,
     r_pseudo_outcome,
 )
-from routerjax.label_sources import estimate_propensity, own_fold
-from routerjax.ridge import ridge
+from routerjax.estimators.cross_fit import estimate_propensity, own_fold
+from routerjax.estimators.ridge import ridge
 
 LEARNERS = {"r": r_learner, "dr": dr_learner}
 

@@ -10,7 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax.cate_heads import (
+from routerjax.data.synthetic.gains import draw_sources, synthetic_gains
+from routerjax.errors import InputError
+from routerjax.estimators.cross_fit import Rows, assign_folds
+from routerjax.models.heads import Head, initial
+from routerjax.pipelines.cate_heads import (
     STYLES,
     HeadConfig,
     OwnSource,
@@ -19,10 +23,6 @@ from routerjax.cate_heads import (
     cate_head,
     heads,
 )
-from routerjax.data.synthetic_gains import draw_sources, synthetic_gains
-from routerjax.errors import InputError
-from routerjax.heads import Head, initial
-from routerjax.label_sources import Rows, assign_folds
 from routerjax.training.fit import Schedule
 
 KEY = jax.random.key(0)

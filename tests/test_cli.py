@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax.cli import main
+from routerjax.cli.commands import main
 
 MODELS = ("large", "small", "tiny")
 TOPICS = ("algebra", "poetry", "law")
@@ -196,7 +196,7 @@ def test_route_explains_the_cost_weights(folder, capsys):
 
 
 def test_explanation_by_hand():
-    from routerjax.envelope import Envelope
+    from routerjax.estimators.envelope import Envelope
     from routerjax.reports.console import explanation
 
     envelope = Envelope((2, 0, 1), (12.41, 85.0))
@@ -499,7 +499,7 @@ def test_an_interrupt_is_no_traceback(folder, capsys, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("routerjax.router.Router.load", interrupt)
+    monkeypatch.setattr("routerjax.artefacts.router.Router.load", interrupt)
     assert main(["route", "run", "--cost-weight", "5", "--prompt", "x"]) == 130
     assert capsys.readouterr().err == "routerjax: interrupted\n"
 
@@ -525,7 +525,7 @@ def interrupted_fit(monkeypatch, stage: str, *options: str) -> int:
         yield on_progress
 
     with monkeypatch.context() as patch:
-        patch.setattr("routerjax.progress.progress_bars", bars)
+        patch.setattr("routerjax.cli.progress.progress_bars", bars)
         return main(["fit", "log.jsonl", "--out", "new", "--checkpoint-every", "5", *options])
 
 

@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 import routerjax as rj
-from routerjax import fitting
-from routerjax.cli import main
-from routerjax.data.gain_labels import read_labels
-from routerjax.gain_artefact import SavedGains
-from routerjax.gain_fitting import decision_curve, default_cost_weights
+from routerjax.artefacts.gains import SavedGains
+from routerjax.cli.commands import main
+from routerjax.data.io.gain_labels import read_labels
+from routerjax.pipelines import fit_log
+from routerjax.pipelines.fit_gains import decision_curve, default_cost_weights
 from routerjax.reports.console import print_fit
 
 COSTS = ["--costs", "0.01,0.002", "--models", "big,small"]
@@ -123,7 +123,7 @@ def test_the_command_line_names_column_and_value(folder, tmp_path, monkeypatch, 
         asked.update(scored_by=log.scored_by, gold=gold)
         return corrected
 
-    monkeypatch.setattr(fitting, "fit", fit)
+    monkeypatch.setattr(fit_log, "fit", fit)
     arguments = ["fit", f"{folder}/log.jsonl", "--out", f"{tmp_path}/run", "--quiet", "--json"]
     assert main([*arguments, "--gold-column", "source=human"]) == 0
     assert asked == {"scored_by": ("human", "judge", "judge") * 20, "gold": "human"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax.data.logging_policies import noisy_softmax, simulate_log
+from routerjax.data.synthetic.logging_policies import noisy_softmax, simulate_log
 from routerjax.errors import DataWarning, InputError
 from routerjax.training.execution import Execution
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax import counterfactual
-from routerjax.counterfactual import doubly_robust, estimate, overlap
 from routerjax.errors import InputError
-from routerjax.records import Estimates, Log
+from routerjax.estimators import counterfactual
+from routerjax.estimators.counterfactual import doubly_robust, estimate, overlap
+from routerjax.records.tables import Estimates, Log
 
 
 @pytest.fixture

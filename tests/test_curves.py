@@ -22,7 +22,7 @@ from routerjax.evaluation.curves import (
     quality_at,
     span,
 )
-from routerjax.records import Estimates
+from routerjax.records.tables import Estimates
 
 WITHIN = Span(low=1.0, high=5.0, floor=0.2)
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routerjax.data import encoders, hub, sentence_encoders
-from routerjax.data.encoders import encode, encoded
+from routerjax.data.encoders import encoding, sentence
+from routerjax.data.encoders.encoding import encode, encoded
+from routerjax.data.io import hub
 from routerjax.errors import InputError
-from routerjax.records import Log, Table
+from routerjax.records.tables import Log, Table
+from routerjax.support.cache import cache_folder
 
 PROMPTS = [f"What is {row} plus {row % 7}?" for row in range(100)]
 
@@ -22,7 +24,7 @@ PROMPTS = [f"What is {row} plus {row % 7}?" for row in range(100)]
 def own_cache(tmp_path, monkeypatch):
     """Nothing of a test touches the user's cache, and no encoder outlives it."""
     monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
-    loaded = encoders._loaded
+    loaded = encoding._loaded
     loaded.cache_clear()
     yield tmp_path / "cache"
     loaded.cache_clear()
@@ -37,7 +39,7 @@ def lengths(monkeypatch):
         batches.append(texts)
         return np.array([[len(text), 1] for text in texts], np.float32)
 
-    monkeypatch.setattr(encoders, "_loaded", lambda encoder: embed)
+    monkeypatch.setattr(encoding, "_loaded", lambda encoder: embed)
     return batches
 
 
@@ -233,12 +235,15 @@ def checkpoints(monkeypatch):
     return FakeLanguageModel
 
 
-@pytest.mark.parametrize(("encoder", "repository", "tokens", "batch", "pad"), [
-    ("bert-base-uncased", "google-bert/bert-base-uncased", 512, 64, "[PAD]"),
-    ("google-bert/bert-base-uncased", "google-bert/bert-base-uncased", 512, 64, "[PAD]"),
-    ("llama-3.2-1b", "meta-llama/Llama-3.2-1B", 2048, 8, "<|end_of_text|>"),
-    ("meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.2-1B", 2048, 8, "<|end_of_text|>"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("encoder", "repository", "tokens", "batch", "pad"),
+    [
+        ("bert-base-uncased", "google-bert/bert-base-uncased", 512, 64, "[PAD]"),
+        ("google-bert/bert-base-uncased", "google-bert/bert-base-uncased", 512, 64, "[PAD]"),
+        ("llama-3.2-1b", "meta-llama/Llama-3.2-1B", 2048, 8, "<|end_of_text|>"),
+        ("meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.2-1B", 2048, 8, "<|end_of_text|>"),
+    ],
+)
 def test_checkpoints_are_pooled_by_the_mean(checkpoints, encoder, repository, tokens, batch, pad):
     values = encode(["aa bbbb", "a", "x " * tokens + "y" * 9999], encoder=encoder)
     expected = np.array([[3.0, 1, 0], [1, 1, 0], [1, 1, 0]])  # means of lengths; the rest is cut
@@ -263,7 +268,7 @@ def test_a_checkpoint_put_into_the_cache_folder_by_hand(checkpoints, own_cache):
 
 
 def test_a_checkpoint_that_is_nowhere(checkpoints, own_cache, monkeypatch):
-    names = [checkpoint.repository for checkpoint in sentence_encoders.CHECKPOINTS.values()]
+    names = [checkpoint.repository for checkpoint in sentence.CHECKPOINTS.values()]
     monkeypatch.setattr(checkpoints, "missing", tuple(names))
     place = own_cache / "encoders" / "llama-3.2-1b"
     assert said(encode, ["a"], encoder="llama-3.2-1b") == (
@@ -280,7 +285,7 @@ def test_embeddings_of_another_pooling_are_not_taken_from_the_cache(checkpoints,
     first = encode(PROMPTS, encoder="llama-3.2-1b")
     np.testing.assert_array_equal(encode(PROMPTS, encoder="llama-3.2-1b"), first)
     assert len(checkpoints.made[0].batches) == 2  # one to learn the width, one for the prompts
-    monkeypatch.setattr(sentence_encoders, "recipe", lambda encoder: "last of 512 tokens")
+    monkeypatch.setattr(sentence, "recipe", lambda encoder: "last of 512 tokens")
     encode(PROMPTS, encoder="llama-3.2-1b")
     assert len(checkpoints.made[0].batches) == 3
 
@@ -310,10 +315,18 @@ def test_few_prompts_and_no_cache_leave_no_file(own_cache, lengths):
     assert len(list(own_cache.iterdir())) == 1
 
 
-@pytest.mark.parametrize("damage", [
-    b"", b"no numpy", "torn", np.zeros((99, 2), np.float32), np.zeros((100, 2)),
-    np.full((100, 2), np.nan, np.float32), np.array([{}] * 100, object),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"no numpy",
+        "torn",
+        np.zeros((99, 2), np.float32),
+        np.zeros((100, 2)),
+        np.full((100, 2), np.nan, np.float32),
+        np.array([{}] * 100, object),
+    ],
+)
 def test_a_damaged_cache_is_computed_anew(tmp_path, lengths, damage):
     folder = tmp_path / "mine"
     expected = encode(PROMPTS, cache=folder)
@@ -334,13 +347,13 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, lengths):
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
-    assert encoders.cache_folder() == tmp_path / "cache"
+    assert cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("ROUTERJAX_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert encoders.cache_folder() == tmp_path / "xdg" / "routerjax"
+    assert cache_folder() == tmp_path / "xdg" / "routerjax"
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert encoders.cache_folder() == tmp_path / ".cache" / "routerjax"
+    assert cache_folder() == tmp_path / ".cache" / "routerjax"
 
 
 # Many prompts, and prompts that are none

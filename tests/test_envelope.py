@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from routerjax.envelope import upper_envelope
+from routerjax.estimators.envelope import upper_envelope
 
 
 def test_three_models_by_hand():

@@ -17,7 +17,7 @@ from routerjax.evaluation.metrics import (
     shares,
 )
 from routerjax.evaluation.ope import effective_sample_size, value
-from routerjax.records import Estimates, Log
+from routerjax.records.tables import Estimates, Log
 
 CELLS = Estimates(
     quality=np.array([[1.0, 0.5], [0.2, 0.4]]), cost=np.array([[0.010, 0.001], [0.010, 0.001]])

@@ -47,12 +47,28 @@ def test_results_carry_their_provenance(smoke):
 def test_every_method_at_every_cost_weight_and_seed(results):
     methods = {r["method"] for r in results}
     assert methods >= {
-        "random", "logging-policy", "best-single-log", "best-single-hindsight", "knn-plug-in",
-        "regression-plug-in", "rm-softmax-dr", "rm-softmax-full-feedback", "oracle", "cheapest",
-        "greedy", "ips-greedy", "dr-forest", "knn-plug-in-full-feedback", "rm-classification-dr",
-        "rm-interval-dr", "rm-interpolated-dr", "rm-conditioned-dr", "rm-affine-dr",
-        "rm-trained-there-dr", "rm-interval-full-feedback",
-    }  # fmt: skip
+        "random",
+        "logging-policy",
+        "best-single-log",
+        "best-single-hindsight",
+        "knn-plug-in",
+        "regression-plug-in",
+        "rm-softmax-dr",
+        "rm-softmax-full-feedback",
+        "oracle",
+        "cheapest",
+        "greedy",
+        "ips-greedy",
+        "dr-forest",
+        "knn-plug-in-full-feedback",
+        "rm-classification-dr",
+        "rm-interval-dr",
+        "rm-interpolated-dr",
+        "rm-conditioned-dr",
+        "rm-affine-dr",
+        "rm-trained-there-dr",
+        "rm-interval-full-feedback",
+    }
     assert len(results) == len(methods) * 5 * 2
     between = {r["cost_weight"] for r in results if r["held_out"]}
     assert between == {25.0, 275.0}  # halfway between 0, 50 and 500
@@ -65,9 +81,10 @@ def test_architectures_of_the_same_endpoints_agree_on_the_grid(results):
             if r["method"] == f"rm-{name}-dr" and not r["held_out"]:
                 same = {**r, "method": "rm-softmax-dr"}
                 (own,) = [
-                    o for o in results
+                    o
+                    for o in results
                     if all(o[k] == same[k] for k in ("method", "seed", "cost_weight"))
-                ]  # fmt: skip
+                ]
                 assert own["utility"] == pytest.approx(r["utility"], abs=1e-6)
 
 
@@ -205,8 +222,14 @@ def test_utility_table_by_hand():
     text = utility_table(RESULTS, base="base", ceiling="full")
     row = next(line for line in text.splitlines() if line.startswith("| mine"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["mine", "0.700 ± 0.100", "0.350 ± 0.050", "0.525 ± 0.025",
-                     "+0.125 ± 0.025", "42%"]  # fmt: skip
+    assert cells == [
+        "mine",
+        "0.700 ± 0.100",
+        "0.350 ± 0.050",
+        "0.525 ± 0.025",
+        "+0.125 ± 0.025",
+        "42%",
+    ]
 
 
 def test_markdown_is_aligned():

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routerjax.data import hub
-from routerjax.data.files import (
+from routerjax.data.io import hub
+from routerjax.data.io.files import (
     parse_columns,
     parse_range,
     read_log,
@@ -27,7 +27,7 @@ from routerjax.data.files import (
     write_table,
 )
 from routerjax.errors import DataWarning, InputError
-from routerjax.records import Log, Table
+from routerjax.records.tables import Log, Table
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 ROWS = [

@@ -10,7 +10,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.errors import DataWarning, InputError
-from routerjax.fitting import default_cost_weights
+from routerjax.pipelines.fit_log import default_cost_weights
 
 QUERIES = np.random.default_rng(1).normal(size=(50, 16)).astype(np.float32)
 QUERIES[:, 0] *= 5

@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from routerjax.data.gain_labels import GainLabels
-from routerjax.gain_fitting import GainConfig, fit_labels
-from routerjax.gain_router import fit_gains
-from routerjax.gains import LabelledGains
+from routerjax.data.io.gain_labels import GainLabels
+from routerjax.pipelines.fit_gains import GainConfig, fit_labels
+from routerjax.pipelines.meta_router import fit_gains
+from routerjax.records.gains import LabelledGains
 
 CONFIG = GainConfig(models=("small", "big"), costs=(0.0, 0.01), cost_weights=(0.0, 20.0, 60.0))
 
@@ -21,15 +21,22 @@ def labels(change=0.0):
     queries = np.random.default_rng(CONFIG.seed).permutation(np.arange(0, 80, 2))[:8]
     gold[queries] += change * x[queries, 1]
     return GainLabels(
-        embeddings=x, gold=gold, preference=x[:, 0] + x[:, 2] + 1, groups=np.arange(80), dropped=0,
-        encoder=None, components=False, source="labels",
-    )  # fmt: skip
+        embeddings=x,
+        gold=gold,
+        preference=x[:, 0] + x[:, 2] + 1,
+        groups=np.arange(80),
+        dropped=0,
+        encoder=None,
+        components=False,
+        source="labels",
+    )
 
 
 def test_the_router_learns_from_all_and_its_curve_from_the_others():
     one, other = (fit_labels(labels(change), config=CONFIG) for change in (0.0, 0.5))
-    shares, changed = ([line["share"] for line in saved.report["decision_curve"]]
-                       for saved in (one, other))  # fmt: skip
+    shares, changed = (
+        [line["share"] for line in saved.report["decision_curve"]] for saved in (one, other)
+    )
     assert shares == changed  # the curve's router never saw what changed
     gains = [line.report["decision_curve"][0]["gain"]["mean"] for line in (one, other)]
     assert gains[0] != gains[1]  # which is what it is judged by

@@ -12,16 +12,17 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from routerjax.bias import r_learner
-from routerjax.data.gain_labels import read_labels
-from routerjax.data.synthetic_gains import draw_sources, synthetic_gains
+from routerjax.data.io.gain_labels import read_labels
+from routerjax.data.synthetic.gains import draw_sources, synthetic_gains
 from routerjax.errors import InputError
-from routerjax.gain_router import decide, fit_gains
-from routerjax.gains import LabelledGains, group_numbers
-from routerjax.integrative import CANDIDATES, Candidate
-from routerjax.mixed_logs import arm_features, correct_log
-from routerjax.records import Log
-from routerjax.ridge import fit_ridge
+from routerjax.estimators.bias import r_learner
+from routerjax.estimators.integrative import CANDIDATES, Candidate
+from routerjax.estimators.ridge import fit_ridge
+from routerjax.models.gain_router import decide
+from routerjax.pipelines.judge_scores import arm_features, correct_log
+from routerjax.pipelines.meta_router import fit_gains
+from routerjax.records.gains import LabelledGains, group_numbers
+from routerjax.records.tables import Log
 
 KEY = jax.random.key(0)
 read_both = functools.partial(read_labels, both=True)
@@ -184,16 +185,23 @@ def test_rows_without_a_label_are_dropped_with_their_embeddings(tmp_path):
     pyarrow.parquet.write_table(table, tmp_path / "labels.parquet")
     np.save(tmp_path / "x.npy", np.arange(8, dtype=np.float16).reshape(4, 2))
     pairs = read_both(
-        tmp_path / "labels.parquet", gold="gold", preference="cheap:x",
+        tmp_path / "labels.parquet",
+        gold="gold",
+        preference="cheap:x",
         embeddings=tmp_path / "x.npy",
-    )  # fmt: skip
+    )
     assert pairs.dropped == 2 and pairs.groups.tolist() == [0, 1]
     np.testing.assert_array_equal(pairs.embeddings, [[0, 1], [6, 7]])
     with pytest.raises(InputError, match="no column 'nope'; its columns are prompt"):
         read_both(tmp_path / "labels.parquet", gold="nope")
     with pytest.raises(InputError, match="no column 'who'; its columns are"):
-        read_both(tmp_path / "labels.parquet", gold="gold", preference="cheap:x", group="who",
-                   embeddings=tmp_path / "x.npy")  # fmt: skip
+        read_both(
+            tmp_path / "labels.parquet",
+            gold="gold",
+            preference="cheap:x",
+            group="who",
+            embeddings=tmp_path / "x.npy",
+        )
 
 
 def test_files_that_hold_too_little(tmp_path):
@@ -218,9 +226,13 @@ def mixed_log(n=1200, seed=0, prompts=False):
     gold = rng.uniform(size=n) < 0.2
     quality = np.where(gold, scored, np.clip(scored + 0.2 * arms, 0, 1))
     log = Log.from_arrays(
-        arms, quality, np.full(n, 0.01), models=("a", "b"), embeddings=x,
+        arms,
+        quality,
+        np.full(n, 0.01),
+        models=("a", "b"),
+        embeddings=x,
         prompts=[str(i // 2) for i in range(n)] if prompts else None,
-    )  # fmt: skip
+    )
     return log, gold, scored
 
 

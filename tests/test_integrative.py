@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from labelled_rows import KEY, ONES, fixed
 
-from routerjax.bias import dr_learner, learn_bias
-from routerjax.integrative import (
+from routerjax.estimators.bias import dr_learner, learn_bias
+from routerjax.estimators.integrative import (
     Candidate,
     corrected_label,
     held_out_predictions,
     integrative_loss,
     target,
 )
-from routerjax.mixture import mixture
-from routerjax.ridge import Linear, fit_ridge, ridge
+from routerjax.estimators.mixture import mixture
+from routerjax.estimators.ridge import Linear, fit_ridge, ridge
 
 
 def test_integrative_loss_and_correction_by_hand():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from labelled_rows import KEY, ONES, fixed
 
-from routerjax.label_sources import (
+from routerjax.estimators.cross_fit import (
     assign_folds,
     cross_fit,
     cross_fit_twice,
@@ -15,7 +15,7 @@ from routerjax.label_sources import (
     own_fold,
     source_overlap,
 )
-from routerjax.ridge import ridge
+from routerjax.estimators.ridge import ridge
 
 
 def test_folds_spread_gold_and_keep_groups_together():

@@ -8,16 +8,16 @@ import jax
 import numpy as np
 import pytest
 
-from routerjax.data.logging_policies import (
+from routerjax.data.synthetic.logging_policies import (
     confounded,
     epsilon_greedy,
     noisy_softmax,
     simulate_log,
     uniform,
 )
-from routerjax.data.simulation import logging_policy, simulate, split_test
+from routerjax.data.synthetic.simulation import logging_policy, simulate, split_test
 from routerjax.errors import InputError
-from routerjax.records import Table
+from routerjax.records.tables import Table
 
 KEY = jax.random.key(0)
 NAN = float("nan")

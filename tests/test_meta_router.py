@@ -30,9 +30,13 @@ KEY = jax.random.key(0)
 def plain_data(groups, log_odds=None):
     n = len(groups)
     return Data(
-        jnp.zeros((n, 2)), jnp.zeros(n), jnp.zeros(n), jnp.zeros(n), jnp.asarray(groups),
+        jnp.zeros((n, 2)),
+        jnp.zeros(n),
+        jnp.zeros(n),
+        jnp.zeros(n),
+        jnp.asarray(groups),
         jnp.zeros(n) if log_odds is None else jnp.asarray(log_odds),
-    )  # fmt: skip
+    )
 
 
 # ------------------------------------------------------------------ protocol
@@ -91,13 +95,27 @@ def test_gold_follows_the_odds():
 
 
 def test_smoke_writes_everything(tmp_path):
-    command = [sys.executable, "-W", "error", "-m", "experiments.meta_router", "--preset", "smoke",
-               "--out", "made", "--quiet"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "experiments.meta_router",
+        "--preset",
+        "smoke",
+        "--out",
+        "made",
+        "--quiet",
+    ]
     root = Path(__file__).parents[1]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(root)},
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
     made = tmp_path / "made"
     names = {"results.jsonl", "report.md", "table.md", "curve_1.png"}
@@ -106,8 +124,11 @@ def test_smoke_writes_everything(tmp_path):
     assert lines[0]["kind"] == "provenance" and lines[0]["config"]["rows"] == 500
     runs = [line for line in lines if line["kind"] == "run"]
     assert len(runs) == 7 * 6
-    curves = {line["method"]: np.trapezoid(line["mean"], line["ratio"])
-              for line in lines if line["kind"] == "curve"}  # fmt: skip
+    curves = {
+        line["method"]: np.trapezoid(line["mean"], line["ratio"])
+        for line in lines
+        if line["kind"] == "curve"
+    }
     for method, under in curves.items():
         own = [line["area"] for line in runs if line["method"] == method]
         assert np.mean(own) == pytest.approx(under, abs=1e-5)
@@ -135,9 +156,15 @@ def labels_file(path, rows=160):
 
 def small(path, **changes):
     config = dataclasses.replace(
-        PRESETS["smoke"], labels=str(path), gold="gold", preference=("cheap",), components=4,
-        gold_rows=(20, 30), as_published=True, **changes,
-    )  # fmt: skip
+        PRESETS["smoke"],
+        labels=str(path),
+        gold="gold",
+        preference=("cheap",),
+        components=4,
+        gold_rows=(20, 30),
+        as_published=True,
+        **changes,
+    )
     return check(config)
 
 
@@ -312,11 +339,14 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 def test_real_labels_grouped_by_prompt():
     config = check(
         dataclasses.replace(
-            PRESETS["smoke"], labels=str(SHARED / "autoj_human_vs_judge.parquet"), gold="gold",
-            preference=("pref",), embeddings=str(SHARED / "autoj_human_vs_judge.minilm.npy"),
+            PRESETS["smoke"],
+            labels=str(SHARED / "autoj_human_vs_judge.parquet"),
+            gold="gold",
+            preference=("pref",),
+            embeddings=str(SHARED / "autoj_human_vs_judge.minilm.npy"),
             components=50,
         )
-    )  # fmt: skip
+    )
     (source,) = sources(config)
     assert "1182 distinct queries" in source.note
     (outcome,) = study(config, source)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax.mixture import exponential_shares, mixture, shrunken_steps
+from routerjax.estimators.mixture import exponential_shares, mixture, shrunken_steps
 
 SIGNS = np.array([1.0, -1.0, 1.0, -1.0])
 EVEN = np.full(4, 0.25)
@@ -70,9 +70,11 @@ def test_mixture_against_a_plain_loop(caution):
         more = np.concatenate([predictions, rng.normal(size=(4, 20))], axis=1)
         share = np.r_[np.full(40, 1 / 40), np.zeros(20)]
         found = mixture(
-            jnp.asarray(np.r_[label, np.full(20, 9.0)]), jnp.asarray(more), jnp.asarray(share),
+            jnp.asarray(np.r_[label, np.full(20, 9.0)]),
+            jnp.asarray(more),
+            jnp.asarray(share),
             caution=caution,
-        )  # fmt: skip
+        )
         np.testing.assert_allclose(found, by_loop(label, predictions, caution), atol=1e-4)
         assert (found >= 0).all() and abs(float(found.sum()) - 1) < 1e-5
         proven.append(slope_and_t(label, predictions[0])[1] > caution * np.sqrt(2 * np.log(40)))

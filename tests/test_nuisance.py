@@ -6,17 +6,17 @@ import jax
 import numpy as np
 import pytest
 
-from routerjax.folds import make_folds
-from routerjax.heads import Scaling
-from routerjax.nuisance import (
+from routerjax.estimators.folds import make_folds
+from routerjax.models.heads import Scaling
+from routerjax.models.outcomes import predict
+from routerjax.pipelines.nuisance import (
     NuisanceConfig,
     fit_nuisances,
     fit_outcomes,
     outcome_head,
     propensities_of,
 )
-from routerjax.outcomes import predict
-from routerjax.records import Log, Table
+from routerjax.records.tables import Log, Table
 from routerjax.training.fit import Schedule
 
 SMALL = NuisanceConfig(
@@ -35,9 +35,13 @@ def _log(n=900, seed=0, *, biased=False, propensities=False):
     mean_cost = np.array([1e-4, 1e-3, 1e-2]) * np.exp(0.5 * x[:, [1]])
     cost = mean_cost * rng.lognormal(-0.02, 0.2, size=(n, 3))
     log = Log.from_arrays(
-        arms, rng.random(n) < truth[np.arange(n), arms], cost[np.arange(n), arms],
-        models="abc", embeddings=x, propensities=policy if propensities else None,
-    )  # fmt: skip
+        arms,
+        rng.random(n) < truth[np.arange(n), arms],
+        cost[np.arange(n), arms],
+        models="abc",
+        embeddings=x,
+        propensities=policy if propensities else None,
+    )
     return log, truth, mean_cost, policy
 
 
@@ -99,7 +103,7 @@ def test_bounded_positive_and_calibrated():
         log.arms, folds=3, held_out=0.15, key=jax.random.split(jax.random.key(0), 3)[0]
     )
     x = Scaling.of(log.features)(log.features)
-    from routerjax.outcomes import predict_folds
+    from routerjax.models.outcomes import predict_folds
 
     by_fold = predict_folds(outcome_head(3, SMALL), got.model, x)
     for fold, rows in enumerate(folds.outside()):

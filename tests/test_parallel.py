@@ -206,12 +206,15 @@ def test_what_there_is_not(four):
 @pytest.mark.parametrize(
     ("devices", "runs", "grid"),
     [
-        (Devices(4, "runs"), 20, (4, 1)), (Devices(4, "runs"), 3, (3, 1)),
-        (Devices(4, "rows"), 20, (1, 4)), (Devices(4, "both"), 20, (4, 1)),
-        (Devices(4, "both"), 3, (2, 2)), (Devices(4, "both"), 1, (1, 4)),
+        (Devices(4, "runs"), 20, (4, 1)),
+        (Devices(4, "runs"), 3, (3, 1)),
+        (Devices(4, "rows"), 20, (1, 4)),
+        (Devices(4, "both"), 20, (4, 1)),
+        (Devices(4, "both"), 3, (2, 2)),
+        (Devices(4, "both"), 1, (1, 4)),
         (Devices(None, "both"), 5, (4, 2)),
     ],
-)  # fmt: skip
+)
 def test_grid_of_devices(monkeypatch, devices, runs, grid):
     monkeypatch.setattr(jax, "local_device_count", lambda: 8)
     assert devices.grid(runs) == grid

@@ -57,8 +57,9 @@ def test_a_name_without_suffix_is_png_and_pdf(tmp_path):
     first = (tmp_path / "strength_0.5.pdf").read_bytes()
     assert first.startswith(b"%PDF") and b"CreationDate" not in first
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "strength_0.5.pdf", "strength_0.5.png",
-    ]  # fmt: skip
+        "strength_0.5.pdf",
+        "strength_0.5.png",
+    ]
 
 
 def test_a_figure_that_fails_leaves_no_file(tmp_path):
@@ -83,8 +84,12 @@ def test_weight_axis_holds_zero_and_labels_do_not_crowd(tmp_path):
 
 def test_ticks_are_short():
     assert [short(value) for value in (0.0, 10, 22.360679, 0.5, 28571)] == [
-        "0", "10", "22.4", "0.5", "28571",
-    ]  # fmt: skip
+        "0",
+        "10",
+        "22.4",
+        "0.5",
+        "28571",
+    ]
 
 
 def test_one_cost_weight_makes_an_axis_too(tmp_path):
@@ -122,9 +127,12 @@ def test_cost_quality_where_some_model_is_free(study, tmp_path):
 def test_utility_by_weight_tells_grid_from_between(study, drawn, tmp_path):
     _, _, results = study
     utility_by_weight(
-        results, tmp_path / "a.png", methods=["rm-interval-dr", "oracle"],
-        base="best-single-log", upper=["oracle"],
-    )  # fmt: skip
+        results,
+        tmp_path / "a.png",
+        methods=["rm-interval-dr", "oracle"],
+        base="best-single-log",
+        upper=["oracle"],
+    )
     above, below = drawn[0].axes
     markers = [line for line in above.lines if line.get_linestyle() == "None"]
     hollow = [line for line in markers if line.get_markerfacecolor() == "white"]
@@ -151,9 +159,11 @@ def test_sag_by_hand():
 def test_sag_shows_the_interpolated_router_below(study, drawn, tmp_path):
     _, _, results = study
     sag(
-        results, tmp_path / "a.png", trained="rm-trained-there-dr",
+        results,
+        tmp_path / "a.png",
+        trained="rm-trained-there-dr",
         methods=["rm-interval-dr", "rm-interpolated-dr"],
-    )  # fmt: skip
+    )
     lines = {
         line.get_label(): line for line in drawn[0].axes[0].lines if line.get_label()[0] != "_"
     }
@@ -166,8 +176,9 @@ def test_sag_shows_the_interpolated_router_below(study, drawn, tmp_path):
 
 def test_learning_curve_by_hand(study, drawn, tmp_path):
     _, results, _ = study
-    trend(results, tmp_path / "a.png", over="rows", methods=["rm-softmax-dr"],
-        base="best-single-log")  # fmt: skip
+    trend(
+        results, tmp_path / "a.png", over="rows", methods=["rm-softmax-dr"], base="best-single-log"
+    )
     above, _ = drawn[0].axes
     assert above.get_xscale() == "log" and settings(results, "rows") == [500, 4000]
     own = [r for r in where(results, method="rm-softmax-dr") if r["cost_weight"] in GRID]

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax.architectures import Architecture
-from routerjax.cost_weights import Unit, between, check_range, inside, interval_of
 from routerjax.errors import InputError
-from routerjax.heads import Head, initial
-from routerjax.policy import Policy
-from routerjax.records import Estimates
+from routerjax.estimators.utility import Unit, between, check_range, inside, interval_of
+from routerjax.models.architectures import Architecture
+from routerjax.models.heads import Head, initial
+from routerjax.models.policy import Policy
+from routerjax.records.tables import Estimates
 
 GRID = (0.0, 10.0, 30.0)
 # [members, cost weights, arms]: their means are 0.3, 0.5, 0.8 for the first arm

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from routerjax import read_log
-from routerjax.cli import main
-from routerjax.data.files import write_log
-from routerjax.records import Log
-from routerjax.router import Router
+from routerjax.artefacts.router import Router
+from routerjax.cli.commands import main
+from routerjax.data.io.files import write_log
+from routerjax.records.tables import Log
 
 OPTIONS = ("--cost-weights", "0,100", "--epochs", "4", "--devices", "1", "--checkpoint-every", "2")
 
@@ -52,11 +52,14 @@ def test_two_processes_fit_one_router(log, memory):
     quiet = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "OMPI"))}
     running = [
         subprocess.Popen(
-            [*command, "--process-id", str(i)], env=quiet, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [*command, "--process-id", str(i)],
+            env=quiet,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for i in range(2)
-    ]  # fmt: skip
+    ]
     try:
         told = [process.communicate(timeout=300) for process in running]
     finally:

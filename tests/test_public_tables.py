@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from routerjax.data import hub
-from routerjax.data.prices import Price, read_prices
-from routerjax.data.public_tables import PUBLIC_TABLES, load_public_table
-from routerjax.data.routerbench import prompt_text, read_routerbench
-from routerjax.data.sprout import PRICES, read_sprout
+from routerjax.data.io import hub
+from routerjax.data.public.prices import Price, read_prices
+from routerjax.data.public.routerbench import prompt_text, read_routerbench
+from routerjax.data.public.sprout import PRICES, read_sprout
+from routerjax.data.public.tables import PUBLIC_TABLES, load_public_table
 from routerjax.errors import DataWarning, InputError
 
 
@@ -66,9 +66,7 @@ def test_routerbench_as_a_table(tmp_path):
     )
     costs = [[0.0001, 0.0012], [0.0003, 0.02], [np.nan, 0.0008]]
     np.testing.assert_array_equal(table.cost, np.array(costs, np.float32))
-    assert table.prompts == (
-        "Which court is highest?", "Tell a joke.\n\nExplain it.", "2 + 2 = ?"
-    )  # fmt: skip
+    assert table.prompts == ("Which court is highest?", "Tell a joke.\n\nExplain it.", "2 + 2 = ?")
     assert table.task == ("mmlu-law", "mtbench", "grade-school-math")
     assert table.split is None and table.source == str(path)
     assert table.missing == 1 and len(table.complete()) == 2
@@ -82,12 +80,22 @@ def test_routerbench_rows_without_a_prompt(tmp_path):
     assert table.quality[0, 1] == 1 and table.cost[0, 1] == np.float32(0.0008)
 
 
-@pytest.mark.parametrize(("raw", "text"), [
-    ("['a']", "a"), ("plain", "plain"), (" ['a', \"b's\"] ", "a\n\nb's"),
-    ("[1, 2] is a list", "[1, 2] is a list"), ("[1, 2]", "[1, 2]"), ("[", "["),
-    ("['a' + 'b']", "['a' + 'b']"), ("[__import__('os')]", "[__import__('os')]"),
-    ("[" * 10_000, "[" * 10_000), (None, ""), (float("nan"), ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("['a']", "a"),
+        ("plain", "plain"),
+        (" ['a', \"b's\"] ", "a\n\nb's"),
+        ("[1, 2] is a list", "[1, 2] is a list"),
+        ("[1, 2]", "[1, 2]"),
+        ("[", "["),
+        ("['a' + 'b']", "['a' + 'b']"),
+        ("[__import__('os')]", "[__import__('os')]"),
+        ("[" * 10_000, "[" * 10_000),
+        (None, ""),
+        (float("nan"), ""),
+    ],
+)
 def test_prompts_of_turns(raw, text):
     assert prompt_text(raw) == text
 
@@ -248,18 +256,24 @@ def test_prices_from_every_format(tmp_path):
         assert read_prices(path) == expected
 
 
-@pytest.mark.parametrize(("name", "text", "problem"), [
-    ("p.csv", "model,input\na,1\n", ", row 0: no output here; a row is model,input,output"),
-    ("p.csv", "model,input,output\na,1,2\n,1,2\n", ", row 1: no model here"),
-    ("p.csv", "model,input,output\na,1,2\na,1,2\n", ", row 1: 'a' is priced twice"),
-    ("p.csv", "model,input,output\na,1,$2\n",
-     ", column 'output', row 0: '$2' is not a price of 0 or more"),
-    ("p.csv", "model,input,output\na,-1,2\n", "'-1' is not a price"),
-    ("p.json", '{"a": {"input": 1, "output": NaN}}', "'nan' is not a price"),
-    ("p.json", '{"a": {"input": 1}}', ", row 0: no output here"),
-    ("p.json", '{"a": [1, 2]}', ", row 0: no model here"),
-    ("p.json", "{", "is not valid JSON"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("p.csv", "model,input\na,1\n", ", row 0: no output here; a row is model,input,output"),
+        ("p.csv", "model,input,output\na,1,2\n,1,2\n", ", row 1: no model here"),
+        ("p.csv", "model,input,output\na,1,2\na,1,2\n", ", row 1: 'a' is priced twice"),
+        (
+            "p.csv",
+            "model,input,output\na,1,$2\n",
+            ", column 'output', row 0: '$2' is not a price of 0 or more",
+        ),
+        ("p.csv", "model,input,output\na,-1,2\n", "'-1' is not a price"),
+        ("p.json", '{"a": {"input": 1, "output": NaN}}', "'nan' is not a price"),
+        ("p.json", '{"a": {"input": 1}}', ", row 0: no output here"),
+        ("p.json", '{"a": [1, 2]}', ", row 0: no model here"),
+        ("p.json", "{", "is not valid JSON"),
+    ],
+)
 def test_prices_that_are_refused(tmp_path, name, text, problem):
     path = tmp_path / name
     path.write_text(text)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax import cli, surrogates
+from routerjax.cli import commands as command_line
+from routerjax.losses import by_name
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -32,7 +33,7 @@ def test_the_surrogate_is_ten_lines_and_falls_as_the_best_arm_gains(snippet):
     lines = Path(snippet.rpartition(":")[0]).read_text().splitlines()
     body = lines[next(i for i, line in enumerate(lines) if line.startswith("def")) :]
     assert len(body) <= 10
-    surrogate = surrogates.resolve(snippet)
+    surrogate = by_name.resolve(snippet)
     logits, utilities = jnp.array([0.2, 0.0, -0.3]), jnp.array([0.1, 0.9, 0.5])
     slope = jax.grad(surrogate)(logits, utilities)
     assert slope[1] < 0 < slope[0] and slope[2] > 0
@@ -54,7 +55,7 @@ def test_every_command_of_the_readme_is_one_the_parser_takes():
     ]
     assert {command.split()[1] for command in commands} == {"fit", "evaluate", "route", "simulate"}
     for command in commands:
-        cli.parser().parse_args(shlex.split(command)[1:])
+        command_line.parser().parse_args(shlex.split(command)[1:])
 
 
 def test_paths_of_the_layout_exist():
@@ -80,7 +81,7 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
         "--test",
         "test.parquet",
     ]
-    assert cli.main(draw) == 0
+    assert command_line.main(draw) == 0
     [code] = [block for block in blocks("python") if block.startswith("import routerjax")]
     exec(compile(code, "README", "exec"), {})
     assert (tmp_path / "run" / "router.json").is_file()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from routerjax.errors import DataWarning, InputError
-from routerjax.records import Estimates, Log, Table
+from routerjax.records.tables import Estimates, Log, Table
 
 NAN, INF = float("nan"), float("inf")
 

@@ -293,8 +293,11 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, clean_env
     script = Path(__file__).parent / "killed_training.py"
     done = subprocess.run(
         [sys.executable, script, tmp_path, str(kills), "0"],
-        env=clean_environment, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        env=clean_environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     epochs = [int(epoch) for epoch in done.stdout.split()]
     assert len(epochs) == kills and epochs[-1] > kills / 2, "killed before it did anything"

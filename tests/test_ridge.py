@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from labelled_rows import ONES, fixed
 
-from routerjax.components import fit_components
 from routerjax.errors import InputError
-from routerjax.ridge import (
+from routerjax.estimators.components import fit_components
+from routerjax.estimators.ridge import (
     STRENGTHS,
     choose_landmarks,
     fit_logistic,
@@ -68,9 +68,11 @@ def test_ridge_picks_the_strength_that_leaving_rows_out_one_by_one_picks():
 
 def test_infinite_strength_is_the_weighted_mean():
     fitted = fit_ridge(
-        jnp.array([[0.0], [1.0], [5.0]]), jnp.array([1.0, 3.0, 99.0]), jnp.array([3.0, 1.0, 0.0]),
+        jnp.array([[0.0], [1.0], [5.0]]),
+        jnp.array([1.0, 3.0, 99.0]),
+        jnp.array([3.0, 1.0, 0.0]),
         strengths=(np.inf,),
-    )  # fmt: skip
+    )
     assert float(fitted.intercept) == pytest.approx(1.5)
     assert float(fitted.coefficients[0]) == 0.0
 

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax.architectures import ARCHITECTURES, Architecture, initial_between
-from routerjax.cost_weights import Unit
 from routerjax.errors import InputError
-from routerjax.folds import member_splits
-from routerjax.heads import Head, initial
-from routerjax.records import Estimates
-from routerjax.surrogates import softmax_regret
+from routerjax.estimators.folds import member_splits
+from routerjax.estimators.utility import Unit
+from routerjax.losses.by_name import softmax_regret
+from routerjax.models.architectures import ARCHITECTURES, Architecture, initial_between
+from routerjax.models.heads import Head, initial
+from routerjax.records.tables import Estimates
 from routerjax.training.fit import Schedule
 from routerjax.training.objectives import BetweenObjective, EndpointObjective
 from routerjax.training.routing import Problem, RouterConfig, train_router, train_routers
@@ -151,9 +151,13 @@ def test_problems_trained_together_are_as_each_alone(architecture):
 def test_of_several_learning_rates_each_run_keeps_the_best_on_held_out_rows():
     """One rate moves nothing: the pair ends where the other rate alone does."""
     config = RouterConfig(
-        architecture="shared", members=2, widths=(8,), start="best-single",
-        learning_rate=(1e-9, 1e-2), schedule=dataclasses.replace(SHORT, caution=0.0),
-    )  # fmt: skip
+        architecture="shared",
+        members=2,
+        widths=(8,),
+        start="best-single",
+        learning_rate=(1e-9, 1e-2),
+        schedule=dataclasses.replace(SHORT, caution=0.0),
+    )
     settings = {"cost_weights": (0.0, 20.0), "quality_width": 1.0}
     both = train_router(_problem(300), config=config, **settings)
     one = train_router(
@@ -178,13 +182,21 @@ def test_the_joint_stage_mends_endpoints_that_disagree_on_scale():
     cells = Estimates(quality=quality, cost=cost)
     flat = jax.tree.map(np.zeros_like, cells)
     problem = Problem(
-        jnp.asarray(x), cells, cells, flat, *member_splits(n, members=1, held_out=0.2, seed=0),
+        jnp.asarray(x),
+        cells,
+        cells,
+        flat,
+        *member_splits(n, members=1, held_out=0.2, seed=0),
         jax.random.key(0),
-    )  # fmt: skip
+    )
     config = RouterConfig(
-        architecture="interval", members=1, widths=(16,), learning_rate=1e-2, weight_decay=0.0,
+        architecture="interval",
+        members=1,
+        widths=(16,),
+        learning_rate=1e-2,
+        weight_decay=0.0,
         schedule=Schedule(batch_size=64, max_epochs=60, patience=30, chunk=20),
-    )  # fmt: skip
+    )
     policy, _ = train_router(problem, cost_weights=(0.0, 100.0), quality_width=1.0, config=config)
     unaided = policy._replace(
         architecture=dataclasses.replace(policy.architecture, name="interpolated"),
@@ -229,9 +241,10 @@ def test_untrained_router_is_the_plug_in_policy_or_the_best_single_model():
     def untrained(start):
         policy, _ = train_router(
             Problem(x, judge, judge, predicted, *splits, jax.random.key(0)),
-            cost_weights=weights, quality_width=1.0,
+            cost_weights=weights,
+            quality_width=1.0,
             config=RouterConfig(members=2, start=start, schedule=Schedule(max_epochs=0)),
-        )  # fmt: skip
+        )
         return policy.at(x, predicted, cost_weights=judged).argmax(axis=-1)
 
     for arms, weight in zip(untrained("plug-in"), judged, strict=True):

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routerjax.data import safe_pickle
-from routerjax.data.safe_pickle import read_columns
+from routerjax.data.public import safe_pickle
+from routerjax.data.public.safe_pickle import read_columns
 from routerjax.errors import InputError
 
 
@@ -87,8 +87,10 @@ def test_rows_that_were_picked_and_columns_that_were_moved(tmp_path):
     picked = made.iloc[[2, 0]][["count", "text", "score"]]
     read = read_columns(write(tmp_path / "f.pkl", pickle.dumps(picked)))
     assert {name: list(values) for name, values in read.items()} == {
-        "count": [3, 1], "text": ["", "a"], "score": [1.0, 0.5]
-    }  # fmt: skip
+        "count": [3, 1],
+        "text": ["", "a"],
+        "score": [1.0, 0.5],
+    }
 
 
 OLDER = {
@@ -148,8 +150,8 @@ HOSTILE = (
     *("pandas eval", "pandas read_pickle", "pandas.io.pickle read_pickle", "pandas DataFrame.eval"),
     *("pandas.core.frame DataFrame.query", "pandas.core.frame DataFrame.__init__.__globals__"),
     *("pandas.core.computation.eval eval", "pandas.io.common os.system", "pandas Series"),
-    *("routerjax.data.safe_pickle _Part", "routerjax.atomic write_text"),
-)  # fmt: skip
+    *("routerjax.data.public.safe_pickle _Part", "routerjax.support.atomic write_text"),
+)
 
 
 def named(name: str) -> str:
@@ -211,7 +213,7 @@ def test_admitted_names_call_nothing_of_pandas_and_numpy():
         made = part("anything", 1)
         made.__setstate__({"what": "ever"})
         assert made.args == ("anything", 1) and made.state == {"what": "ever"}
-        assert part.__module__ == "routerjax.data.safe_pickle"
+        assert part.__module__ == "routerjax.data.public.safe_pickle"
 
 
 # What is no frame of plain columns
@@ -225,9 +227,18 @@ def test_no_pickle_at_all(tmp_path):
     assert "cannot be read (Is a directory" in said(tmp_path)
 
 
-@pytest.mark.parametrize("value", [
-    None, 1, "text", [1, 2], {"prompt": ["a"]}, np.arange(3.0), np.arange(3).astype("M8[s]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        1,
+        "text",
+        [1, 2],
+        {"prompt": ["a"]},
+        np.arange(3.0),
+        np.arange(3).astype("M8[s]"),
+    ],
+)
 def test_a_pickle_of_something_else(tmp_path, value):
     message = said(write(tmp_path / "f.pkl", pickle.dumps(value)))
     assert "is not a pickled DataFrame of plain columns (" in message

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from training_toys import Wave, on_disk, trained, wave
 
-from routerjax import stored
-from routerjax.data.files import read_log, read_table, write_log, write_table
+from routerjax.data.io.files import read_log, read_table, write_log, write_table
 from routerjax.errors import InputError
-from routerjax.fitting import FitConfig, fit
-from routerjax.heads import Scaling
-from routerjax.nuisance import NuisanceConfig
-from routerjax.records import Log, Table
-from routerjax.stored import Stored, blocks, read
+from routerjax.models.heads import Scaling
+from routerjax.pipelines.fit_log import FitConfig, fit
+from routerjax.pipelines.nuisance import NuisanceConfig
+from routerjax.records.on_disk import Stored, blocks, memory, read
+from routerjax.records.tables import Log, Table
 from routerjax.training.checkpoint import Checkpoints, digest
 from routerjax.training.fit import Schedule, Sweep
 from routerjax.training.processes import checksum
@@ -40,9 +39,13 @@ def a_log(embeddings, **fields) -> Log:
     rng = np.random.default_rng(1)
     n = len(embeddings)
     return Log.from_arrays(
-        rng.integers(0, 3, n), rng.random(n), rng.uniform(0.001, 0.01, n), models=list("abc"),
-        embeddings=embeddings, **fields,
-    )  # fmt: skip
+        rng.integers(0, 3, n),
+        rng.random(n),
+        rng.uniform(0.001, 0.01, n),
+        models=list("abc"),
+        embeddings=embeddings,
+        **fields,
+    )
 
 
 def test_rows_are_picked_lazily_and_read_as_numpy_would(values):
@@ -74,7 +77,7 @@ def test_scaled_rows_have_the_bits_that_jax_gives_them(values):
 
 
 def test_scaling_of_blocks_is_that_of_the_whole(values, monkeypatch):
-    monkeypatch.setattr("routerjax.heads.blocks", lambda values: blocks(values, 64))
+    monkeypatch.setattr("routerjax.models.heads.blocks", lambda values: blocks(values, 64))
     scaling, x = Scaling.of(Stored(values)), np.asarray(values, np.float64)
     np.testing.assert_allclose(scaling.centre, x.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(scaling.scale, np.sqrt(x.var(axis=0).mean()), rtol=1e-6)
@@ -88,8 +91,8 @@ def test_fingerprint_and_checksum_do_not_ask_where_rows_are(values):
 
 
 def test_a_number_that_is_not_finite_is_found_in_whatever_block_it_is(monkeypatch):
-    monkeypatch.setattr("routerjax.validation.blocks", lambda values: blocks(values, 64))
-    monkeypatch.setattr("routerjax.validation.BLOCK", 64)
+    monkeypatch.setattr("routerjax.records.validation.blocks", lambda values: blocks(values, 64))
+    monkeypatch.setattr("routerjax.records.validation.BLOCK", 64)
     x = np.ones((200, 2), np.float32)
     x[150, 1] = np.inf
     with pytest.raises(InputError, match="row 150.*not a finite number"):
@@ -122,9 +125,11 @@ def test_training_from_disk_is_training_from_memory_bit_by_bit(epoch_rows, sweep
 def test_only_the_rows_of_an_epoch_are_read(monkeypatch):
     asked = []
     taken = Stored.__array__
-    monkeypatch.setattr(Stored, "__array__", lambda own, *of, **how: (
-        asked.append(len(own)) or taken(own, *of, **how)
-    ))  # fmt: skip
+    monkeypatch.setattr(
+        Stored,
+        "__array__",
+        lambda own, *of, **how: asked.append(len(own)) or taken(own, *of, **how),
+    )
     trained(Wave(), on_disk(wave(2, n=2_000)), schedule=dataclasses.replace(FEW, max_epochs=2))
     # two runs, one after the other: 41 held-out rows and no other, then 64 to visit, twice
     assert asked == [41, 1, 64, 64] * 2
@@ -177,7 +182,7 @@ def test_a_router_fitted_from_disk_is_the_one_fitted_from_memory(tmp_path, value
         assert isinstance(again.embeddings, np.ndarray if size is None else Stored)
         assert again.fingerprint == log.fingerprint
         routers.append(fit(again, config=config()))
-        monkeypatch.setattr("routerjax.outcomes.BLOCK", 64)
+        monkeypatch.setattr("routerjax.models.outcomes.BLOCK", 64)
     come, stay = routers
     assert digest(come.arrays) == digest(stay.arrays)
     np.testing.assert_array_equal(
@@ -190,9 +195,12 @@ def test_a_router_fitted_from_disk_is_the_one_fitted_from_memory(tmp_path, value
 def test_a_table_that_is_too_large_stays_in_its_file(tmp_path, values, apart):
     quality = np.random.default_rng(0).random((300, 2))
     table = Table.from_arrays(
-        quality, 0.01 * quality, models=["a", "b"], embeddings=None if apart else values,
+        quality,
+        0.01 * quality,
+        models=["a", "b"],
+        embeddings=None if apart else values,
         prompts=["?"] * 300,
-    )  # fmt: skip
+    )
     write_table(table, tmp_path / "table.parquet")
     np.save(tmp_path / "e.npy", values)
     found = read_table(
@@ -204,10 +212,10 @@ def test_a_table_that_is_too_large_stays_in_its_file(tmp_path, values, apart):
 
 
 def stored_leftovers(folder):
-    from routerjax.data.formats import scratch
+    from routerjax.support.cache import scratch
 
     return list(scratch().iterdir())
 
 
 def test_a_quarter_of_the_memory():
-    assert 2**28 < stored.memory() < 2**46
+    assert 2**28 < memory() < 2**46

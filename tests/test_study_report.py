@@ -14,8 +14,11 @@ from experiments.causal_routing.sentences import bracket, difference_sentence, n
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import Interval
 
-TOLD = {"name": "table.parquet", "notices": ["Every number here is made up."],
-        "references": REFERENCES}  # fmt: skip
+TOLD = {
+    "name": "table.parquet",
+    "notices": ["Every number here is made up."],
+    "references": REFERENCES,
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +74,11 @@ def test_an_older_study_is_replaced_only_if_asked(study, tmp_path):
 
 def test_only_what_the_records_allow_is_drawn(tmp_path):
     """One method, one seed, one cost weight, no references, no label errors."""
-    some = [r for r in records(seeds=1, between=(), weights=(10.0,), methods=("best-single-log",))
-            if "record" not in r]  # fmt: skip
+    some = [
+        r
+        for r in records(seeds=1, between=(), weights=(10.0,), methods=("best-single-log",))
+        if "record" not in r
+    ]
     paths = write(tmp_path / "out", some, head={}, **TOLD)
     names = {path.name for path in paths}
     assert names == {"results.jsonl", "table.md", "table.tex", "report.md"}
@@ -101,8 +107,9 @@ def test_two_models_get_their_own_columns():
 def test_several_loggings_get_a_section_each():
     text = report(records(seeds=2, logging=("uniform", "quality")), **TOLD)
     assert re.findall(r"^## (.+)$", text, re.M) == [
-        "Logging policy `uniform`", "Logging policy `quality`",
-    ]  # fmt: skip
+        "Logging policy `uniform`",
+        "Logging policy `quality`",
+    ]
 
 
 def test_references_and_yardsticks_are_never_bold(study):
@@ -150,13 +157,15 @@ def test_figures_show_the_named_first_and_no_references():
     [
         (Interval(0.02, 0.01, 0.005, 0.035, 9), "a earns 0.020 [0.005, 0.035] more than b."),
         (Interval(-0.02, 0.01, -0.035, -0.005, 9), "a earns 0.020 [0.005, 0.035] less than b."),
-        (Interval(0.02, 0.01, -0.01, 0.05, 9),
-         "a and b are not told apart (+0.020 [-0.010, +0.050])."),
+        (
+            Interval(0.02, 0.01, -0.01, 0.05, 9),
+            "a and b are not told apart (+0.020 [-0.010, +0.050]).",
+        ),
         (Interval(0.02, *[float("nan")] * 3, 1), "a less b is +0.020 in the one seed they share."),
         (Interval(*[float("nan")] * 4, 0), "a and b share no seed."),
         (Interval(0.0, 0.0, 0.0, 0.0, 9), "a and b earn the same."),
     ],
-)  # fmt: skip
+)
 def test_a_verdict_follows_the_interval(interval, sentence):
     assert difference_sentence("a", "b", interval) == sentence
 
@@ -170,25 +179,37 @@ def test_numbers_in_sentences():
 def made_up(utilities, *, regret=0.1):
     """Records of methods by seed, at one cost weight on the grid and one between."""
     return [
-        {"method": method, "logging": "uniform", "strength": 0.0, "rows": 100, "seed": seed,
-         "cost_weight": weight, "held_out": weight == 5.0, "utility": value + 0.001 * seed,
-         "regret": regret, "quality": value, "cost": 0.01}
+        {
+            "method": method,
+            "logging": "uniform",
+            "strength": 0.0,
+            "rows": 100,
+            "seed": seed,
+            "cost_weight": weight,
+            "held_out": weight == 5.0,
+            "utility": value + 0.001 * seed,
+            "regret": regret,
+            "quality": value,
+            "cost": 0.01,
+        }
         for method, (on, off) in utilities.items()
         for weight, values in ((0.0, on), (5.0, off))
         for seed, value in enumerate(values)
-    ]  # fmt: skip
+    ]
 
 
 def test_the_report_says_what_beats_what():
-    found = made_up({
-        "best-single-log": ([0.50, 0.52, 0.48], [0.5, 0.5, 0.5]),
-        "regression-plug-in": ([0.59, 0.62, 0.59], [0.5, 0.5, 0.5]),
-        "rm-softmax-dr": ([0.60, 0.61, 0.59], [0.5, 0.5, 0.5]),
-        "rm-classification-dr": ([0.40, 0.41, 0.39], [0.4, 0.4, 0.4]),
-        "rm-interval-dr": ([0.55, 0.55, 0.55], [0.600, 0.602, 0.598]),
-        "rm-trained-there-dr": ([0.9, 0.9, 0.9], [0.6, 0.6, 0.6]),
-        "rm-softmax-full-feedback": ([0.70, 0.72, 0.68], [0.7, 0.7, 0.7]),
-    })  # fmt: skip
+    found = made_up(
+        {
+            "best-single-log": ([0.50, 0.52, 0.48], [0.5, 0.5, 0.5]),
+            "regression-plug-in": ([0.59, 0.62, 0.59], [0.5, 0.5, 0.5]),
+            "rm-softmax-dr": ([0.60, 0.61, 0.59], [0.5, 0.5, 0.5]),
+            "rm-classification-dr": ([0.40, 0.41, 0.39], [0.4, 0.4, 0.4]),
+            "rm-interval-dr": ([0.55, 0.55, 0.55], [0.600, 0.602, 0.598]),
+            "rm-trained-there-dr": ([0.9, 0.9, 0.9], [0.6, 0.6, 0.6]),
+            "rm-softmax-full-feedback": ([0.70, 0.72, 0.68], [0.7, 0.7, 0.7]),
+        }
+    )
     text = report(found, **TOLD)
     # means on the grid 0.601, by both, and 0.501 for the base; half of the way to 0.701
     assert "The highest mean utility, yardsticks aside, is 0.601, by `rm-softmax-dr`." in text or (
@@ -231,10 +252,19 @@ def test_learning_and_strength_sentences():
 
 def test_the_winners_curse_sentence_by_hand():
     labels = [
-        {"record": "label_error", "logging": "uniform", "strength": 0.0, "rows": 100, "seed": 0,
-         "cost_weight": weight, "estimator": "dr", "label_error": error, "optimism": high}
+        {
+            "record": "label_error",
+            "logging": "uniform",
+            "strength": 0.0,
+            "rows": 100,
+            "seed": 0,
+            "cost_weight": weight,
+            "estimator": "dr",
+            "label_error": error,
+            "optimism": high,
+        }
         for weight, error, high in ((0.0, 0.25, 0.1), (5.0, 0.5, -0.05))
-    ]  # fmt: skip
+    ]
     text = report([*made_up({"best-single-log": ([0.5], [0.5])}), *labels], **TOLD)
     assert "by dr 25% and +0.100 at λ 0, 50% and -0.050 at λ 5." in text
 

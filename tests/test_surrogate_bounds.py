@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.surrogates.bounds import BOUNDS, NATURES, REGRET, bounds_list, natures_table
-from routerjax.surrogates import SURROGATES
+from routerjax.losses.by_name import SURROGATES
 
 BOUND_IDS = [f"{bound.smaller}-{bound.larger}" for bound in BOUNDS]
 NATURE_IDS = list(NATURES)

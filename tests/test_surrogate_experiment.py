@@ -67,8 +67,9 @@ def test_every_surrogate_target_seed_and_cost_weight(smoke):
 
 def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(smoke):
     _, (_, *results) = smoke
-    oracle = {(r["seed"], r["cost_weight"]): r["utility"] for r in results
-              if r["method"] == "oracle"}  # fmt: skip
+    oracle = {
+        (r["seed"], r["cost_weight"]): r["utility"] for r in results if r["method"] == "oracle"
+    }
     for r in results:
         best = oracle[r["seed"], r["cost_weight"]]
         assert r["utility"] <= best + 1e-9
@@ -198,9 +199,11 @@ FOUND = [
     _found("folder/mine.py:f", [[0.8, 0.4], [0.8, 0.4], [1.0, 0.4]], [1, 1, 1]),
 ]
 THREE = dataclasses.replace(
-    PRESETS["quick"], seeds=3, cost_weights=(0.0, 10.0),
+    PRESETS["quick"],
+    seeds=3,
+    cost_weights=(0.0, 10.0),
     surrogates=("softmax_regret", "folder/mine.py:f"),
-)  # fmt: skip
+)
 
 
 def test_paired_difference_by_hand():
@@ -214,8 +217,14 @@ def test_table_by_hand():
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert cells[0][-2:] == ["− softmax_regret", "kept start"]
     # 0.4 less 0.5, 0.5, 0.6: mean −0.1333, deviation 0.0577 / √3
-    assert cells[2] == ["start", "0.5000 ± 0.0000", "0.3000 ± 0.0000", "0.4000 ± 0.0000",
-                        "-0.1333 ± 0.0333", ""]  # fmt: skip
+    assert cells[2] == [
+        "start",
+        "0.5000 ± 0.0000",
+        "0.3000 ± 0.0000",
+        "0.4000 ± 0.0000",
+        "-0.1333 ± 0.0333",
+        "",
+    ]
     assert cells[3][-2:] == ["", "1 of 3"]
     assert cells[4][0] == "mine.py:f" and cells[4][-1] == "0 of 3"
 

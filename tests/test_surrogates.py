@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax import surrogate_losses, surrogates
 from routerjax.errors import InputError
-from routerjax.surrogates import (
+from routerjax.losses import by_name, surrogates
+from routerjax.losses.by_name import (
     classification_bound,
     counterfactual_risk,
     pairwise_ranking,
@@ -21,7 +21,7 @@ from routerjax.surrogates import (
     weighted_classification,
 )
 
-NAMED = list(surrogates.SURROGATES.items())
+NAMED = list(by_name.SURROGATES.items())
 ids = [name for name, _ in NAMED]
 every = pytest.mark.parametrize("surrogate", [s for _, s in NAMED], ids=ids)
 QUARTERS = np.log([2.0, 1.0, 1.0])  # logits whose softmax is (1/2, 1/4, 1/4)
@@ -40,15 +40,20 @@ def rows():
 
 
 def test_docstring_examples():
-    found = doctest.testmod(surrogate_losses)
+    found = doctest.testmod(surrogates)
     assert (found.failed, found.attempted) == (0, 8)
 
 
 def test_the_seven_are_known_by_name():
     assert ids == [
-        "classification_bound", "softmax_regret", "weighted_classification", "soft_regret",
-        "pairwise_ranking", "spo_plus", "counterfactual_risk",
-    ]  # fmt: skip
+        "classification_bound",
+        "softmax_regret",
+        "weighted_classification",
+        "soft_regret",
+        "pairwise_ranking",
+        "spo_plus",
+        "counterfactual_risk",
+    ]
     assert all(getattr(surrogates, name) is surrogate for name, surrogate in NAMED)
 
 
@@ -177,10 +182,12 @@ def test_noise_leaves_the_gradient_unbiased_and_biases_labels(surrogate):
 @pytest.mark.parametrize(
     ("surrogate", "right"),
     [
-        (classification_bound, False), (spo_plus, False), (weighted_classification, True),
+        (classification_bound, False),
+        (spo_plus, False),
+        (weighted_classification, True),
         (pairwise_ranking, True),
     ],
-)  # fmt: skip
+)
 def test_which_keep_the_better_of_two_arms_under_skewed_noise(surrogate, right):
     """The worse arm looks better in 9 of 10 rows by 0.1, and worse in one of 10 by 1.9."""
     utilities = np.array([[0.0, 0.1]] * 9 + [[0.0, -1.9]])  # means 0 and −0.1
@@ -266,19 +273,19 @@ def test_a_step_downhill_prefers_the_better_of_two_arms(surrogate):
 def test_resolve_a_users_own(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("def hinge(logits, utilities):\n    return ((logits - utilities) ** 2).sum()\n")
-    assert surrogates.resolve(f"{path}:hinge")(jnp.zeros(2), jnp.array([1.0, 2.0])) == 5.0
-    assert surrogates.resolve("softmax_regret") is softmax_regret
+    assert by_name.resolve(f"{path}:hinge")(jnp.zeros(2), jnp.array([1.0, 2.0])) == 5.0
+    assert by_name.resolve("softmax_regret") is softmax_regret
 
 
 def test_a_users_own_is_one_object_until_its_file_changes(tmp_path):
     """The same object compiles once; a stale one would train on the loss of before."""
     path = tmp_path / "mine.py"
     path.write_text("def loss(logits, utilities):\n    return logits.sum()\n")
-    first = surrogates.resolve(f"{path}:loss")
-    assert surrogates.resolve(f"{path}:loss") is first
+    first = by_name.resolve(f"{path}:loss")
+    assert by_name.resolve(f"{path}:loss") is first
     path.write_text("def loss(logits, utilities):\n    return 2 * logits.sum()\n")
     os.utime(path, ns=(1, 1))  # whatever the clock's resolution
-    assert surrogates.resolve(f"{path}:loss")(jnp.ones(2), jnp.ones(2)) == 4.0
+    assert by_name.resolve(f"{path}:loss")(jnp.ones(2), jnp.ones(2)) == 4.0
 
 
 @pytest.mark.parametrize(
@@ -297,12 +304,12 @@ def test_resolve_refuses(tmp_path, body, function, message):
     path = tmp_path / "mine.py"
     path.write_text(body)
     with pytest.raises(InputError) as error:
-        surrogates.resolve(f"{path}:{function}")
+        by_name.resolve(f"{path}:{function}")
     assert message in str(error.value) and str(path) in str(error.value)
 
 
 def test_resolve_names_what_there_is():
     with pytest.raises(InputError, match="classification_bound, softmax_regret"):
-        surrogates.resolve("softmax")
+        by_name.resolve("softmax")
     with pytest.raises(InputError, match="no such file"):
-        surrogates.resolve("nowhere.py:f")
+        by_name.resolve("nowhere.py:f")

@@ -103,9 +103,13 @@ def test_runs_have_their_own_learning_rate_decay_and_values():
     """Lines at different heights; no learning rate learns nothing."""
     problem = line(runs=3)
     got = trained(
-        Line(), problem, run=jnp.array([0.0, 5.0, 5.0]), learning_rate=jnp.array([0.1, 0.2, 0.0]),
-        weight_decay=jnp.array([0.0, 0.0, 1.0]), schedule=Schedule(8, 60, 60, 20),
-    )  # fmt: skip
+        Line(),
+        problem,
+        run=jnp.array([0.0, 5.0, 5.0]),
+        learning_rate=jnp.array([0.1, 0.2, 0.0]),
+        weight_decay=jnp.array([0.0, 0.0, 1.0]),
+        schedule=Schedule(8, 60, 60, 20),
+    )
     np.testing.assert_allclose(got.params["w"][:2, 0, 0], 2.0, atol=0.15)  # y = 2x + 1
     np.testing.assert_allclose(got.params["b"], [1.0, 6.0, 0.0], atol=0.15)
     assert got.epoch[2] == 0
@@ -118,9 +122,12 @@ def test_plain_gradient_descent_by_hand():
     params = {"w": jnp.full((1, 1, 1), 0.5), "b": jnp.full(1, -1.0)}
     index = jnp.arange(3)[None]
     got = trained(
-        Line(), (rows, params, index, index), learning_rate=0.01, weight_decay=0.3,
+        Line(),
+        (rows, params, index, index),
+        learning_rate=0.01,
+        weight_decay=0.3,
         schedule=Schedule(batch_size=3, max_epochs=1, chunk=1, optimizer="sgd"),
-    )  # fmt: skip
+    )
     off = 0.5 * x - 1 - y
     np.testing.assert_allclose(got.params["b"][0], -1 - 0.01 * np.mean(2 * off), rtol=1e-6)
     w = 0.5 - 0.01 * (np.mean(2 * off * x) + 0.3 * 0.5)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routerjax.data.synthetic import (
+from routerjax.data.synthetic.prompts import FRAMES, SUBJECTS, write_prompts
+from routerjax.data.synthetic.table import (
     FEATURES,
     MODELS,
     SYNTHETIC_NOTICE,
@@ -18,7 +19,6 @@ from routerjax.data.synthetic import (
     EmbeddedTable,
     embedded_table,
 )
-from routerjax.data.synthetic_prompts import FRAMES, SUBJECTS, write_prompts
 from routerjax.errors import InputError
 
 

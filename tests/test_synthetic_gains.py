@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from labelled_rows import KEY
 
-from routerjax.data.synthetic_gains import BIASES, draw_sources, synthetic_gains
+from routerjax.data.synthetic.gains import BIASES, draw_sources, synthetic_gains
 from routerjax.errors import InputError
 
 

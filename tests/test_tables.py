@@ -123,8 +123,13 @@ def test_weight_sheet_by_hand():
     assert sheet.candidates == 2
     mine = sheet.rows[1]
     assert [cell.text for cell in mine] == [
-        "mine", "0.650 ± 0.050", "0.350 ± 0.050", "0.500 ± 0.000", "+0.100 ± 0.000", "33%",
-    ]  # fmt: skip
+        "mine",
+        "0.650 ± 0.050",
+        "0.350 ± 0.050",
+        "0.500 ± 0.000",
+        "+0.100 ± 0.000",
+        "33%",
+    ]
     assert [cell.bold for cell in mine] == [False, True, True, True, False, False]
     assert not any(cell.bold for row in (sheet.rows[0], sheet.rows[2]) for cell in row)
 
@@ -148,7 +153,7 @@ def test_paired_gain_takes_common_seeds():
 
 
 def test_reference_record_by_hand():
-    from routerjax.records import Estimates
+    from routerjax.records.tables import Estimates
 
     outcomes = Estimates(
         quality=np.array([[0.4, 1.0], [0.6, 0.5]]), cost=np.array([[0.001, 0.003], [0.001, 0.005]])
@@ -165,10 +170,16 @@ def test_reference_record_by_hand():
 
 def test_scores_by_hand():
     """Two models: cheap 0.5 at 1 ¢, dear 0.9 at 3 ¢; a router half and half, then all cheap."""
-    reference = {"seed": 0, "mean_cost": [0.01, 0.03], "mean_quality": [0.5, 0.9],
-                 "cheapest_cost": 0.01, "dearest_cost": 0.03, "cheapest_quality": 0.5,
-                 "cost_weights": [0.0, 10.0, 99.0],
-                 "oracle_shares": [[0.4, 0.6], [0.7, 0.3], [1.0, 0.0]]}  # fmt: skip
+    reference = {
+        "seed": 0,
+        "mean_cost": [0.01, 0.03],
+        "mean_quality": [0.5, 0.9],
+        "cheapest_cost": 0.01,
+        "dearest_cost": 0.03,
+        "cheapest_quality": 0.5,
+        "cost_weights": [0.0, 10.0, 99.0],
+        "oracle_shares": [[0.4, 0.6], [0.7, 0.3], [1.0, 0.0]],
+    }
     some = [
         result("r", 0, 0.0, utility=0.8, regret=0.1, quality=0.8, cost=0.02, shares=[0.5, 0.5]),
         result("r", 0, 10.0, utility=0.4, regret=0.2, quality=0.5, cost=0.01, shares=[1.0, 0.0]),
@@ -196,8 +207,14 @@ def test_scores_by_hand():
 def test_scores_hold_what_the_records_allow(study):
     results, references = study
     assert list(scores(results, references)) == [
-        "utility", "regret", "area", "peak", "cost_to_best_single", "most_used", "collapse",
-    ]  # fmt: skip
+        "utility",
+        "regret",
+        "area",
+        "peak",
+        "cost_to_best_single",
+        "most_used",
+        "collapse",
+    ]
     assert list(scores(results, [])) == ["utility", "regret"]
     without = [{k: v for k, v in r.items() if k != "shares"} for r in results]
     assert "collapse" not in scores(without, references)
@@ -254,9 +271,11 @@ def test_escape_by_hand():
 
 def test_latex_by_hand():
     sheet = Sheet(
-        "Utility in %", ("method", "λ = 0"),
-        ((Cell("my_loss-dr"), Cell("-0.5 ± 0.1", True)), (Cell("oracle"), Cell(""))), 1,
-    )  # fmt: skip
+        "Utility in %",
+        ("method", "λ = 0"),
+        ((Cell("my_loss-dr"), Cell("-0.5 ± 0.1", True)), (Cell("oracle"), Cell(""))),
+        1,
+    )
     assert to_latex(sheet, label="tab:one").splitlines() == [
         r"\begin{table}[t]",
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",

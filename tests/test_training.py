@@ -7,7 +7,7 @@ import optax
 import pytest
 from training_toys import Line, line, trained
 
-from routerjax.heads import Head, Scaling, initial, outputs
+from routerjax.models.heads import Head, Scaling, initial, outputs
 from routerjax.training.fit import Schedule
 from routerjax.training.run import _batches
 
@@ -48,8 +48,9 @@ def test_runs_do_not_touch_each_other():
         alone = trained(Line(), (rows, *own), key=keys[run : run + 1])
         jax.tree.map(
             lambda one, all_: np.testing.assert_array_equal(one[0], all_[run]),  # noqa: B023
-            alone, joint,
-        )  # fmt: skip
+            alone,
+            joint,
+        )
 
 
 def test_chunks_do_not_change_the_result_and_the_same_seed_gives_the_same_bits():

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.stored import Stored
+from routerjax.records.on_disk import Stored
 from routerjax.training.fit import Fitted, Schedule, fit
 
 

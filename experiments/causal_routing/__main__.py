@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.causal_routing.config import PRESETS, StudyConfig, check
-from routerjax import cli_training
-from routerjax.terminal import Help, Parser, exit_code, numbers
+from routerjax.cli import training
+from routerjax.cli.terminal import Help, Parser, exit_code, numbers
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -27,9 +27,9 @@ def _run() -> None:
     from experiments.causal_routing.methods import is_reference
     from experiments.causal_routing.report import MARKER, write
     from experiments.causal_routing.run import study
-    from routerjax.atomic import check_free
-    from routerjax.compilation import keep_compiled
-    from routerjax.provenance import provenance
+    from routerjax.support.atomic import check_free
+    from routerjax.support.compilation import keep_compiled
+    from routerjax.support.provenance import provenance
 
     check_free(options.out, marker=MARKER, overwrite=options.overwrite)
     keep_compiled()
@@ -37,7 +37,7 @@ def _run() -> None:
     settings = {"config": config, "data": source.table.fingerprint}
     with (
         _progress(quiet=options.quiet) as on_progress,
-        cli_training.execution(
+        training.execution(
             options, options.out, settings=settings, on_progress=on_progress
         ) as execution,
     ):
@@ -45,10 +45,14 @@ def _run() -> None:
     head = provenance(config=config, seed=0, data=source.table.fingerprint)
     methods = {r["method"] for r in records if r["record"] == "result"}
     written = write(
-        options.out, records, head=head | {"seeds": list(range(config.seeds))}, name=source.name,
-        notices=source.notices, references=[m for m in methods if is_reference(m)],
+        options.out,
+        records,
+        head=head | {"seeds": list(range(config.seeds))},
+        name=source.name,
+        notices=source.notices,
+        references=[m for m in methods if is_reference(m)],
         overwrite=options.overwrite,
-    )  # fmt: skip
+    )
     print((options.out / "table.md").read_text())
     print("wrote " + ", ".join(str(path) for path in written))
 
@@ -59,16 +63,18 @@ def _options() -> argparse.Namespace:
         description="Causal LLM Routing: methods × cost weights on logs simulated from a table.",
         formatter_class=Help,
     )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="quick",
-                        help="base configuration")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("results/causal_routing"),
-                        help="folder for the files")  # fmt: skip
+    parser.add_argument(
+        "--preset", choices=tuple(PRESETS), default="quick", help="base configuration"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/causal_routing"), help="folder for the files"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an older results folder")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     _add_data(parser.add_argument_group("data"))
     _add_protocol(parser.add_argument_group("protocol"))
     _add_methods(parser.add_argument_group("methods"))
-    cli_training.add_options(parser)
+    training.add_options(parser)
     return parser.parse_args()
 
 
@@ -80,41 +86,76 @@ def _add_data(group) -> None:
     add("--table", metavar="FILE", help="table file or hub id; else the synthetic embedded table")
     add("--embeddings", metavar="FILE.npy", help="[n, d] embeddings of the table's rows")
     add("--encoder", help="of a table's prompts")
-    add("--derive-cost", metavar="PREFIX=DOLLARS", type=_derived,
-        help="cost of a model: its column PREFIX:MODEL times DOLLARS")  # fmt: skip
+    add(
+        "--derive-cost",
+        metavar="PREFIX=DOLLARS",
+        type=_derived,
+        help="cost of a model: its column PREFIX:MODEL times DOLLARS",
+    )
     add("--queries", type=int, help="of the embedded table")
 
 
 def _add_protocol(group) -> None:
     add = group.add_argument
     add("--rows", type=_integers, metavar="N,N,...", help="rows logged per seed, a study each")
-    add("--test-share", type=float, help="share kept for testing, drawn anew for every seed; "
-        "the table's own test split if not given")  # fmt: skip
+    add(
+        "--test-share",
+        type=float,
+        help="share kept for testing, drawn anew for every seed; "
+        "the table's own test split if not given",
+    )
     add("--seeds", type=int, help="repetitions")
     add("--cost-weights", type=numbers, metavar="L,L,...", help="grid of quality per dollar")
     add("--between", type=int, help="cost weights judged inside every interval of the grid")
-    add("--logging", type=_names, metavar="NAME,...",
-        help="uniform, quality, cheap, epsilon, confounded")  # fmt: skip
+    add(
+        "--logging",
+        type=_names,
+        metavar="NAME,...",
+        help="uniform, quality, cheap, epsilon, confounded",
+    )
     add("--strength", type=numbers, metavar="S,S,...", help="of the softmax logging policies")
-    add("--record-propensities", action="store_true", default=None,
-        help="methods know the log's propensities")  # fmt: skip
-    add("--misspecified", action="store_true",
-        help="outcome models stay at the arms' means, wrong on purpose")  # fmt: skip
+    add(
+        "--record-propensities",
+        action="store_true",
+        default=None,
+        help="methods know the log's propensities",
+    )
+    add(
+        "--misspecified",
+        action="store_true",
+        help="outcome models stay at the arms' means, wrong on purpose",
+    )
     add("--floor", type=float, help="propensities are clipped from below here")
 
 
 def _add_methods(group) -> None:
     add = group.add_argument
-    add("--methods", type=_names, metavar="NAME,...",
-        help="beginnings of names, as in rm-interval,knn; all if not given")  # fmt: skip
-    add("--surrogates", type=_names, metavar="NAME,...",
-        help="names, or FILE.py:FUNCTION of your own")  # fmt: skip
+    add(
+        "--methods",
+        type=_names,
+        metavar="NAME,...",
+        help="beginnings of names, as in rm-interval,knn; all if not given",
+    )
+    add(
+        "--surrogates",
+        type=_names,
+        metavar="NAME,...",
+        help="names, or FILE.py:FUNCTION of your own",
+    )
     add("--estimators", type=_names, metavar="NAME,...", help="direct, ips, dr")
-    add("--separate-trunks", action="store_true", default=None,
-        help="one network per cost weight of the grid")  # fmt: skip
+    add(
+        "--separate-trunks",
+        action="store_true",
+        default=None,
+        help="one network per cost weight of the grid",
+    )
     add("--start", help="what routers start from: plug-in or best-single")
-    add("--learning-rate", type=numbers, metavar="R,R,...",
-        help="of the routers; of several the best on held-out rows")  # fmt: skip
+    add(
+        "--learning-rate",
+        type=numbers,
+        metavar="R,R,...",
+        help="of the routers; of several the best on held-out rows",
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -162,8 +203,12 @@ def _progress(*, quiet: bool) -> Iterator[OnProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<64}"), BarColumn(bar_width=16),
-               TextColumn("step {task.fields[step]}"), TimeElapsedColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description:<64}"),
+        BarColumn(bar_width=16),
+        TextColumn("step {task.fields[step]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("reading", total=1, step=0)
         seen: set[str] = set()

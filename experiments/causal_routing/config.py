@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from routerjax.counterfactual import DEFAULT_FLOOR, ESTIMATORS
 from routerjax.errors import InputError
-from routerjax.nuisance import NuisanceConfig
+from routerjax.estimators.counterfactual import DEFAULT_FLOOR, ESTIMATORS
+from routerjax.pipelines.nuisance import NuisanceConfig
 from routerjax.training.fit import Schedule
 from routerjax.training.routing import RouterConfig, check_config
 
@@ -18,9 +18,9 @@ ABLATIONS = ("conditioned", "affine")
 class StudyConfig:
     """Causal LLM Routing (arXiv 2505.16037), methods × cost weights on logs of one arm a row.
 
-    What the paper leaves open and is our choice: the logging policies of
-    `routerjax.data.logging_policies`, the grid of cost weights, the form of the joint router,
-    the networks and their optimiser, the selection of the epoch (and of the learning rate,
+    What the paper leaves open and is our choice: the logging policies
+    (`routerjax.data.synthetic.logging_policies`), the grid of cost weights, the form of the joint
+    router, the networks and their optimiser, the selection of the epoch (and of the learning rate,
     where there are several) by doubly robust utility on held-out rows of the log, and the
     clipping floor. No run chooses anything on test rows.
 
@@ -141,15 +141,25 @@ def check(config: StudyConfig) -> StudyConfig:
     share = 0.3 if config.test_share is None else config.test_share
     need(0 < share < 1, f"test share is {share:g}; it must lie between 0 and 1")
     weights = config.cost_weights
-    need(bool(weights) and min(weights) >= 0,
-         "cost weights must be numbers of 0 or more, as in 0,10,100")  # fmt: skip
-    need(bool(config.rows) and all(rows is None or rows >= 50 for rows in config.rows),
-         "rows must be numbers of 50 or more, as in 500,1000,2000")  # fmt: skip
-    need(bool(config.strength) and all(each >= 0 for each in config.strength),
-         "strength must be numbers of 0 or more, as in 0,1,2,4")  # fmt: skip
+    need(
+        bool(weights) and min(weights) >= 0,
+        "cost weights must be numbers of 0 or more, as in 0,10,100",
+    )
+    need(
+        bool(config.rows) and all(rows is None or rows >= 50 for rows in config.rows),
+        "rows must be numbers of 50 or more, as in 500,1000,2000",
+    )
+    need(
+        bool(config.strength) and all(each >= 0 for each in config.strength),
+        "strength must be numbers of 0 or more, as in 0,1,2,4",
+    )
     need(not (config.dataset and config.table), "give --dataset or --table, not both")
-    need(bool(config.dataset) or not (config.data or config.prices),
-         "--data and --prices have no effect without --dataset")  # fmt: skip
-    need(bool(config.table) or not (config.embeddings or config.derive_cost),
-         "--embeddings and --derive-cost have no effect without --table")  # fmt: skip
+    need(
+        bool(config.dataset) or not (config.data or config.prices),
+        "--data and --prices have no effect without --dataset",
+    )
+    need(
+        bool(config.table) or not (config.embeddings or config.derive_cost),
+        "--embeddings and --derive-cost have no effect without --table",
+    )
     return dataclasses.replace(config, cost_weights=tuple(sorted(set(weights))))

@@ -9,14 +9,14 @@ import jax
 import numpy as np
 
 from experiments.causal_routing.config import StudyConfig
-from routerjax.data.encoders import encoded
-from routerjax.data.files import read_table
-from routerjax.data.logging_policies import LoggingPolicy, confounded, epsilon_greedy
-from routerjax.data.public_tables import load_public_table
-from routerjax.data.simulation import logging_policy
-from routerjax.data.synthetic import SYNTHETIC_NOTICE, EmbeddedTable, embedded_table
+from routerjax.data.encoders.encoding import encoded
+from routerjax.data.io.files import read_table
+from routerjax.data.public.tables import load_public_table
+from routerjax.data.synthetic.logging_policies import LoggingPolicy, confounded, epsilon_greedy
+from routerjax.data.synthetic.simulation import logging_policy
+from routerjax.data.synthetic.table import SYNTHETIC_NOTICE, EmbeddedTable, embedded_table
 from routerjax.errors import InputError
-from routerjax.records import Estimates, Table
+from routerjax.records.tables import Estimates, Table
 
 
 class Source(NamedTuple):
@@ -43,9 +43,12 @@ def load_source(config: StudyConfig) -> Source:
         synthetic = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
         note = "Policies are judged by the true mean quality and cost of each query."
         return Source(
-            "the embedded table", synthetic.table, synthetic.true_estimates, _bad_luck(synthetic),
+            "the embedded table",
+            synthetic.table,
+            synthetic.true_estimates,
+            _bad_luck(synthetic),
             (SYNTHETIC_NOTICE, note),
-        )  # fmt: skip
+        )
     table, notices = _read(config)
     table = encoded(table, encoder=config.encoder)
     whole = table.complete()
@@ -92,7 +95,7 @@ def policy_named(
 ) -> LoggingPolicy:
     """A logging policy for the table's `rows`.
 
-    "uniform", "quality" and "cheap" are those of `routerjax.data.simulation`; "epsilon"
+    "uniform", "quality" and "cheap" are those of `routerjax.data.synthetic.simulation`; "epsilon"
     follows, nine times in ten, a router deployed before: the arm of best mean
     quality, seen through noise; "confounded" sends the queries
     that turn out worse than their embedding could tell to better models.

@@ -15,8 +15,8 @@ from routerjax.baselines.knn import knn_full_feedback, knn_outcomes
 from routerjax.baselines.naive import cheapest, ips_means, plain_means
 from routerjax.baselines.policies import best_single, greedy, random_choice
 from routerjax.evaluation.metrics import Choice
-from routerjax.policy import Policy
-from routerjax.records import Estimates
+from routerjax.models.policy import Policy
+from routerjax.records.tables import Estimates
 from routerjax.training.execution import Execution
 from routerjax.training.routing import train_routers
 
@@ -120,8 +120,9 @@ def _surrogate(
         return
     trained = "interval" if "interval" in names else "shared"
     label = names.get("interval", next(iter(names.values())))
-    policies = _train(repetitions, estimator, label, execution,
-                      surrogate=surrogate, architecture=trained)  # fmt: skip
+    policies = _train(
+        repetitions, estimator, label, execution, surrogate=surrogate, architecture=trained
+    )
     for architecture, name in names.items():
         yield (
             name,
@@ -141,16 +142,25 @@ def _ablations(
         name = f"rm-{architecture}-{estimator}"
         if wanted(name, config):
             policies = _train(
-                repetitions, estimator, name, execution,
-                surrogate="softmax_regret", architecture=architecture,
-            )  # fmt: skip
+                repetitions,
+                estimator,
+                name,
+                execution,
+                surrogate="softmax_regret",
+                architecture=architecture,
+            )
             yield name, _all_routed(repetitions, policies, estimator)
     name = f"rm-trained-there-{estimator}"
     if config.between and wanted(name, config):
         policies = _train(
-            repetitions, estimator, name, execution, surrogate="softmax_regret",
-            architecture="shared", cost_weights=repetitions[0].cost_weights,
-        )  # fmt: skip
+            repetitions,
+            estimator,
+            name,
+            execution,
+            surrogate="softmax_regret",
+            architecture="shared",
+            cost_weights=repetitions[0].cost_weights,
+        )
         yield name, _all_routed(repetitions, policies, estimator)
 
 

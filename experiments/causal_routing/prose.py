@@ -98,10 +98,12 @@ def _paragraphs(
         cost_paragraph(part, found, lead),
         collapse_paragraph(found, lead),
         between_paragraph(part.results, architectures, trained=trained),
-        *[trend_paragraph(varied, over, references, base=base)
-          for varied, over in ((part.by_rows, "rows"), (part.by_strength, "strength"))],
+        *[
+            trend_paragraph(varied, over, references, base=base)
+            for varied, over in ((part.by_rows, "rows"), (part.by_strength, "strength"))
+        ],
         curse_paragraph(part.labels, part.labels_over),
-    ]  # fmt: skip
+    ]
 
 
 def _setting(study: Sequence[Part], references: Collection[str]) -> str:

@@ -13,16 +13,21 @@ import numpy as np
 
 from experiments.causal_routing.config import StudyConfig
 from experiments.causal_routing.data import Source, policy_named
-from routerjax.cost_weights import between
-from routerjax.counterfactual import estimate
-from routerjax.data.logging_policies import simulate_log
-from routerjax.fitting import VALIDATION_NAMES
-from routerjax.folds import member_splits
-from routerjax.heads import Scaling
-from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
-from routerjax.outcomes import OutcomeModel, predict
-from routerjax.records import Estimates, Log, Table
-from routerjax.stored import read
+from routerjax.data.synthetic.logging_policies import simulate_log
+from routerjax.estimators.counterfactual import estimate
+from routerjax.estimators.folds import member_splits
+from routerjax.estimators.utility import between
+from routerjax.models.heads import Scaling
+from routerjax.models.outcomes import OutcomeModel, predict
+from routerjax.pipelines.fit_log import VALIDATION_NAMES
+from routerjax.pipelines.nuisance import (
+    Nuisances,
+    fit_all_nuisances,
+    fit_all_outcomes,
+    outcome_head,
+)
+from routerjax.records.on_disk import read
+from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem
 
@@ -146,22 +151,35 @@ def repetitions(
     keys = [jax.random.split(jax.random.fold_in(each.key, 1)) for each in drawn]
     nuisance = config.nuisance
     nuisances = fit_all_nuisances(
-        logs, scalings, keys=[pair[0] for pair in keys], config=nuisance, floor=config.floor,
+        logs,
+        scalings,
+        keys=[pair[0] for pair in keys],
+        config=nuisance,
+        floor=config.floor,
         execution=execution,
-    )  # fmt: skip
+    )
     outcomes = fit_all_outcomes(
-        tables, scalings, keys=[pair[1] for pair in keys], config=nuisance,
+        tables,
+        scalings,
+        keys=[pair[1] for pair in keys],
+        config=nuisance,
         execution=execution.within("full feedback"),
-    )  # fmt: skip
+    )
     return [
         Repetition(
-            config, setting, seed, *each, scaling, own, full_outcomes,
+            config,
+            setting,
+            seed,
+            *each,
+            scaling,
+            own,
+            full_outcomes,
             *_members(each.full, config, setting, seed),
         )
         for seed, each, scaling, own, full_outcomes in zip(
             range(config.seeds), drawn, scalings, nuisances, outcomes, strict=True
         )
-    ]  # fmt: skip
+    ]
 
 
 def _draw(source: Source, config: StudyConfig, setting: Setting, seed: int) -> _Drawn:

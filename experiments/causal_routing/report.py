@@ -9,8 +9,6 @@ from typing import Any
 from experiments.causal_routing.parts import Part, Record, candidates, everywhere, parts
 from experiments.causal_routing.prose import Figure, report
 from experiments.causal_routing.roles import ARCHITECTURES, BASE, CEILING, TRAINED, yardsticks
-from routerjax.atomic import new_folder, write_text
-from routerjax.provenance import dumps
 from routerjax.reports.latex import to_latex
 from routerjax.reports.plots import cost_quality, sag, utility_by_weight
 from routerjax.reports.scores import scores
@@ -33,12 +31,19 @@ from routerjax.reports.tables import (
     weight_sheet,
 )
 from routerjax.reports.trends import settings, trend, winners_curse
+from routerjax.support.atomic import new_folder, write_text
+from routerjax.support.provenance import dumps
 
 MARKER = "results.jsonl"
 DRAWN = (
-    "rm-interval-dr", "rm-softmax-dr", "rm-classification-dr", "rm-softmax-direct",
-    "regression-plug-in", "knn-plug-in", BASE,
-)  # fmt: skip
+    "rm-interval-dr",
+    "rm-softmax-dr",
+    "rm-classification-dr",
+    "rm-softmax-direct",
+    "regression-plug-in",
+    "knn-plug-in",
+    BASE,
+)
 WHERE = (
     "Every table is in table.md and table.tex, every number in results.jsonl, whose first line "
     "holds configuration, versions, commit and data fingerprint. Figures are there as PDF too."
@@ -83,16 +88,33 @@ def write(
     study, references = parts(records), yardsticks(references, trained)
     with new_folder(out, marker=MARKER, overwrite=overwrite) as folder:
         write_text(folder / MARKER, results_lines(records, head))
-        write_text(folder / "table.md", tables(records, name=name, notices=notices,
-            references=references, base=base))  # fmt: skip
+        write_text(
+            folder / "table.md",
+            tables(records, name=name, notices=notices, references=references, base=base),
+        )
         write_text(folder / "table.tex", latex(study, references=references, base=base))
         figures = {
-            part.logging: draw(folder, part, name=name, notices=notices, references=references,
-                base=base, trained=trained, drawn=drawn)
+            part.logging: draw(
+                folder,
+                part,
+                name=name,
+                notices=notices,
+                references=references,
+                base=base,
+                trained=trained,
+                drawn=drawn,
+            )
             for part in study
-        }  # fmt: skip
-        text = report(records, name=name, notices=notices, references=references, base=base,
-            trained=trained, figures=figures)  # fmt: skip
+        }
+        text = report(
+            records,
+            name=name,
+            notices=notices,
+            references=references,
+            base=base,
+            trained=trained,
+            figures=figures,
+        )
         write_text(folder / "report.md", f"{text}\n{WHERE}\n")
         names = sorted(path.name for path in folder.iterdir())
     return [out / file for file in names]
@@ -145,19 +167,22 @@ def sheets(part: Part, *, references: Collection[str], base: str = BASE) -> list
     bold = "Bold: best beyond the 95 % interval of its paired difference to the next."
     found = [
         weight_sheet(
-            on_grid(part.results), base=base if base in methods else None, ceiling=ceiling,
+            on_grid(part.results),
+            base=base if base in methods else None,
+            ceiling=ceiling,
             references=references,
             caption=f"Mean utility u = q − λ·c on test rows by cost weight λ, ± one standard error "
             f"over seeds ({setting}). {bold}",
         ),
         score_sheet(
-            scores(part.results, part.references), references=references,
+            scores(part.results, part.references),
+            references=references,
             caption="Means over the cost weights, area under the cost–quality curve from the "
             "per-query cheapest to the per-query dearest cost, its peak, cost of reaching the best "
             f"single model's quality, and share of queries on the most used model, in percent, "
             f"also less the oracle's ({setting}). {bold}",
         ),
-    ]  # fmt: skip
+    ]
     if between_weights(part.results):
         caption = f"Mean utility at cost weights between those of the grid ({setting}). {bold}"
         found.append(weight_sheet(off_grid(part.results), references=references, caption=caption))
@@ -187,19 +212,45 @@ def draw(
     shown = shown_methods(results, references, drawn)
     upper = [method for method in UPPER if method in methods_of(results)]
     if part.references and len({r["cost"] for r in grid}) > 1:
-        cost_quality(grid, part.references, path("cost_quality", "Cost and quality"),
-            methods=[*shown, *upper], upper=upper, title=title, note=note)  # fmt: skip
+        cost_quality(
+            grid,
+            part.references,
+            path("cost_quality", "Cost and quality"),
+            methods=[*shown, *upper],
+            upper=upper,
+            title=title,
+            note=note,
+        )
     if len(weights_of(results)) > 1 and base in methods_of(results):
-        utility_by_weight(results, path("utility", "Utility by cost weight"), base=base,
-            methods=[*shown, *upper], upper=upper, title=title, note=note)  # fmt: skip
+        utility_by_weight(
+            results,
+            path("utility", "Utility by cost weight"),
+            base=base,
+            methods=[*shown, *upper],
+            upper=upper,
+            title=title,
+            note=note,
+        )
     own = [method for method in ARCHITECTURES if method in methods_of(off_grid(results))]
     if own and trained in methods_of(off_grid(results)):
-        sag(results, path("sag", "Utility between grid points"), methods=own, trained=trained,
-            title=title, note=note)  # fmt: skip
+        sag(
+            results,
+            path("sag", "Utility between grid points"),
+            methods=own,
+            trained=trained,
+            title=title,
+            note=note,
+        )
     panels = share_panels(part, shown)
     if panels and len(weights_of(results)) > 1:
-        routing_shares(results, part.references, path("shares", "Whom each router asks"),
-            methods=panels, title=f"{part.logging} logging", note=note)  # fmt: skip
+        routing_shares(
+            results,
+            part.references,
+            path("shares", "Whom each router asks"),
+            methods=panels,
+            title=f"{part.logging} logging",
+            note=note,
+        )
     for varied, over, stem, caption in (
         (part.by_rows, "rows", "learning", "Utility by logged rows"),
         (part.by_strength, "strength", "strength", "Utility by strength of the logging policy"),
@@ -209,11 +260,24 @@ def draw(
         if len(settings(varied, over)) > 1 and base in methods:
             some = shown_methods(where_any(varied, methods), references, drawn)
             high = [method for method in upper if method in methods]
-            trend(varied, path(stem, caption), over=over, methods=[*some, *high], base=base,
-                upper=high, title=title, note=note)  # fmt: skip
+            trend(
+                varied,
+                path(stem, caption),
+                over=over,
+                methods=[*some, *high],
+                base=base,
+                upper=high,
+                title=title,
+                note=note,
+            )
     if part.labels:
-        winners_curse(part.labels, path("winners_curse", "Errors of classification labels"),
-            over=part.labels_over, title=title, note=note)  # fmt: skip
+        winners_curse(
+            part.labels,
+            path("winners_curse", "Errors of classification labels"),
+            over=part.labels_over,
+            title=title,
+            note=note,
+        )
     return found
 
 

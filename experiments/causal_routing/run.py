@@ -19,9 +19,9 @@ Record = dict[str, Any]
 
 def settings(config: StudyConfig) -> list[Setting]:
     """What the study varies, every combination."""
-    return [Setting(*each) for each in itertools.product(
-        config.logging, config.strength, config.rows
-    )]  # fmt: skip
+    return [
+        Setting(*each) for each in itertools.product(config.logging, config.strength, config.rows)
+    ]
 
 
 def study(source: Source, config: StudyConfig, *, execution: Execution) -> list[Record]:
@@ -41,8 +41,11 @@ def study(source: Source, config: StudyConfig, *, execution: Execution) -> list[
         part = execution.within(str(setting))
         repeated = repetitions(source, config, setting, execution=part)
         rows = len(repeated[0].log)
-        found = [*overlaps(repeated), *map(_reference, repeated),
-                 *itertools.chain(*map(_label_errors, repeated))]  # fmt: skip
+        found = [
+            *overlaps(repeated),
+            *map(_reference, repeated),
+            *itertools.chain(*map(_label_errors, repeated)),
+        ]
         for method, choices in methods(repeated, execution=part):
             for own, chosen in zip(repeated, choices, strict=True):
                 found += _results(method, own, chosen)

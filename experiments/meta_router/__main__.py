@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from experiments.meta_router.config import NUISANCES, PRESETS, MetaRouterConfig, check
-from routerjax import cli_training
-from routerjax.terminal import Parser, exit_code
+from routerjax.cli import training
+from routerjax.cli.terminal import Parser, exit_code
 
 MARKER = "results.jsonl"
 
@@ -26,9 +26,9 @@ def _run() -> None:
     from experiments.meta_router.data import sources
     from experiments.meta_router.report import tables, write
     from experiments.meta_router.run import Blocks, study
-    from routerjax.atomic import check_free, new_folder
-    from routerjax.compilation import keep_compiled
-    from routerjax.provenance import versions
+    from routerjax.support.atomic import check_free, new_folder
+    from routerjax.support.compilation import keep_compiled
+    from routerjax.support.provenance import versions
 
     check_free(options.out, marker=MARKER, overwrite=options.overwrite)
     keep_compiled()
@@ -36,7 +36,7 @@ def _run() -> None:
     data = [source.fingerprint for source in each]
     settings = {"config": config, "data": data, "versions": versions()}
     outcomes = []
-    with cli_training.store(options.out, whole=Blocks.FILES, resume=options.resume) as store:
+    with training.store(options.out, whole=Blocks.FILES, resume=options.resume) as store:
         for number, source in enumerate(each):
             total = -(-config.runs // config.block) * config.block
             kept = Blocks(store / f"study-{number}", settings)
@@ -74,10 +74,17 @@ def _options() -> argparse.Namespace:
     add("--nuisance", choices=NUISANCES, help="regression used throughout")
     add("--folds", type=int, help="of the cross-fitting")
     add("--omega", type=_omega, help="weight of a preference row, or 'chosen'")
-    add("--as-published", action="store_true", default=None,
-        help="also run what the authors' script does")  # fmt: skip
-    add("--block", type=int, help="runs a call of the compiled program, kept in OUT.checkpoints "
-        "until all are done")  # fmt: skip
+    add(
+        "--as-published",
+        action="store_true",
+        default=None,
+        help="also run what the authors' script does",
+    )
+    add(
+        "--block",
+        type=int,
+        help="runs a call of the compiled program, kept in OUT.checkpoints until all are done",
+    )
     add("--resume", action="store_true", help="take up the blocks an interrupted run left there")
     add("--seed", type=int, help="of every key")
     add("--quiet", action="store_true", help="no progress")
@@ -117,8 +124,13 @@ def _progress(name: str, runs: int, *, quiet: bool) -> Iterator[Callable[[int], 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<40}"), BarColumn(bar_width=24),
-               MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description:<40}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task(name, total=runs)
         yield lambda done: bar.advance(task, done)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from routerjax.bias import dr_pseudo_outcome, r_pseudo_outcome
-from routerjax.integrative import corrected_label
+from routerjax.estimators.bias import dr_pseudo_outcome, r_pseudo_outcome
+from routerjax.estimators.integrative import corrected_label
 
 LIMIT = 1.2
 MASK = 0.05

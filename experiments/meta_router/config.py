@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from routerjax.data.synthetic_gains import ASSIGNMENTS, BIASES
+from routerjax.data.synthetic.gains import ASSIGNMENTS, BIASES
 from routerjax.errors import InputError
 
 PUBLISHED_PEAKS = {
@@ -33,7 +33,7 @@ class MetaRouterConfig:
 
     Attributes:
       labels: file with a gold and one or more preference columns; None is the embedded case.
-      gold, preference, group, embeddings, encoder: as `routerjax.data.gain_labels.read_labels`.
+      gold, preference, group, embeddings, encoder: as `routerjax.data.io.gain_labels.read_labels`.
       components: principal components, fitted on each run's training rows; 0 keeps the columns.
       rows: of the embedded case; of a file, rows drawn anew for each run, 0 for all of them.
       bias, strength, assignment: of the embedded case; one study per bias and assignment.
@@ -90,8 +90,10 @@ def check(config: MetaRouterConfig) -> MetaRouterConfig:
         need(name in BIASES, f"no bias '{name}'; known are {', '.join(BIASES)}")
     for name in config.assignment:
         need(name in ASSIGNMENTS, f"no assignment '{name}'; known are {', '.join(ASSIGNMENTS)}")
-    need(config.nuisance in NUISANCES,
-         f"no nuisance '{config.nuisance}'; known are {', '.join(NUISANCES)}")  # fmt: skip
+    need(
+        config.nuisance in NUISANCES,
+        f"no nuisance '{config.nuisance}'; known are {', '.join(NUISANCES)}",
+    )
     need(config.runs >= 2, "runs must be 2 or more, for a standard error")
     need(config.block >= 1, "block must be 1 or more")
     need(config.folds >= 2, "folds must be 2 or more")

@@ -12,8 +12,8 @@ import numpy as np
 
 from experiments.meta_router.config import EMBEDDED_ROWS, SHARE_OF_TEST, MetaRouterConfig
 from experiments.meta_router.protocol import Data
-from routerjax.data.gain_labels import read_labels
-from routerjax.data.synthetic_gains import MEAN, synthetic_gains
+from routerjax.data.io.gain_labels import read_labels
+from routerjax.data.synthetic.gains import MEAN, synthetic_gains
 from routerjax.errors import InputError
 from routerjax.training.checkpoint import digest
 

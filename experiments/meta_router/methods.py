@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from experiments.meta_router.as_published import in_sample_dr, in_sample_r
 from experiments.meta_router.protocol import Data, Roles
-from routerjax.bias import Learner, dr_learner, learn_bias, r_learner
-from routerjax.integrative import Candidate, target
-from routerjax.label_sources import Regress, Rows, assign_folds, estimate_propensity
+from routerjax.estimators.bias import Learner, dr_learner, learn_bias, r_learner
+from routerjax.estimators.cross_fit import Regress, Rows, assign_folds, estimate_propensity
+from routerjax.estimators.integrative import Candidate, target
 
 
 class Setting(NamedTuple):
@@ -73,18 +73,28 @@ def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
     bias = jnp.stack(
         [
             learn_bias(
-                rows, run.train, learner=learner, regress=regress, key=keys[0], folds=folds,
+                rows,
+                run.train,
+                learner=learner,
+                regress=regress,
+                key=keys[0],
+                folds=folds,
                 limit=setting.limit,
             )
             for learner in LEARNERS
         ]
-    )  # fmt: skip
+    )
 
     def aim(bias):
         return target(
-            rows, run.train, bias, regress=regress, key=keys[1], folds=folds,
+            rows,
+            run.train,
+            bias,
+            regress=regress,
+            key=keys[1],
+            folds=folds,
             candidates=setting.candidates,
-        )  # fmt: skip
+        )
 
     goals = jax.vmap(aim)(bias)
     found = jax.lax.map(

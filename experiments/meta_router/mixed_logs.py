@@ -20,16 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.meta_router.report import mean_and_error
-from routerjax import atomic
-from routerjax.components import fit_components
-from routerjax.counterfactual import estimate
-from routerjax.data.synthetic import EmbeddedTable, embedded_table
-from routerjax.label_sources import FOLDS, Rows, assign_folds, cross_fit
-from routerjax.mixed_logs import correct_log
-from routerjax.provenance import dumps, provenance
-from routerjax.records import Estimates, Log
-from routerjax.ridge import fit_ridge, ridge
-from routerjax.terminal import Parser, exit_code
+from routerjax.cli.terminal import Parser, exit_code
+from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
+from routerjax.estimators.components import fit_components
+from routerjax.estimators.counterfactual import estimate
+from routerjax.estimators.cross_fit import FOLDS, Rows, assign_folds, cross_fit
+from routerjax.estimators.ridge import fit_ridge, ridge
+from routerjax.pipelines.judge_scores import correct_log
+from routerjax.records.tables import Estimates, Log
+from routerjax.support import atomic
+from routerjax.support.provenance import dumps, provenance
 
 ARMS = (0, 2, 6, 7)  # columns of the embedded table: four models of middling quality
 FAVOUR = np.array([0.0, 1.0, 0.5, -0.5])  # of the judge, in units of the strength
@@ -51,12 +51,14 @@ def mixed_log(table: EmbeddedTable, *, share: float, strength: float, seed: int)
     quality = table.table.quality[rows, columns] + np.where(gold, 0.0, kindness)
     assert table.table.embeddings is not None
     log = Log.from_arrays(
-        arms, quality, table.table.cost[rows, columns],
+        arms,
+        quality,
+        table.table.cost[rows, columns],
         models=[table.table.models[column] for column in ARMS],
         embeddings=table.table.embeddings[:LOGGED],
         propensities=np.full(LOGGED, 1 / len(ARMS)),
         quality_range=(-1.0, 3.0),
-    )  # fmt: skip
+    )
     return log, gold
 
 
@@ -96,8 +98,15 @@ def one(table: EmbeddedTable, share: float, strength: float, seed: int) -> dict[
 
 def markdown(found: list[dict[str, Any]]) -> str:
     """Value by share and strength, and what the correction gains over the other two, paired."""
-    head = ["gold share", "strength", "judge as is", "gold rows only", "corrected",
-            "less judge", "less gold"]  # fmt: skip
+    head = [
+        "gold share",
+        "strength",
+        "judge as is",
+        "gold rows only",
+        "corrected",
+        "less judge",
+        "less gold",
+    ]
     lines = [head, ["---"] * len(head)]
     for share, strength in dict.fromkeys((f["share"], f["strength"]) for f in found):
         own = [f for f in found if (f["share"], f["strength"]) == (share, strength)]
@@ -123,7 +132,7 @@ def _run() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/mixed_logs"))
     parser.add_argument("--seeds", type=int, default=20)
     options: argparse.Namespace = parser.parse_args()
-    from routerjax.compilation import keep_compiled
+    from routerjax.support.compilation import keep_compiled
 
     keep_compiled()
     found = []

@@ -11,9 +11,9 @@ import numpy as np
 from experiments.meta_router.config import PUBLISHED_PEAKS, MetaRouterConfig
 from experiments.meta_router.protocol import RATIOS
 from experiments.meta_router.run import Outcome
-from routerjax.data.gain_labels import AUTHORS_FILE
-from routerjax.provenance import dumps, provenance
+from routerjax.data.io.gain_labels import AUTHORS_FILE
 from routerjax.reports.plots import COLOURS
+from routerjax.support.provenance import dumps, provenance
 
 NAMES = {
     "r_learner": "R-learner",
@@ -44,14 +44,26 @@ def records(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             curves, omega = outcome.curves[method], outcome.omega[method]
             error = curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
             found.append(
-                {"kind": "curve", **setting, "method": method, "ratio": RATIOS,
-                 "mean": curves.mean(axis=0), "standard_error": error}
-            )  # fmt: skip
+                {
+                    "kind": "curve",
+                    **setting,
+                    "method": method,
+                    "ratio": RATIOS,
+                    "mean": curves.mean(axis=0),
+                    "standard_error": error,
+                }
+            )
             found += [
-                {"kind": "run", **setting, "method": method, "run": run, "area": areas[run],
-                 "omega": omega[run]}
+                {
+                    "kind": "run",
+                    **setting,
+                    "method": method,
+                    "run": run,
+                    "area": areas[run],
+                    "omega": omega[run],
+                }
                 for run in range(len(areas))
-            ]  # fmt: skip
+            ]
     return found
 
 

@@ -21,11 +21,11 @@ from experiments.meta_router.config import MetaRouterConfig
 from experiments.meta_router.data import Source
 from experiments.meta_router.methods import AS_PUBLISHED, METHODS, Methods, Run, Setting
 from experiments.meta_router.protocol import area, draw_roles, efficiency_curve
-from routerjax.atomic import new_file
-from routerjax.components import fit_components
 from routerjax.errors import DataWarning
-from routerjax.integrative import CANDIDATES, Candidate
-from routerjax.label_sources import Regress
+from routerjax.estimators.components import fit_components
+from routerjax.estimators.cross_fit import Regress
+from routerjax.estimators.integrative import CANDIDATES, Candidate
+from routerjax.support.atomic import new_file
 from routerjax.training.checkpoint import check_settings, named
 
 Block = dict[str, np.ndarray]
@@ -106,10 +106,10 @@ def regression(nuisance: str) -> Regress:
 
         return forest
     if nuisance == "heads":
-        from routerjax.cate_heads import heads
+        from routerjax.pipelines.cate_heads import heads
 
         return heads
-    from routerjax.ridge import kernel_ridge, ridge
+    from routerjax.estimators.ridge import kernel_ridge, ridge
 
     return kernel_ridge if nuisance == "kernel" else ridge
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.surrogates.config import PRESETS, SurrogatesConfig, check
-from routerjax import cli_training
-from routerjax.terminal import Help, Parser, exit_code
+from routerjax.cli import training
+from routerjax.cli.terminal import Help, Parser, exit_code
 
 if TYPE_CHECKING:
     from routerjax.training.fit import OnProgress
@@ -27,15 +27,15 @@ def _run() -> None:
     config = _config(options)
     from experiments.surrogates.report import draw, report, write_results
     from experiments.surrogates.run import steps, study
-    from routerjax.atomic import check_place, write_text
-    from routerjax.compilation import keep_compiled
+    from routerjax.support.atomic import check_place, write_text
+    from routerjax.support.compilation import keep_compiled
 
     out = options.out
     check_place(out / "results.jsonl")
     keep_compiled()
     with (
         _progress(steps(config), quiet=options.quiet) as on_progress,
-        cli_training.execution(
+        training.execution(
             options, out, settings={"config": config}, on_progress=on_progress
         ) as execution,
     ):
@@ -64,7 +64,7 @@ def _options() -> argparse.Namespace:
     add("--start", metavar="NAME,...", dest="starts", help="best-single, plug-in")
     add("--logging", metavar="NAME", help="policy that draws the log: uniform, quality, cheap")
     add("--quiet", action="store_true", help="no progress")
-    cli_training.add_options(parser)
+    training.add_options(parser)
     return parser.parse_args()
 
 
@@ -86,8 +86,12 @@ def _progress(steps: int, *, quiet: bool) -> Iterator[OnProgress]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     step = TextColumn(f"step {{task.fields[step]}} of {steps}")
-    columns = (TextColumn("{task.description:<56}"), BarColumn(bar_width=16), step,
-               TimeElapsedColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description:<56}"),
+        BarColumn(bar_width=16),
+        step,
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("drawing logs", total=1, step=0)
         begun: set[str] = set()

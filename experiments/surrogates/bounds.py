@@ -57,20 +57,35 @@ def _two(utilities: np.ndarray) -> float:
 
 
 BOUNDS = (
-    Bound(REGRET, "classification_bound", _range_in_nats, "Δ / log 2",
-          "where the choice is wrong, the best arm's probability is at most 1/2"),
+    Bound(
+        REGRET,
+        "classification_bound",
+        _range_in_nats,
+        "Δ / log 2",
+        "where the choice is wrong, the best arm's probability is at most 1/2",
+    ),
     Bound(REGRET, "weighted_classification", _nats, "1 / log 2", "the same, Δ inside"),
     Bound(REGRET, "softmax_regret", _arms, "m", "the chosen arm's probability is at least 1/m"),
-    Bound(REGRET, "soft_regret", _two, "2",
-          "the pair of chosen and best arm is in the wrong order, σ ≥ 1/2"),
+    Bound(
+        REGRET,
+        "soft_regret",
+        _two,
+        "2",
+        "the pair of chosen and best arm is in the wrong order, σ ≥ 1/2",
+    ),
     Bound(REGRET, "pairwise_ranking", _nats, "1 / log 2", "the same pair, log(1 + e^z) ≥ log 2"),
     Bound(REGRET, "spo_plus", _one, "1", "put the chosen arm into the maximum"),
     Bound("softmax_regret", "weighted_classification", _one, "1", "1 − p ≤ −log p"),
-    Bound("softmax_regret", "soft_regret", _one, "1",
-          "p_a ≤ p_a / (p_a + p_best), the pairs with the best arm"),
+    Bound(
+        "softmax_regret",
+        "soft_regret",
+        _one,
+        "1",
+        "p_a ≤ p_a / (p_a + p_best), the pairs with the best arm",
+    ),
     Bound("soft_regret", "pairwise_ranking", _one, "1", "σ(z) ≤ log(1 + e^z)"),
     Bound("softmax_regret", "counterfactual_risk", _one, "1", "the penalty is 0 or more"),
-)  # fmt: skip
+)
 """What follows from two of them is left out, but for what bounds the regret itself."""
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from routerjax.counterfactual import DEFAULT_FLOOR, ESTIMATORS
-from routerjax.data.simulation import POLICIES
+from routerjax.data.synthetic.simulation import POLICIES
 from routerjax.errors import InputError
-from routerjax.nuisance import NuisanceConfig
-from routerjax.surrogates import SURROGATES
+from routerjax.estimators.counterfactual import DEFAULT_FLOOR, ESTIMATORS
+from routerjax.losses.by_name import SURROGATES
+from routerjax.pipelines.nuisance import NuisanceConfig
 from routerjax.training.fit import Schedule
 from routerjax.training.routing import STARTS, RouterConfig, check_config
 
@@ -33,7 +33,7 @@ class SurrogatesConfig:
       test_share: share of the table kept for testing, drawn anew for every seed.
       seeds: number of repetitions: split, log, folds and starting values.
       cost_weights: grid of λ.
-      logging, strength: policy that draws the log, of `routerjax.data.simulation`.
+      logging, strength: policy that draws the log, of `routerjax.data.synthetic.simulation`.
       surrogates: names, or "file.py:function".
       estimators: what utilities are made of: full-feedback, direct, ips or dr.
       starts: where routers start, plug-in or best-single.

@@ -10,11 +10,11 @@ import numpy as np
 from experiments.surrogates.bounds import bounds_list, natures_table
 from experiments.surrogates.config import FULL, SurrogatesConfig
 from experiments.surrogates.run import ORACLE, START, Found, Target, Targets
-from routerjax.atomic import new_file, write_text
-from routerjax.data.synthetic import SYNTHETIC_NOTICE
+from routerjax.data.synthetic.table import SYNTHETIC_NOTICE
 from routerjax.evaluation.intervals import Interval, mean_interval
-from routerjax.provenance import dumps, provenance
 from routerjax.reports.tables import markdown
+from routerjax.support.atomic import new_file, write_text
+from routerjax.support.provenance import dumps, provenance
 
 BLUE, GREY = "#0072B2", "#7F7F7F"
 
@@ -27,8 +27,12 @@ def write_results(
     head["seeds"] = list(range(config.seeds))
     lines = [head]
     for one in found:
-        about = {"record": "result", "method": one.method, "estimator": one.estimator,
-                 "start": one.start}  # fmt: skip
+        about = {
+            "record": "result",
+            "method": one.method,
+            "estimator": one.estimator,
+            "start": one.start,
+        }
         for seed in range(config.seeds):
             for place, weight in enumerate(config.cost_weights):
                 means = {name: values[seed, place] for name, values in one.means.items()}
@@ -82,9 +86,10 @@ def heading(estimator: str, start: str) -> str:
 def difference(one: Found, others: Sequence[Found], config: SurrogatesConfig) -> Interval:
     """Mean utility less the base's of the same target and start, paired by seed."""
     (base,) = [
-        other for other in others
+        other
+        for other in others
         if (other.method, other.estimator, other.start) == (config.base, one.estimator, one.start)
-    ]  # fmt: skip
+    ]
     return mean_interval(one.overall - base.overall)
 
 
@@ -155,9 +160,14 @@ def draw(path: Path, found: Sequence[Found], config: SurrogatesConfig) -> Path:
     methods = [START, *[s for s in config.surrogates if s != config.base]]
     height = 0.8 + len(starts) * (0.6 + 0.28 * len(methods))
     figure, grid = plt.subplots(
-        len(starts), len(estimators), figsize=(2.2 + 3.4 * len(estimators), height), sharex="col",
-        sharey=True, squeeze=False, layout="constrained",
-    )  # fmt: skip
+        len(starts),
+        len(estimators),
+        figsize=(2.2 + 3.4 * len(estimators), height),
+        sharex="col",
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
     for row, start in enumerate(starts):
         for column, estimator in enumerate(estimators):
             axes = grid[row][column]
@@ -188,9 +198,16 @@ def _forest(axes, gaps: dict[str, Interval], methods: Sequence[str]) -> None:
         colour = GREY if method == START else BLUE
         clear = gap.low > 0 or gap.high < 0
         axes.errorbar(
-            gap.mean, place, xerr=reach, color=colour, marker="s" if method == START else "o",
-            markersize=5, markerfacecolor=colour if clear else "white", elinewidth=1.2, capsize=2,
-        )  # fmt: skip
+            gap.mean,
+            place,
+            xerr=reach,
+            color=colour,
+            marker="s" if method == START else "o",
+            markersize=5,
+            markerfacecolor=colour if clear else "white",
+            elinewidth=1.2,
+            capsize=2,
+        )
     axes.set_yticks(range(len(methods)), [name_of(method) for method in methods], fontsize=8)
     axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.tick_params(axis="x", labelsize=7)

@@ -11,16 +11,21 @@ import numpy as np
 
 from experiments.surrogates.config import FULL, SurrogatesConfig
 from routerjax.baselines.policies import best_single, greedy
-from routerjax.counterfactual import estimate
-from routerjax.data.logging_policies import simulate_log
-from routerjax.data.simulation import logging_policy
-from routerjax.data.synthetic import EmbeddedTable, embedded_table
+from routerjax.data.synthetic.logging_policies import simulate_log
+from routerjax.data.synthetic.simulation import logging_policy
+from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
+from routerjax.estimators.counterfactual import estimate
+from routerjax.estimators.folds import member_splits
 from routerjax.evaluation.metrics import Choice, Outcome, label_error, outcome
-from routerjax.folds import member_splits
-from routerjax.heads import Scaling
-from routerjax.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes, outcome_head
-from routerjax.outcomes import OutcomeModel, predict
-from routerjax.records import Estimates, Log, Table
+from routerjax.models.heads import Scaling
+from routerjax.models.outcomes import OutcomeModel, predict
+from routerjax.pipelines.nuisance import (
+    Nuisances,
+    fit_all_nuisances,
+    fit_all_outcomes,
+    outcome_head,
+)
+from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem, train_routers
 
@@ -153,9 +158,12 @@ def _targets(
     scalings = [one.scaling for one in drawn]
     if source == FULL:
         outcomes = fit_all_outcomes(
-            [one.full for one in drawn], scalings, keys=[one.key(1) for one in drawn],
-            config=config.nuisance, execution=execution,
-        )  # fmt: skip
+            [one.full for one in drawn],
+            scalings,
+            keys=[one.key(1) for one in drawn],
+            config=config.nuisance,
+            execution=execution,
+        )
         return {
             FULL: [
                 _target(one, config, one.full.estimates, one.full.estimates, predicted, model)
@@ -163,9 +171,13 @@ def _targets(
             ]
         }
     nuisances = fit_all_nuisances(
-        [one.log for one in drawn], scalings, keys=[one.key(2) for one in drawn],
-        config=config.nuisance, floor=config.floor, execution=execution,
-    )  # fmt: skip
+        [one.log for one in drawn],
+        scalings,
+        keys=[one.key(2) for one in drawn],
+        config=config.nuisance,
+        floor=config.floor,
+        execution=execution,
+    )
     pairs = list(zip(drawn, nuisances, strict=True))
 
     def estimates(one: Drawn, own: Nuisances, name: str) -> Estimates:
@@ -176,14 +188,18 @@ def _targets(
     return {
         name: [
             _target(
-                one, config, estimates(one, own, name), estimates(one, own, "dr"),
-                own.predicted, own.model,
+                one,
+                config,
+                estimates(one, own, name),
+                estimates(one, own, "dr"),
+                own.predicted,
+                own.model,
             )
             for one, own in pairs
         ]
         for name in config.estimators
         if name != FULL
-    }  # fmt: skip
+    }
 
 
 def _target(
@@ -198,9 +214,14 @@ def _target(
         len(one.log), members=config.router.members, held_out=config.validation, seed=one.seed
     )
     problem = Problem(
-        x=one.scaling(one.full.features), target=estimates, judge=judge, predicted=predicted,
-        train=train, held_out=held_out, key=one.key(3),
-    )  # fmt: skip
+        x=one.scaling(one.full.features),
+        target=estimates,
+        judge=judge,
+        predicted=predicted,
+        train=train,
+        held_out=held_out,
+        key=one.key(3),
+    )
     x = one.scaling(one.test)
     head = outcome_head(len(one.log.models), config.nuisance)
     errors = [label_error(estimates, one.truth, cost_weight=w) for w in config.cost_weights]

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from routerjax.baselines.forest import check_installed, regressor
-from routerjax.records import Estimates
+from routerjax.records.tables import Estimates
 
 
 def dr_forest(

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.records import Estimates, Log, Table
-from routerjax.stored import read
+from routerjax.records.on_disk import read
+from routerjax.records.tables import Estimates, Log, Table
 
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 BLOCK = 1024  # queries compared at a time: bounds the similarity matrix

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.counterfactual import DEFAULT_FLOOR, importance_weights
-from routerjax.records import Estimates, Log
+from routerjax.estimators.counterfactual import DEFAULT_FLOOR, importance_weights
+from routerjax.records.tables import Estimates, Log
 
 
 def plain_means(log: Log) -> Estimates:

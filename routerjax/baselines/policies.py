@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from routerjax.records import Estimates
+from routerjax.records.tables import Estimates
 
 
 def greedy(outcomes: Estimates, *, cost_weight: float) -> np.ndarray:

@@ -1,0 +1,5 @@
+"""How good a policy is: metrics on tables, values on logs, curves, intervals."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

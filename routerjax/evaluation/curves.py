@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.records import Estimates
+from routerjax.records.tables import Estimates
 
 ROUNDING = 1e-9
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from routerjax.evaluation.intervals import Interval, mean_interval
-from routerjax.records import Estimates
+from routerjax.records.tables import Estimates
 
 Choice = np.ndarray
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.counterfactual import DEFAULT_FLOOR, estimate, importance_weights
+from routerjax.estimators.counterfactual import DEFAULT_FLOOR, estimate, importance_weights
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, expected, outcome
-from routerjax.records import Estimates, Log
+from routerjax.records.tables import Estimates, Log
 
 
 class Value(NamedTuple):

@@ -1,0 +1,1 @@
+"""Records of results as tables, figures and sentences."""

@@ -9,12 +9,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
-from routerjax.comparison import Evaluation
-from routerjax.router import Router, Routes
+from routerjax.artefacts.router import Router, Routes
+from routerjax.pipelines.evaluate import Evaluation
 
 if TYPE_CHECKING:
-    from routerjax.envelope import Envelope
-    from routerjax.gain_artefact import GainRoutes, SavedGains
+    from routerjax.artefacts.gains import GainRoutes, SavedGains
+    from routerjax.estimators.envelope import Envelope
 
 CELL = 8  # characters of a column of numbers
 

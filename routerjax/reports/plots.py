@@ -116,10 +116,15 @@ def _single_models(axes: Any, references: Results) -> None:
         named.append(i)
         left = right - inches[i, 0] < 1.0  # no room to the right
         axes.annotate(
-            names[i].rsplit("/", maxsplit=1)[-1], (cost[i], quality[i]), color=REFERENCE,
-            textcoords="offset points", xytext=(-3 if left else 3, -7), fontsize=5.5,
-            ha="right" if left else "left", zorder=1,
-        )  # fmt: skip
+            names[i].rsplit("/", maxsplit=1)[-1],
+            (cost[i], quality[i]),
+            color=REFERENCE,
+            textcoords="offset points",
+            xytext=(-3 if left else 3, -7),
+            fontsize=5.5,
+            ha="right" if left else "left",
+            zorder=1,
+        )
 
 
 def utility_by_weight(

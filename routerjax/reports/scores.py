@@ -22,7 +22,7 @@ from routerjax.evaluation.curves import (
     span,
 )
 from routerjax.evaluation.metrics import collapse, shares
-from routerjax.records import Estimates
+from routerjax.records.tables import Estimates
 from routerjax.reports.selection import (
     Results,
     by_seed,

@@ -120,7 +120,10 @@ def band(values: np.ndarray, *, confidence: float = 0.95) -> Band:
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
     error = np.sqrt(squares / np.maximum(count - 1, 1) / np.maximum(count, 1))
-    degrees = {int(n): student_quantile(0.5 + confidence / 2, int(n) - 1)
-               for n in np.unique(count) if n > 1}  # fmt: skip
+    degrees = {
+        int(n): student_quantile(0.5 + confidence / 2, int(n) - 1)
+        for n in np.unique(count)
+        if n > 1
+    }
     reach = error * np.vectorize(lambda n: degrees.get(int(n), np.nan), otypes=[float])(count)
     return Band(mean, mean - reach, mean + reach)

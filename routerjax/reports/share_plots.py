@@ -73,9 +73,14 @@ def routing_shares(
                 bands.append(100 - np.sum(bands, axis=0))
                 labels.append("others")
             axes.stackplot(
-                weights, *bands, labels=labels, colors=[*COLOURS[: len(top)], OTHERS],
-                hatch=[*HATCHES[: len(top)], ""], edgecolor="white", linewidth=0.4,
-            )  # fmt: skip
+                weights,
+                *bands,
+                labels=labels,
+                colors=[*COLOURS[: len(top)], OTHERS],
+                hatch=[*HATCHES[: len(top)], ""],
+                edgecolor="white",
+                linewidth=0.4,
+            )
             axes.grid(False)
             axes.set_ylim(0, 100)
             weight_axis(axes, weights, label="cost weight λ")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from routerjax.atomic import new_file
 from routerjax.reports.selection import band, short
+from routerjax.support.atomic import new_file
 
 # Okabe and Ito's palette, told apart by every common kind of colour vision; grey for yellow
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
@@ -206,6 +206,14 @@ def line(
     shade(axes, x, values, look=look)
     for face in sorted(set(faces)):
         some = [i for i, own in enumerate(faces) if own == face]
-        axes.plot(np.asarray(x)[some], found.mean[some], linestyle="none", marker=look.marker,
-            color=look.colour, markerfacecolor=face, markeredgewidth=0.8, zorder=4)  # fmt: skip
+        axes.plot(
+            np.asarray(x)[some],
+            found.mean[some],
+            linestyle="none",
+            marker=look.marker,
+            color=look.colour,
+            markerfacecolor=face,
+            markeredgewidth=0.8,
+            zorder=4,
+        )
     axes.plot([], [], linestyle=look.line, color=look.colour, marker=look.marker, label=label)

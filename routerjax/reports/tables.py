@@ -154,10 +154,15 @@ def metric_table(results: Results, *, metric: str, scale: float = 1.0, digits: i
     """Markdown: another metric per method and cost weight, mean over seeds, times `scale`."""
     weights = weights_of(results)
     rows = [
-        [method, *[f"{scale * value:.{digits}f}" for value in
-                   by_seed(results, method, metric=metric, weights=weights).mean(axis=0)]]
+        [
+            method,
+            *[
+                f"{scale * value:.{digits}f}"
+                for value in by_seed(results, method, metric=metric, weights=weights).mean(axis=0)
+            ],
+        ]
         for method in methods_of(results)
-    ]  # fmt: skip
+    ]
     return markdown(["method", *[f"λ = {short(weight)}" for weight in weights]], rows)
 
 

@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from routerjax.atomic import folder_digest, write_text
 from routerjax.errors import DataWarning, InputError
-from routerjax.provenance import plain
+from routerjax.support.atomic import folder_digest, write_text
+from routerjax.support.provenance import plain
 from routerjax.training.processes import of_all
 
 

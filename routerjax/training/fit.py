@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.stored import stored
+from routerjax.records.on_disk import stored
 from routerjax.training import parallel, streaming
 from routerjax.training import sweep as sweeping
 from routerjax.training.checkpoint import Checkpoints, opened
@@ -29,8 +29,15 @@ from routerjax.training.run import Member, Objective, Params, Recipe, Rows, Run,
 from routerjax.training.sweep import Engine, Sweep
 
 __all__ = [
-    "Checkpoints", "Devices", "Fitted", "Objective", "OnProgress", "Schedule", "Sweep", "fit",
-]  # fmt: skip
+    "Checkpoints",
+    "Devices",
+    "Fitted",
+    "Objective",
+    "OnProgress",
+    "Schedule",
+    "Sweep",
+    "fit",
+]
 
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is trained, epochs done, epochs at most)."""

@@ -12,15 +12,15 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from routerjax.architectures import (
+from routerjax.estimators.utility import along, between, inside, scaled_utilities
+from routerjax.losses.by_name import Surrogate
+from routerjax.models.architectures import (
     Architecture,
     endpoint_logits,
     joint_logits,
     logits_between,
 )
-from routerjax.cost_weights import along, between, inside, scaled_utilities
-from routerjax.heads import Head, outputs
-from routerjax.surrogates import Surrogate
+from routerjax.models.heads import Head, outputs
 
 MOST = 8
 """Intervals at most of which a step draws a cost weight each."""

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.errors import InputError
-from routerjax.stored import blocks
+from routerjax.records.on_disk import blocks
 from routerjax.training.run import Member, Params, Rows
 
 

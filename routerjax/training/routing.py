@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax import surrogates
-from routerjax.architectures import ARCHITECTURES, Architecture, initial_between
-from routerjax.cost_weights import Unit
 from routerjax.errors import InputError
-from routerjax.heads import initial
-from routerjax.policy import Policy
-from routerjax.records import Estimates
-from routerjax.stored import Stored
+from routerjax.estimators.utility import Unit
+from routerjax.losses import by_name
+from routerjax.models.architectures import ARCHITECTURES, Architecture, initial_between
+from routerjax.models.heads import initial
+from routerjax.models.policy import Policy
+from routerjax.records.on_disk import Stored
+from routerjax.records.tables import Estimates
 from routerjax.training.execution import Execution
 from routerjax.training.fit import Fitted, Objective, Schedule, fit
 from routerjax.training.objectives import BetweenObjective, EndpointObjective
@@ -34,8 +34,8 @@ class RouterConfig:
     Attributes:
       members: networks whose probabilities are averaged, each with other rows held out to
         choose its epoch: one noisy choice of an epoch weighs less.
-      surrogate: a name of `routerjax.surrogates.SURROGATES` or "file.py:function".
-      architecture: a name of `routerjax.architectures.ARCHITECTURES`.
+      surrogate: a name of `routerjax.losses.by_name.SURROGATES` or "file.py:function".
+      architecture: a name of `routerjax.models.architectures.ARCHITECTURES`.
       separate_trunks: with "interval" or "interpolated", one network per endpoint.
       widths: trunk.
       learning_rate: of AdamW; of several, each run keeps the one of highest held-out score.
@@ -226,7 +226,7 @@ def _train_endpoints(architecture: Architecture, sweep: _Sweep) -> tuple[Any, ja
     zero = jnp.zeros((sweep.members * count, *head.outputs))
     dimensions = sweep.rows["x"].shape[1]
     start = concatenated([initial(head, dimensions, key, zero) for key in sweep.keys])
-    surrogate = surrogates.resolve(sweep.config.surrogate)
+    surrogate = by_name.resolve(sweep.config.surrogate)
     fitted = _fit(
         EndpointObjective(head, surrogate, architecture.gain),
         start,
@@ -246,7 +246,7 @@ def _train_between(
     architecture: Architecture, sweep: _Sweep, stage: str, params: dict[str, Any]
 ) -> tuple[Any, jax.Array]:
     """The joint router of every member; or the only stage of an architecture without endpoints."""
-    surrogate = surrogates.resolve(sweep.config.surrogate)
+    surrogate = by_name.resolve(sweep.config.surrogate)
     dimensions = sweep.rows["x"].shape[1]
     starts = [
         jax.vmap(functools.partial(initial_between, architecture, dimensions))(
@@ -313,7 +313,7 @@ def check_config(config: RouterConfig) -> None:
         raise InputError(f"{problem}, since its costs are multiples of the start's")
     if config.start not in STARTS:
         raise InputError(f"no start {config.start!r}; known are {', '.join(STARTS)}")
-    surrogates.resolve(config.surrogate)
+    by_name.resolve(config.surrogate)
 
 
 def _means(estimates: Estimates) -> Estimates:

@@ -207,11 +207,15 @@ def _epoch(recipe: Recipe, member: Member, rows: Rows, state: State) -> State:
     epoch = state.epoch + 1
     keep = lambda new, old: jnp.where(better, new, old)  # noqa: E731
     return State(
-        params, opt, jax.random.key_data(key), epoch, state.start_scores,
+        params,
+        opt,
+        jax.random.key_data(key),
+        epoch,
+        state.start_scores,
         jax.tree.map(keep, params, state.best_params),
         keep(score, state.best_score),
         keep(epoch, state.best_epoch),
-    )  # fmt: skip
+    )
 
 
 def _optimizer(schedule: Schedule, member: Member) -> optax.GradientTransformation:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.stored import Stored, read
+from routerjax.records.on_disk import Stored, read
 
 Tree = TypeVar("Tree")
 

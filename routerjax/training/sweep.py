@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.errors import InputError
-from routerjax.stored import stored
+from routerjax.records.on_disk import stored
 from routerjax.training import run
 from routerjax.training.run import Member, Params, Recipe, Rows, State
 

@@ -1,0 +1,5 @@
+from .gains import GainRoutes as GainRoutes
+from .gains import SavedGains as SavedGains
+from .router import Router as Router
+from .router import Routes as Routes
+from .router import route as route

@@ -1,0 +1,94 @@
+"""A router of gains between two models that can be saved, loaded and called."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.artefacts.base import Saved
+from routerjax.errors import InputError
+from routerjax.estimators.components import Components
+from routerjax.estimators.ridge import Linear
+from routerjax.models.gain_router import GainRouter, decide
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class SavedGains(Saved):
+    """What `routerjax fit --gains` writes: a `GainRouter` of a pair, and how it came about.
+
+    Attributes:
+      models: the alternative, which is the reference, and the primary.
+      costs: their costs, US dollars per query.
+      encoder: name of the text encoder, None where the labels came with features.
+      dimensions: d of the embeddings.
+      components: principal components that the gain is affine in.
+      report: rows, ω, bias, overlap and decision curve.
+      provenance: configuration, seed, versions, commit, data fingerprint.
+      arrays: parameters.
+    """
+
+    kind: ClassVar[str] = "gains"
+
+    models: tuple[str, str]
+    costs: tuple[float, float]
+    encoder: str | None
+    dimensions: int
+    components: int
+    report: dict[str, Any]
+    provenance: dict[str, Any]
+    arrays: GainRouter
+
+    def route(self, queries: Sequence[str] | np.ndarray, *, cost_weight: float) -> GainRoutes:
+        """The primary where its expected gain exceeds λ (C_primary − C_alternative).
+
+        Args:
+          queries: n prompts, or embeddings [n, d].
+          cost_weight: λ, quality given up per dollar, 0 or more.
+
+        Raises:
+          InputError: λ that is negative or not finite, or queries that do not fit.
+        """
+        check_cost_weight(cost_weight)
+        gains = self.arrays.gains(jnp.asarray(self.embed(queries)))
+        arms = np.asarray(decide(gains, jnp.asarray(self.costs), cost_weight))
+        return GainRoutes(
+            models=tuple(self.models[arm] for arm in arms),
+            gain=np.asarray(gains)[:, 0],
+            cost=np.asarray(self.costs)[arms],
+        )
+
+    def template(self) -> GainRouter:
+        """The shapes of `arrays`."""
+        shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)  # noqa: E731
+        d, c = self.dimensions, self.components
+        return GainRouter(
+            components=Components(centre=shape(d), directions=shape(d, c)),  # type: ignore[arg-type]
+            gain=Linear(coefficients=shape(1, c), intercept=shape(1)),  # type: ignore[arg-type]
+            costs=shape(2),  # type: ignore[arg-type]
+        )
+
+
+class GainRoutes(NamedTuple):
+    """Where n queries go.
+
+    Attributes:
+      models: [n] names.
+      gain: [n] expected gain in quality of the primary over the alternative.
+      cost: [n] of the chosen model, dollars.
+    """
+
+    models: tuple[str, ...]
+    gain: np.ndarray
+    cost: np.ndarray
+
+
+def check_cost_weight(cost_weight: float) -> None:
+    """Raise InputError unless λ is finite and 0 or more."""
+    if not (math.isfinite(cost_weight) and cost_weight >= 0):
+        raise InputError(f"cost weight is {cost_weight:g}; it must be finite, 0 or more")

@@ -1,0 +1,9 @@
+from .encoders.encoding import encode as encode
+from .encoders.encoding import encoded as encoded
+from .io.files import read_log as read_log
+from .io.files import read_table as read_table
+from .io.files import write_log as write_log
+from .io.files import write_table as write_table
+from .synthetic.logging_policies import simulate_log as simulate_log
+from .synthetic.table import EmbeddedTable as EmbeddedTable
+from .synthetic.table import embedded_table as embedded_table

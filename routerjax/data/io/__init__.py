@@ -1,0 +1,1 @@
+"""Files as records, and records as files."""

@@ -1,0 +1,199 @@
+"""From the columns of a file that has been read to a `Log` or a `Table`."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from routerjax.data.io.columns import quoted, single
+from routerjax.data.io.source_file import COST, SCORE, SourceFile
+from routerjax.errors import DataWarning, InputError
+from routerjax.records.rows import Array
+from routerjax.records.tables import Log, Table
+
+
+def log_of(
+    file: SourceFile,
+    *,
+    quality_range: tuple[float, float],
+    drop_missing: bool,
+    models: Sequence[str] | None,
+) -> Log:
+    """The log in long form that a file holds; arguments and errors as in `files.read_log`."""
+    for name in ("model", "quality", "cost"):
+        file.require(name)
+    queries = _queries(file)
+    quality, cost, answered = file.numbers("quality"), file.numbers("cost"), file.texts("model")
+    propensity = file.numbers("propensity") if "propensity" in file else None
+    missing = {"quality": np.isnan(quality), "cost": np.isnan(cost), "model": _empty(answered)}
+    rows = _kept(file, missing | queries.missing, drop_missing=drop_missing)
+    arms, names = _arms(file, [answered[row] for row in rows], rows, models)
+    queries, scored_by = queries.take(rows), _label(file, "scored_by")
+    with file.place(rows=rows):
+        return Log.from_arrays(
+            arms,
+            single(quality[rows]),
+            single(cost[rows]),
+            models=names,
+            propensities=None if propensity is None else single(propensity[rows]),
+            embeddings=queries.embeddings,
+            prompts=queries.prompts,
+            task=queries.task,
+            split=queries.split,
+            scored_by=None if scored_by is None else [scored_by[row] for row in rows],
+            quality_range=quality_range,
+            source=file.source,
+        )
+
+
+def table_of(
+    file: SourceFile, *, quality_range: tuple[float, float], models: Sequence[str] | None
+) -> Table:
+    """The table in wide form that a file holds; arguments and errors as in `files.read_table`."""
+    names, has_cost = _table_models(file, models)
+    queries = _queries(file)
+    for name, mask in queries.missing.items():
+        if mask.any():
+            raise _lacking(file, name, mask, "fill it in")
+    queries = queries.take(np.arange(len(file)))
+    quality = np.stack([file.numbers(SCORE + name) for name in names], axis=1)
+    cost = np.zeros_like(quality)
+    if has_cost:
+        cost = np.stack([file.numbers(COST + name) for name in names], axis=1)
+    with file.place():
+        return Table.from_arrays(
+            single(quality),
+            single(cost),
+            models=names,
+            embeddings=queries.embeddings,
+            prompts=queries.prompts,
+            task=queries.task,
+            split=queries.split,
+            quality_range=quality_range,
+            source=file.source,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Queries:
+    """What a log and a table say of their queries; `missing` are masks [n] by column."""
+
+    file: SourceFile
+    prompts: list[str] | None
+    embeddings: Array | None
+    task: list[str] | None
+    split: list[str] | None
+    missing: dict[str, np.ndarray]
+
+    def take(self, rows: np.ndarray) -> _Queries:
+        """The queries of these rows."""
+
+        def taken(values: list[str] | None) -> list[str] | None:
+            return None if values is None else [values[row] for row in rows]
+
+        embeddings = self.embeddings
+        if embeddings is not None:
+            embeddings = self.file.features(rows, embeddings)
+        return dataclasses.replace(
+            self,
+            prompts=taken(self.prompts),
+            embeddings=embeddings,
+            task=taken(self.task),
+            split=taken(self.split),
+            missing={},
+        )
+
+
+def _queries(file: SourceFile) -> _Queries:
+    file.require("prompt", "embedding")
+    embeddings, prompts, missing = None, None, {}
+    if "prompt" in file:
+        prompts = file.texts("prompt")
+        if "" in prompts:
+            raise file.fail("the prompt is empty", field="prompt", row=prompts.index(""))
+        missing["prompt"] = _empty(prompts)
+    if "embedding" in file:
+        embeddings, present = file.matrix()
+        missing["embedding"] = ~present
+    task, split = _label(file, "task"), _label(file, "split")
+    return _Queries(file, _filled(prompts), embeddings, task, split, missing)
+
+
+def _label(file: SourceFile, name: str) -> list[str] | None:
+    return _filled(file.texts(name)) if name in file else None
+
+
+def _filled(values: list[str | None] | None) -> list[str] | None:
+    return None if values is None else [value or "" for value in values]
+
+
+def _empty(values: list[str | None]) -> np.ndarray:
+    return np.array([not value for value in values], bool)
+
+
+def _kept(file: SourceFile, missing: dict[str, np.ndarray], *, drop_missing: bool) -> np.ndarray:
+    """Positions of the rows in which nothing is missing."""
+    lacking = np.logical_or.reduce(list(missing.values()))
+    counts = {name: int(mask.sum()) for name, mask in missing.items() if mask.any()}
+    if not counts:
+        return np.arange(len(file))
+    if not drop_missing:
+        name = min(counts, key=lambda name: int(missing[name].argmax()))
+        advice = "fill it in or leave it out with --drop-missing (drop_missing=True)"
+        raise _lacking(file, name, missing[name], advice)
+    listed = ", ".join(f"{n} without {file.names.get(name, name)}" for name, n in counts.items())
+    if lacking.all():
+        raise file.fail(f"every row has something missing: {listed}")
+    warnings.warn(
+        f"{file.source}: left out {lacking.sum()} of {len(file)} rows: {listed}",
+        DataWarning,
+        stacklevel=4,
+    )
+    return np.flatnonzero(~lacking)
+
+
+def _lacking(file: SourceFile, name: str, mask: np.ndarray, advice: str) -> InputError:
+    rows = int(mask.sum())
+    counted = "the only such row" if rows == 1 else f"{rows} such rows"
+    return file.fail(f"no {name} here ({counted}); {advice}", field=name, row=int(mask.argmax()))
+
+
+def _arms(
+    file: SourceFile, answered: list[str | None], rows: np.ndarray, models: Sequence[str] | None
+) -> tuple[np.ndarray, list[str]]:
+    """[n] index of the model that answered, and the m names."""
+    names = sorted({name for name in answered if name}) if models is None else list(models)
+    position = {name: arm for arm, name in enumerate(names)}
+    arms = np.array([position.get(name or "", -1) for name in answered], np.int32)
+    if (arms < 0).any():
+        first = int((arms < 0).argmax())
+        raise file.fail(
+            f"model {quoted(answered[first] or '')} is not one of {', '.join(names)}",
+            field="model",
+            row=int(rows[first]),
+        )
+    return arms, names
+
+
+def _table_models(file: SourceFile, models: Sequence[str] | None) -> tuple[list[str], bool]:
+    """The models of a table's columns, and whether their costs are there."""
+    scored = [name.removeprefix(SCORE) for name in file.names if name.startswith(SCORE)]
+    priced = [name.removeprefix(COST) for name in file.names if name.startswith(COST)]
+    if not scored:
+        file.require("score:<model>")
+    for model in models or ():
+        if model not in scored:
+            file.require(SCORE + model)
+    for model in scored if priced else ():
+        if model not in priced:
+            raise file.fail(
+                f"no column '{COST}{model}' beside '{SCORE}{model}'; "
+                "give the cost of every model, or of none"
+            )
+    for model in priced:
+        if model not in scored:
+            raise file.fail(f"no column '{SCORE}{model}' beside '{COST}{model}'")
+    return list(scored if models is None else models), bool(priced)

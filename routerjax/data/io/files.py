@@ -1,0 +1,210 @@
+"""Logs and tables from parquet, CSV and JSON lines files, or the Hugging Face hub, and back.
+
+A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
+of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
+`task`, `split` and `scored_by` (how the row's quality was scored). A *table* is in wide form, one
+row a query that every model answered: `prompt` or `embedding`, `score:<model>` and `cost:<model>`
+for every model, and `task` and `split`.
+Other columns are left alone. Rows are counted from zero, without a header.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import types
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from routerjax.data.io import formats
+from routerjax.data.io.build import log_of, table_of
+from routerjax.data.io.source_file import (
+    COST,
+    LOG_NAMES,
+    SCORE,
+    TABLE_NAMES,
+    check_names,
+    found,
+    open_file,
+)
+from routerjax.errors import InputError
+from routerjax.records.rows import Array
+from routerjax.records.tables import Log, Table
+
+Path = str | os.PathLike[str]
+
+AS_THEY_ARE: Mapping[str, str] = types.MappingProxyType({})
+
+
+def read_log(
+    path: Path,
+    *,
+    columns: Mapping[str, str] = AS_THEY_ARE,
+    quality_range: tuple[float, float] = (0.0, 1.0),
+    drop_missing: bool = False,
+    embeddings: Path | None = None,
+    models: Sequence[str] | None = None,
+    in_memory: int | None = None,
+) -> Log:
+    """Read a log in long form.
+
+    Args:
+      path: a .parquet, .csv or .jsonl file, or ``owner/name[:split]`` on the hub.
+      columns: routerjax's name of a column to the file's, ``{"quality": "score"}``.
+      quality_range: lowest and highest quality there can be.
+      drop_missing: leave out rows without prompt, embedding, model, quality or cost, and say so
+        in a `DataWarning`, instead of refusing the file.
+      embeddings: .npy file [n, d] of floats, a row for every row of the file.
+      models: the arms, in order; by default the names that occur, sorted.
+      in_memory: bytes of embeddings held in memory, a quarter of the machine's by default; more
+        stay on disk and are read as they are used (`routerjax.records.on_disk.Stored`).
+
+    Returns:
+      The log. Its encoder is None: a file does not say what made its embeddings.
+
+    Raises:
+      InputError: anything that cannot be read as a log, in one sentence that names the place.
+    """
+    check_names(columns, LOG_NAMES)
+    file = open_file(path, columns, embeddings, in_memory=in_memory)
+    return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
+
+
+def read_table(
+    path: Path,
+    *,
+    columns: Mapping[str, str] = AS_THEY_ARE,
+    quality_range: tuple[float, float] = (0.0, 1.0),
+    embeddings: Path | None = None,
+    models: Sequence[str] | None = None,
+    in_memory: int | None = None,
+) -> Table:
+    """Read a table in wide form; cells may be missing, and without `cost:` columns costs are 0.
+
+    Args:
+      path, columns, quality_range, embeddings: as in `read_log`. `columns` may name
+        ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``.
+      models: the models to take, in order; by default all, in the order of their columns.
+      in_memory: as in `read_log`.
+
+    Raises:
+      InputError: anything that cannot be read as a table, in one sentence that names the place.
+    """
+    check_names(columns, TABLE_NAMES)
+    file = open_file(path, columns, embeddings, in_memory=in_memory)
+    return table_of(file, quality_range=quality_range, models=models)
+
+
+def read_rows(
+    path: Path,
+    *,
+    columns: Mapping[str, str] = AS_THEY_ARE,
+    quality_range: tuple[float, float] = (0.0, 1.0),
+    drop_missing: bool = False,
+    embeddings: Path | None = None,
+    models: Sequence[str] | None = None,
+    in_memory: int | None = None,
+) -> Table | Log:
+    """Read a table where there is a `score:<model>` column, else a log.
+
+    Arguments and errors are those of `read_table` and `read_log`; a table keeps its rows with
+    missing cells whatever `drop_missing` says.
+    """
+    file = open_file(path, columns, embeddings, in_memory=in_memory)
+    if any(name.startswith(SCORE) for name in file.names):
+        check_names(columns, TABLE_NAMES)
+        return table_of(file, quality_range=quality_range, models=models)
+    if "model" in file and "quality" in file:
+        check_names(columns, LOG_NAMES)
+        return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
+    raise InputError(
+        f"is neither a log (prompt, model, quality, cost) nor a table (prompt, score:<model>, "
+        f"cost:<model>); {found(file.table)}",
+        source=file.source,
+    )
+
+
+def write_log(log: Log, path: Path) -> None:
+    """Write a log in long form to `path`, by suffix .parquet, .csv or .jsonl, whole or not at all.
+
+    What `read_log` returns holds the same numbers bit for bit, if it is told the same `models`
+    and `quality_range`. Of propensities [n, m] that of the model that answered is written.
+
+    Raises:
+      InputError: an unknown suffix, or a place that cannot be written.
+    """
+    cells = _shared_cells(log)
+    cells["model"] = pa.array([log.models[arm] for arm in np.asarray(log.arms)], pa.string())
+    cells["quality"] = _floats(log.quality)
+    cells["cost"] = _floats(log.cost)
+    if log.scored_by is not None:
+        cells["scored_by"] = pa.array(log.scored_by, pa.string())
+    if log.logged_propensities is not None:
+        cells["propensity"] = _floats(log.logged_propensities)
+    formats.save(pa.table(cells), path)
+
+
+def write_table(table: Table, path: Path) -> None:
+    """Write a table in wide form to `path`, as `write_log` does; missing cells stay missing."""
+    cells = _shared_cells(table)
+    for arm, model in enumerate(table.models):
+        cells[SCORE + model] = _floats(table.quality[:, arm])
+        cells[COST + model] = _floats(table.cost[:, arm])
+    formats.save(pa.table(cells), path)
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """``"quality=score,model=llm"`` as ``{"quality": "score", "model": "llm"}``.
+
+    Raises:
+      InputError: a part that is not ``NAME=COLUMN``, or a name that is unknown or repeats.
+    """
+    names: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, column = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and column):
+            raise InputError(
+                f"'{part}' is not NAME=COLUMN, as in quality=score,model=llm", source="columns"
+            )
+        if name in names:
+            raise InputError(f"'{name}' is named twice", source="columns")
+        names[name] = column
+    check_names(names, (*LOG_NAMES, *TABLE_NAMES))
+    return names
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """``"0:10"`` as ``(0.0, 10.0)``.
+
+    Raises:
+      InputError: not two finite numbers, low to high.
+    """
+    try:
+        low, high = (float(part) for part in text.split(":"))
+        if math.isfinite(low) and math.isfinite(high) and low < high:
+            return low, high
+    except ValueError:
+        pass
+    raise InputError(
+        f"'{text}' is not LO:HI, two numbers from low to high as in 0:10", source="quality range"
+    )
+
+
+def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:
+    cells: dict[str, pa.Array] = {}
+    if record.prompts is not None:
+        cells["prompt"] = pa.array(record.prompts, pa.string())
+    if record.embeddings is not None:
+        values = np.asarray(record.embeddings, np.float32)
+        cells["embedding"] = pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
+    if record.task is not None:
+        cells["task"] = pa.array(record.task, pa.string())
+    if record.split is not None:
+        cells["split"] = pa.array(record.split, pa.string())
+    return cells
+
+
+def _floats(values: Array) -> pa.Array:
+    return pa.array(np.asarray(values, np.float32), from_pandas=True)  # NaN as null

@@ -1,0 +1,128 @@
+"""Files of gains: by a gold-standard judge for some queries, by a cheap one for most or all."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from routerjax.data.encoders.encoding import DEFAULT, encode
+from routerjax.data.io.source_file import SourceFile, found, open_file
+from routerjax.errors import InputError
+from routerjax.records.gains import group_numbers
+
+AUTHORS_FILE = "1_PC50_varstd.csv of the public repository github.com/yichistat/Meta-router"
+"""Where the labels of the Meta-Router paper's Figure 1(a) are published (HealthBench)."""
+
+AUTHORS_COMPONENT = re.compile(r"embd\.PC(\d+)")
+
+
+class GainLabels(NamedTuple):
+    """Queries with the gain of a primary model over an alternative, by one label or both.
+
+    Attributes:
+      embeddings: [n, d] float32.
+      gold, preference: [n] float32 gain in quality, NaN where not labelled.
+      groups: [n] int, equal where the query repeats.
+      dropped: rows of the file left out for want of a label.
+      encoder: of the prompts, None where the features came ready-made.
+      components: whether the features are principal components already (the authors' file).
+      source: the file, for messages.
+    """
+
+    embeddings: np.ndarray
+    gold: np.ndarray
+    preference: np.ndarray
+    groups: np.ndarray
+    dropped: int
+    encoder: str | None
+    components: bool
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.gold)
+
+
+def read_labels(
+    path: str | os.PathLike[str],
+    *,
+    gold: str = "GL",
+    preference: str = "PL",
+    group: str | None = None,
+    embeddings: str | os.PathLike[str] | None = None,
+    encoder: str = DEFAULT,
+    both: bool = False,
+) -> GainLabels:
+    """Read queries that have a gold label, a preference label or both.
+
+    The features are, in this order of precedence: the .npy file `embeddings`; the columns
+    ``embd.PC1``, ``embd.PC2`` … of the authors' file; a column ``embedding`` of lists; the
+    prompts of the column ``prompt``, encoded.
+
+    Args:
+      path: .csv, .parquet or .jsonl; the authors' is `AUTHORS_FILE`.
+      gold, preference: the two label columns.
+      group: column that is equal where the query repeats; ``prompt`` where there is one.
+      embeddings: .npy file [n, d], a row for every row of the file.
+      encoder: of the prompts.
+      both: keep only the queries that have both labels.
+
+    Raises:
+      InputError: a file that cannot be read, a column that is not there or holds no numbers,
+        nothing to make features of, no row with a label (fewer than two with `both`).
+    """
+    file = open_file(path, {}, embeddings)
+    group = group or ("prompt" if "prompt" in file else None)
+    for name in (gold, preference, group):
+        if name is not None:
+            file.require(name)
+    labels = [np.asarray(file.numbers(name), np.float32) for name in (gold, preference)]
+    labelled = [~np.isnan(label) for label in labels]
+    kept = np.flatnonzero(labelled[0] & labelled[1] if both else labelled[0] | labelled[1])
+    if both and len(kept) < 2:
+        problem = f"{len(kept)} rows have both '{gold}' and '{preference}'; at least 2 are needed"
+        raise file.fail(problem)
+    if not len(kept):
+        raise file.fail(f"no row has a label in '{gold}' or '{preference}'")
+    features, used = _features(file, kept, encoder)
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise file.fail("features are not finite numbers", row=int(kept[bad.argmax()]))
+    groups = np.arange(len(kept), dtype=np.int32)
+    if group is not None:  # a missing group is a query of its own
+        texts = file.texts(group)
+        groups = group_numbers([(row,) if texts[row] is None else texts[row] for row in kept])
+    return GainLabels(
+        embeddings=features,
+        gold=labels[0][kept],
+        preference=labels[1][kept],
+        groups=groups,
+        dropped=len(file) - len(kept),
+        encoder=used,
+        components=embeddings is None and bool(_authors_components(file)),
+        source=file.source,
+    )
+
+
+def _features(file: SourceFile, rows: np.ndarray, encoder: str) -> tuple[np.ndarray, str | None]:
+    """[n, d] features of these rows, and the encoder if they are encoded prompts."""
+    parts = _authors_components(file)
+    if file.embeddings is None and parts:
+        return np.stack([file.numbers(name)[rows] for name in parts], axis=1, dtype="f4"), None
+    if "embedding" in file:
+        return np.asarray(file.matrix()[0][rows], np.float32), None
+    if "prompt" not in file:
+        problem = "no features: give --embeddings FILE.npy, or a column 'embedding' or 'prompt'"
+        raise InputError(f"{problem}; {found(file.table)}", source=file.source)
+    texts = file.texts("prompt")
+    for row in rows:
+        if not texts[row]:
+            raise file.fail("no prompt here", field="prompt", row=int(row))
+    return encode([texts[row] or "" for row in rows], encoder=encoder), encoder
+
+
+def _authors_components(file: SourceFile) -> list[str]:
+    matches = filter(None, map(AUTHORS_COMPONENT.fullmatch, file.names))
+    return [match.group() for match in sorted(matches, key=lambda match: int(match.group(1)))]

@@ -1,0 +1,185 @@
+"""One file's columns under routerjax's names, and errors under the file's own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from routerjax.data.io import columns, formats
+from routerjax.data.io.arrow import first_line
+from routerjax.errors import InputError
+from routerjax.records.on_disk import Stored, memory
+from routerjax.support.cache import scratch
+
+SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
+TEXT_NAMES = ("prompt", "model", "task", "split", "scored_by")
+LOG_NAMES = (
+    *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
+    "scored_by",
+)
+TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split")
+MOST_LISTED = 30  # columns of a file that a message lists
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceFile:
+    """A file that has been read, n rows.
+
+    Attributes:
+      table: its columns.
+      source: its path, for messages.
+      names: routerjax's name of a column to the file's.
+      embeddings: path of the .npy file that holds the embeddings instead of a column, or None.
+      in_memory: bytes of embeddings that are held in memory; more stay on disk.
+    """
+
+    table: pa.Table
+    source: str
+    names: Mapping[str, str]
+    embeddings: str | None = None
+    in_memory: int = sys.maxsize
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names or (name == "embedding" and self.embeddings is not None)
+
+    def fail(self, problem: str, *, field: str | None = None, row: int | None = None) -> InputError:
+        """The error to raise: `field` is routerjax's name, `row` the file's."""
+        source, column = self.source, self.names.get(field or "", field)
+        if field == "embedding" and self.embeddings is not None:
+            source, column = self.embeddings, None
+        return InputError(problem, source=source, field=column, row=row)
+
+    def require(self, *names: str) -> None:
+        """Raise unless one of `names` is there."""
+        if not any(name in self for name in names):
+            wanted = " or ".join(f"'{name}'" for name in names)
+            raise self.fail(f"no column {wanted}; {found(self.table)}")
+
+    @contextlib.contextmanager
+    def place(self, field: str | None = None, *, rows: np.ndarray | None = None) -> Iterator[None]:
+        """Errors raised inside name this file, its own column and its own row.
+
+        Args:
+          field: routerjax's name of the column, where the error names none.
+          rows: the file's row for every row of the record that is built inside.
+        """
+        try:
+            yield
+        except InputError as error:
+            row = error.row if error.row is None or rows is None else int(rows[error.row])
+            raise self.fail(error.problem, field=error.field or field, row=row) from None
+
+    def numbers(self, name: str) -> np.ndarray:
+        """[n] float64, NaN where missing."""
+        with self.place(name):
+            return columns.numbers(self.table[self.names[name]])
+
+    def texts(self, name: str) -> list[str | None]:
+        """n strings, None where missing."""
+        with self.place(name):
+            return columns.texts(self.table[self.names[name]])
+
+    def matrix(self) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings as [n, d] floats, and [n] bool: True where there is one."""
+        with self.place("embedding"):
+            if self.embeddings is not None:
+                return load_matrix(self.embeddings, len(self)), np.ones(len(self), bool)
+            return columns.matrix(self.table[self.names["embedding"]], empty=self._empty)
+
+    def features(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray | Stored:
+        """These rows of a `matrix` in single precision; left on disk if it is too large."""
+        if isinstance(values, np.memmap) and values.size * 4 > self.in_memory:
+            stored = Stored(values)
+            return stored if len(rows) == len(values) else stored[rows]
+        # every row, the usual case, needs no copy of the largest array there is
+        return columns.single(values if len(rows) == len(values) else values[rows])
+
+    def _empty(self, shape: tuple[int, int]) -> np.ndarray:
+        if math.prod(shape) * 4 <= self.in_memory:
+            return np.empty(shape, np.float32)
+        with tempfile.TemporaryFile(dir=scratch()) as file:  # gone from the folder, not from us
+            return np.memmap(file, np.float32, "w+", shape=shape)
+
+
+def open_file(
+    path: str | os.PathLike[str],
+    renames: Mapping[str, str],
+    embeddings: str | os.PathLike[str] | None,
+    *,
+    in_memory: int | None = None,
+) -> SourceFile:
+    """Read a file, its columns renamed by `renames`: routerjax's name to the file's.
+
+    Embeddings of more than `in_memory` bytes, by default a quarter of the machine's memory,
+    stay on disk.
+
+    Raises:
+      InputError: the file cannot be read, or `renames` names a column that neither side has.
+    """
+    check_names(renames, (*LOG_NAMES, *TABLE_NAMES))
+    in_memory = memory() if in_memory is None else in_memory
+    text = [renames.get(name, name) for name in TEXT_NAMES]
+    table = formats.load(path, text=text, in_memory=in_memory)
+    for name, column in renames.items():
+        if column not in table.column_names:
+            problem = f"no column '{column}' to read {name} from; {found(table)}"
+            raise InputError(problem, source=str(path))
+    names = dict(renames)
+    for column in table.column_names:
+        if column not in renames.values():  # a column that was renamed has lost its own name
+            names.setdefault(column, column)
+    # In the file's order, which is the order of a table's models.
+    names = dict(sorted(names.items(), key=lambda item: table.column_names.index(item[1])))
+    matrix = None if embeddings is None else str(embeddings)
+    return SourceFile(table, str(path), names, matrix, in_memory)
+
+
+def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:
+    """Raise unless every key of `names` is in `allowed`, or begins with a prefix that is.
+
+    Raises:
+      InputError: an unknown name; the message lists those allowed.
+    """
+    prefixes = tuple(name for name in allowed if name.endswith(":"))
+    for name in names:
+        if name in prefixes or (name not in allowed and not name.startswith(prefixes)):
+            listed = dict.fromkeys(
+                f"{each}<model>" if each.endswith(":") else each for each in allowed
+            )
+            raise InputError(
+                f"'{name}' is not a column that can be named here; these are {', '.join(listed)}",
+                source="columns",
+            )
+
+
+def found(table: pa.Table) -> str:
+    """The columns of a file, for a message."""
+    names = table.column_names
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return f"its columns are {', '.join(names[:MOST_LISTED])}{more}"
+
+
+def load_matrix(path: str, rows: int | None) -> np.ndarray:
+    """[rows, d] floats of an .npy file, left on disk until they are used; any rows if None."""
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError("no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"cannot be read as .npy: {first_line(error)}") from None
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind != "f":
+        raise InputError("must be one matrix of floats, a row for every row of the file")
+    if rows is not None and len(values) != rows:
+        raise InputError(f"holds {len(values)} rows where the file has {rows}")
+    return values

@@ -1,0 +1,1 @@
+"""Public tables, and prices of models."""

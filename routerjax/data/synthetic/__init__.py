@@ -1,0 +1,1 @@
+"""Tables, gains and logs of known truth."""

@@ -1,0 +1,10 @@
+from .by_name import SURROGATES as SURROGATES
+from .by_name import Surrogate as Surrogate
+from .by_name import resolve as resolve
+from .surrogates import classification_bound as classification_bound
+from .surrogates import counterfactual_risk as counterfactual_risk
+from .surrogates import pairwise_ranking as pairwise_ranking
+from .surrogates import soft_regret as soft_regret
+from .surrogates import softmax_regret as softmax_regret
+from .surrogates import spo_plus as spo_plus
+from .surrogates import weighted_classification as weighted_classification

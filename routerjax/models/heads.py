@@ -1,0 +1,147 @@
+"""Linen modules: the trunk and the heads for routing, outcomes and propensities.
+
+Every head is a pure function of immutable parameters: `head.init(key, x)`, `head.apply`.
+Output kernels start at zero and output biases where the caller says, so that a head starts
+at its intercepts (arm means, best single model) and training can only add to them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, overload
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.records.on_disk import Stored, blocks
+
+
+class Trunk(nn.Module):
+    """Embed a query: Dense and GELU per width, [..., d] → [..., widths[-1]]."""
+
+    widths: tuple[int, ...] = (128,)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for width in self.widths:
+            x = nn.gelu(nn.Dense(width)(x))
+        return x
+
+
+class Head(nn.Module):
+    """A trunk with linear outputs of shape `outputs`: [..., d] → [..., *outputs].
+
+    ``outputs=(m,)`` is one output per arm (outcomes, propensities); ``outputs=(w, m)`` one
+    row of arm logits per cost weight (router).
+    """
+
+    outputs: tuple[int, ...]
+    widths: tuple[int, ...] = (128,)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        hidden = Trunk(self.widths)(x)
+        flat = nn.Dense(int(np.prod(self.outputs)), kernel_init=nn.initializers.zeros, name="out")(
+            hidden
+        )
+        return flat.reshape(*x.shape[:-1], *self.outputs)
+
+
+class ConditionedHead(nn.Module):
+    """One network of the query and of numbers that describe a cost weight.
+
+    [..., d] and [k, f] → [..., k, models]. The first layer is linear in both, so that the query
+    goes through it once for all k cost weights.
+    """
+
+    models: int
+    widths: tuple[int, ...] = (128,)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, position: jax.Array) -> jax.Array:
+        first, *others = self.widths
+        hidden = nn.Dense(first, name="query")(x)[..., None, :]
+        hidden = nn.gelu(hidden + nn.Dense(first, use_bias=False, name="position")(position))
+        hidden = Trunk(tuple(others), name="trunk")(hidden)
+        return nn.Dense(self.models, kernel_init=nn.initializers.zeros, name="out")(hidden)
+
+
+class JointHead(nn.Module):
+    """What a joint router adds to the interpolation of two endpoint routers.
+
+    From the endpoints' logits, [..., k, m] each, the position α [k] in the interval and the
+    interval as an indicator [k, w − 1]: a term for every arm, [..., k, m], and the logarithms
+    of two factors [k] by which the endpoints' logits are brought to one scale. All are 0 at
+    the start.
+    """
+
+    widths: tuple[int, ...] = (32,)
+
+    @nn.compact
+    def __call__(
+        self, lower: jax.Array, upper: jax.Array, share: jax.Array, interval: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        centred = [z - jnp.mean(z, axis=-1, keepdims=True) for z in (lower, upper)]
+        place = jnp.concatenate([interval, interval * share[:, None]], axis=-1)
+        place = jnp.broadcast_to(place, (*lower.shape[:-1], place.shape[-1]))
+        hidden = Trunk(self.widths, name="trunk")(jnp.concatenate([*centred, place], axis=-1))
+        zeros = nn.initializers.zeros
+        term = nn.Dense(lower.shape[-1], kernel_init=zeros, name="out")(hidden)
+        factors = self.param("factors", zeros, (interval.shape[-1], 2))
+        low, high = jnp.moveaxis(interval @ factors, -1, 0)
+        return term, low, high
+
+
+def outputs(head: nn.Module, params: Any, *inputs: jax.Array) -> Any:
+    """A head's outputs; for a `Head` and x [..., d] they are [..., *head.outputs]."""
+    return head.apply(params, *inputs)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def initial(head: Head, dimensions: int, key: jax.Array, intercepts: jax.Array) -> Any:
+    """Parameters of r heads, leading axis r, whose outputs start at `intercepts` [r, *outputs]."""
+
+    def one(key, intercepts):
+        params = head.init(key, jnp.zeros(dimensions))["params"]
+        out = {**params["out"], "bias": jnp.ravel(intercepts)}
+        return {"params": {**params, "out": out}}
+
+    return jax.vmap(one)(jax.random.split(key, intercepts.shape[0]), intercepts)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """Centre embeddings and divide them by one number, their root mean square about the centre.
+
+    Attributes:
+      centre: [d].
+      scale: scalar.
+    """
+
+    centre: jax.Array | np.ndarray
+    scale: jax.Array | np.ndarray
+
+    @classmethod
+    def of(cls, embeddings: np.ndarray | Stored) -> Scaling:
+        """The scaling under which `embeddings` [n, d] have mean 0 and mean square 1."""
+        count, doubles = len(embeddings), functools.partial(np.sum, axis=0, dtype=np.float64)
+        centre = sum(doubles(block) for block in blocks(embeddings)) / count
+        squares = (doubles(np.square(block, dtype=np.float64)) for block in blocks(embeddings))
+        square = sum(squares) / count - centre**2
+        scale = np.sqrt(max(float(np.mean(square)), 1e-12))
+        return cls(np.asarray(centre, np.float32), np.asarray(scale, np.float32))
+
+    @overload
+    def __call__(self, embeddings: Stored) -> Stored: ...
+
+    @overload
+    def __call__(self, embeddings: jax.Array | np.ndarray) -> jax.Array: ...
+
+    def __call__(self, embeddings):
+        if isinstance(embeddings, Stored):
+            return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
+        return (jnp.asarray(embeddings, jnp.float32) - self.centre) / self.scale

@@ -1,0 +1,131 @@
+"""Outcome and propensity models: what each head means and the likelihood it is trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.models.heads import Head, outputs
+from routerjax.records.on_disk import BLOCK, Stored, read
+from routerjax.records.tables import Estimates
+
+LARGEST_LOG_RATIO = 8.0  # e⁸ times the arm's mean is as far as a cost model may go
+
+
+def _of_arms(outputs: jax.Array, arms: jax.Array) -> jax.Array:
+    """Outputs [b, m] of the arms [b, k] whose outcomes are known: one in a log, all in a table."""
+    return jnp.take_along_axis(outputs, arms, axis=1)
+
+
+def cost_ratio(outputs: jax.Array) -> jax.Array:
+    """Cost over the arm's unit cost, exp(output), from the outputs of a cost head."""
+    return jnp.exp(jnp.clip(outputs, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
+
+
+class _Likelihood:
+    loss: Callable
+    """An objective whose held-out score is minus the loss."""
+
+    def score(self, params, run, rows):
+        return -self.loss(params, run, rows, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class QualityLikelihood(_Likelihood):
+    """Bernoulli quasi-likelihood of the known arms' quality, scaled to [0, 1].
+
+    ℓ = log(1 + eᶠ) − q·f: bounded predictions, and arm by arm the mean of the data.
+    """
+
+    head: Head
+
+    def loss(self, params, run, batch, key):
+        logit = _of_arms(outputs(self.head, params, batch["x"]), batch["arm"])
+        losses = jnp.logaddexp(0.0, logit) - batch["quality"] * logit
+        return jnp.mean(losses, axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class CostLikelihood(_Likelihood):
+    """Poisson quasi-likelihood of the known arms' cost over its unit cost.
+
+    ℓ = eᶠ − (c / unit)·f: positive predictions, and arm by arm the mean of the data.
+    `run` is the unit cost of every arm, [m] dollars.
+    """
+
+    head: Head
+
+    def loss(self, params, run, batch, key):
+        ratio = cost_ratio(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
+        observed = batch["cost"] / jnp.maximum(run[batch["arm"]], 1e-30)
+        return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class PropensityLikelihood(_Likelihood):
+    """Multinomial likelihood of the arm that answered: ℓ = −log softmax(f)_t."""
+
+    head: Head
+
+    def loss(self, params, run, batch, key):
+        log_propensities = jax.nn.log_softmax(outputs(self.head, params, batch["x"]))
+        return -_of_arms(log_propensities, batch["arm"])[:, 0]
+
+
+class OutcomeModel(NamedTuple):
+    """Quality and cost models of K folds; a new query gets their average.
+
+    Attributes:
+      quality: parameters of the quality heads, leading axis k.
+      cost: parameters of the cost heads, leading axis k.
+      unit_cost: [k, m] dollars.
+      quality_range: [2] lowest and highest quality.
+    """
+
+    quality: Any
+    cost: Any
+    unit_cost: jax.Array
+    quality_range: jax.Array
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def predict_folds(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
+    """Quality and cost of every arm by every fold's model, [k, n, m] each."""
+    low, high = model.quality_range
+
+    def one(fold):
+        quality, cost, unit_cost = fold
+        return Estimates(
+            quality=low + (high - low) * jax.nn.sigmoid(outputs(head, quality, x)),
+            cost=unit_cost * cost_ratio(outputs(head, cost, x)),
+        )
+
+    return jax.lax.map(one, (model.quality, model.cost, model.unit_cost))
+
+
+def predict(head: Head, model: OutcomeModel, x: jax.Array | Stored) -> Estimates:
+    """Expected quality and cost of every arm for scaled embeddings x [n, d], [n, m] each."""
+
+    def mean(block, _):
+        folds = predict_folds(head, model, block)
+        return jax.tree.map(lambda fold: np.asarray(fold).mean(axis=0), folds)
+
+    return over_blocks(mean, x)
+
+
+def over_blocks(call: Callable[[jax.Array, slice], Any], x: jax.Array | Stored) -> Any:
+    """A call for each block of rows of x [n, d], its arrays [b, ...] joined to [n, ...].
+
+    `call` takes the block and its place in x; no array of all rows has to fit beside x.
+    """
+    parts = []
+    for first in range(0, len(x), BLOCK):
+        place = slice(first, min(first + BLOCK, len(x)))
+        parts.append(jax.tree.map(np.asarray, call(jnp.asarray(read(x[place])), place)))
+    return jax.tree.map(lambda *part: np.concatenate(part), *parts)

@@ -1,0 +1,99 @@
+"""A trained router: probabilities over models at any cost weight of its range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from routerjax.estimators.utility import Unit, check_range
+from routerjax.models.architectures import Architecture, log_probabilities
+from routerjax.records.on_disk import Stored, read
+from routerjax.records.tables import Estimates
+
+ROWS = 8192  # routed at a time: bounds the memory of [members, rows, cost weights, arms]
+
+
+class Policy(NamedTuple):
+    """The average of a router's members.
+
+    Attributes:
+      architecture: what the parameters mean.
+      params: leading axis b, members.
+      unit: of the utilities at each cost weight.
+      constant: [m] means where the start is the best single model; None where it is what the
+        outcome model predicts.
+    """
+
+    architecture: Architecture
+    params: Any
+    unit: Unit
+    constant: Estimates | None
+
+    @property
+    def cost_weights(self) -> tuple[float, ...]:
+        """[w] grid of λ, rising."""
+        return self.architecture.grid
+
+    def member(self, index: int) -> Policy:
+        """One member alone."""
+        return self._replace(params=jax.tree.map(lambda leaf: leaf[index : index + 1], self.params))
+
+    def at(
+        self, x: jax.Array | Stored, predicted: Estimates, *, cost_weights: Sequence[float]
+    ) -> np.ndarray:
+        """Probabilities [k, n, m] at k cost weights; the largest is the choice.
+
+        Args:
+          x: [n, d] scaled embeddings.
+          predicted: [n, m] outcome predictions for the same queries.
+          cost_weights: k of them, within the grid's range.
+
+        Raises:
+          InputError: a cost weight outside the grid's range.
+        """
+        for weight in cost_weights:
+            check_range(weight, self.cost_weights)
+        weights, parts = as_weights(cost_weights, self.cost_weights), []
+        for first in range(0, len(x), ROWS):
+            rows = slice(first, first + ROWS)
+            start = self._start(predicted, rows)
+            parts.append(
+                _probabilities(
+                    self.architecture, self.params, read(x[rows]), start, self.unit, weights
+                )
+            )
+        return np.concatenate([np.asarray(part) for part in parts], axis=1)
+
+    def _start(self, predicted: Estimates, rows: slice) -> Estimates:
+        if self.constant is None:
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows], jnp.float32), predicted)
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32)[None], self.constant)
+
+
+def as_weights(cost_weights: Sequence[float], grid: tuple[float, ...]) -> np.ndarray:
+    """Cost weights in float32, which may round an end of the grid's range outwards: put back."""
+    ends = np.asarray((grid[0], grid[-1]), np.float32)
+    return np.clip(np.asarray(cost_weights, np.float32), *ends)
+
+
+def mean_probabilities(
+    architecture: Architecture,
+    params: Any,
+    x: jax.Array,
+    start: Estimates,
+    unit: Unit,
+    cost_weights: jax.Array,
+) -> jax.Array:
+    """Probabilities [k, n, m], the mean of the members; arguments as in `log_probabilities`."""
+
+    def member(params):
+        return jnp.exp(log_probabilities(architecture, params, x, start, unit, cost_weights))
+
+    return jnp.moveaxis(jnp.mean(jax.lax.map(member, params), axis=0), 0, 1)
+
+
+_probabilities = jax.jit(mean_probabilities, static_argnums=0)

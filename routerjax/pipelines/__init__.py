@@ -1,0 +1,1 @@
+"""From data to a router, and from a router to its evaluation."""

@@ -1,0 +1,309 @@
+"""A router beside its baselines: on a table by every model's cells, on a log by dr."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from routerjax.artefacts.router import Router
+from routerjax.baselines.knn import knn_outcomes
+from routerjax.baselines.policies import best_single, greedy, random_choice
+from routerjax.data.encoders.encoding import Record, encoded
+from routerjax.errors import DataWarning, InputError
+from routerjax.estimators.counterfactual import estimate, overlap
+from routerjax.estimators.folds import member_splits
+from routerjax.estimators.utility import check_range
+from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.evaluation.metrics import Choice, outcome
+from routerjax.evaluation.ope import effective_sample_size
+from routerjax.models.heads import Scaling
+from routerjax.models.outcomes import predict
+from routerjax.pipelines.fit_log import VALIDATION_NAMES, warn_of_overlap
+from routerjax.pipelines.nuisance import NuisanceConfig, fit_outcomes, outcome_head, propensities_of
+from routerjax.records.tables import Estimates, Log, Table
+from routerjax.training.execution import Execution
+from routerjax.training.fit import Schedule
+from routerjax.training.routing import Problem, RouterConfig, train_router
+
+Choices = dict[str, list[Choice]]
+"""Method → its choice at every cost weight."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A method at one cost weight; means per query with standard error and 95 % interval.
+
+    Attributes:
+      regret: against the oracle; None on a log, where no row knows its best arm.
+      gain: paired difference in utility to the best single model picked from the log.
+      effective_sample_size: of the rows that speak of the policy; None on a table.
+    """
+
+    method: str
+    cost_weight: float
+    utility: Interval
+    regret: Interval | None
+    quality: Interval
+    cost: Interval
+    gain: Interval
+    effective_sample_size: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` returns.
+
+    Attributes:
+      kind: "table" or "log".
+      source: of the data.
+      rows: queries judged.
+      left_out: rows left out, for a missing cell or another split.
+      fingerprint: of the judged rows.
+      quality_range: unit of quality, utility, regret and cost weights.
+      notes: what a reader must know of the numbers.
+      lines: method × cost weight.
+    """
+
+    kind: str
+    source: str
+    rows: int
+    left_out: int
+    fingerprint: str
+    quality_range: tuple[float, float]
+    notes: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def evaluate(
+    router: Router,
+    data: Table | Log,
+    *,
+    cost_weights: Sequence[float] | None = None,
+    log: Log | None = None,
+    execution: Execution = Execution(),
+) -> Evaluation:
+    """Judge a router on data it was not fitted on, beside the baselines of its kind.
+
+    On a table every cell is known: utility, regret, quality and cost, beside random, best
+    single model (as picked from the log, and in hindsight), the regression plug-in, the kNN
+    plug-in (where `log` is given), the same router trained on full feedback (where the table
+    has rows of a train split) and the oracle. Rows with a missing cell are left out. On a log
+    each policy's value is estimated doubly robust, with the router's outcome model, which saw
+    none of these rows, and with the log's propensities, recorded or cross-fitted.
+
+    Where the data name splits, only rows of "test" are judged.
+
+    Args:
+      router: fitted.
+      data: table or log with embeddings of the router's encoder.
+      cost_weights: λ to judge at, within the fitted range; by default the fitted grid.
+      log: the log the router was fitted on, for the kNN plug-in on a table.
+      execution: of the full-feedback router's training: progress, devices, checkpoints.
+
+    Raises:
+      InputError: a cost weight out of range, models or embeddings that are not the router's.
+    """
+    weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
+    if data.quality_range != router.quality_range:
+        raise InputError(
+            f"quality lies in {list(data.quality_range)} here and in "
+            f"{list(router.quality_range)} in the router; give the same --quality-range",
+            source=data.source,
+        )
+    for weight in weights:
+        check_range(weight, router.cost_weights)
+    if isinstance(data, Table):
+        log = _encoded(log, router) if log is not None else None
+        return _on_table(router, _encoded(data, router), weights, log, execution)
+    judged = _judged(_encoded(data, router))
+    return _on_log(router, judged, len(data) - len(judged), weights, execution)
+
+
+def _encoded(data: Record, router: Router) -> Record:
+    """The data with embeddings of the router's own encoder."""
+    if data.embeddings is None and router.encoder is None:
+        problem = "holds prompts alone, and the router was fitted on ready-made embeddings"
+        raise InputError(f"{problem}; give them with --embeddings", source=data.source)
+    data = encoded(data, encoder=router.encoder or data.encoder or "")
+    width = data.features.shape[1]
+    if width != router.dimensions:
+        problem = f"embeddings hold {width} numbers a row; this router takes {router.dimensions}"
+        raise InputError(problem, source=data.source)
+    return data
+
+
+def _judged(data: Record) -> Record:
+    """Rows of the test split, where there is one."""
+    return data.in_split("test") if data.split and "test" in data.split else data
+
+
+def _on_table(
+    router: Router,
+    data: Table,
+    weights: tuple[float, ...],
+    log: Log | None,
+    execution: Execution,
+) -> Evaluation:
+    judged = _judged(data).with_models(router.models).complete()
+    cells = judged.estimates
+    choices = _router_choices(router, judged.features, weights)
+    choices["best-single-hindsight"] = [
+        np.full(len(judged), best_single(cells, cost_weight=weight)) for weight in weights
+    ]
+    if log is not None:
+        near = knn_outcomes(log.with_models(router.models), judged.features)
+        choices["knn-plug-in"] = [greedy(near, cost_weight=weight) for weight in weights]
+    reference = _full_feedback(router, data, weights, execution)
+    if reference is not None:
+        choices["full-feedback"] = reference(judged.features)
+    choices["oracle"] = [greedy(cells, cost_weight=weight) for weight in weights]
+    notes = []
+    if log is None:
+        notes.append("knn-plug-in is left out: it needs the log the router was fitted on (--log)")
+    if reference is None:
+        notes.append("full-feedback is left out: it needs rows of a train split in the table")
+    return Evaluation(
+        kind="table",
+        source=data.source,
+        rows=len(judged),
+        left_out=len(data) - len(judged),
+        fingerprint=judged.fingerprint,
+        quality_range=data.quality_range,
+        notes=tuple(notes),
+        lines=_lines(choices, cells, weights, known=True),
+    )
+
+
+def _router_choices(router: Router, embeddings: np.ndarray, weights) -> Choices:
+    """The router's own choices, and those of what it carries with it."""
+    expected = router.expected(embeddings)
+    grid = np.asarray(router.cost_weights)
+    nearest = [router.best_single[int(abs(grid - weight).argmin())] for weight in weights]
+    rows, models = len(embeddings), len(router.models)
+    return {
+        "router": list(router.choices(embeddings, cost_weights=weights)),
+        "random": [random_choice(rows, models) for _ in weights],
+        "best-single-log": [np.full(rows, router.models.index(name)) for name in nearest],
+        "regression-plug-in": [greedy(expected, cost_weight=weight) for weight in weights],
+    }
+
+
+def _lines(choices: Choices, outcomes: Estimates, weights, *, known: bool) -> tuple[Line, ...]:
+    """Score every choice; on estimates (not `known`) regret is left out, a maximum over noise."""
+    lines = []
+    for position, weight in enumerate(weights):
+        base = outcome(choices["best-single-log"][position], outcomes, cost_weight=weight).utility
+        for method, choice in choices.items():
+            got = outcome(choice[position], outcomes, cost_weight=weight)
+            lines.append(
+                Line(
+                    method=method,
+                    cost_weight=weight,
+                    utility=mean_interval(got.utility),
+                    regret=mean_interval(got.regret) if known else None,
+                    quality=mean_interval(got.quality),
+                    cost=mean_interval(got.cost),
+                    gain=mean_interval(got.utility - base),
+                )
+            )
+    return tuple(lines)
+
+
+def _full_feedback(
+    router: Router, data: Table, weights: tuple[float, ...], execution: Execution
+) -> Callable[[np.ndarray], list[Choice]] | None:
+    """The router's architecture trained on the table's train rows; None where it has none."""
+    if data.split is None or "train" not in data.split:
+        return None
+    train = data.in_split("train", *VALIDATION_NAMES).with_models(router.models).complete()
+    scaling = Scaling.of(train.features)
+    config = _router_config(router.provenance["config"]["router"])
+    train_rows, held_out = member_splits(
+        len(train),
+        members=config.members,
+        held_out=router.provenance["config"]["validation"],
+        seed=router.provenance["seed"],
+    )
+    nuisance = _nuisance_config(router.provenance["config"]["nuisance"])
+    key = jax.random.key(router.provenance["seed"])
+    predicted, model = fit_outcomes(train, scaling, key=key, config=nuisance, execution=execution)
+    cells, x = train.estimates, scaling(train.features)
+    policy, _ = train_router(
+        Problem(x, cells, cells, predicted, train_rows, held_out, key),
+        cost_weights=router.cost_weights,
+        quality_width=train.quality_width,
+        config=config,
+        execution=execution,
+    )
+    head = outcome_head(len(train.models), nuisance)
+
+    def choose(embeddings):
+        x = scaling(embeddings)
+        expected = predict(head, model, x)
+        return list(policy.at(x, expected, cost_weights=weights).argmax(axis=-1))
+
+    return choose
+
+
+def _router_config(saved: dict[str, Any]) -> RouterConfig:
+    return RouterConfig(**_settings(saved))
+
+
+def _nuisance_config(saved: dict[str, Any]) -> NuisanceConfig:
+    return NuisanceConfig(**_settings(saved))
+
+
+def _settings(saved: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were before JSON made lists of tuples."""
+    tuples = {name: tuple(value) for name, value in saved.items() if isinstance(value, list)}
+    return {**saved, **tuples, "schedule": Schedule(**saved["schedule"])}
+
+
+def _on_log(
+    router: Router,
+    log: Log,
+    left_out: int,
+    weights: tuple[float, ...],
+    execution: Execution,
+) -> Evaluation:
+    if log.fingerprint == router.provenance["data_fingerprint"]:
+        warnings.warn(
+            f"{log.source}: these are the rows the router was fitted on; its value on them is "
+            "optimistic",
+            DataWarning,
+            stacklevel=3,
+        )
+    log = log.with_models(router.models)
+    propensities = propensities_of(
+        log,
+        router.arrays.scaling,
+        key=jax.random.key(router.provenance["seed"]),
+        execution=execution,
+    )
+    warn_of_overlap(overlap(log, propensities))
+    dr = estimate(log, router.expected(log.features), propensities, estimator="dr")
+    choices = _router_choices(router, log.features, weights)
+    lines = tuple(
+        dataclasses.replace(
+            line,
+            effective_sample_size=effective_sample_size(
+                choices[line.method][weights.index(line.cost_weight)], log, propensities
+            ),
+        )
+        for line in _lines(choices, dr, weights, known=False)
+    )
+    return Evaluation(
+        kind="log",
+        source=log.source,
+        rows=len(log),
+        left_out=left_out,
+        fingerprint=log.fingerprint,
+        quality_range=log.quality_range,
+        notes=("values are doubly robust estimates from the log, not observations",),
+        lines=lines,
+    )

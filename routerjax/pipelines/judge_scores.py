@@ -1,0 +1,217 @@
+"""Logs whose scores come from mixed sources: correct the judge's, then estimate as usual.
+
+Some rows of the log carry a gold score, most a judge's. The judge's bias τ(x, t) depends on
+the query and on the model that answered; it is learnt from the source as in
+`routerjax.estimators.bias`, out of fold, and added to the judge's scores. What comes out is a
+log like any other, and dr estimates follow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from routerjax.errors import InputError
+from routerjax.estimators.bias import Learner, dr_learner, learn_bias
+from routerjax.estimators.components import fit_components
+from routerjax.estimators.counterfactual import Overlap
+from routerjax.estimators.cross_fit import (
+    FOLDS,
+    Regress,
+    Rows,
+    assign_folds,
+    estimate_propensity,
+    own_fold,
+    source_overlap,
+)
+from routerjax.estimators.integrative import corrected_label
+from routerjax.estimators.ridge import ridge
+from routerjax.records.gains import group_numbers
+from routerjax.records.on_disk import read
+from routerjax.records.tables import Log
+
+COMPONENTS = 20
+FEWEST_GOLD = 2 * FOLDS
+
+
+class CorrectedLog(NamedTuple):
+    """A log whose judge's scores are corrected.
+
+    Attributes:
+      log: the log, gold scores as they were. Its quality range is widened to hold the
+        corrected scores: cutting them off at the old range would put a bias back in.
+      bias: [n] estimated bias τ̂(x, t) of every row, also of gold rows.
+      gold_rows: [m] gold rows of each model.
+      overlap: report on P(gold | x, t).
+    """
+
+    log: Log
+    bias: np.ndarray
+    gold_rows: np.ndarray
+    overlap: Overlap
+
+
+def corrected_scores(log: Log, gold: str, *, key: jax.Array) -> tuple[Log, dict[str, Any]]:
+    """Correct the scores that are not gold, and report on it.
+
+    Args:
+      log: with embeddings and `scored_by`.
+      gold: value of `scored_by` that marks gold scores; all others, also missing ones, are the
+        judge's.
+      key: of folds and regressions.
+
+    Returns:
+      The log with its judge's scores corrected and its quality range widened to hold them, and
+      a report: gold and judge rows, gold rows by model, the mean correction of the judge's
+      scores in the log's unit of quality, and the overlap of gold and judge.
+
+    Raises:
+      InputError: the log has no `scored_by`, or too few rows or none are gold.
+    """
+    if log.scored_by is None:
+        problem = "no column says how each row was scored, so that gold scores cannot be told"
+        raise InputError(problem, source=log.source, field="scored_by")
+    is_gold = np.array([value == gold for value in log.scored_by])
+    try:
+        corrected = correct_log(log, is_gold, key=key)
+    except InputError as error:
+        raise InputError(error.problem, source=log.source, field="scored_by") from None
+    report = {
+        "gold": gold,
+        "gold_rows": int(is_gold.sum()),
+        "judge_rows": int((~is_gold).sum()),
+        "gold_rows_by_model": corrected.gold_rows.tolist(),
+        "mean_correction": float(corrected.bias[~is_gold].mean()),
+        "overlap": dataclasses.asdict(corrected.overlap),
+    }
+    return corrected.log, report
+
+
+def correct_log(
+    log: Log,
+    gold: Bool[np.ndarray, " n"],
+    *,
+    key: PRNGKeyArray,
+    propensity: Float[np.ndarray, " n"] | None = None,
+    learner: Learner = dr_learner,
+    regress: Regress = ridge,
+    folds: int = FOLDS,
+    components: int = COMPONENTS,
+) -> CorrectedLog:
+    """Add the estimated bias τ̂(x, t) to every score that is not gold.
+
+    τ(x, t) = E[gold score | x, t] − E[judge's score | x, t] is learnt on the features
+    (x, 1{t}, x·1{t}), so that models share what they have in common and few gold rows a model
+    suffice. A row's correction comes from models that never saw its fold; rows of one prompt
+    share a fold.
+
+    Args:
+      log: n rows with embeddings.
+      gold: [n] True where the row's score is gold-standard.
+      key: for folds and regressions.
+      propensity: [n] known probability of a gold score, or None to estimate P(gold | x, t).
+      learner, regress, folds: as `routerjax.estimators.bias.learn_bias`.
+      components: principal components of the embeddings.
+
+    Returns:
+      CorrectedLog.
+
+    Raises:
+      InputError: no gold rows or too few of them, no other rows, no embeddings, or lengths
+        that do not fit.
+    """
+    gold = np.asarray(gold, bool)
+    _check(log, gold, propensity)
+    groups = group_numbers(np.arange(len(log)) if log.prompts is None else list(log.prompts))
+    fit = functools.partial(
+        _bias,
+        models=len(log.models),
+        learner=learner,
+        regress=regress,
+        folds=folds,
+        components=min(components, log.features.shape[1]),
+        limit=log.quality_width,
+    )
+    known = None if propensity is None else jnp.asarray(propensity)
+    embeddings = jnp.asarray(read(log.features))  # principal components need all of them
+    bias, used = jax.jit(fit)(embeddings, log.arms, log.quality, gold, known, groups, key)
+    quality = np.asarray(corrected_label(jnp.asarray(log.quality), jnp.asarray(gold), bias))
+    low, high = log.quality_range
+    wide = (min(low, float(quality.min())), max(high, float(quality.max())))
+    return CorrectedLog(
+        log=log.replace(quality=quality, quality_range=wide),
+        bias=np.asarray(bias),
+        gold_rows=np.bincount(log.arms[gold], minlength=len(log.models)),
+        overlap=source_overlap(gold, np.asarray(used), known=known is not None),
+    )
+
+
+def arm_features(
+    x: Float[Array, "n d"], arms: Int[Array, " n"], *, models: int
+) -> Float[Array, "n f"]:
+    """Features (x, 1{t}, x·1{t}) of a query and the model that answered, f = d + m + m·d."""
+    own = jax.nn.one_hot(arms, models) - 1 / models
+    crossed = (x[:, None, :] * own[:, :, None]).reshape(x.shape[0], -1)
+    return jnp.concatenate([x, own * jnp.sqrt(float(models)), crossed], axis=1)
+
+
+def _bias(
+    embeddings,
+    arms,
+    quality,
+    gold,
+    propensity,
+    groups,
+    key,
+    *,
+    models,
+    learner,
+    regress,
+    folds,
+    components,
+    limit,
+):
+    everyone = jnp.ones(quality.shape[0])
+    deal, learn = jax.random.split(key)
+    x = fit_components(embeddings, everyone, components=components)(embeddings)
+    features = arm_features(x, arms, models=models)
+    fold = assign_folds(gold, key=deal, folds=folds, groups=groups)
+    rows = Rows(features, quality, gold, everyone if propensity is None else propensity, fold)
+    if propensity is None:
+        # the model that answered may decide who is asked, its interaction with x hardly
+        plain = rows._replace(x=features[:, : x.shape[1] + models])
+        rows = rows._replace(propensity=estimate_propensity(plain, everyone, folds=folds))
+    bias = learn_bias(
+        rows, everyone, learner=learner, regress=regress, key=learn, folds=folds, limit=limit
+    )
+    used = rows.propensity if propensity is not None else own_fold(rows.propensity, fold)
+    return own_fold(bias, fold), used
+
+
+def _check(log: Log, gold: np.ndarray, propensity) -> None:
+    def fail(problem: str):
+        raise InputError(problem, source=log.source, field="source")
+
+    if gold.shape != (len(log),):
+        fail(f"the gold flags have shape {gold.shape}, not ({len(log)},)")
+    if not gold.any():
+        fail(
+            "no row has a gold score; a judge's bias cannot be learnt without some, so leave "
+            "the gold column out or score a few answers by hand"
+        )
+    if gold.sum() < FEWEST_GOLD:
+        fail(f"only {gold.sum()} rows have a gold score; at least {FEWEST_GOLD} are needed")
+    if gold.all():
+        fail("every row has a gold score; there is nothing to correct")
+    if log.embeddings is None:
+        fail("the log has no embeddings yet; encode its prompts first")
+    if propensity is not None:
+        values = np.asarray(propensity)
+        if values.shape != gold.shape or not ((values > 0) & (values < 1)).all():
+            fail("known propensities must be one a row, strictly between 0 and 1")

@@ -1,0 +1,103 @@
+"""What the records share: frozen pytrees, and rows with prompts, embeddings, tasks and splits."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from typing import Any, Self, TypeAlias, dataclass_transform
+
+import jax
+import numpy as np
+
+from routerjax.errors import InputError
+from routerjax.records.on_disk import blocks
+
+Array: TypeAlias = Any  # NumPy on the host, JAX inside jit
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
+def record(*, data: tuple[str, ...]):
+    """Make a frozen dataclass a pytree whose leaves are the fields named in `data`."""
+
+    def wrap(cls):
+        cls = dataclasses.dataclass(frozen=True, eq=False, kw_only=True)(cls)
+        static = [field.name for field in dataclasses.fields(cls) if field.name not in data]
+        return jax.tree_util.register_dataclass(cls, data_fields=list(data), meta_fields=static)
+
+    return wrap
+
+
+class Rows:
+    """What a `Table` and a `Log` share: rows with prompts, embeddings, tasks and splits."""
+
+    quality: Array
+    cost: Array
+    models: tuple[str, ...]
+    embeddings: Array | None
+    prompts: tuple[str, ...] | None
+    task: tuple[str, ...] | None
+    split: tuple[str, ...] | None
+    quality_range: tuple[float, float]
+    encoder: str | None
+    source: str
+
+    def __len__(self) -> int:
+        return int(self.quality.shape[0])
+
+    @property
+    def quality_width(self) -> float:
+        """Width of the declared quality range: what one full unit of quality is."""
+        return self.quality_range[1] - self.quality_range[0]
+
+    def rows(self, index: Any) -> Self:
+        """The record restricted to `index`: positions, a slice or a boolean mask."""
+        index = np.arange(len(self))[index]
+        changes: dict[str, Any] = {}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.name in ("models", "quality_range") or value is None:
+                continue
+            if isinstance(value, tuple):
+                changes[field.name] = tuple(value[i] for i in index)
+            elif hasattr(value, "shape"):
+                changes[field.name] = value[index]
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    @property
+    def features(self) -> Array:
+        """[n, d] embeddings, where there must be some.
+
+        Raises:
+          InputError: the prompts have not been encoded.
+        """
+        if self.embeddings is None:
+            problem = "no embeddings; encode the prompts first (routerjax.encoded)"
+            raise InputError(problem, source=self.source)
+        return self.embeddings
+
+    def in_split(self, *names: str) -> Self:
+        """The rows whose split is one of `names`."""
+        assert self.split is not None
+        return self.rows(np.isin(np.asarray(self.split), names))
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated anew."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of the SHA-256 of the content: same rows, same fingerprint."""
+        digest = hashlib.sha256()
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.name == "source" or value is None:
+                continue
+            digest.update(field.name.encode())
+            if hasattr(value, "shape"):
+                digest.update(repr(value.shape).encode())
+                for block in blocks(value):
+                    digest.update(np.ascontiguousarray(block).data)
+            else:
+                digest.update(repr(value).encode())
+        return digest.hexdigest()[:16]

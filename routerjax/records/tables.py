@@ -1,0 +1,300 @@
+"""The records that travel through routerjax: `Table`, `Log` and `Estimates`.
+
+All three are frozen pytrees. The arrays are leaves; names, prompts and ranges are static.
+A record is validated where it is built from NumPy arrays; inside jit it is passed on as it is.
+
+Quality keeps the unit in which it was declared (`quality_range`), so that every utility,
+regret and cost weight a user sees is in that unit; models and losses divide by its width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from routerjax.errors import InputError
+from routerjax.records import validation as check
+from routerjax.records.on_disk import Stored
+from routerjax.records.rows import Array, Rows, record
+
+
+@record(data=("quality", "cost"))
+class Estimates:
+    """Quality and cost of every arm for every query: known, predicted or counterfactual.
+
+    Attributes:
+      quality: [n, m] quality q̃, in the unit of the record it came from.
+      cost: [n, m] cost c̃, dollars per query.
+    """
+
+    quality: Array
+    cost: Array
+
+    def utilities(self, cost_weight: Array | float) -> Array:
+        """u_λ(x, m) = q(x, m) − λ·c(x, m), shape [n, m], for one cost weight λ."""
+        return self.quality - cost_weight * self.cost
+
+    def __getitem__(self, rows: Any) -> Estimates:
+        return Estimates(quality=self.quality[rows], cost=self.cost[rows])
+
+
+@record(data=("quality", "cost", "embeddings"))
+class Table(Rows):
+    """Full feedback: every model's quality and cost on every query.
+
+    Attributes:
+      quality: [n, m] float, NaN where a cell is missing.
+      cost: [n, m] float, US dollars per query, NaN where a cell is missing.
+      models: m names, in column order.
+      embeddings: [n, d] float, an array or `Stored` on disk; None until the prompts are encoded.
+      prompts, task, split: n strings each, or None.
+      quality_range: declared (lowest, highest) quality.
+      encoder: name of the encoder that made the embeddings, None where they came ready-made.
+      source: where the rows came from, for messages.
+
+    Raises:
+      InputError: fewer than two models, no rows, quality outside its range, negative cost,
+        infinite numbers, or fields of different length.
+    """
+
+    quality: Array
+    cost: Array
+    models: tuple[str, ...]
+    embeddings: Array | None = None
+    prompts: tuple[str, ...] | None = None
+    task: tuple[str, ...] | None = None
+    split: tuple[str, ...] | None = None
+    quality_range: tuple[float, float] = (0.0, 1.0)
+    encoder: str | None = None
+    source: str = "table"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
+            return  # inside jit, or a pytree of something else than rows
+        _check_table(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        quality: np.ndarray,
+        cost: np.ndarray,
+        *,
+        models: Sequence[str],
+        embeddings: np.ndarray | Stored | None = None,
+        prompts: Sequence[str] | None = None,
+        task: Sequence[str] | None = None,
+        split: Sequence[str] | None = None,
+        quality_range: tuple[float, float] = (0.0, 1.0),
+        encoder: str | None = None,
+        source: str = "table",
+    ) -> Table:
+        """Build a table from arrays, [n, m] quality and cost; warns of implausible cost units."""
+        table = cls(
+            quality=np.asarray(quality, np.float32),
+            cost=np.asarray(cost, np.float32),
+            models=tuple(models),
+            embeddings=_matrix(embeddings),
+            prompts=_strings(prompts),
+            task=_strings(task),
+            split=_strings(split),
+            quality_range=_pair(quality_range),
+            encoder=encoder,
+            source=source,
+        )
+        check.warn_of_cost_unit(table)
+        return table
+
+    def with_models(self, models: Sequence[str]) -> Table:
+        """The table with its model columns picked and ordered as `models`.
+
+        Raises:
+          InputError: the table lacks one of them.
+        """
+        lacking = [model for model in models if model not in self.models]
+        if lacking:
+            raise InputError(f"no column for {', '.join(lacking)}", source=self.source)
+        columns = [self.models.index(model) for model in models]
+        return self.replace(
+            models=tuple(models), quality=self.quality[:, columns], cost=self.cost[:, columns]
+        )
+
+    @property
+    def missing(self) -> int:
+        """Number of cells without a quality or without a cost."""
+        return int((~np.isfinite(self.quality) | ~np.isfinite(self.cost)).sum())
+
+    def complete(self) -> Table:
+        """The rows in which no cell is missing.
+
+        Raises:
+          InputError: every row has a missing cell.
+        """
+        whole = (np.isfinite(self.quality) & np.isfinite(self.cost)).all(axis=1)
+        if whole.all():
+            return self
+        if not whole.any():
+            problem = "every row has a missing cell; at least one complete row is needed"
+            raise InputError(problem, source=self.source)
+        return self.rows(whole)
+
+    @property
+    def estimates(self) -> Estimates:
+        """The table's own cells as `Estimates`."""
+        return Estimates(quality=self.quality, cost=self.cost)
+
+
+@record(data=("arms", "quality", "cost", "embeddings", "propensities"))
+class Log(Rows):
+    """Observational feedback: only the answering model's quality and cost.
+
+    Attributes:
+      arms: [n] int, index into `models` of the model that answered.
+      quality: [n] float, quality of its answer.
+      cost: [n] float, its cost in US dollars.
+      models: m names.
+      propensities: probability with which the log's policy chose the arm: [n] for the arm
+        that answered, [n, m] for every arm, or None where the log did not record it.
+      scored_by: n strings, how each row's quality was scored ("human", a judge's name), or None.
+      embeddings, prompts, task, split, quality_range, encoder, source: as in `Table`.
+
+    Raises:
+      InputError: as `Table`, and for arms outside `models`, missing quality or cost,
+        propensities outside (0, 1], or rows of propensities that do not sum to 1.
+    """
+
+    arms: Array
+    quality: Array
+    cost: Array
+    models: tuple[str, ...]
+    propensities: Array | None = None
+    embeddings: Array | None = None
+    prompts: tuple[str, ...] | None = None
+    task: tuple[str, ...] | None = None
+    split: tuple[str, ...] | None = None
+    scored_by: tuple[str, ...] | None = None
+    quality_range: tuple[float, float] = (0.0, 1.0)
+    encoder: str | None = None
+    source: str = "log"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
+            return
+        _check_log(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arms: np.ndarray,
+        quality: np.ndarray,
+        cost: np.ndarray,
+        *,
+        models: Sequence[str],
+        propensities: np.ndarray | None = None,
+        embeddings: np.ndarray | Stored | None = None,
+        prompts: Sequence[str] | None = None,
+        task: Sequence[str] | None = None,
+        split: Sequence[str] | None = None,
+        scored_by: Sequence[str] | None = None,
+        quality_range: tuple[float, float] = (0.0, 1.0),
+        encoder: str | None = None,
+        source: str = "log",
+    ) -> Log:
+        """Build a log from arrays, [n] each; warns of implausible cost units."""
+        log = cls(
+            arms=np.asarray(arms, np.int32),
+            quality=np.asarray(quality, np.float32),
+            cost=np.asarray(cost, np.float32),
+            models=tuple(models),
+            propensities=None if propensities is None else np.asarray(propensities, np.float32),
+            embeddings=_matrix(embeddings),
+            prompts=_strings(prompts),
+            task=_strings(task),
+            split=_strings(split),
+            scored_by=_strings(scored_by),
+            quality_range=_pair(quality_range),
+            encoder=encoder,
+            source=source,
+        )
+        check.warn_of_cost_unit(log)
+        return log
+
+    @property
+    def logged_propensities(self) -> Array | None:
+        """[n] recorded propensity of the arm that answered, or None."""
+        if self.propensities is None or self.propensities.ndim == 1:
+            return self.propensities
+        return self.propensities[np.arange(len(self)), self.arms]
+
+    @property
+    def arm_counts(self) -> np.ndarray:
+        """[m] number of rows each model answered."""
+        return np.bincount(self.arms, minlength=len(self.models))
+
+    def without_unlogged(self) -> Log:
+        """The same log with the models that never answered taken out of `models`."""
+        return self.with_models([m for m, n in zip(self.models, self.arm_counts, strict=True) if n])
+
+    def with_models(self, models: Sequence[str]) -> Log:
+        """The log with its arms numbered as in `models`.
+
+        Raises:
+          InputError: a row was answered by another model.
+        """
+        models = tuple(models)
+        if models == self.models:
+            return self
+        position = np.array([models.index(m) if m in models else -1 for m in self.models])
+        arms = position[self.arms].astype(np.int32)
+        if (arms < 0).any():
+            row = int((arms < 0).argmax())
+            problem = f"answered by {self.models[self.arms[row]]!r}, not one of {', '.join(models)}"
+            raise InputError(problem, source=self.source, field="model", row=row)
+        propensities = self.propensities
+        if propensities is not None and propensities.ndim == 2:
+            known = {model: propensities[:, i] for i, model in enumerate(self.models)}
+            columns = [known.get(model, np.zeros(len(self), np.float32)) for model in models]
+            propensities = np.stack(columns, axis=1)
+            propensities = propensities / propensities.sum(axis=1, keepdims=True)
+        return self.replace(arms=arms, models=models, propensities=propensities)
+
+
+def _check_table(table: Table) -> None:
+    check.check_rows(table)
+    for name, values in (("quality", table.quality), ("cost", table.cost)):
+        check.check_shape(table, name, values, (len(table), len(table.models)))
+    for arm, model in enumerate(table.models):
+        check.check_quality(table, np.asarray(table.quality[:, arm]), f"score:{model}")
+        check.check_cost(table, np.asarray(table.cost[:, arm]), f"cost:{model}")
+
+
+def _check_log(log: Log) -> None:
+    check.check_rows(log)
+    arms, quality, cost = np.asarray(log.arms), np.asarray(log.quality), np.asarray(log.cost)
+    for name, values in (("model", arms), ("quality", quality), ("cost", cost)):
+        check.check_shape(log, name, values, (len(log),))
+    check.check_arms(log, arms)
+    check.check_known(log, "quality", quality)
+    check.check_known(log, "cost", cost)
+    check.check_quality(log, quality, "quality")
+    check.check_cost(log, cost, "cost")
+    if log.propensities is not None:
+        propensities = np.asarray(log.propensities)
+        check.check_propensity_shape(log, propensities)
+        check.check_propensities(log, propensities, np.asarray(log.logged_propensities))
+
+
+def _matrix(values: np.ndarray | Stored | None) -> np.ndarray | Stored | None:
+    if values is None or isinstance(values, Stored):
+        return values
+    return np.asarray(values, np.float32)
+
+
+def _strings(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(str(value) for value in values)
+
+
+def _pair(values: tuple[float, float]) -> tuple[float, float]:
+    low, high = values
+    return float(low), float(high)

@@ -1,0 +1,147 @@
+"""Checks of the records: each failure is one sentence that names column and row."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NoReturn
+
+import numpy as np
+
+from routerjax.errors import DataWarning, InputError
+from routerjax.records.on_disk import BLOCK, blocks
+from routerjax.records.rows import Array, Rows
+
+DEAREST_PLAUSIBLE_MEAN = 10.0  # dollars per query
+CHEAPEST_PLAUSIBLE_MEAN = 1e-7
+
+
+def warn_of_cost_unit(record: Rows) -> None:
+    """Warn where the mean cost looks like another unit than dollars per query."""
+    costs = np.asarray(record.cost)
+    known = costs[np.isfinite(costs)]
+    mean = float(known.mean()) if known.size else 0.0
+    if mean == 0.0:
+        text = "every cost is 0, so that cost weights change nothing"
+    elif not CHEAPEST_PLAUSIBLE_MEAN <= mean <= DEAREST_PLAUSIBLE_MEAN:
+        text = (
+            f"the mean cost is ${mean:.3g} per query; is the unit US dollars per query, "
+            "not per token, per million tokens or in cents?"
+        )
+    else:
+        return
+    warnings.warn(f"{record.source}: {text}", DataWarning, stacklevel=3)
+
+
+def check_seed(seed: int) -> None:
+    """Raise InputError unless the seed is one that a key can be made of and told from others."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}; it must lie between 0 and 4294967295")
+
+
+def _fail(record: Rows, problem: str, field: str | None = None, row: int | None = None) -> NoReturn:
+    raise InputError(problem, source=record.source, field=field, row=row)
+
+
+def check_rows(record: Rows) -> None:
+    """Raise InputError where fields do not fit each other: names, lengths, range, embeddings."""
+    if len(record) == 0:
+        _fail(record, "there are no rows; at least one is needed")
+    if len(record.models) < 2:
+        only = repr(record.models[0]) if record.models else "none"
+        _fail(record, f"routing needs at least two models, and this holds {only} alone", "model")
+    if len(set(record.models)) != len(record.models):
+        _fail(record, f"model names repeat: {', '.join(record.models)}")
+    low, high = record.quality_range
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        _fail(record, f"quality range {low:g}:{high:g} must be two finite numbers, low to high")
+    for name in ("prompts", "task", "split", "scored_by", "embeddings"):
+        values = getattr(record, name, None)  # a table has no `scored_by`
+        if values is not None and len(values) != len(record):
+            _fail(record, f"holds {len(values)} rows where quality has {len(record)}", name)
+    if record.embeddings is not None:
+        _check_embeddings(record, record.embeddings)
+
+
+def _check_embeddings(record: Rows, embeddings: Array) -> None:
+    if embeddings.ndim != 2 or embeddings.shape[1] == 0:
+        _fail(record, "embeddings must be a matrix, one row a query", "embedding")
+    for number, block in enumerate(blocks(embeddings)):
+        bad = ~np.isfinite(block).all(axis=1)
+        if bad.any():
+            row = number * BLOCK + int(bad.argmax())
+            _fail(record, "not a finite number", "embedding", row)
+
+
+def check_shape(record: Rows, name: str, values: np.ndarray, expected: tuple[int, ...]) -> None:
+    """Raise InputError unless the values have the expected shape."""
+    if values.shape != expected:
+        _fail(record, f"has shape {values.shape}, not {expected}", name)
+
+
+def check_quality(record: Rows, values: np.ndarray, field: str) -> None:
+    """Raise InputError where a quality lies outside the declared range; NaN is let through."""
+    low, high = record.quality_range
+    bad = np.isinf(values) | (values < low) | (values > high)
+    if bad.any():
+        row = int(bad.argmax())
+        problem = (
+            f"quality is {values[row]:g}, outside [{low:g}, {high:g}]; "
+            "declare its range with --quality-range LO:HI (quality_range=(lo, hi))"
+        )
+        _fail(record, problem, field, row)
+
+
+def check_cost(record: Rows, values: np.ndarray, field: str) -> None:
+    """Raise InputError where a cost is negative or infinite; NaN is let through."""
+    bad = np.isinf(values) | (values < 0)
+    if bad.any():
+        row = int(bad.argmax())
+        problem = f"cost is {values[row]:g}; it must be 0 or more US dollars per query"
+        _fail(record, problem, field, row)
+
+
+def check_arms(record: Rows, arms: np.ndarray) -> None:
+    """Raise InputError where an arm [n] is not one of the models."""
+    outside = (arms < 0) | (arms >= len(record.models))
+    if outside.any():
+        row, models = int(outside.argmax()), len(record.models)
+        _fail(record, f"arm {arms[row]} is not one of the {models} models", "model", row)
+
+
+def check_known(record: Rows, name: str, values: np.ndarray) -> None:
+    """Raise InputError where a value [n] is missing."""
+    missing = np.isnan(values)
+    if missing.any():
+        rows = f"{missing.sum()} such rows" if missing.sum() > 1 else "the only such row"
+        problem = f"no {name} here ({rows}); fill it in or leave it out with --drop-missing"
+        _fail(record, problem, name, int(missing.argmax()))
+
+
+def check_propensity_shape(record: Rows, values: np.ndarray) -> None:
+    """Raise InputError unless there is one propensity a row, or one of every model."""
+    if values.shape not in ((len(record),), (len(record), len(record.models))):
+        shapes = f"({len(record)},) nor ({len(record)}, {len(record.models)})"
+        _fail(record, f"has shape {values.shape}, neither {shapes}", "propensity")
+
+
+def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> None:
+    """Raise InputError where a propensity is impossible.
+
+    Args:
+      record: n rows, m models.
+      values: [n] or [n, m] as recorded.
+      logged: [n] of the arm that answered.
+    """
+    bad = ~((logged > 0) & (logged <= 1))
+    if bad.any():
+        row = int(bad.argmax())
+        problem = (
+            f"propensity of the model that answered is {logged[row]:g}; "
+            "it must lie above 0 and be at most 1"
+        )
+        _fail(record, problem, "propensity", row)
+    if values.ndim == 2:
+        bad = ~((values >= 0).all(axis=1) & (abs(values.sum(axis=1) - 1) < 1e-3))
+        if bad.any():
+            problem = "the propensities of a row must be 0 or more and sum to 1"
+            _fail(record, problem, "propensity", int(bad.argmax()))

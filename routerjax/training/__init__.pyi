@@ -1,0 +1,9 @@
+from .checkpoint import Checkpoints as Checkpoints
+from .execution import Execution as Execution
+from .parallel import Devices as Devices
+from .routing import Problem as Problem
+from .routing import RouterConfig as RouterConfig
+from .routing import train_router as train_router
+from .routing import train_routers as train_routers
+from .run import Schedule as Schedule
+from .sweep import Sweep as Sweep
