@@ -22,9 +22,10 @@ import numpy as np
 from benchmarks import measuring
 from benchmarks.problems import problem
 from routerjax.training.checkpoint import digest
+from routerjax.training.config import RouterConfig, Schedule
 from routerjax.training.execution import Execution
-from routerjax.training.fit import Devices, Schedule
-from routerjax.training.routing import RouterConfig, train_router
+from routerjax.training.parallel import Devices
+from routerjax.training.routing import train_router
 
 RUNS, EPOCHS = 16, 4
 FLAG = "--xla_force_host_platform_device_count"

@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks import measuring
 from benchmarks.problems import problem
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import Problem, RouterConfig, train_router
+from routerjax.training.config import RouterConfig, Schedule
+from routerjax.training.routing import Problem, train_router
 
 COUNTS = (1, 10, 100)
 MOST = 1.5

@@ -16,10 +16,8 @@ import numpy as np
 from benchmarks import measuring
 from benchmarks.problems import log
 from routerjax.artefacts.router import Router
-from routerjax.pipelines.fit_log import FitConfig, fit
-from routerjax.pipelines.nuisance import NuisanceConfig
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import RouterConfig
+from routerjax.pipelines.fit_log import fit
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 
 SHORT = Schedule(max_epochs=1)  # the speed of a router does not depend on what it learnt
 ROUTERS = {"default": (5, 5), "lean": (1, 2)}

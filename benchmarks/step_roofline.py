@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks import measuring
 from benchmarks.problems import problem
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import RouterConfig, train_router
+from routerjax.training.config import RouterConfig, Schedule
+from routerjax.training.routing import train_router
 
 BATCH, QUERIES, EPOCHS = 256, 9_103, 4  # 8,193 rows train, a last batch of one row and 32 full
 SHAPES = {

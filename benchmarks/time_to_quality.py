@@ -27,8 +27,8 @@ import numpy as np
 from benchmarks import measuring
 from benchmarks.problems import problem, table
 from routerjax.errors import InputError
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import RouterConfig, train_routers
+from routerjax.training.config import RouterConfig, Schedule
+from routerjax.training.routing import train_routers
 
 QUERIES, TESTS, DIMENSIONS, MODELS = 8_000, 4_000, 768, 11
 WEIGHTS = (0.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0)

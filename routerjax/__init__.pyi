@@ -19,8 +19,8 @@ from .data.synthetic.logging_policies import simulate_log as simulate_log
 from .data.synthetic.table import embedded_table as embedded_table
 from .errors import InputError as InputError
 from .estimators.counterfactual import estimate as estimate
-from .estimators.counterfactual import overlap as overlap
 from .estimators.envelope import upper_envelope as upper_envelope
+from .estimators.overlap import overlap as overlap
 from .losses.surrogates import (
     classification_bound as classification_bound,
 )

@@ -11,10 +11,7 @@ import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax.pipelines.fit_log import FitConfig
-from routerjax.pipelines.nuisance import NuisanceConfig
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import RouterConfig
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 
 jax.config.update("jax_disable_most_optimizations", True)  # tests compile more than they compute
 
@@ -60,7 +57,7 @@ def world() -> World:
             members=2,
             widths=(8,),
             learning_rate=0.03,
-            start_gain=1.0,
+            start_sharpness=1.0,
             schedule=Schedule(batch_size=64, max_epochs=20, patience=20, chunk=10),
         ),
         nuisance=NuisanceConfig(

@@ -41,13 +41,13 @@ def records(
     logging: tuple[str, ...] = ("quality",),
     strengths: tuple[float, ...] = (2.0,),
     rows: tuple[int, ...] = (4000,),
-    weights: tuple[float, ...] = GRID,
+    cost_weights: tuple[float, ...] = GRID,
     between: tuple[float, ...] = BETWEEN,
     methods: tuple[str, ...] = tuple(NOISE),
 ) -> list[dict]:
     """Results, references and label errors; noisier with fewer rows and stronger logging."""
     found: list[dict] = []
-    every = sorted({*weights, *between})
+    every = sorted({*cost_weights, *between})
     for name in logging:
         for seed in range(seeds):
             known = truth(seed, models=models)
@@ -86,19 +86,19 @@ def _results(known, rng, scale, every, between, where, methods):
     for method in methods:
         noise = NOISE[method]
         error = rng.normal(0, 1, (n, m))
-        for weight in every:
-            held_out = weight in between
+        for cost_weight in every:
+            held_out = cost_weight in between
             if noise is None:
-                mean = np.asarray(known.utilities(weight)).mean(axis=0)
+                mean = np.asarray(known.utilities(cost_weight)).mean(axis=0)
                 arms = np.full(n, mean.argmax())
             else:
                 more = 2.0 if held_out and "interpolated" in method else 1.0
                 free = noise == 0 or "full-feedback" in method
                 spread = noise * more * (1.0 if free else scale)
-                arms = (np.asarray(known.utilities(weight)) + spread * error).argmax(axis=1)
-            got = outcome(arms, known, cost_weight=weight)
+                arms = (np.asarray(known.utilities(cost_weight)) + spread * error).argmax(axis=1)
+            got = outcome(arms, known, cost_weight=cost_weight)
             yield (
-                {"method": method, **where, "cost_weight": weight, "held_out": held_out}
+                {"method": method, **where, "cost_weight": cost_weight, "held_out": held_out}
                 | {name: float(value.mean()) for name, value in got._asdict().items()}
                 | {"shares": shares(arms, m).tolist()}
             )
@@ -110,12 +110,12 @@ def _labels(known, rng, scale, every, where):
             quality=known.quality + scale * noise * rng.normal(0, 1, known.quality.shape),
             cost=known.cost,
         )
-        for weight in every:
-            got = label_error(noisy, known, cost_weight=weight)
+        for cost_weight in every:
+            got = label_error(noisy, known, cost_weight=cost_weight)
             yield {
                 "record": "label_error",
                 **where,
-                "cost_weight": weight,
+                "cost_weight": cost_weight,
                 "estimator": estimator,
                 **got._asdict(),
             }

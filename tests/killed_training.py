@@ -20,7 +20,8 @@ import orbax.checkpoint  # noqa: F401  imported once for all children
 from training_toys import Wave, trained, wave
 
 from routerjax.support.compilation import keep_compiled
-from routerjax.training.fit import Checkpoints, Schedule
+from routerjax.training.checkpoint import Checkpoints
+from routerjax.training.config import Schedule
 
 
 def train(epochs: int, checkpoints: Checkpoints | None, out: Path, told: int | None = None) -> None:

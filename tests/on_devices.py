@@ -21,9 +21,12 @@ from training_toys import Draws, Wave, on_disk, trained, wave  # noqa: E402
 
 from routerjax.errors import InputError  # noqa: E402
 from routerjax.training import parallel  # noqa: E402
-from routerjax.training.fit import Checkpoints, Devices, Schedule, Sweep  # noqa: E402
+from routerjax.training.checkpoint import Checkpoints  # noqa: E402
+from routerjax.training.config import Schedule  # noqa: E402
+from routerjax.training.parallel import Devices  # noqa: E402
 from routerjax.training.processes import initialize  # noqa: E402
-from routerjax.training.run import Member, Recipe  # noqa: E402
+from routerjax.training.run import Job, Recipe  # noqa: E402
+from routerjax.training.sweep import Sweep  # noqa: E402
 
 SCHEDULE = Schedule(batch_size=16, max_epochs=8, patience=2, chunk=2)
 DESCENT = Schedule(batch_size=16, max_epochs=8, patience=8, chunk=4, optimizer="sgd")
@@ -86,9 +89,9 @@ def donated() -> list[bool]:
     """Whether the buffers of the state before a chunk are gone after it, on every device."""
     rows, params, train, held_out = wave(1)
     numbers = np.zeros(1, np.float32)
-    members = Member(numbers, numbers, numbers, train, held_out, np.ones(1, bool))
+    members = Job(numbers, numbers, numbers, train, held_out, np.ones(1, bool))
     keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(0), 1)))
-    engine = parallel.engine(Recipe(Wave(), DESCENT), False, rows, Devices(4, "rows"), 1, 1)
+    engine = parallel.on_devices(Recipe(Wave(), DESCENT), False, rows, Devices(4, "rows"), 1, 1)
     block = engine.place((params, keys, members))
     state = engine.start(*block)
     engine.advance(state, block[2])

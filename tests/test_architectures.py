@@ -11,17 +11,8 @@ import pytest
 
 from routerjax.estimators.envelope import upper_envelope
 from routerjax.estimators.utility import Unit, scaled_utilities
-from routerjax.models.architectures import (
-    ARCHITECTURES,
-    Architecture,
-    endpoint_logits,
-    initial_between,
-    joint_logits,
-    log_probabilities,
-    logits_between,
-    normalised,
-)
-from routerjax.models.heads import initial
+from routerjax.models.architectures import ARCHITECTURES, normalised
+from routerjax.models.joint import joint_logits
 from routerjax.records.tables import Estimates
 
 GRID = (0.0, 10.0, 50.0, 200.0)
@@ -38,11 +29,11 @@ def _start(n=40, m=3, seed=0) -> Estimates:
 def _params(architecture, *, noise=0.0, seed=0):
     """Parameters of one member; with noise they are what training might have made of them."""
     key, params = jax.random.key(seed), {}
-    if architecture.has_endpoints:
-        zero = jnp.zeros((architecture.networks, *architecture.endpoint_head.outputs))
-        params["endpoints"] = initial(architecture.endpoint_head, 5, key, zero)
-    if architecture.trained_between:
-        params["between"] = initial_between(architecture, 5, key)
+    for stage in architecture.stages:
+        networks = stage.initial(5, 1, key)
+        params[stage.key] = jax.tree.map(
+            lambda leaf, axes=stage.networks: leaf.reshape(*axes, *leaf.shape[1:]), networks
+        )
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.fold_in(key, 1), len(leaves))
     moved = [leaf + noise * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys)]  # noqa: B905
@@ -53,18 +44,25 @@ X = jax.random.normal(jax.random.key(3), (40, 5))
 
 
 def _architecture(name, **changes):
-    return Architecture(name, GRID, models=3, widths=(8,), gain=10.0, **changes)
+    fields = {"cost_weights": GRID, "models": 3, "widths": (8,), "sharpness": 10.0, **changes}
+    return ARCHITECTURES[name](**fields)
+
+
+def _logits(architecture, params, start, cost_weights):
+    """Of an architecture of one network for all cost weights."""
+    (stage,) = architecture.stages
+    return stage.logits(params["between"], {"unit": UNIT}, X, start, cost_weights)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_untrained_it_is_the_plug_in_policy_at_every_cost_weight(name):
     """Interpolated logits have no such promise between grid points, mixtures of them neither."""
     architecture, start = _architecture(name), _start()
-    got = log_probabilities(architecture, _params(architecture), X, start, UNIT, WEIGHTS)
+    got = architecture.log_probabilities(_params(architecture), X, start, UNIT, WEIGHTS)
     exact = name in ("interval", "conditioned", "affine")
     weights = WEIGHTS if exact else jnp.asarray(GRID)
     if not exact:
-        got = log_probabilities(architecture, _params(architecture), X, start, UNIT, weights)
+        got = architecture.log_probabilities(_params(architecture), X, start, UNIT, weights)
     expected = jax.nn.log_softmax(10.0 * scaled_utilities(start, weights, UNIT))
     np.testing.assert_allclose(got, expected, atol=2e-5)
 
@@ -73,23 +71,24 @@ def test_untrained_it_is_the_plug_in_policy_at_every_cost_weight(name):
 def test_the_joint_router_is_the_endpoint_routers_at_the_grid_whatever_was_trained(separate_trunks):
     architecture = _architecture("interval", separate_trunks=separate_trunks)
     params, start = _params(architecture, noise=0.7), _start()
-    ends = endpoint_logits(architecture, params["endpoints"], X, start, UNIT)
-    joint = joint_logits(architecture, params["between"], ends, UNIT, jnp.asarray(GRID))
+    ends = architecture.endpoints.all_logits(params["endpoints"], X, start, UNIT)
+    joint = joint_logits(params["between"], ends, GRID, UNIT, jnp.asarray(GRID))
     np.testing.assert_allclose(joint, ends, rtol=1e-5, atol=1e-5)
-    inner = joint_logits(architecture, params["between"], ends, UNIT, jnp.array([30.0]))
+    inner = joint_logits(params["between"], ends, GRID, UNIT, jnp.array([30.0]))
     untrained = _params(architecture)["between"]
-    plain = joint_logits(architecture, untrained, ends, UNIT, jnp.array([30.0]))
+    plain = joint_logits(untrained, ends, GRID, UNIT, jnp.array([30.0]))
     assert np.abs(np.asarray(inner - plain)).max() > 0.1  # and between it is what was trained
 
 
 def test_the_joint_router_by_hand():
     """One row, two arms, a grid of two: every term written out."""
-    architecture = Architecture("interval", (0.0, 100.0), models=2, widths=(4,), gain=1.0)
-    params = initial_between(architecture, 5, jax.random.key(0))
+    fitted = (0.0, 100.0)
+    architecture = _architecture("interval", cost_weights=fitted, models=2, sharpness=1.0)
+    params = _params(architecture)["between"]
     params["params"]["factors"] = jnp.array([[0.4, -0.6]])
     params["params"]["out"]["bias"] = jnp.array([0.3, -0.1])  # its kernel is zero: g is the bias
     ends = jnp.array([[[1.0, 2.0], [-1.0, 0.5]]])
-    got = joint_logits(architecture, params, ends, Unit(1.0, 0.02), jnp.array([25.0]))
+    got = joint_logits(params, ends, fitted, Unit(1.0, 0.02), jnp.array([25.0]))
     # α = 1/4; s = 1, 3 and 1.5; factors e^{0.4/4}, e^{−0.6·3/4}; hump 4·1/4·3/4
     low, high = 0.75 * 1 / 1.5 * np.exp(0.1), 0.25 * 3 / 1.5 * np.exp(-0.45)
     expected = [low * 1 + high * -1 + 0.75 * 0.3, low * 2 + high * 0.5 - 0.75 * 0.1]
@@ -100,9 +99,9 @@ def test_separate_trunks_are_the_shared_arithmetic_with_networks_of_their_own():
     """Network k of w gives the logits of grid weight k and no other."""
     architecture = _architecture("separate")
     params = _params(architecture, noise=0.5)["endpoints"]
-    ends = endpoint_logits(architecture, params, X, _start(), UNIT)
+    ends = architecture.endpoints.all_logits(params, X, _start(), UNIT)
     changed = jax.tree.map(lambda leaf: leaf.at[2].add(0.3), params)
-    again = endpoint_logits(architecture, changed, X, _start(), UNIT)
+    again = architecture.endpoints.all_logits(changed, X, _start(), UNIT)
     differs = np.abs(np.asarray(ends - again)).max(axis=(0, 2)) > 0
     np.testing.assert_array_equal(differs, [False, False, True, False])
 
@@ -111,7 +110,7 @@ def test_affine_logits_are_lines_in_the_cost_weight_that_never_rise():
     architecture = _architecture("affine")
     params, start = _params(architecture, noise=1.0), _start()
     weights = jnp.linspace(0.0, 200.0, 9)
-    logits = logits_between(architecture, params["between"], X, start, UNIT, weights)
+    logits = _logits(architecture, params, start, weights)
     lines = np.asarray(logits * UNIT.at(weights)[:, None], np.float64)
     bends = np.abs(np.diff(lines, n=2, axis=1)).max()
     assert bends < 1e-4 * np.abs(lines).max()
@@ -129,7 +128,7 @@ def test_conditioned_on_a_normalised_cost_weight():
     np.testing.assert_allclose(got, [-1.0, 2 * 0.5 / 0.8 - 1, 1.0], rtol=1e-6)
     architecture = _architecture("conditioned")
     params = _params(architecture, noise=0.5)
-    logits = logits_between(architecture, params["between"], X, _start(), UNIT, WEIGHTS)
+    logits = _logits(architecture, params, _start(), WEIGHTS)
     plain = 10.0 * scaled_utilities(_start(), WEIGHTS, UNIT)
     moved = np.asarray(logits - plain)
     assert np.abs(np.diff(moved, axis=1)).max() > 1e-3  # what it adds depends on λ
@@ -138,9 +137,9 @@ def test_conditioned_on_a_normalised_cost_weight():
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_probabilities_sum_to_one_and_a_grid_of_one_works(name):
     for grid in (GRID, (7.0,)):
-        architecture = dataclasses.replace(_architecture(name), grid=grid)
+        architecture = dataclasses.replace(_architecture(name), cost_weights=grid)
         params = _params(architecture, noise=0.5)
         weights = WEIGHTS if len(grid) > 1 else jnp.array([7.0])
-        got = np.exp(log_probabilities(architecture, params, X, _start(), UNIT, weights))
+        got = np.exp(architecture.log_probabilities(params, X, _start(), UNIT, weights))
         assert got.shape == (40, len(weights), 3) and np.isfinite(got).all()
         np.testing.assert_allclose(got.sum(axis=-1), 1.0, rtol=1e-5)

@@ -12,7 +12,7 @@ import pytest
 
 from routerjax.data.synthetic.gains import draw_sources, synthetic_gains
 from routerjax.errors import InputError
-from routerjax.estimators.cross_fit import Rows, assign_folds
+from routerjax.estimators.cross_fit import LabelledRows, assign_folds
 from routerjax.models.heads import Head, initial
 from routerjax.pipelines.cate_heads import (
     STYLES,
@@ -23,7 +23,7 @@ from routerjax.pipelines.cate_heads import (
     cate_head,
     heads,
 )
-from routerjax.training.fit import Schedule
+from routerjax.training.config import Schedule
 
 KEY = jax.random.key(0)
 CONFIG = HeadConfig(widths=(16,), draws=1024)
@@ -35,7 +35,9 @@ def made_rows(n=1500, dimensions=5):
     data = synthetic_gains(keys[0], rows=n, bias="flips", dimensions=dimensions)
     gold, propensity = draw_sources(data.log_odds, gold_share=0.3, key=keys[1])
     label = jnp.where(gold, data.gold_label, data.preference_label)
-    return Rows(data.embeddings, label, gold, propensity, assign_folds(gold, key=keys[2])), data
+    return LabelledRows(
+        data.embeddings, label, gold, propensity, assign_folds(gold, key=keys[2])
+    ), data
 
 
 def test_objectives_by_hand():

@@ -129,7 +129,7 @@ def test_evaluate_on_a_table(folder, capsys):
     arguments = ["evaluate", f"{folder}/run", f"{folder}/table.jsonl", "--quiet"]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
-    assert "30 rows judged, 0 left out" in printed and "note: knn-plug-in is left out" in printed
+    assert "30 rows evaluated, 0 left out" in printed and "note: knn-plug-in is left out" in printed
     assert main([*arguments, "--json", "--cost-weights", "10", "--log", f"{folder}/log.jsonl"]) == 0
     document = only_json(capsys)
     assert (document["kind"], document["rows"], document["left_out"]) == ("table", 30, 0)
@@ -541,7 +541,7 @@ def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refu
     quick = ("--epochs", "10", "--cost-weights", "0,50")
     assert main(["fit", "log.jsonl", "--out", "whole", "--quiet", *quick]) == 0
     assert not (here / "whole.checkpoints").exists()
-    assert interrupted_fit(monkeypatch, "router", *quick) == 130
+    assert interrupted_fit(monkeypatch, "endpoints", *quick) == 130
     assert (here / "new.checkpoints" / "quality").is_dir() and not (here / "new").exists()
     capsys.readouterr()
     again = ("fit", "log.jsonl", "--out", "new", *quick)

@@ -62,11 +62,11 @@ def test_the_routers_own_lines_against_a_loop(router):
         line = lines["router"]
         assert line.utility.mean == pytest.approx(np.mean(utility), abs=1e-6)
         assert line.regret.mean == pytest.approx(np.subtract(best, utility).mean(), abs=1e-6)
-        assert line.gain.mean == pytest.approx(np.subtract(utility, base).mean(), abs=1e-6)
+        assert line.advantage.mean == pytest.approx(np.subtract(utility, base).mean(), abs=1e-6)
         assert line.quality.mean == pytest.approx(np.mean(QUALITY[range(4), arms]), abs=1e-6)
         assert line.cost.mean == pytest.approx(np.mean(COST[range(4), arms]), abs=1e-8)
         assert lines["best-single-log"].utility.mean == pytest.approx(np.mean(base), abs=1e-6)
-        assert lines["best-single-log"].gain.mean == 0.0
+        assert lines["best-single-log"].advantage.mean == 0.0
 
 
 def test_nothing_is_above_the_oracle(router, world):
@@ -93,7 +93,7 @@ def test_rows_with_a_missing_cell_are_left_out_and_counted(router):
         rj.evaluate(router, table(cost=np.where([True, False, False], np.nan, COST)))
 
 
-def test_only_rows_of_the_test_split_are_judged(router):
+def test_only_rows_of_the_test_split_are_evaluated(router):
     split = ["test", "other", "test", "other"]
     evaluation = rj.evaluate(router, table(split=split), cost_weights=[WEIGHT])
     assert (evaluation.rows, evaluation.left_out) == (2, 2)
@@ -128,7 +128,7 @@ def test_knn_and_full_feedback_where_there_is_something_to_learn_from(router, wo
     )
     lines = by_method(evaluation, 0.0)
     assert (evaluation.rows, evaluation.left_out, evaluation.notes) == (200, 200, ())
-    assert ("router", 20) in seen
+    assert ("endpoints", 20) in seen
     assert lines["full-feedback"].utility.mean > lines["random"].utility.mean + 0.1
     assert lines["knn-plug-in"].utility.mean > lines["random"].utility.mean
 
@@ -159,7 +159,7 @@ def test_a_log_against_a_loop(router, world):
     size = sum(weights) ** 2 / sum(w**2 for w in weights)
     assert line.effective_sample_size == pytest.approx(size, rel=1e-5)
     assert line.regret is None and evaluation.kind == "log" and evaluation.rows == 40
-    assert by_method(evaluation)["best-single-log"].gain.mean == 0.0
+    assert by_method(evaluation)["best-single-log"].advantage.mean == 0.0
 
 
 def test_the_value_on_a_log_is_near_the_truth(router):

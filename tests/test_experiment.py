@@ -9,7 +9,7 @@ import pytest
 from experiments.causal_routing.__main__ import main
 from experiments.causal_routing.config import Smoke
 from experiments.causal_routing.repetition import Setting, _members, _split
-from routerjax.reports.tables import by_seed, gap_share, markdown, paired_gain, utility_table
+from routerjax.reports.tables import by_seed, gap_share, markdown, paired_advantage, utility_table
 
 
 def _run(monkeypatch, *arguments):
@@ -195,20 +195,20 @@ def test_wrong_options_end_with_one_sentence(tmp_path, monkeypatch, capsys, argu
 
 
 RESULTS = [
-    {"method": method, "seed": seed, "cost_weight": weight, "utility": utility}
+    {"method": method, "seed": seed, "cost_weight": cost_weight, "utility": utility}
     for method, values in {
         "base": [[0.5, 0.3], [0.6, 0.2]],
         "mine": [[0.6, 0.4], [0.8, 0.3]],
         "full": [[0.9, 0.5], [0.9, 0.5]],
     }.items()
     for seed, row in enumerate(values)
-    for weight, utility in zip((0.0, 10.0), row, strict=True)
+    for cost_weight, utility in zip((0.0, 10.0), row, strict=True)
 ]
 
 
 def test_paired_gain_by_hand():
     # by seed: (0.1 + 0.1)/2 and (0.2 + 0.1)/2
-    gain = paired_gain(RESULTS, "mine", "base")
+    gain = paired_advantage(RESULTS, "mine", "base")
     assert gain.mean == pytest.approx(0.125)
     assert gain.standard_error == pytest.approx(0.025)
 

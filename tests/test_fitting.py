@@ -64,8 +64,8 @@ def test_quality_in_another_unit_gives_the_same_routes(world, router, low, high)
         if scale == 8.0:  # a power of two: nothing is rounded
             np.testing.assert_array_equal(two.probabilities, one.probabilities)
     for one, two in zip(router.report["held_out"], other.report["held_out"], strict=True):
-        gain = scale * one["gain"]["mean"]
-        assert two["gain"]["mean"] == pytest.approx(gain, rel=1e-3, abs=1e-4)
+        advantage = scale * one["advantage"]["mean"]
+        assert two["advantage"]["mean"] == pytest.approx(advantage, rel=1e-3, abs=1e-4)
 
 
 def test_a_model_that_never_answered(world, router):
@@ -109,8 +109,8 @@ def test_the_report_counts_and_names(router):
     assert tuple(line["best_single_model"] for line in report["held_out"]) == router.best_single
     for line in report["held_out"]:
         difference = line["router"]["mean"] - line["best_single"]["mean"]
-        assert line["gain"]["mean"] == pytest.approx(difference, abs=1e-6)
-        assert line["gain"]["low"] <= line["gain"]["mean"] <= line["gain"]["high"]
+        assert line["advantage"]["mean"] == pytest.approx(difference, abs=1e-6)
+        assert line["advantage"]["low"] <= line["advantage"]["mean"] <= line["advantage"]["high"]
     assert report["rows"]["held_out"] == 80  # two members with 40 of 200 rows each, apart
 
 

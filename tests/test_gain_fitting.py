@@ -6,9 +6,10 @@ import jax
 import numpy as np
 
 from routerjax.data.io.gain_labels import GainLabels
-from routerjax.pipelines.fit_gains import GainConfig, fit_labels
+from routerjax.pipelines.fit_gains import fit_labels
 from routerjax.pipelines.meta_router import fit_gains
 from routerjax.records.gains import LabelledGains
+from routerjax.training.config import GainConfig
 
 CONFIG = GainConfig(models=("small", "big"), costs=(0.0, 0.01), cost_weights=(0.0, 20.0, 60.0))
 

@@ -9,15 +9,9 @@ import pytest
 from routerjax.estimators.folds import make_folds
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import predict
-from routerjax.pipelines.nuisance import (
-    NuisanceConfig,
-    fit_nuisances,
-    fit_outcomes,
-    outcome_head,
-    propensities_of,
-)
+from routerjax.pipelines.nuisance import fit_nuisances, fit_outcomes, outcome_head, propensities_of
 from routerjax.records.tables import Log, Table
-from routerjax.training.fit import Schedule
+from routerjax.training.config import NuisanceConfig, Schedule
 
 SMALL = NuisanceConfig(
     folds=3, widths=(16,), learning_rate=5e-3, schedule=Schedule(batch_size=64, max_epochs=20)
@@ -105,7 +99,7 @@ def test_bounded_positive_and_calibrated():
     x = Scaling.of(log.features)(log.features)
     from routerjax.models.outcomes import predict_folds
 
-    by_fold = predict_folds(outcome_head(3, SMALL), got.model, x)
+    by_fold = predict_folds(outcome_head(3, SMALL.widths), got.model, x)
     for fold, rows in enumerate(folds.outside()):
         for arm in range(3):
             own = rows & (log.arms == arm)
@@ -159,7 +153,7 @@ def test_predict_averages_the_folds():
     log, truth, *_ = _log()
     got = _fit(log)
     x = Scaling.of(log.features)(log.features)
-    both = predict(outcome_head(3, SMALL), got.model, x)
+    both = predict(outcome_head(3, SMALL.widths), got.model, x)
     assert both.quality.shape == both.cost.shape == (900, 3)
     assert ((both.quality - truth) ** 2).mean() < 0.03
 

@@ -41,7 +41,7 @@ FLOORS = (
 )
 """The folders of the package from the ground up: a module imports from below, or from its own."""
 
-MATHEMATICS = ("losses", "estimators", "evaluation", "records", "errors")
+MATHEMATICS = ("losses", "estimators", "evaluation", "records", "support", "errors")
 
 
 def module(path: Path) -> str:

@@ -14,7 +14,7 @@ import pytest
 from training_toys import Wave, wave
 
 from routerjax.errors import InputError
-from routerjax.training.fit import Devices
+from routerjax.training.parallel import Devices
 
 SCRIPT = Path(__file__).parent / "on_devices.py"
 

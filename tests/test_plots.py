@@ -6,7 +6,7 @@ from fake_study import BETWEEN, GRID, NOISE, REFERENCES, records
 
 from routerjax.evaluation.curves import quality_at
 from routerjax.reports import style
-from routerjax.reports.plots import cost_quality, sag, sag_values, utility_by_weight
+from routerjax.reports.plots import cost_quality, sag, sag_values, utility_by_cost_weight
 from routerjax.reports.scores import curves
 from routerjax.reports.selection import by_seed, short, where
 from routerjax.reports.share_plots import mean_shares, most_asked, routing_shares
@@ -69,17 +69,17 @@ def test_a_figure_that_fails_leaves_no_file(tmp_path):
 
 
 def test_weight_axis_holds_zero_and_labels_do_not_crowd(tmp_path):
-    weights = [0.0, 5.0, *np.geomspace(10, 1000, 21)]
+    cost_weights = [0.0, 5.0, *np.geomspace(10, 1000, 21)]
     with style.drawing(tmp_path / "a.png", size=(style.COLUMN, 2)) as figure:
         axes = figure.subplots()
-        style.weight_axis(axes, weights)
+        style.weight_axis(axes, cost_weights)
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
     low, high = axes.get_xlim()
     assert axes.get_xscale() == "symlog" and low < 0 < 1000 < high
     assert {"0", "1000"} <= {label.get_text() for label in axes.get_xticklabels()}
     assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
-    assert len(axes.get_xticks()) + len(axes.get_xticks(minor=True)) == len(weights)
+    assert len(axes.get_xticks()) + len(axes.get_xticks(minor=True)) == len(cost_weights)
 
 
 def test_ticks_are_short():
@@ -126,7 +126,7 @@ def test_cost_quality_where_some_model_is_free(study, tmp_path):
 
 def test_utility_by_weight_tells_grid_from_between(study, drawn, tmp_path):
     _, _, results = study
-    utility_by_weight(
+    utility_by_cost_weight(
         results,
         tmp_path / "a.png",
         methods=["rm-interval-dr", "oracle"],
@@ -189,8 +189,14 @@ def test_learning_curve_by_hand(study, drawn, tmp_path):
 
 def test_label_field_by_hand():
     some = [
-        {"estimator": "dr", "seed": 0, "strength": 1.0, "cost_weight": weight, "label_error": error}
-        for weight, error in ((0.0, 0.2), (5.0, 0.4))
+        {
+            "estimator": "dr",
+            "seed": 0,
+            "strength": 1.0,
+            "cost_weight": cost_weight,
+            "label_error": error,
+        }
+        for cost_weight, error in ((0.0, 0.2), (5.0, 0.4))
     ]
     assert label_field(some, "dr", metric="label_error", over="strength").tolist() == [
         [pytest.approx(0.3)]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from routerjax.errors import InputError
-from routerjax.estimators.utility import Unit, between, check_range, inside, interval_of
-from routerjax.models.architectures import Architecture
+from routerjax.estimators.utility import Unit, between, bracket_of, check_range, inside
+from routerjax.models.architectures import ARCHITECTURES
 from routerjax.models.heads import Head, initial
 from routerjax.models.policy import Policy
 from routerjax.records.tables import Estimates
@@ -24,11 +24,11 @@ NOTHING = Estimates(quality=np.zeros((5, 2), np.float32), cost=np.zeros((5, 2), 
 UNIT = Unit(1.0, 0.1)  # 1, 2 and 4 at the grid's cost weights
 
 
-def policy(name: str, *, intercepts=SHARES, constant=None, gain=3.0) -> Policy:
+def policy(name: str, *, intercepts=SHARES, constant=None, sharpness=3.0) -> Policy:
     """Networks whose output kernels are zero: their softmax is SHARES whatever the query."""
-    architecture = Architecture(name, GRID, models=2, widths=(4,), gain=gain)
+    architecture = ARCHITECTURES[name](GRID, models=2, widths=(4,), sharpness=sharpness)
     members, networks = len(intercepts), architecture.networks
-    head = architecture.endpoint_head
+    head = architecture.endpoints.head
     logits = jnp.log(intercepts).reshape(members * networks, *head.outputs)
     params = initial(head, 3, jax.random.key(0), logits)
     params = jax.tree.map(lambda leaf: leaf.reshape(members, networks, *leaf.shape[1:]), params)
@@ -68,8 +68,8 @@ def test_a_network_that_looks_at_the_query():
         "params": {"out": {"kernel": jnp.asarray(kernel[None, None]), "bias": bias[None, None]}}
     }
     x = np.array([[0.5, -1.0, 0.25], [0.0, 0.0, 0.0]], np.float32)
-    architecture = Architecture("shared", (7.0,), models=2, widths=(), gain=1.0)
-    assert architecture.endpoint_head == head
+    architecture = ARCHITECTURES["shared"]((7.0,), models=2, widths=(), sharpness=1.0)
+    assert architecture.endpoints.head == head
     got = Policy(architecture, {"endpoints": params}, UNIT, None).at(
         jnp.asarray(x), NOTHING[:2], cost_weights=[7.0]
     )
@@ -82,14 +82,14 @@ def test_a_network_that_looks_at_the_query():
 def test_intervals_hold_their_cost_weights():
     """`place` counts grid points from the first; a grid point ends the interval below it."""
     weights = jnp.array([0.0, 5.0, 10.0, 20.0, 30.0])
-    lower, upper, share = interval_of(weights, GRID)
+    lower, upper, share = bracket_of(weights, GRID)
     np.testing.assert_allclose(lower + share, [0.0, 0.5, 1.0, 1.5, 2.0])
     np.testing.assert_array_equal(upper - lower, 1)
     np.testing.assert_array_equal(lower, [0, 0, 0, 1, 1])
 
 
 def test_a_grid_of_one():
-    assert [int(part[0]) for part in interval_of(jnp.array([5.0]), (5.0,))] == [0, 0, 0]
+    assert [int(part[0]) for part in bracket_of(jnp.array([5.0]), (5.0,))] == [0, 0, 0]
     assert between((5.0,), 3) == () and inside((5.0,), jnp.zeros(0)).shape == (0,)
 
 
@@ -109,8 +109,8 @@ def test_cost_weights_outside_the_grid(cost_weight):
 
 def test_ends_of_a_range_that_float32_moves():
     """0.1 and 0.7 lie off their float32 neighbours; both ends are inside the range."""
-    architecture = Architecture("shared", (0.1, 0.7), models=2, widths=(), gain=1.0)
-    head = architecture.endpoint_head
+    architecture = ARCHITECTURES["shared"]((0.1, 0.7), models=2, widths=(), sharpness=1.0)
+    head = architecture.endpoints.head
     params = initial(head, 3, jax.random.key(0), jnp.log(SHARES[:1, :2]))
     params = jax.tree.map(lambda leaf: leaf[:, None], params)
     got = Policy(architecture, {"endpoints": params}, UNIT, None).at(
@@ -121,7 +121,7 @@ def test_ends_of_a_range_that_float32_moves():
 
 @pytest.mark.parametrize("start", ["plug-in", "best-single"])
 def test_the_start_is_the_utilities_of_what_is_predicted(start):
-    """Networks that add nothing: softmax of gain·(q − λ·c)/s_λ, by a loop."""
+    """Networks that add nothing: softmax of sharpness·(q − λ·c)/s_λ, by a loop."""
     quality = np.array([[0.9, 0.2], [0.3, 0.8]], np.float32)
     cost = np.array([[0.05, 0.01], [0.02, 0.03]], np.float32)
     predicted = Estimates(quality=quality, cost=cost)

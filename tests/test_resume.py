@@ -18,7 +18,8 @@ from training_toys import Line, Wave, line, trained, wave
 from routerjax.errors import DataWarning, InputError
 from routerjax.training import sweep
 from routerjax.training.checkpoint import SUM, Checkpoints, named
-from routerjax.training.fit import Schedule, Sweep
+from routerjax.training.config import Schedule
+from routerjax.training.sweep import Sweep
 
 SCHEDULE = Schedule(batch_size=8, max_epochs=12, patience=12, chunk=2)
 
@@ -124,7 +125,7 @@ def test_a_sweep_goes_on_in_its_own_block(tmp_path, whole):
         ({"weight_decay": 0.5}, r"weight_decay \[0.0\d+\], not \[0.5\]"),
         ({"schedule": dataclasses.replace(SCHEDULE, patience=3)}, "schedule.patience 12, not 3"),
         ({"key": jax.random.key(1)}, r"start \d+, not \d+"),
-        ({"run": jnp.ones(3)}, r"start \d+, not \d+"),
+        ({"context": jnp.ones(3)}, r"start \d+, not \d+"),
         ({"sweep": Sweep("vmap")}, "side_by_side false, not true"),
     ],
 )

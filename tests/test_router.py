@@ -15,6 +15,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.errors import InputError
+from routerjax.support.provenance import plain
 from routerjax.training import checkpoint
 
 QUERIES = np.random.default_rng(1).normal(size=(9, 16)).astype(np.float32)
@@ -41,10 +42,9 @@ def leaves(router: rj.Router) -> list[bytes]:
 def test_round_trip_keeps_every_field_and_bit(router, saved):
     loaded = rj.Router.load(saved)
     assert leaves(loaded) == leaves(router)
-    for name in ("models", "cost_weights", "encoder", "dimensions", "quality_range", "folds"):
+    for name in ("models", "cost_weights", "encoder", "dimensions", "quality_range", "config"):
         assert getattr(loaded, name) == getattr(router, name), name
-    for name in ("policy_widths", "outcome_widths", "members", "architecture", "best_single"):
-        assert getattr(loaded, name) == getattr(router, name), name
+    assert loaded.best_single == router.best_single and loaded.report == plain(router.report)
     assert loaded.provenance == router.provenance
     assert loaded.models == ("a", "b", "c") and loaded.cost_weights == (0.0, 64.0, 256.0)
 
@@ -74,7 +74,7 @@ print(*routes.models)
 
 def test_the_manifest_says_how_the_router_came_about(saved, world):
     manifest = json.loads((saved / "router.json").read_text())
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     assert manifest["provenance"]["seed"] == 0
     assert manifest["provenance"]["data_fingerprint"] == world.log.fingerprint
     assert manifest["provenance"]["config"]["router"]["widths"] == [8]
@@ -156,16 +156,55 @@ def test_a_corrupt_manifest(copy, content):
     refused(copy, "router.json is damaged")
 
 
+def test_a_router_of_version_0_1_0_loads_and_routes_as_it_did(copy, router):
+    """Its manifest told shapes in fields of their own, and a lead over another policy as gain."""
+    manifest = json.loads((copy / "router.json").read_text())
+    config = manifest.pop("config")
+    config["router"]["start_gain"] = config["router"].pop("start_sharpness")
+    manifest["provenance"]["config"] = config
+    for line in manifest["report"]["held_out"]:
+        line["gain"] = line.pop("advantage")
+    old = {
+        "format": 1,
+        "policy_widths": [8],
+        "outcome_widths": [8],
+        "folds": 2,
+        "members": 2,
+        "architecture": "interval",
+        "separate_trunks": False,
+        "start": "plug-in",
+        "gain": 1.0,
+    }
+    (copy / "router.json").write_text(json.dumps({**manifest, **old}))
+    loaded = rj.Router.load(copy)
+    assert loaded.config == router.config and loaded.report == plain(router.report)
+    here, there = (own.route(QUERIES, cost_weight=(0.0, 100.0)) for own in (router, loaded))
+    for one, other in zip(here, there, strict=True):
+        assert one.models == other.models
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_several_cost_weights_at_once_are_each_alone(router):
+    together = rj.route(router, QUERIES, cost_weight=[0, 100, 64])
+    assert [routes.cost_weight for routes in together] == [0.0, 100.0, 64.0]
+    for routes in together:
+        alone = router.route(QUERIES, cost_weight=routes.cost_weight)
+        assert routes.models == alone.models
+        np.testing.assert_allclose(routes.probabilities, alone.probabilities, atol=1e-6)
+    with pytest.raises(InputError, match="cost weight 300 is outside the fitted range"):
+        router.route(QUERIES, cost_weight=[0, 300])
+
+
 def test_a_truncated_manifest(copy):
     text = (copy / "router.json").read_text()
     (copy / "router.json").write_text(text[: len(text) // 2])
     refused(copy, "router.json is damaged")
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"format": 2}', '{"format": "1"}'])
+@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"format": 3}', '{"format": "1"}'])
 def test_a_manifest_of_another_format(copy, content):
     (copy / "router.json").write_text(content)
-    refused(copy, "router.json is not of format 1, the one this version reads")
+    refused(copy, "router.json is not of format 1 or 2, which this version reads")
 
 
 @pytest.mark.parametrize(
@@ -176,9 +215,11 @@ def test_a_manifest_of_another_format(copy, content):
         ({"colour": "red"}, "router.json is damaged or was written by another version"),
         ({"dimensions": 9}, "arrays are missing or damaged|arrays have other shapes"),
         ({"models": ["a", "b"]}, "arrays are missing or damaged|arrays have other shapes"),
-        ({"policy_widths": [16]}, "arrays are missing or damaged|arrays have other shapes"),
-        ({"policy_widths": [8, 8]}, "arrays are missing or damaged|arrays have other shapes"),
-        ({"members": 3}, "arrays are missing or damaged|arrays have other shapes"),
+        ({"config": {"router": {"widths": [16]}}}, "arrays have other shapes"),
+        ({"config": {"router": {"widths": [8, 8]}}}, "missing or damaged|other shapes"),
+        ({"config": {"router": {"members": 3}}}, "arrays have other shapes"),
+        ({"config": {"router": {"colour": "red"}}}, "was written by another version"),
+        ({"config": [1]}, "router.json is damaged or was written by another version"),
         ({"dimensions": "eight"}, "router.json is damaged or was written by another version"),
     ],
 )
@@ -190,7 +231,7 @@ def test_a_manifest_that_does_not_fit_the_arrays(copy, changes, message):
 
 def test_a_manifest_with_a_field_missing(copy):
     manifest = json.loads((copy / "router.json").read_text())
-    del manifest["folds"]
+    del manifest["config"]
     (copy / "router.json").write_text(json.dumps(manifest))
     refused(copy, "router.json is damaged or was written by another version")
 

@@ -12,47 +12,60 @@ import pytest
 from routerjax.errors import InputError
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.utility import Unit
-from routerjax.losses.by_name import softmax_regret
-from routerjax.models.architectures import ARCHITECTURES, Architecture, initial_between
-from routerjax.models.heads import Head, initial
+from routerjax.losses.surrogates import softmax_regret
+from routerjax.models.architectures import ARCHITECTURES
+from routerjax.models.heads import initial
+from routerjax.models.stages import Endpoints, Joint
 from routerjax.records.tables import Estimates
-from routerjax.training.fit import Schedule
-from routerjax.training.objectives import BetweenObjective, EndpointObjective
-from routerjax.training.routing import Problem, RouterConfig, train_router, train_routers
+from routerjax.training.config import RouterConfig, Schedule
+from routerjax.training.objectives import RouterObjective
+from routerjax.training.routing import Problem, train_router, train_routers
 
 SHORT = Schedule(batch_size=64, max_epochs=30, patience=10, chunk=10)
 
 
 def test_endpoint_objective_by_hand():
     """Loss and score of one row under two cost weights, written out."""
-    head = Head(outputs=(2, 2), widths=())
+    stage = Endpoints((0.0, 100.0), models=2, widths=(), sharpness=0.0, count=1)
     start = np.array([[[0.0, 0.0], [0.0, np.log(3.0)]]], np.float32)
-    params = jax.tree.map(lambda leaf: leaf[0], initial(head, 1, jax.random.key(0), start))
+    params = jax.tree.map(lambda leaf: leaf[0], initial(stage.head, 1, jax.random.key(0), start))
     estimates = Estimates(quality=jnp.array([[1.0, 0.5]]), cost=jnp.array([[0.010, 0.001]]))
-    batch = {"x": jnp.zeros((1, 1)), "target": estimates, "judge": estimates}
+    batch = {"x": jnp.zeros((1, 1)), "target": estimates, "selection": estimates}
     batch["start"] = estimates
-    run = {"cost_weights": jnp.array([0.0, 100.0]), "unit": Unit(1.0, 0.01)}  # s = 1 and 2
-    objective = EndpointObjective(head, softmax_regret, 0.0)
+    context = {"cost_weights": jnp.array([0.0, 100.0]), "unit": Unit(1.0, 0.01)}  # s = 1 and 2
+    objective = RouterObjective(stage, softmax_regret)
     # λ = 0: utilities (1, 0.5), even odds, regret 0.25
     # λ = 100: (0, 0.4)/2, arm 1 with probability 3/4, regret 0.25·0.2
-    assert objective.loss(params, run, batch, None)[0] == pytest.approx((0.25 + 0.05) / 2, rel=1e-5)
+    assert objective.loss(params, context, batch, None)[0] == pytest.approx(
+        (0.25 + 0.05) / 2, rel=1e-5
+    )
     # argmax: arm 0 at λ = 0 (first of a tie), arm 1 at λ = 100
-    assert objective.score(params, run, batch)[0] == pytest.approx((1.0 + 0.2) / 2, rel=1e-5)
+    assert objective.score(params, context, batch)[0] == pytest.approx((1.0 + 0.2) / 2, rel=1e-5)
 
 
 def test_between_objective_draws_cost_weights_inside_the_intervals():
     """Seen through a surrogate that returns the drawn λ: utility of arm 1 is −λ·1 / s_λ."""
-    architecture = Architecture("interval", (0.0, 10.0, 30.0), models=2, widths=(4,), gain=0.0)
+    fitted = (0.0, 10.0, 30.0)
+    ends = Endpoints(fitted, models=2, widths=(4,), sharpness=0.0, count=1)
     unit = Unit(1.0, 0.0)
-    reveal = lambda logits, utilities: -utilities[1]  # noqa: E731
-    objective = BetweenObjective(architecture, reveal)
+
+    def reveal(logits, utilities):
+        return -utilities[1]
+
+    stage = Joint(fitted, models=2, endpoints=ends)
+    objective = RouterObjective(stage, reveal)
     estimates = Estimates(quality=jnp.zeros((1, 2)), cost=jnp.array([[0.0, 1.0]]))
-    batch = {"x": jnp.zeros((1, 3)), "target": estimates, "judge": estimates, "start": estimates}
-    endpoints = initial(architecture.endpoint_head, 3, jax.random.key(0), jnp.zeros((1, 3, 2)))
-    params = initial_between(architecture, 3, jax.random.key(1))
-    run = {"unit": unit, "endpoints": endpoints}
+    batch = {
+        "x": jnp.zeros((1, 3)),
+        "target": estimates,
+        "selection": estimates,
+        "start": estimates,
+    }
+    endpoints = ends.initial(3, 1, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: leaf[0], stage.initial(3, 1, jax.random.key(1)))
+    context = {"unit": unit, "endpoints": endpoints}
     keys = jax.random.split(jax.random.key(2), 400)
-    means = jax.jit(jax.vmap(lambda key: objective.loss(params, run, batch, key)[0]))(keys)
+    means = jax.jit(jax.vmap(lambda key: objective.loss(params, context, batch, key)[0]))(keys)
     # one λ of (0, 10) and one of (10, 30): their mean lies in (5, 20), on average 12.5
     assert 5 <= means.min() < 7 and 18 < means.max() <= 20
     assert abs(means.mean() - 12.5) < 4 * np.sqrt((100 / 12 + 400 / 12) / 4 / 400)
@@ -199,7 +212,7 @@ def test_the_joint_stage_mends_endpoints_that_disagree_on_scale():
     )
     policy, _ = train_router(problem, cost_weights=(0.0, 100.0), quality_width=1.0, config=config)
     unaided = policy._replace(
-        architecture=dataclasses.replace(policy.architecture, name="interpolated"),
+        architecture=policy.architecture.read_as("interpolated"),
         params={"endpoints": policy.params["endpoints"]},
     )
 
@@ -218,7 +231,7 @@ def test_unknown_architecture():
     for changes, message in (
         ({"architecture": "deep"}, "known are interval, shared, separate"),
         ({"architecture": "affine", "separate_trunks": True}, "separate trunks have no effect"),
-        ({"architecture": "affine", "start_gain": 0.0}, "an affine router needs one above 0"),
+        ({"architecture": "affine", "start_sharpness": 0.0}, "an affine router needs one above 0"),
     ):
         with pytest.raises(InputError, match=message):
             train_router(
@@ -233,26 +246,26 @@ def test_untrained_router_is_the_plug_in_policy_or_the_best_single_model():
         quality=rng.random((80, 4)).astype(np.float32),
         cost=(0.01 * rng.random((80, 4))).astype(np.float32),
     )
-    judge = Estimates(quality=np.flip(predicted.quality, axis=1), cost=predicted.cost)
+    selection = Estimates(quality=np.flip(predicted.quality, axis=1), cost=predicted.cost)
     splits = member_splits(80, members=2, held_out=0.2, seed=0)
     x, weights = jnp.asarray(rng.normal(size=(80, 3))), (0.0, 20.0, 200.0)
-    judged = (0.0, 7.0, 20.0, 111.0, 200.0)
+    evaluated = (0.0, 7.0, 20.0, 111.0, 200.0)
 
     def untrained(start):
         policy, _ = train_router(
-            Problem(x, judge, judge, predicted, *splits, jax.random.key(0)),
+            Problem(x, selection, selection, predicted, *splits, jax.random.key(0)),
             cost_weights=weights,
             quality_width=1.0,
             config=RouterConfig(members=2, start=start, schedule=Schedule(max_epochs=0)),
         )
-        return policy.at(x, predicted, cost_weights=judged).argmax(axis=-1)
+        return policy.at(x, predicted, cost_weights=evaluated).argmax(axis=-1)
 
-    for arms, weight in zip(untrained("plug-in"), judged, strict=True):
+    for arms, weight in zip(untrained("plug-in"), evaluated, strict=True):
         np.testing.assert_array_equal(
             arms, (predicted.quality - weight * predicted.cost).argmax(axis=1)
         )
-    for arms, weight in zip(untrained("best-single"), judged, strict=True):
-        best = (judge.quality - weight * judge.cost).mean(axis=0).argmax()
+    for arms, weight in zip(untrained("best-single"), evaluated, strict=True):
+        best = (selection.quality - weight * selection.cost).mean(axis=0).argmax()
         assert np.all(arms == best)
     with pytest.raises(InputError, match="plug-in, best-single"):
         untrained("random")

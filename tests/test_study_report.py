@@ -62,7 +62,7 @@ def test_report_links_every_figure(study):
 
 
 def test_an_older_study_is_replaced_only_if_asked(study, tmp_path):
-    found = records(seeds=1, between=(), methods=("best-single-log",), weights=(0.0,))
+    found = records(seeds=1, between=(), methods=("best-single-log",), cost_weights=(0.0,))
     out = tmp_path / "out"
     write(out, found, head={}, **TOLD)
     with pytest.raises(InputError, match="exists already"):
@@ -76,7 +76,7 @@ def test_only_what_the_records_allow_is_drawn(tmp_path):
     """One method, one seed, one cost weight, no references, no label errors."""
     some = [
         r
-        for r in records(seeds=1, between=(), weights=(10.0,), methods=("best-single-log",))
+        for r in records(seeds=1, between=(), cost_weights=(10.0,), methods=("best-single-log",))
         if "record" not in r
     ]
     paths = write(tmp_path / "out", some, head={}, **TOLD)
@@ -185,15 +185,15 @@ def made_up(utilities, *, regret=0.1):
             "strength": 0.0,
             "rows": 100,
             "seed": seed,
-            "cost_weight": weight,
-            "held_out": weight == 5.0,
+            "cost_weight": cost_weight,
+            "held_out": cost_weight == 5.0,
             "utility": value + 0.001 * seed,
             "regret": regret,
             "quality": value,
             "cost": 0.01,
         }
         for method, (on, off) in utilities.items()
-        for weight, values in ((0.0, on), (5.0, off))
+        for cost_weight, values in ((0.0, on), (5.0, off))
         for seed, value in enumerate(values)
     ]
 
@@ -258,12 +258,12 @@ def test_the_winners_curse_sentence_by_hand():
             "strength": 0.0,
             "rows": 100,
             "seed": 0,
-            "cost_weight": weight,
+            "cost_weight": cost_weight,
             "estimator": "dr",
             "label_error": error,
             "optimism": high,
         }
-        for weight, error, high in ((0.0, 0.25, 0.1), (5.0, 0.5, -0.05))
+        for cost_weight, error, high in ((0.0, 0.25, 0.1), (5.0, 0.5, -0.05))
     ]
     text = report([*made_up({"best-single-log": ([0.5], [0.5])}), *labels], **TOLD)
     assert "by dr 25% and +0.100 at λ 0, 50% and -0.050 at λ 5." in text

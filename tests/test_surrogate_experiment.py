@@ -56,11 +56,11 @@ def test_every_surrogate_target_seed_and_cost_weight(smoke):
     methods = {"start", "softmax_regret", f"{out / 'mine.py'}:value", "oracle"}
     found = {(r["method"], r["estimator"], r["seed"], r["cost_weight"]) for r in results}
     assert found == {
-        (method, estimator, seed, weight)
+        (method, estimator, seed, cost_weight)
         for method in methods
         for estimator in ("full-feedback", "dr")
         for seed in (0, 1)
-        for weight in (0, 100)
+        for cost_weight in (0, 100)
     }
     assert len(results) == len(found)
 
@@ -138,7 +138,7 @@ def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, mon
     assert run(stop="log, cost") == 130
     assert run("--resume", stop="dr, best-single, softmax_regret, router") == 130
     capsys.readouterr()
-    assert (store / "dr-best-single" / "softmax_regret" / "router").is_dir()
+    assert (store / "dr-best-single" / "softmax_regret" / "endpoints").is_dir()
     assert run() == 2
     assert "an interrupted run left checkpoints here" in capsys.readouterr().err
     assert run("--resume", "--seeds", "3") == 2
@@ -153,7 +153,7 @@ def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, mon
     [
         (["--surrogates", "hinge"], "no surrogate 'hinge'"),
         (["--surrogates", "softmax_regret,nowhere.py:f"], "nowhere.py: no such file"),
-        (["--estimators", "dr,tmle"], "no estimator 'tmle'; known are full-feedback, direct"),
+        (["--estimators", "dr,tmle"], "no estimator 'tmle'; known are direct, ips, dr"),
         (["--start", "anywhere"], "no start 'anywhere'; known are plug-in, best-single"),
         (["--logging", "biased"], "no logging policy 'biased'; known are uniform, quality"),
         (["--seeds", "0"], "seeds is 0"),

@@ -11,7 +11,7 @@ import pytest
 
 from routerjax.errors import InputError
 from routerjax.losses import by_name, surrogates
-from routerjax.losses.by_name import (
+from routerjax.losses.surrogates import (
     classification_bound,
     counterfactual_risk,
     pairwise_ranking,

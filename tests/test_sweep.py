@@ -8,8 +8,10 @@ from training_toys import Line, Wave, line, trained, wave
 
 from routerjax.errors import InputError
 from routerjax.training import run, sweep
-from routerjax.training.fit import Fitted, Schedule, Sweep
-from routerjax.training.run import Member, Recipe
+from routerjax.training.config import Schedule
+from routerjax.training.fit import Fitted
+from routerjax.training.run import Job, Recipe
+from routerjax.training.sweep import Sweep
 
 SCHEDULE = Schedule(batch_size=16, max_epochs=12, patience=2, chunk=4)
 
@@ -32,7 +34,7 @@ def one_by_one(problem, rates) -> Fitted:
     for i in range(len(train)):
         key = jax.random.key_data(jax.random.fold_in(jax.random.key(0), i))
         rate, decay = jnp.float32(rates[i]), jnp.float32(0.01)
-        member = Member(jnp.float32(0), rate, decay, train[i], held_out[i], jnp.bool(True))
+        member = Job(jnp.float32(0), rate, decay, train[i], held_out[i], jnp.bool(True))
         state, going = start(jax.tree.map(lambda leaf: leaf[i], params), key, member), True  # noqa: B023
         while going:
             state, going = advance(state, member)
@@ -67,8 +69,8 @@ def test_blocks_of_runs_that_memory_holds_change_nothing(mode):
 def test_a_last_block_with_fewer_runs_is_filled_up(monkeypatch):
     monkeypatch.setattr(sweep, "runs_at_once", lambda *_: 2)
     sizes = []
-    engine = sweep.engine
-    monkeypatch.setattr(sweep, "engine", lambda *of: sizes.append(of[-1]) or engine(*of))
+    engine = sweep.on_one_device
+    monkeypatch.setattr(sweep, "on_one_device", lambda *of: sizes.append(of[-1]) or engine(*of))
     blocks = trained(Wave(), wave(), schedule=SCHEDULE)
     monkeypatch.undo()
     assert sizes == [2]  # 5 runs: two, two and one
@@ -88,7 +90,7 @@ def test_a_stopped_run_keeps_every_bit(side_by_side):
     recipe = Recipe(Wave(), SCHEDULE)
     keys = jax.random.key_data(jax.random.split(jax.random.key(0), 3))
     real, same_for_all = jnp.array([True, True, False]), jnp.full(3, 0.05)
-    members = Member(jnp.zeros(3), same_for_all, same_for_all, train, held_out, real)
+    members = Job(jnp.zeros(3), same_for_all, same_for_all, train, held_out, real)
     before = sweep.start(recipe, side_by_side, rows, params, keys, members)
     before = before._replace(epoch=jnp.array([0, 7, 0]))  # the second has been idle too long
     after, going = sweep.advance(recipe, side_by_side, rows, before, members)
@@ -105,7 +107,7 @@ def test_runs_have_their_own_learning_rate_decay_and_values():
     got = trained(
         Line(),
         problem,
-        run=jnp.array([0.0, 5.0, 5.0]),
+        context=jnp.array([0.0, 5.0, 5.0]),
         learning_rate=jnp.array([0.1, 0.2, 0.0]),
         weight_decay=jnp.array([0.0, 0.0, 1.0]),
         schedule=Schedule(8, 60, 60, 20),
@@ -140,7 +142,7 @@ def test_memory_of_a_run_counted_by_hand():
     rows = {"x": np.zeros((50, 2), np.float32)}
     numbers = np.zeros(6, np.float32)
     index = np.zeros((6, 20), np.int32), np.zeros((6, 10), np.int32)
-    members = Member(numbers, numbers, numbers, *index, np.ones(6, bool))
+    members = Job(numbers, numbers, numbers, *index, np.ones(6, bool))
     kept = 4 * 400 + (3 * 4 + 20 * 4 + 10 * 4 + 1)
     working = 3 * 400 + 2 * 10 * 8  # of the held-out rows, more than the batch's
 

@@ -10,23 +10,23 @@ from routerjax.errors import InputError
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.reports.latex import escape, to_latex
 from routerjax.reports.scores import SCORES, curves, reference_record, scores
-from routerjax.reports.selection import band, by_seed, off_grid, on_grid, weights_of, where
+from routerjax.reports.selection import band, by_seed, cost_weights_of, off_grid, on_grid, where
 from routerjax.reports.tables import (
     Cell,
     Sheet,
     best_apart,
+    cost_weight_sheet,
     markdown,
     metric_table,
-    paired_gain,
+    paired_advantage,
     score_sheet,
     to_markdown,
     utility_table,
-    weight_sheet,
 )
 
 
-def result(method, seed, weight, **numbers):
-    return {"method": method, "seed": seed, "cost_weight": weight, **numbers}
+def result(method, seed, cost_weight, **numbers):
+    return {"method": method, "seed": seed, "cost_weight": cost_weight, **numbers}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def where_results(found):
 def test_by_seed_aligns_and_leaves_gaps():
     some = [result("a", 1, 0.0, utility=0.5), result("a", 3, 10.0, utility=0.2)]
     np.testing.assert_equal(by_seed(some, "a", metric="utility"), [[0.5, np.nan], [np.nan, 0.2]])
-    aligned = by_seed(some, "a", metric="utility", seeds=[1, 2], weights=[0.0])
+    aligned = by_seed(some, "a", metric="utility", seeds=[1, 2], cost_weights=[0.0])
     np.testing.assert_equal(aligned, [[0.5], [np.nan]])
     assert by_seed(some, "b", metric="utility").shape == (0, 0)
 
@@ -65,7 +65,7 @@ def test_grid_and_what_lies_between():
         result("a", 0, 5.0, held_out=True),
         result("trained-there", 0, 5.0, held_out=False),
     ]
-    assert weights_of(on_grid(some)) == [0.0]
+    assert cost_weights_of(on_grid(some)) == [0.0]
     assert [r["method"] for r in off_grid(some)] == ["a", "trained-there"]
 
 
@@ -105,19 +105,19 @@ def test_an_infinite_score_is_never_bold():
 
 
 RESULTS = [
-    result(method, seed, weight, utility=utility)
+    result(method, seed, cost_weight, utility=utility)
     for method, values in {
         "base": [[0.5, 0.3], [0.6, 0.2]],
         "mine": [[0.6, 0.4], [0.7, 0.3]],
         "full": [[0.9, 0.5], [0.9, 0.5]],
     }.items()
     for seed, row in enumerate(values)
-    for weight, utility in zip((0.0, 10.0), row, strict=True)
+    for cost_weight, utility in zip((0.0, 10.0), row, strict=True)
 ]
 
 
 def test_weight_sheet_by_hand():
-    sheet = weight_sheet(RESULTS, base="base", ceiling="full", references=["full"])
+    sheet = cost_weight_sheet(RESULTS, base="base", ceiling="full", references=["full"])
     assert sheet.header == ("method", "λ = 0", "λ = 10", "mean", "− base", "share of gap")
     assert [row[0].text for row in sheet.rows] == ["base", "mine", "full"]
     assert sheet.candidates == 2
@@ -147,8 +147,8 @@ def test_metric_table_scales():
 
 
 def test_paired_gain_takes_common_seeds():
-    some = [*RESULTS, *(result("base", 7, weight, utility=9.0) for weight in (0.0, 10.0))]
-    gain = paired_gain(some, "mine", "base")
+    some = [*RESULTS, *(result("base", 7, cost_weight, utility=9.0) for cost_weight in (0.0, 10.0))]
+    gain = paired_advantage(some, "mine", "base")
     assert (gain.mean, gain.n) == (pytest.approx(0.1), 2)
 
 
@@ -297,7 +297,7 @@ def test_latex_by_hand():
 def test_latex_of_a_study_is_whole(study):
     results, references = study
     for sheet in (
-        weight_sheet(on_grid(results), base="best-single-log", references=REFERENCES),
+        cost_weight_sheet(on_grid(results), base="best-single-log", references=REFERENCES),
         score_sheet(scores(results, references), references=REFERENCES),
     ):
         text = to_latex(sheet, label="tab:x")

@@ -8,7 +8,7 @@ import pytest
 from training_toys import Line, line, trained
 
 from routerjax.models.heads import Head, Scaling, initial, outputs
-from routerjax.training.fit import Schedule
+from routerjax.training.config import Schedule
 from routerjax.training.run import _batches
 
 

@@ -9,30 +9,31 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.records.on_disk import Stored
-from routerjax.training.fit import Fitted, Schedule, fit
+from routerjax.training.config import Schedule
+from routerjax.training.fit import Fitted, fit
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """Least squares of a line; `run` is added to the labels."""
+    """Least squares of a line; `context` is added to the labels."""
 
-    def loss(self, params, run, batch, key):
-        return (params["w"][0, 0] * batch["x"] + params["b"] - batch["y"] - run) ** 2
+    def loss(self, params, context, batch, key):
+        return (params["w"][0, 0] * batch["x"] + params["b"] - batch["y"] - context) ** 2
 
-    def score(self, params, run, rows):
-        return -self.loss(params, run, rows, None)
+    def score(self, params, context, rows):
+        return -self.loss(params, context, rows, None)
 
 
 @dataclasses.dataclass(frozen=True)
 class Wave:
     """Least squares of a network with one hidden layer, [n, 4] to a number."""
 
-    def loss(self, params, run, batch, key):
+    def loss(self, params, context, batch, key):
         hidden = jnp.tanh(batch["x"] @ params["in"] + params["bias"])
         return (hidden @ params["out"] - batch["y"]) ** 2
 
-    def score(self, params, run, rows):
-        return -self.loss(params, run, rows, None)
+    def score(self, params, context, rows):
+        return -self.loss(params, context, rows, None)
 
 
 def line(runs=3, n=37):
@@ -72,7 +73,7 @@ def trained(objective, problem, **changes) -> Fitted:
     """`fit` with small settings, `changes` replacing some."""
     rows, params, train, held_out = problem
     settings = {
-        "run": jnp.zeros(len(train)),
+        "context": jnp.zeros(len(train)),
         "learning_rate": 0.05,
         "weight_decay": 0.01,
         "key": jax.random.key(0),
@@ -85,8 +86,8 @@ def trained(objective, problem, **changes) -> Fitted:
 class Draws:
     """A loss that is nothing but draws; any step counts as better than the start."""
 
-    def loss(self, params, run, batch, key):
+    def loss(self, params, context, batch, key):
         return params["bias"][0] * jax.random.normal(key, batch["y"].shape)
 
-    def score(self, params, run, rows):
+    def score(self, params, context, rows):
         return jnp.abs(params["bias"][0]) + 0 * rows["y"]

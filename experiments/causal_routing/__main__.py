@@ -106,7 +106,7 @@ def _add_protocol(group) -> None:
     )
     add("--seeds", type=int, help="repetitions")
     add("--cost-weights", type=numbers, metavar="L,L,...", help="grid of quality per dollar")
-    add("--between", type=int, help="cost weights judged inside every interval of the grid")
+    add("--between", type=int, help="cost weights evaluated inside every interval of the grid")
     add(
         "--logging",
         type=_names,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from routerjax.errors import InputError
-from routerjax.estimators.counterfactual import DEFAULT_FLOOR, ESTIMATORS
-from routerjax.pipelines.nuisance import NuisanceConfig
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import RouterConfig, check_config
+from routerjax.estimators.counterfactual import resolve_estimator
+from routerjax.estimators.defaults import FLOOR
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
+from routerjax.training.routing import check_config
 
 LOGGING = ("uniform", "quality", "cheap", "epsilon", "confounded")
 ABLATIONS = ("conditioned", "affine")
@@ -19,7 +19,7 @@ class StudyConfig:
     """Causal LLM Routing (arXiv 2505.16037), methods × cost weights on logs of one arm a row.
 
     What the paper leaves open and is our choice: the logging policies
-    (`routerjax.data.synthetic.logging_policies`), the grid of cost weights, the form of the joint
+    (`routerjax.data.synthetic.logging_policies`), the cost weights, the form of the joint
     router, the networks and their optimiser, the selection of the epoch (and of the learning rate,
     where there are several) by doubly robust utility on held-out rows of the log, and the
     clipping floor. No run chooses anything on test rows.
@@ -35,8 +35,8 @@ class StudyConfig:
       test_share: share of the table kept for testing, drawn anew for every seed; None takes the
         table's own test split for every seed, and 0.3 where it has none.
       seeds: number of repetitions: split, log, folds and starting values.
-      cost_weights: grid of λ.
-      between: cost weights judged, and not trained on, inside every interval of the grid.
+      cost_weights: λ that routers are fitted at.
+      between: cost weights inside every bracket that methods are evaluated at and not fitted at.
       logging: policies, one study each: uniform, quality, cheap, epsilon, confounded.
       strength: of the softmax logging policies, one study each.
       record_propensities: whether methods know the log's propensities.
@@ -68,11 +68,21 @@ class StudyConfig:
     methods: tuple[str, ...] = ()
     surrogates: tuple[str, ...] = ("classification_bound", "softmax_regret")
     estimators: tuple[str, ...] = ("direct", "ips", "dr")
-    floor: float = DEFAULT_FLOOR
+    floor: float = FLOOR
     validation: float = 0.2
     encoder: str = "wordllama"
     router: RouterConfig = RouterConfig()
     nuisance: NuisanceConfig = NuisanceConfig()
+
+    @property
+    def fit(self) -> FitConfig:
+        """How the rows of a seed are prepared and its routers fitted."""
+        return FitConfig(
+            floor=self.floor,
+            validation=self.validation,
+            router=self.router,
+            nuisance=self.nuisance,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,17 +142,17 @@ def check(config: StudyConfig) -> StudyConfig:
 
     for surrogate in config.surrogates:
         check_config(dataclasses.replace(config.router, surrogate=surrogate))
-    for name, known in ((config.estimators, ESTIMATORS), (config.logging, LOGGING)):
-        kind = "estimator" if known is ESTIMATORS else "logging policy"
-        for each in name:
-            need(each in known, f"no {kind} {each!r}; known are {', '.join(known)}")
+    for estimator in config.estimators:
+        resolve_estimator(estimator)
+    for policy in config.logging:
+        need(policy in LOGGING, f"no logging policy {policy!r}; known are {', '.join(LOGGING)}")
     need(config.seeds >= 1, f"seeds is {config.seeds}; it must be at least 1")
     need(config.between >= 0, f"between is {config.between}; it must be 0 or more")
     share = 0.3 if config.test_share is None else config.test_share
     need(0 < share < 1, f"test share is {share:g}; it must lie between 0 and 1")
-    weights = config.cost_weights
+    cost_weights = config.cost_weights
     need(
-        bool(weights) and min(weights) >= 0,
+        bool(cost_weights) and min(cost_weights) >= 0,
         "cost weights must be numbers of 0 or more, as in 0,10,100",
     )
     need(
@@ -162,4 +172,4 @@ def check(config: StudyConfig) -> StudyConfig:
         bool(config.table) or not (config.embeddings or config.derive_cost),
         "--embeddings and --derive-cost have no effect without --table",
     )
-    return dataclasses.replace(config, cost_weights=tuple(sorted(set(weights))))
+    return dataclasses.replace(config, cost_weights=tuple(sorted(set(cost_weights))))

@@ -25,14 +25,14 @@ class Source(NamedTuple):
     Attributes:
       name: for headings.
       table: complete rows with embeddings.
-      judged_by: outcomes the policies are judged by: true means where known, else the cells.
+      evaluated_by: outcomes the policies are evaluated by: true means where known, else the cells.
       hidden: what a confounded policy acts on; None where the table hides nothing known.
       notices: sentences every report must carry.
     """
 
     name: str
     table: Table
-    judged_by: Estimates
+    evaluated_by: Estimates
     hidden: np.ndarray | None
     notices: tuple[str, ...]
 
@@ -41,7 +41,7 @@ def load_source(config: StudyConfig) -> Source:
     """The table of a study, encoded, rows with missing cells left out and counted."""
     if config.table is None and config.dataset is None:
         synthetic = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
-        note = "Policies are judged by the true mean quality and cost of each query."
+        note = "Policies are evaluated by the true mean quality and cost of each query."
         return Source(
             "the embedded table",
             synthetic.table,
@@ -52,10 +52,10 @@ def load_source(config: StudyConfig) -> Source:
     table, notices = _read(config)
     table = encoded(table, encoder=config.encoder)
     whole = table.complete()
-    notices += ["Policies are judged by the table's cells, single observations."]
+    notices += ["Policies are evaluated by the table's cells, single observations."]
     if config.test_share is None and whole.split is not None and "test" in whole.split:
         notices.append(
-            "Every seed is judged on the table's own test split: standard errors over seeds "
+            "Every seed is evaluated on the table's own test split: standard errors over seeds "
             "leave out what other test rows would change."
         )
     if len(whole) < len(table):

@@ -1,4 +1,4 @@
-"""The methods of the table: each gives its choices at every judged cost weight, seed by seed."""
+"""The methods of the table: each gives its choices at every cost weight, seed by seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = {"classification_bound": "rm-classification", "softmax_regret": "rm-soft
 FULL = "full-feedback"
 
 Choices = list[Choice]
-"""At every judged cost weight."""
+"""At every cost weight."""
 
 Each = Callable[[Repetition], Choices]
 
@@ -58,18 +58,18 @@ def is_reference(name: str) -> bool:
 
 def _without_training() -> dict[str, Each]:
     return {
-        "random": lambda own: [random_choice(len(own.test), len(own.log.models))] * _weights(own),
-        "logging-policy": lambda own: [own.logging_policy] * _weights(own),
+        "random": lambda own: [random_choice(len(own.test), len(own.log.models))] * _count(own),
+        "logging-policy": lambda own: [own.logging_policy] * _count(own),
         "cheapest": lambda own: (
-            [np.full(len(own.test), cheapest(own.estimates("dr")))] * _weights(own)
+            [np.full(len(own.test), cheapest(own.estimates("dr")))] * _count(own)
         ),
         "greedy": lambda own: _single(own, plain_means(own.log)),
         "ips-greedy": lambda own: _single(
             own, ips_means(own.log, own.nuisances.propensities, floor=own.config.floor)
         ),
         "best-single-log": lambda own: _single(own, own.estimates("dr")),
-        "best-single-hindsight": lambda own: _single(own, own.judged_by),
-        "oracle": lambda own: _greedy(own, own.judged_by),
+        "best-single-hindsight": lambda own: _single(own, own.evaluated_by),
+        "oracle": lambda own: _greedy(own, own.evaluated_by),
     }
 
 
@@ -90,17 +90,17 @@ def _forest(own: Repetition) -> Choices:
     return _greedy(own, found)
 
 
-def _weights(own: Repetition) -> int:
+def _count(own: Repetition) -> int:
     return len(own.cost_weights)
 
 
 def _greedy(own: Repetition, outcomes: Estimates) -> Choices:
-    return [greedy(outcomes, cost_weight=weight) for weight in own.cost_weights]
+    return [greedy(outcomes, cost_weight=each) for each in own.cost_weights]
 
 
 def _single(own: Repetition, outcomes: Estimates) -> Choices:
     """The one arm of highest mean utility, for every test row."""
-    arms = [best_single(outcomes, cost_weight=weight) for weight in own.cost_weights]
+    arms = [best_single(outcomes, cost_weight=each) for each in own.cost_weights]
     return [np.full(len(own.test), arm) for arm in arms]
 
 
@@ -136,7 +136,7 @@ def _surrogate(
 def _ablations(
     repetitions: Sequence[Repetition], estimator: str, execution: Execution
 ) -> Iterator[tuple[str, list[Choices]]]:
-    """Other ways to serve every λ, and routers trained at the judged λ themselves."""
+    """Other ways to serve every λ, and routers trained at the λ of the evaluation themselves."""
     config = repetitions[0].config
     for architecture in ABLATIONS:
         name = f"rm-{architecture}-{estimator}"
@@ -199,8 +199,10 @@ def _read_as(policy: Policy, architecture: str) -> Policy:
     """The endpoint routers of a policy, with the space between them filled in another way."""
     if architecture == policy.architecture.name:
         return policy
-    other = dataclasses.replace(policy.architecture, name=architecture)
-    return policy._replace(architecture=other, params={"endpoints": policy.params["endpoints"]})
+    other = policy.architecture.read_as(architecture)
+    return policy._replace(
+        architecture=other, params={stage.key: policy.params[stage.key] for stage in other.stages}
+    )
 
 
 def _all_routed(

@@ -24,15 +24,15 @@ from routerjax.reports.scores import Scores, scores
 from routerjax.reports.selection import (
     Results,
     between_weights,
+    cost_weights_of,
     methods_of,
     off_grid,
     on_grid,
     seeds_of,
     short,
-    weights_of,
     where,
 )
-from routerjax.reports.tables import gap_share, paired_gain, score_sheet, to_markdown
+from routerjax.reports.tables import gap_share, paired_advantage, score_sheet, to_markdown
 from routerjax.reports.trends import by_setting, label_field, settings
 
 
@@ -108,7 +108,7 @@ def _paragraphs(
 
 def _setting(study: Sequence[Part], references: Collection[str]) -> str:
     first = study[0]
-    grid, between = weights_of(on_grid(first.results)), sorted(between_weights(first.results))
+    grid, between = cost_weights_of(on_grid(first.results)), sorted(between_weights(first.results))
     names = first.references[0]["models"] if first.references else []
     known = [f"`{name}`" for name in methods_of(first.results) if name in references]
     sentences = [
@@ -164,7 +164,7 @@ def headline(results: Results, references: Collection[str], *, base: str) -> str
         text.append(f"Against the base, {verdict(grid, lead, base)}")
     methods = methods_of(results)
     if CEILING in methods and base in methods and lead != base:
-        if paired_gain(grid, CEILING, base).low > 0:
+        if paired_advantage(grid, CEILING, base).low > 0:
             share = gap_share(grid, lead, base=base, ceiling=CEILING)
             text.append(f"It covers {share:.0%} of the way from `{base}` to `{CEILING}`.")
     return " ".join(text)
@@ -179,7 +179,7 @@ def comparisons(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
 
 def verdict(results: Results, one: str, other: str) -> str:
     """Whether one method earns more utility than another, and how much, as a sentence."""
-    return difference_sentence(f"`{one}`", f"`{other}`", paired_gain(results, one, other))
+    return difference_sentence(f"`{one}`", f"`{other}`", paired_advantage(results, one, other))
 
 
 def cost_paragraph(part: Part, found: Scores, lead: str) -> str:

@@ -14,18 +14,10 @@ import numpy as np
 from experiments.causal_routing.config import StudyConfig
 from experiments.causal_routing.data import Source, policy_named
 from routerjax.data.synthetic.logging_policies import simulate_log
-from routerjax.estimators.counterfactual import estimate
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.utility import between
-from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import OutcomeModel, predict
-from routerjax.pipelines.fit_log import VALIDATION_NAMES
-from routerjax.pipelines.nuisance import (
-    Nuisances,
-    fit_all_nuisances,
-    fit_all_outcomes,
-    outcome_head,
-)
+from routerjax.pipelines.nuisance import Nuisances
+from routerjax.pipelines.prepare import VALIDATION_NAMES, Prepared, prepare_all
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
@@ -50,85 +42,80 @@ class Repetition:
 
     Attributes:
       config: of the study; setting: what it varies.
-      seed, key: of the repetition.
-      log, full: the logged rows, and all their cells.
-      truth: [n, m] outcomes of the logged rows by which policies are judged elsewhere.
+      seed: of the repetition.
+      on_log: the logged rows with their nuisances.
+      on_table: the same rows with all their cells, and outcome models of full feedback.
+      truth: [n, m] outcomes of the logged rows by which policies are evaluated elsewhere.
       test: embeddings of the test rows.
-      judged_by: outcomes of the test rows.
+      evaluated_by: outcomes of the test rows.
       logging_policy: [n_test, m] its probabilities on the test rows.
-      scaling: of the embeddings.
-      nuisances: of the log.
-      full_outcomes: out-of-fold predictions and outcome models on full feedback.
-      train, held_out: [b, ·] positions in the log of each member.
     """
 
     config: StudyConfig
     setting: Setting
     seed: int
-    key: jax.Array
-    log: Log
-    full: Table
+    on_log: Prepared
+    on_table: Prepared
     truth: Estimates
     test: np.ndarray
-    judged_by: Estimates
+    evaluated_by: Estimates
     logging_policy: np.ndarray
-    scaling: Scaling
-    nuisances: Nuisances
-    full_outcomes: tuple[Estimates, OutcomeModel]
-    train: np.ndarray
-    held_out: np.ndarray
+
+    @property
+    def log(self) -> Log:
+        """The logged rows."""
+        assert isinstance(self.on_log.record, Log)
+        return self.on_log.record
+
+    @property
+    def full(self) -> Table:
+        """The logged rows with all their cells."""
+        assert isinstance(self.on_table.record, Table)
+        return self.on_table.record
+
+    @property
+    def nuisances(self) -> Nuisances:
+        """Of the log."""
+        assert self.on_log.nuisances is not None
+        return self.on_log.nuisances
 
     @functools.cached_property
     def cost_weights(self) -> tuple[float, ...]:
-        """All λ that are judged: the grid, and those between its points."""
-        grid = self.config.cost_weights
-        return tuple(sorted({*map(float, grid), *between(grid, self.config.between)}))
+        """All λ at which methods are evaluated: those they are fitted at, and some in between."""
+        fitted = self.config.cost_weights
+        return tuple(sorted({*map(float, fitted), *between(fitted, self.config.between)}))
 
     @functools.cached_property
     def x(self) -> jax.Array:
         """Scaled embeddings of the logged rows."""
-        return jnp.asarray(read(self.scaling(self.log.features)))
+        return jnp.asarray(read(self.on_log.x))
 
     @functools.cached_property
     def x_test(self) -> jax.Array:
         """Scaled embeddings of the test rows."""
-        return self.scaling(self.test)
+        return self.on_log.scaling(self.test)
 
     @functools.cached_property
     def predicted(self) -> Estimates:
         """Outcomes of the test rows as the log's models predict them."""
-        return self._predicted(self.nuisances.model)
+        return self.on_log.predict(self.test)[1]
 
     @functools.cached_property
     def full_predicted(self) -> Estimates:
         """The same by the models of full feedback."""
-        return self._predicted(self.full_outcomes[1])
+        return self.on_table.predict(self.test)[1]
 
-    def _predicted(self, model: OutcomeModel) -> Estimates:
-        head = outcome_head(len(self.log.models), self.config.nuisance)
-        return predict(head, model, self.x_test)
+    def prepared(self, estimator: str) -> Prepared:
+        """The rows as an estimator sees them: all their cells where it is "full-feedback"."""
+        return self.on_table if estimator == "full-feedback" else self.on_log
 
     def estimates(self, estimator: str) -> Estimates:
         """[n, m] counterfactual estimates of the log; the cells where it is "full-feedback"."""
-        if estimator == "full-feedback":
-            return self.full.estimates
-        nuisances, floor = self.nuisances, self.config.floor
-        return estimate(
-            self.log, nuisances.predicted, nuisances.propensities, estimator=estimator, floor=floor
-        )
+        return self.prepared(estimator).estimates(estimator)
 
     def problem(self, estimator: str) -> Problem:
         """What a router is trained on: estimates of the log, or full feedback."""
-        full = estimator == "full-feedback"
-        return Problem(
-            x=self.x,
-            target=self.estimates(estimator),
-            judge=self.estimates("full-feedback" if full else "dr"),
-            predicted=self.full_outcomes[0] if full else self.nuisances.predicted,
-            train=self.train,
-            held_out=self.held_out,
-            key=self.key,
-        )
+        return self.prepared(estimator).problem(estimator)._replace(x=self.x)
 
 
 class _Drawn(NamedTuple):
@@ -137,7 +124,7 @@ class _Drawn(NamedTuple):
     full: Table
     truth: Estimates
     test: np.ndarray
-    judged_by: Estimates
+    evaluated_by: Estimates
     logging_policy: np.ndarray
 
 
@@ -146,39 +133,38 @@ def repetitions(
 ) -> list[Repetition]:
     """Every seed's repetition; the nuisances of all seeds are one sweep."""
     drawn = [_draw(source, config, setting, seed) for seed in range(config.seeds)]
-    logs, tables = [each.log for each in drawn], [each.full for each in drawn]
-    scalings = [Scaling.of(log.features) for log in logs]
     keys = [jax.random.split(jax.random.fold_in(each.key, 1)) for each in drawn]
-    nuisance = config.nuisance
-    nuisances = fit_all_nuisances(
-        logs,
-        scalings,
-        keys=[pair[0] for pair in keys],
-        config=nuisance,
-        floor=config.floor,
+    splits = [_members(each.full, config, setting, seed) for seed, each in enumerate(drawn)]
+    training_keys = [each.key for each in drawn]
+    on_log = prepare_all(
+        [each.log for each in drawn],
+        config.fit,
+        nuisance_keys=[pair[0] for pair in keys],
+        training_keys=training_keys,
+        splits=splits,
         execution=execution,
     )
-    outcomes = fit_all_outcomes(
-        tables,
-        scalings,
-        keys=[pair[1] for pair in keys],
-        config=nuisance,
+    on_table = prepare_all(
+        [each.full for each in drawn],
+        config.fit,
+        nuisance_keys=[pair[1] for pair in keys],
+        training_keys=training_keys,
+        splits=splits,
         execution=execution.within("full feedback"),
     )
     return [
         Repetition(
-            config,
-            setting,
-            seed,
-            *each,
-            scaling,
-            own,
-            full_outcomes,
-            *_members(each.full, config, setting, seed),
+            config=config,
+            setting=setting,
+            seed=seed,
+            on_log=log,
+            on_table=table,
+            truth=each.truth,
+            test=each.test,
+            evaluated_by=each.evaluated_by,
+            logging_policy=each.logging_policy,
         )
-        for seed, each, scaling, own, full_outcomes in zip(
-            range(config.seeds), drawn, scalings, nuisances, outcomes, strict=True
-        )
+        for seed, (each, log, table) in enumerate(zip(drawn, on_log, on_table, strict=True))
     ]
 
 
@@ -196,9 +182,9 @@ def _draw(source: Source, config: StudyConfig, setting: Setting, seed: int) -> _
         key=keys[2],
         log=log,
         full=full,
-        truth=source.judged_by[logged],
+        truth=source.evaluated_by[logged],
         test=tested.features,
-        judged_by=source.judged_by[test],
+        evaluated_by=source.evaluated_by[test],
         logging_policy=on_test(tested, keys[3]),
     )
 
@@ -235,7 +221,7 @@ def _members(
 
 
 def has_own_test(table: Table, config: StudyConfig) -> bool:
-    """Whether every seed is judged on the table's own test split."""
+    """Whether every seed is evaluated on the table's own test split."""
     return config.test_share is None and table.split is not None and "test" in table.split
 
 

@@ -10,25 +10,25 @@ from experiments.causal_routing.parts import Part, Record, candidates, everywher
 from experiments.causal_routing.prose import Figure, report
 from experiments.causal_routing.roles import ARCHITECTURES, BASE, CEILING, TRAINED, yardsticks
 from routerjax.reports.latex import to_latex
-from routerjax.reports.plots import cost_quality, sag, utility_by_weight
+from routerjax.reports.plots import cost_quality, sag, utility_by_cost_weight
 from routerjax.reports.scores import scores
 from routerjax.reports.selection import (
     Results,
     between_weights,
+    cost_weights_of,
     methods_of,
     off_grid,
     on_grid,
-    weights_of,
     where,
 )
 from routerjax.reports.share_plots import ORACLE, mean_shares, routing_shares
 from routerjax.reports.style import MOST
 from routerjax.reports.tables import (
     Sheet,
+    cost_weight_sheet,
     metric_table,
     score_sheet,
     to_markdown,
-    weight_sheet,
 )
 from routerjax.reports.trends import settings, trend, winners_curse
 from routerjax.support.atomic import new_folder, write_text
@@ -166,7 +166,7 @@ def sheets(part: Part, *, references: Collection[str], base: str = BASE) -> list
     setting = f"{part.logging} logging, {part.rows} rows, {part.seeds} seeds"
     bold = "Bold: best beyond the 95 % interval of its paired difference to the next."
     found = [
-        weight_sheet(
+        cost_weight_sheet(
             on_grid(part.results),
             base=base if base in methods else None,
             ceiling=ceiling,
@@ -185,7 +185,9 @@ def sheets(part: Part, *, references: Collection[str], base: str = BASE) -> list
     ]
     if between_weights(part.results):
         caption = f"Mean utility at cost weights between those of the grid ({setting}). {bold}"
-        found.append(weight_sheet(off_grid(part.results), references=references, caption=caption))
+        found.append(
+            cost_weight_sheet(off_grid(part.results), references=references, caption=caption)
+        )
     return found
 
 
@@ -221,8 +223,8 @@ def draw(
             title=title,
             note=note,
         )
-    if len(weights_of(results)) > 1 and base in methods_of(results):
-        utility_by_weight(
+    if len(cost_weights_of(results)) > 1 and base in methods_of(results):
+        utility_by_cost_weight(
             results,
             path("utility", "Utility by cost weight"),
             base=base,
@@ -242,7 +244,7 @@ def draw(
             note=note,
         )
     panels = share_panels(part, shown)
-    if panels and len(weights_of(results)) > 1:
+    if panels and len(cost_weights_of(results)) > 1:
         routing_shares(
             results,
             part.references,

@@ -55,16 +55,16 @@ def study(source: Source, config: StudyConfig, *, execution: Execution) -> list[
 
 
 def _results(method: str, own: Repetition, choices: Sequence[Choice]) -> Iterator[Record]:
-    """Means over the test rows at every judged cost weight."""
+    """Means over the test rows at every evaluated cost weight."""
     models = len(own.log.models)
-    for weight, choice in zip(own.cost_weights, choices, strict=True):
-        got = outcome(choice, own.judged_by, cost_weight=weight)
+    for cost_weight, choice in zip(own.cost_weights, choices, strict=True):
+        got = outcome(choice, own.evaluated_by, cost_weight=cost_weight)
         yield {
             "record": "result",
             "method": method,
             "seed": own.seed,
-            "cost_weight": weight,
-            "held_out": weight not in own.config.cost_weights,
+            "cost_weight": cost_weight,
+            "held_out": cost_weight not in own.config.cost_weights,
             **{name: float(value.mean()) for name, value in got._asdict().items()},
             "shares": shares(choice, models).tolist(),
         }
@@ -73,7 +73,7 @@ def _results(method: str, own: Repetition, choices: Sequence[Choice]) -> Iterato
 def _reference(own: Repetition) -> Record:
     """What the models score and cost alone, and the range of costs a router can have."""
     return reference_record(
-        own.judged_by,
+        own.evaluated_by,
         models=own.log.models,
         cost_weights=own.cost_weights,
         logging=own.setting.logging,
@@ -85,11 +85,11 @@ def _label_errors(own: Repetition) -> Iterator[Record]:
     """The winner's curse: how often an estimate's best arm is not the best, and its optimism."""
     for estimator in own.config.estimators:
         estimates = own.estimates(estimator)
-        for weight in own.config.cost_weights:
+        for cost_weight in own.config.cost_weights:
             yield {
                 "record": "label_error",
                 "seed": own.seed,
                 "estimator": estimator,
-                "cost_weight": float(weight),
-                **label_error(estimates, own.truth, cost_weight=weight)._asdict(),
+                "cost_weight": float(cost_weight),
+                **label_error(estimates, own.truth, cost_weight=cost_weight)._asdict(),
             }

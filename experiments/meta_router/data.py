@@ -169,8 +169,8 @@ def _embedded(config: MetaRouterConfig, bias: str, assignment: str) -> Source:
         limit=6.0,  # labels are ψ or η with noise, unbounded; this is their range in practice
         note=(
             f"Synthetic: {rows} fresh rows a run, bias '{bias}' of strength "
-            f"{config.strength:g}, gold rows drawn {_how(assignment)}; routers are judged by the "
-            "true gain ψ."
+            f"{config.strength:g}, gold rows drawn {_how(assignment)}; routers are evaluated by "
+            "the true gain ψ."
         ),
         fingerprint="synthetic",
     )

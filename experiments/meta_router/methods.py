@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from experiments.meta_router.as_published import in_sample_dr, in_sample_r
 from experiments.meta_router.protocol import Data, Roles
 from routerjax.estimators.bias import Learner, dr_learner, learn_bias, r_learner
-from routerjax.estimators.cross_fit import Regress, Rows, assign_folds, estimate_propensity
+from routerjax.estimators.cross_fit import LabelledRows, Regress, assign_folds, estimate_propensity
 from routerjax.estimators.integrative import Candidate, target
 
 
@@ -103,14 +103,14 @@ def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
     return tuple(zip(found, goals.omega, strict=True))
 
 
-def rows_of(run: Run, setting: Setting) -> Rows:
+def rows_of(run: Run, setting: Setting) -> LabelledRows:
     """The run's rows with folds and the known or estimated propensity of gold."""
     gold, train = run.roles.gold, run.train
     fold = assign_folds(
         gold, key=jax.random.fold_in(run.key, 1), folds=setting.folds, groups=run.data.groups
     )
     share = jnp.full_like(train, jnp.sum(gold) / jnp.sum(train))
-    rows = Rows(run.x, run.label, gold, share, fold)
+    rows = LabelledRows(run.x, run.label, gold, share, fold)
     if setting.known_propensity:
         return rows
     return rows._replace(propensity=estimate_propensity(rows, train, folds=setting.folds))

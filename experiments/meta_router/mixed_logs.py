@@ -5,7 +5,7 @@ python -m experiments.meta_router.mixed_logs --out results/mixed_logs
 Logs are drawn uniformly from the embedded table, so that the truth is known. A judge scores
 most rows and favours some models, the more the higher the strength, by an amount that depends
 on the query. Routers are fitted on dr estimates from the judge's scores as they are, from the
-gold rows alone, and from the corrected log, and judged by the true quality of fresh queries.
+gold rows alone, and from the corrected log, and evaluated by the true quality of fresh queries.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from experiments.meta_router.report import mean_and_error
 from routerjax.cli.terminal import Parser, exit_code
 from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
 from routerjax.estimators.components import fit_components
-from routerjax.estimators.counterfactual import estimate
-from routerjax.estimators.cross_fit import FOLDS, Rows, assign_folds, cross_fit
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, assign_folds, cross_fit
+from routerjax.estimators.overlap import overlap
 from routerjax.estimators.ridge import fit_ridge, ridge
 from routerjax.pipelines.judge_scores import correct_log
+from routerjax.pipelines.nuisance import Nuisances
 from routerjax.records.tables import Estimates, Log
 from routerjax.support import atomic
 from routerjax.support.provenance import dumps, provenance
@@ -69,14 +70,15 @@ def value(log: Log, table: EmbeddedTable, key: jax.Array) -> float:
     components = fit_components(embeddings, everyone, components=COMPONENTS)
     x = components(embeddings)
     fold = assign_folds(everyone > 0, key=key, folds=FOLDS)
-    rows = Rows(x, jnp.asarray(log.quality), everyone > 0, everyone, fold)
+    rows = LabelledRows(x, jnp.asarray(log.quality), everyone > 0, everyone, fold)
     arms = range(len(log.models))
     predicted = [
         cross_fit(ridge, rows, jnp.asarray(log.arms == arm, jnp.float32), key=key) for arm in arms
     ]
     filled = Estimates(quality=jnp.stack(predicted, axis=1), cost=jnp.zeros((len(log), len(arms))))
     propensities = np.asarray(log.logged_propensities)
-    quality = estimate(log, filled, propensities, estimator="dr").quality
+    nuisances = Nuisances(filled, propensities, overlap(log, propensities), model=None)
+    quality = nuisances.estimates(log, "dr").quality
     assert table.table.embeddings is not None
     fresh = components(jnp.asarray(table.table.embeddings[LOGGED:]))
     scores = [fit_ridge(x, jnp.asarray(quality[:, arm]), everyone)(fresh) for arm in arms]

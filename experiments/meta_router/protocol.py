@@ -19,7 +19,7 @@ class Data(NamedTuple):
     Attributes:
       embeddings: [n, d].
       gold_label, preference_label: [n] gain of the primary over the alternative.
-      score: [n] gain by which routers are judged: the gold label, or ψ where it is known.
+      score: [n] gain by which routers are evaluated: the gold label, or ψ where it is known.
       groups: [n] integers below n, equal where the query repeats.
       log_odds: [n] how much likelier than others the query is given to an expert.
     """
@@ -72,7 +72,7 @@ def efficiency_curve(
 
     Args:
       predicted: [n] predicted gain ψ̂(x).
-      score: [n] gain by which it is judged.
+      score: [n] gain by which it is evaluated.
       test: [n] test rows.
 
     Returns:

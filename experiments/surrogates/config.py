@@ -6,14 +6,13 @@ import dataclasses
 
 from routerjax.data.synthetic.simulation import POLICIES
 from routerjax.errors import InputError
-from routerjax.estimators.counterfactual import DEFAULT_FLOOR, ESTIMATORS
+from routerjax.estimators.counterfactual import resolve_estimator
+from routerjax.estimators.defaults import FLOOR
 from routerjax.losses.by_name import SURROGATES
-from routerjax.pipelines.nuisance import NuisanceConfig
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import STARTS, RouterConfig, check_config
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
+from routerjax.training.routing import STARTS, check_config
 
 FULL = "full-feedback"
-TARGETS = (FULL, *ESTIMATORS)
 BASE = "softmax_regret"
 FEWEST_QUERIES = 200
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
@@ -32,7 +31,7 @@ class SurrogatesConfig:
       queries, dimensions: of the embedded table.
       test_share: share of the table kept for testing, drawn anew for every seed.
       seeds: number of repetitions: split, log, folds and starting values.
-      cost_weights: grid of λ.
+      cost_weights: λ that routers are fitted at.
       logging, strength: policy that draws the log, of `routerjax.data.synthetic.simulation`.
       surrogates: names, or "file.py:function".
       estimators: what utilities are made of: full-feedback, direct, ips or dr.
@@ -53,7 +52,7 @@ class SurrogatesConfig:
     surrogates: tuple[str, ...] = tuple(SURROGATES)
     estimators: tuple[str, ...] = (FULL, "dr")
     starts: tuple[str, ...] = ("best-single", "plug-in")
-    floor: float = DEFAULT_FLOOR
+    floor: float = FLOOR
     validation: float = 0.2
     router: RouterConfig = RouterConfig(
         members=1,
@@ -62,6 +61,16 @@ class SurrogatesConfig:
         schedule=Schedule(batch_size=256, max_epochs=60, patience=8, chunk=10, caution=1.0),
     )
     nuisance: NuisanceConfig = NuisanceConfig()
+
+    @property
+    def fit(self) -> FitConfig:
+        """How the rows of a seed are prepared and its routers fitted."""
+        return FitConfig(
+            floor=self.floor,
+            validation=self.validation,
+            router=self.router,
+            nuisance=self.nuisance,
+        )
 
     @property
     def base(self) -> str:
@@ -103,8 +112,8 @@ def check(config: SurrogatesConfig) -> SurrogatesConfig:
     for surrogate in config.surrogates:
         check_config(dataclasses.replace(config.router, surrogate=surrogate))
     for estimator in config.estimators:
-        if estimator not in TARGETS:
-            raise InputError(f"no estimator {estimator!r}; known are {', '.join(TARGETS)}")
+        if estimator != FULL:
+            resolve_estimator(estimator)
     for start in config.starts:
         if start not in STARTS:
             raise InputError(f"no start {start!r}; known are {', '.join(STARTS)}")

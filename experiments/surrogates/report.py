@@ -34,9 +34,9 @@ def write_results(
             "start": one.start,
         }
         for seed in range(config.seeds):
-            for place, weight in enumerate(config.cost_weights):
+            for place, cost_weight in enumerate(config.cost_weights):
                 means = {name: values[seed, place] for name, values in one.means.items()}
-                where = {"seed": seed, "cost_weight": weight, "epoch": one.epochs[seed]}
+                where = {"seed": seed, "cost_weight": cost_weight, "epoch": one.epochs[seed]}
                 lines.append(about | where | means)
     path = out / "results.jsonl"
     write_text(path, "".join(dumps(line) + "\n" for line in lines))
@@ -102,16 +102,16 @@ def _labels(targets: Sequence[Target], config: SurrogatesConfig) -> str:
     """How wrong the labels are that a classification surrogate would be given."""
     errors = np.mean([target.labels for target in targets], axis=0)
     each = "; ".join(
-        f"{wrong:.0%} at λ = {weight:g} (too high by {optimism:.2f})"
-        for weight, (wrong, optimism) in zip(config.cost_weights, errors, strict=True)
+        f"{wrong:.0%} at λ = {cost_weight:g} (too high by {optimism:.2f})"
+        for cost_weight, (wrong, optimism) in zip(config.cost_weights, errors, strict=True)
     )
     return f"Labels argmax ũ that are not truly a best model, and how far ũ overrates them: {each}."
 
 
 def table(own: Sequence[Found], config: SurrogatesConfig) -> str:
     """Markdown: utility by cost weight, its mean, and the paired difference to the base."""
-    weights = [f"λ = {weight:g}" for weight in config.cost_weights]
-    header = ["surrogate", *weights, "mean", f"− {name_of(config.base)}", "kept start"]
+    cost_weights = [f"λ = {cost_weight:g}" for cost_weight in config.cost_weights]
+    header = ["surrogate", *cost_weights, "mean", f"− {name_of(config.base)}", "kept start"]
     rows = []
     for one in own:
         columns = [*one.means["utility"].T, one.overall]

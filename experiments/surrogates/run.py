@@ -14,17 +14,9 @@ from routerjax.baselines.policies import best_single, greedy
 from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.data.synthetic.simulation import logging_policy
 from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
-from routerjax.estimators.counterfactual import estimate
 from routerjax.estimators.folds import member_splits
 from routerjax.evaluation.metrics import Choice, Outcome, label_error, outcome
-from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import OutcomeModel, predict
-from routerjax.pipelines.nuisance import (
-    Nuisances,
-    fit_all_nuisances,
-    fit_all_outcomes,
-    outcome_head,
-)
+from routerjax.pipelines.prepare import Prepared, prepare_all
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem, train_routers
@@ -38,8 +30,7 @@ class Drawn(NamedTuple):
     Attributes:
       seed: its number.
       full, log: the training rows with all their cells, and with the logged one alone.
-      truth, judged_by: true means of the training and of the test rows.
-      scaling: of the embeddings.
+      truth, evaluated_by: true means of the training and of the test rows.
       test: embeddings of the test rows.
     """
 
@@ -47,8 +38,7 @@ class Drawn(NamedTuple):
     full: Table
     log: Log
     truth: Estimates
-    judged_by: Estimates
-    scaling: Scaling
+    evaluated_by: Estimates
     test: np.ndarray
 
     def key(self, purpose: int) -> jax.Array:
@@ -63,14 +53,14 @@ class Target(NamedTuple):
       problem: of the training.
       x: [n_test, d] scaled embeddings of test rows.
       predicted: [n_test, m] outcome predictions for them.
-      judged_by: [n_test, m] their true means.
+      evaluated_by: [n_test, m] their true means.
       labels: [w, 2] label error and optimism of the training rows, by cost weight.
     """
 
     problem: Problem
     x: jax.Array
     predicted: Estimates
-    judged_by: Estimates
+    evaluated_by: Estimates
     labels: np.ndarray
 
 
@@ -141,8 +131,7 @@ def _drawn(source: EmbeddedTable, config: SurrogatesConfig, seed: int) -> Drawn:
     policy = logging_policy(config.logging, full, strength=config.strength)
     log, _ = simulate_log(full, policy, key=jax.random.fold_in(jax.random.key(seed), 0))
     features = source.table.rows(test).features
-    scaling = Scaling.of(full.features)
-    return Drawn(seed, full, log, truth[train], truth[test], scaling, features)
+    return Drawn(seed, full, log, truth[train], truth[test], features)
 
 
 def _sources(config: SurrogatesConfig) -> list[str]:
@@ -154,78 +143,34 @@ def _sources(config: SurrogatesConfig) -> list[str]:
 def _targets(
     drawn: Sequence[Drawn], config: SurrogatesConfig, source: str, execution: Execution
 ) -> Targets:
-    """Fit what the estimators of a source need, for all seeds in one sweep."""
-    scalings = [one.scaling for one in drawn]
-    if source == FULL:
-        outcomes = fit_all_outcomes(
-            [one.full for one in drawn],
-            scalings,
-            keys=[one.key(1) for one in drawn],
-            config=config.nuisance,
-            execution=execution,
-        )
-        return {
-            FULL: [
-                _target(one, config, one.full.estimates, one.full.estimates, predicted, model)
-                for one, (predicted, model) in zip(drawn, outcomes, strict=True)
-            ]
-        }
-    nuisances = fit_all_nuisances(
-        [one.log for one in drawn],
-        scalings,
-        keys=[one.key(2) for one in drawn],
-        config=config.nuisance,
-        floor=config.floor,
+    """Prepare what the estimators of a source need, for all seeds in one sweep."""
+    full = source == FULL
+    prepared = prepare_all(
+        [one.full if full else one.log for one in drawn],
+        config.fit,
+        nuisance_keys=[one.key(1 if full else 2) for one in drawn],
+        training_keys=[one.key(3) for one in drawn],
+        splits=[_members(one, config) for one in drawn],
         execution=execution,
     )
-    pairs = list(zip(drawn, nuisances, strict=True))
-
-    def estimates(one: Drawn, own: Nuisances, name: str) -> Estimates:
-        return estimate(
-            one.log, own.predicted, own.propensities, estimator=name, floor=config.floor
-        )
-
+    wanted = [FULL] if full else [name for name in config.estimators if name != FULL]
     return {
-        name: [
-            _target(
-                one,
-                config,
-                estimates(one, own, name),
-                estimates(one, own, "dr"),
-                own.predicted,
-                own.model,
-            )
-            for one, own in pairs
-        ]
-        for name in config.estimators
-        if name != FULL
+        name: [_target(one, own, config, name) for one, own in zip(drawn, prepared, strict=True)]
+        for name in wanted
     }
 
 
-def _target(
-    one: Drawn,
-    config: SurrogatesConfig,
-    estimates: Estimates,
-    judge: Estimates,
-    predicted: Estimates,
-    model: OutcomeModel,
-) -> Target:
-    train, held_out = member_splits(
+def _members(one: Drawn, config: SurrogatesConfig) -> tuple[np.ndarray, np.ndarray]:
+    return member_splits(
         len(one.log), members=config.router.members, held_out=config.validation, seed=one.seed
     )
-    problem = Problem(
-        x=one.scaling(one.full.features),
-        target=estimates,
-        judge=judge,
-        predicted=predicted,
-        train=train,
-        held_out=held_out,
-        key=one.key(3),
-    )
-    x = one.scaling(one.test)
-    head = outcome_head(len(one.log.models), config.nuisance)
-    errors = [label_error(estimates, one.truth, cost_weight=w) for w in config.cost_weights]
-    return Target(problem, x, predict(head, model, x), one.judged_by, np.array(errors))
+
+
+def _target(one: Drawn, prepared: Prepared, config: SurrogatesConfig, estimator: str) -> Target:
+    problem = prepared.problem(estimator)
+    x, predicted = prepared.predict(one.test)
+    errors = [label_error(problem.target, one.truth, cost_weight=w) for w in config.cost_weights]
+    return Target(problem, x, predicted, one.evaluated_by, np.array(errors))
 
 
 def _trained(
@@ -236,7 +181,7 @@ def _trained(
     surrogate: str,
     execution: Execution,
 ) -> Found:
-    """Train one surrogate for all seeds and learning rates, and judge it on the test rows."""
+    """Train one surrogate for all seeds and learning rates, and evaluate it on the test rows."""
     routers = train_routers(
         [target.problem for target in targets],
         cost_weights=config.cost_weights,
@@ -260,8 +205,10 @@ def _untrained(
     def choices(target: Target) -> list[Choice]:
         if start == "plug-in":
             return [greedy(target.predicted, cost_weight=w) for w in config.cost_weights]
-        judge = target.problem.judge
-        singles = [best_single(judge, cost_weight=weight) for weight in config.cost_weights]
+        selection = target.problem.selection
+        singles = [
+            best_single(selection, cost_weight=cost_weight) for cost_weight in config.cost_weights
+        ]
         return [np.full(len(target.x), single) for single in singles]
 
     means = _means([choices(target) for target in targets], targets, config)
@@ -271,7 +218,7 @@ def _untrained(
 def _oracle(
     targets: Sequence[Target], config: SurrogatesConfig, estimator: str, start: str
 ) -> Found:
-    made = [[greedy(t.judged_by, cost_weight=w) for w in config.cost_weights] for t in targets]
+    made = [[greedy(t.evaluated_by, cost_weight=w) for w in config.cost_weights] for t in targets]
     means = _means(made, targets, config)
     return Found(ORACLE, estimator, start, means, np.zeros(len(targets), int))
 
@@ -282,8 +229,8 @@ def _means(
     """[s, w] means over test rows of every field of `Outcome`."""
     each = [
         [
-            outcome(choice, target.judged_by, cost_weight=weight)
-            for choice, weight in zip(own, config.cost_weights, strict=True)
+            outcome(choice, target.evaluated_by, cost_weight=cost_weight)
+            for choice, cost_weight in zip(own, config.cost_weights, strict=True)
         ]
         for own, target in zip(choices, targets, strict=True)
     ]

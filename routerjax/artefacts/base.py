@@ -17,7 +17,9 @@ from routerjax.support.provenance import dumps
 
 MANIFEST = "router.json"
 ARRAYS = "parameters"
-FORMAT = 1
+FORMAT = 2
+READS = (1, 2)
+"""Formats of the manifest that this version reads; 1 is that of version 0.1.0."""
 
 
 class Saved(abc.ABC):
@@ -38,6 +40,12 @@ class Saved(abc.ABC):
     @abc.abstractmethod
     def template(self) -> Any:
         """The shapes of `arrays`, from the other fields."""
+
+    @classmethod
+    def from_manifest(cls, fields: dict[str, Any], *, version: int) -> dict[str, Any]:
+        """Fields of a manifest of any format that is read, as this version's."""
+        del version
+        return fields
 
     def embed(self, queries: Sequence[str] | np.ndarray) -> np.ndarray:
         """Embeddings [n, d] of n prompts, by the router's own encoder; embeddings stay.
@@ -106,14 +114,15 @@ class Saved(abc.ABC):
         if not isinstance(sums, dict):
             raise InputError(f"{MANIFEST} is damaged", source=str(folder))
         try:
+            version = manifest.pop("format")
             fields = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in manifest.items()
-                if name != "format"
             }
+            fields = cls.from_manifest(fields, version=version)
             blank = cls(**fields, arrays=None)  # type: ignore[call-arg]
             template = blank.template()
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
             problem = f"{MANIFEST} is damaged or was written by another version"
             raise InputError(problem, source=str(folder)) from error
         if folder_digest(folder / ARRAYS) != sums.get("files"):  # orbax is loud about damage
@@ -145,7 +154,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(problem, source=str(folder)) from error
     except ValueError as error:
         raise InputError(f"{MANIFEST} is damaged", source=str(folder)) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        problem = f"{MANIFEST} is not of format {FORMAT}, the one this version reads"
+    if not isinstance(manifest, dict) or manifest.get("format") not in READS:
+        known = " or ".join(map(str, READS))
+        problem = f"{MANIFEST} is not of format {known}, which this version reads"
         raise InputError(problem, source=str(folder))
     return manifest

@@ -5,20 +5,27 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
+from routerjax.artefacts import migrate
 from routerjax.artefacts.base import Saved
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
-from routerjax.models.architectures import Architecture, initial_between
+from routerjax.models.architectures import Architecture
 from routerjax.models.heads import Head, Scaling
-from routerjax.models.outcomes import OutcomeModel, predict_folds
-from routerjax.models.policy import ROWS, Policy, as_weights, mean_probabilities
+from routerjax.models.outcomes import OutcomeModel, outcome_head, predict_folds
+from routerjax.models.policy import ROWS, Policy, mean_probabilities, within_range
 from routerjax.records.tables import Estimates
+from routerjax.training.config import FitConfig
+from routerjax.training.routing import architecture_of
+
+Queries = Sequence[str] | np.ndarray
+"""n prompts, or embeddings [n, d]."""
 
 
 class Arrays(NamedTuple):
@@ -37,23 +44,24 @@ class Arrays(NamedTuple):
     outcomes: OutcomeModel
 
 
-def route(router: Router, queries: Sequence[str] | np.ndarray, *, cost_weight: float) -> Routes:
-    """Choose a model for every query at one cost weight.
+class Routes(NamedTuple):
+    """Where n queries go at one cost weight.
 
-    Args:
-      router: fitted.
-      queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
-      cost_weight: λ within the fitted range, quality given up per dollar.
-
-    Returns:
-      Routes: names, arms, probabilities, expected quality and cost.
-
-    Raises:
-      InputError: λ outside the fitted range, embeddings of another width, or prompts for a
-        router that was fitted on ready-made embeddings.
+    Attributes:
+      models: [n] names.
+      arms: [n] their positions.
+      probabilities: [n, m] of the router's softmax.
+      quality: [n] expected quality of the chosen model, in the log's unit.
+      cost: [n] its expected cost, dollars.
+      cost_weight: λ, quality given up per dollar.
     """
-    check_range(cost_weight, router.cost_weights)
-    return router.route(router.embed(queries), cost_weight=cost_weight)
+
+    models: tuple[str, ...]
+    arms: Int[np.ndarray, " n"]
+    probabilities: Float[np.ndarray, "n m"]
+    quality: Float[np.ndarray, " n"]
+    cost: Float[np.ndarray, " n"]
+    cost_weight: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,16 +70,11 @@ class Router(Saved):
 
     Attributes:
       models: m names, the order of every arm axis.
-      cost_weights: [w] grid of λ it was trained on, rising, quality per dollar.
+      cost_weights: [w] cost weights λ it was fitted at, rising, quality per dollar.
       encoder: name of the text encoder, None where the log came with embeddings.
       dimensions: d of the embeddings.
       quality_range: unit of quality, utility and cost weights.
-      policy_widths, outcome_widths: trunks of the heads.
-      folds: K of the outcome model.
-      members: networks averaged by the policy.
-      architecture: a name of `routerjax.models.architectures.ARCHITECTURES`.
-      separate_trunks: whether every endpoint has a network of its own.
-      start, gain: what the policy's logits start from, and how sharply.
+      config: how it was fitted.
       mean_cost: dollars per query, of the unit of the utilities at each cost weight.
       best_single: per cost weight the best single model by the log's dr utilities.
       report: overlap, training and validation figures of the fit.
@@ -86,35 +89,47 @@ class Router(Saved):
     encoder: str | None
     dimensions: int
     quality_range: tuple[float, float]
-    policy_widths: tuple[int, ...]
-    outcome_widths: tuple[int, ...]
-    folds: int
-    members: int
-    architecture: str
-    separate_trunks: bool
-    start: str
-    gain: float
+    config: FitConfig
     mean_cost: float
     best_single: tuple[str, ...]
     report: dict[str, Any]
     provenance: dict[str, Any]
     arrays: Arrays
 
-    def route(self, embeddings: np.ndarray, *, cost_weight: float) -> Routes:
-        """Choose a model for every query at one cost weight.
+    @overload
+    def route(self, queries: Queries, *, cost_weight: float) -> Routes: ...
+
+    @overload
+    def route(self, queries: Queries, *, cost_weight: Sequence[float]) -> tuple[Routes, ...]: ...
+
+    def route(self, queries, *, cost_weight):
+        """Choose a model for every query, at one cost weight or at several.
 
         Args:
-          embeddings: [n, d] of the router's own encoder.
-          cost_weight: λ within the fitted range, quality given up per dollar.
+          queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
+          cost_weight: λ within the fitted range, quality given up per dollar; or several of them,
+            for which the queries are encoded and the networks run once.
 
         Returns:
-          Routes.
+          Routes: names, arms, probabilities, expected quality and cost; a tuple of them, in the
+          order given, for several cost weights.
 
         Raises:
-          InputError: λ outside the fitted range, or embeddings of another width.
+          InputError: λ outside the fitted range, embeddings of another width, or prompts for a
+            router that was fitted on ready-made embeddings.
         """
-        check_range(cost_weight, self.cost_weights)
-        (probabilities,), expected = self._decided(embeddings, (cost_weight,))
+        several = tuple(np.atleast_1d(np.asarray(cost_weight, np.float64)).tolist())
+        for each in several:
+            check_range(each, self.cost_weights)
+        embeddings = queries if isinstance(queries, np.ndarray) else self.embed(queries)
+        probabilities, expected = self._decided(embeddings, several)
+        routes = tuple(
+            self._routes(own, expected, each)
+            for own, each in zip(probabilities, several, strict=True)
+        )
+        return routes[0] if np.ndim(cost_weight) == 0 else routes
+
+    def _routes(self, probabilities: np.ndarray, expected: Estimates, cost_weight: float) -> Routes:
         arms = probabilities.argmax(axis=1)
         rows = np.arange(len(arms))
         return Routes(
@@ -123,12 +138,13 @@ class Router(Saved):
             probabilities=probabilities,
             quality=expected.quality[rows, arms],
             cost=expected.cost[rows, arms],
+            cost_weight=cost_weight,
         )
 
     def choices(self, embeddings: np.ndarray, *, cost_weights: Sequence[float]) -> np.ndarray:
         """Arms [k, n] chosen at k cost weights; errors as in `route`."""
-        for weight in cost_weights:
-            check_range(weight, self.cost_weights)
+        for cost_weight in cost_weights:
+            check_range(cost_weight, self.cost_weights)
         return self._decided(embeddings, cost_weights)[0].argmax(axis=-1)
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
@@ -140,13 +156,13 @@ class Router(Saved):
     ) -> tuple[np.ndarray, Estimates]:
         """Probabilities [k, n, m] and expected outcomes [n, m], one compiled call a block."""
         device = self._on_device
-        weights = as_weights(cost_weights, self.cost_weights)
+        asked = within_range(cost_weights, self.cost_weights)
         parts = []
         for first in range(0, len(embeddings), ROWS):
             block = self.checked(np.asarray(embeddings[first : first + ROWS]), first=first)
             filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
             filled[: len(block)] = block
-            found = _decide(self._architecture, self._outcome_head, *device, filled, weights)
+            found = _decide(self._architecture, self._outcome_head, *device, filled, asked)
             probabilities, expected = jax.tree.map(np.asarray, found)
             rows = slice(len(block))
             parts.append((probabilities[:, rows], expected.quality[rows], expected.cost[rows]))
@@ -172,18 +188,15 @@ class Router(Saved):
     @functools.cached_property
     def _on_device(self) -> tuple[Arrays, Unit, Estimates | None]:
         arrays = jax.tree.map(jnp.asarray, self.arrays)
-        return arrays, self.policy.unit, None if self.start == "plug-in" else arrays.constant
+        return arrays, self.policy.unit, arrays.constant if self._has_constant_start else None
 
     @property
+    def _has_constant_start(self) -> bool:
+        return self.config.router.start != "plug-in"
+
+    @functools.cached_property
     def _architecture(self) -> Architecture:
-        return Architecture(
-            name=self.architecture,
-            grid=self.cost_weights,
-            models=len(self.models),
-            widths=self.policy_widths,
-            gain=self.gain,
-            separate_trunks=self.separate_trunks,
-        )
+        return architecture_of(self.config.router, self.cost_weights, len(self.models))
 
     @property
     def policy(self) -> Policy:
@@ -193,40 +206,76 @@ class Router(Saved):
             architecture=self._architecture,
             params=self.arrays.policy,
             unit=Unit(high - low, self.mean_cost),
-            constant=None if self.start == "plug-in" else self.arrays.constant,
+            constant=self.arrays.constant if self._has_constant_start else None,
         )
 
     @property
     def _outcome_head(self) -> Head:
-        return Head(outputs=(len(self.models),), widths=self.outcome_widths)
+        return outcome_head(len(self.models), self.config.nuisance.widths)
 
     def template(self) -> Arrays:
         """The shapes of `arrays`."""
-        models, d = len(self.models), self.dimensions
-        outcome = _stacked(_head_shapes(self._outcome_head, d), self.folds)
-        shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)  # noqa: E731
+        models, d, folds = len(self.models), self.dimensions, self.config.nuisance.folds
+        outcome = _stacked(_head_shapes(self._outcome_head, d), folds)
         return Arrays(
-            scaling=Scaling(centre=shape(d), scale=shape()),  # type: ignore[arg-type]
-            policy=_policy_shapes(self._architecture, d, self.members),
-            constant=Estimates(quality=shape(models), cost=shape(models)),
+            scaling=Scaling(centre=_shape(d), scale=_shape()),
+            policy=_policy_shapes(self._architecture, d, self.config.router.members),
+            constant=Estimates(quality=_shape(models), cost=_shape(models)),
             outcomes=OutcomeModel(
                 quality=outcome,
                 cost=outcome,
-                unit_cost=shape(self.folds, models),  # type: ignore[arg-type]
-                quality_range=shape(2),  # type: ignore[arg-type]
+                unit_cost=_shape(folds, models),
+                quality_range=_shape(2),
             ),
         )
 
+    @classmethod
+    def from_manifest(cls, fields: dict[str, Any], *, version: int) -> dict[str, Any]:
+        """Fields of a manifest as this version's, the configuration as its record."""
+        if version == 1:
+            fields = migrate.router_of_format_1(fields)
+        return {**fields, "config": migrate.rebuilt(FitConfig, fields["config"])}
+
+
+@overload
+def route(router: Router, queries: Queries, *, cost_weight: float) -> Routes: ...
+
+
+@overload
+def route(
+    router: Router, queries: Queries, *, cost_weight: Sequence[float]
+) -> tuple[Routes, ...]: ...
+
+
+def route(router, queries, *, cost_weight):
+    """Choose a model for every query, at one cost weight or at several.
+
+    Args:
+      router: fitted.
+      queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
+      cost_weight: λ within the fitted range, quality given up per dollar; or several of them.
+
+    Returns:
+      Routes: names, arms, probabilities, expected quality and cost; a tuple of them, in the order
+      given, for several cost weights.
+
+    Raises:
+      InputError: λ outside the fitted range, embeddings of another width, or prompts for a
+        router that was fitted on ready-made embeddings.
+    """
+    return router.route(queries, cost_weight=cost_weight)
+
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _decide(architecture, head, arrays, unit, constant, embeddings, weights):
+def _decide(architecture, head, arrays, unit, constant, embeddings, cost_weights):
     x = arrays.scaling(embeddings)
     folds = predict_folds(head, arrays.outcomes, x)
     expected = jax.tree.map(lambda fold: jnp.mean(fold, axis=0), folds)
     start = expected
     if constant is not None:
         start = jax.tree.map(lambda mean: mean[None], constant)
-    return mean_probabilities(architecture, arrays.policy, x, start, unit, weights), expected
+    found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights)
+    return found, expected
 
 
 def _round_up(count: int) -> int:
@@ -234,34 +283,18 @@ def _round_up(count: int) -> int:
     return 1 << max(count - 1, 0).bit_length()
 
 
-class Routes(NamedTuple):
-    """Where n queries go.
-
-    Attributes:
-      models: [n] names.
-      arms: [n] their positions.
-      probabilities: [n, m] of the router's softmax.
-      quality: [n] expected quality of the chosen model, in the log's unit.
-      cost: [n] its expected cost, dollars.
-    """
-
-    models: tuple[str, ...]
-    arms: np.ndarray
-    probabilities: np.ndarray
-    quality: np.ndarray
-    cost: np.ndarray
-
-
-def _policy_shapes(architecture: Architecture, dimensions: int, members: int) -> Any:
+def _policy_shapes(architecture: Architecture, dimensions: int, members: int) -> dict[str, Any]:
     """Shapes of the parameters of a policy."""
+
+    def by_member(networks: tuple[int, ...], leaf: Any) -> Any:
+        return jax.ShapeDtypeStruct((members, *networks, *leaf.shape[1:]), leaf.dtype)
+
     shapes = {}
-    if architecture.has_endpoints:
-        one = _head_shapes(architecture.endpoint_head, dimensions)
-        shapes["endpoints"] = _stacked(one, members, architecture.networks)
-    if architecture.trained_between:
-        key = jax.random.key(0)
-        one = jax.eval_shape(lambda key: initial_between(architecture, dimensions, key), key)
-        shapes["between"] = _stacked(one, members)
+    for stage in architecture.stages:
+        initial = functools.partial(stage.initial, dimensions, members)
+        shapes[stage.key] = jax.tree.map(
+            functools.partial(by_member, stage.networks), jax.eval_shape(initial, jax.random.key(0))
+        )
     return shapes
 
 
@@ -269,7 +302,14 @@ def _head_shapes(head: Head, dimensions: int) -> Any:
     return jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
 
 
-def _stacked(shapes: Any, *counts: int) -> Any:
-    """Shapes with leading axes before them."""
-    more = lambda leaf: jax.ShapeDtypeStruct((*counts, *leaf.shape), leaf.dtype)  # noqa: E731
+def _shape(*sizes: int) -> Any:
+    return jax.ShapeDtypeStruct(sizes, jnp.float32)
+
+
+def _stacked(shapes: Any, count: int) -> Any:
+    """Shapes with one more axis before them."""
+
+    def more(leaf: Any) -> Any:
+        return jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype)
+
     return jax.tree.map(more, shapes)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.estimators.counterfactual import DEFAULT_FLOOR, importance_weights
+from routerjax.estimators.counterfactual import importance_weights
+from routerjax.estimators.defaults import FLOOR
 from routerjax.records.tables import Estimates, Log
 
 
@@ -28,7 +29,7 @@ def plain_means(log: Log) -> Estimates:
 
 
 def ips_means(
-    log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = DEFAULT_FLOOR
+    log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = FLOOR
 ) -> Estimates:
     """Mean quality and cost of each arm over all queries, by inverse propensities, [1, m].
 

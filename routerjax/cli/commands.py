@@ -83,7 +83,7 @@ def _fit(options: argparse.Namespace) -> None:
     from routerjax.pipelines import fit_log
     from routerjax.records.tables import Log
     from routerjax.support import atomic
-    from routerjax.training.routing import RouterConfig
+    from routerjax.training.config import RouterConfig
 
     atomic.check_free(options.out, marker=MANIFEST, overwrite=options.overwrite)
     writes = cli_training.join(options)

@@ -16,9 +16,10 @@ def fit(options: argparse.Namespace) -> None:
     """Fit a router of gains, save it, print its report."""
     from routerjax.artefacts.base import MANIFEST
     from routerjax.data.io.gain_labels import read_labels
-    from routerjax.pipelines.fit_gains import GainConfig, fit_labels
+    from routerjax.pipelines.fit_gains import fit_labels
     from routerjax.support import atomic
     from routerjax.support.provenance import dumps
+    from routerjax.training.config import GainConfig
 
     if options.costs is None:
         raise InputError("--gains needs --costs PRIMARY,ALTERNATIVE, US dollars per query")

@@ -3,11 +3,9 @@ from .bias import dr_pseudo_outcome as dr_pseudo_outcome
 from .bias import learn_bias as learn_bias
 from .bias import r_learner as r_learner
 from .bias import r_pseudo_outcome as r_pseudo_outcome
-from .counterfactual import Overlap as Overlap
 from .counterfactual import doubly_robust as doubly_robust
 from .counterfactual import estimate as estimate
 from .counterfactual import importance_weights as importance_weights
-from .counterfactual import overlap as overlap
 from .cross_fit import Regress as Regress
 from .cross_fit import cross_fit as cross_fit
 from .envelope import Envelope as Envelope
@@ -15,5 +13,7 @@ from .envelope import upper_envelope as upper_envelope
 from .integrative import corrected_label as corrected_label
 from .integrative import integrative_loss as integrative_loss
 from .mixture import mixture as mixture
+from .overlap import Overlap as Overlap
+from .overlap import overlap as overlap
 from .ridge import kernel_ridge as kernel_ridge
 from .ridge import ridge as ridge

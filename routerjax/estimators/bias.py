@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from routerjax.estimators.cross_fit import FOLDS, Regress, Rows, cross_fit_twice
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, cross_fit_twice
 
 
 def r_pseudo_outcome(
@@ -86,7 +86,7 @@ class Learner(Protocol):
 
     def __call__(
         self,
-        rows: Rows,
+        rows: LabelledRows,
         weights: Float[Array, " n"],
         *,
         regress: Regress,
@@ -96,7 +96,7 @@ class Learner(Protocol):
 
 
 def r_learner(
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     *,
     regress: Regress,
@@ -117,7 +117,7 @@ def r_learner(
 
 
 def dr_learner(
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     *,
     regress: Regress,
@@ -138,7 +138,7 @@ def dr_learner(
 
 @functools.partial(jax.jit, static_argnames=("learner", "regress", "folds"))
 def learn_bias(
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     *,
     learner: Learner = dr_learner,

@@ -1,25 +1,93 @@
 """Counterfactual estimates: the quality and cost of every arm from a log of one arm a row.
 
-Estimators are written for one row and vmapped. Quality and cost are estimated apart, once;
-utility is affine in the cost weight, so the same two matrices serve every cost weight.
+An estimator is a transform of the importance weights and a baseline of the outcome predictions;
+the arithmetic that joins them is written for one row and vmapped. Quality and cost are estimated
+apart, once; utility is affine in the cost weight, so the same two matrices serve every cost weight.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from routerjax.errors import InputError
+from routerjax.estimators.defaults import FLOOR
 from routerjax.records.tables import Estimates, Log
+from routerjax.support.own_code import named
 
-ESTIMATORS = ("direct", "ips", "dr")
+Transform = Callable[[Float[Array, " n"]], Float[Array, " n"]]
+"""Importance weights of a log's rows, 1 / propensity, to the weights an estimator uses."""
 
-DEFAULT_FLOOR = 0.01
-"""Propensities are clipped from below here unless the caller says otherwise."""
+
+def unchanged(values: Float[Array, ...]) -> Float[Array, ...]:
+    """The values as they are."""
+    return values
+
+
+class Estimator(NamedTuple):
+    """A counterfactual estimator: ỹ_m = b_m + 1{m = t}·g(w)·(y − b_t), b the baseline of ŷ.
+
+    Attributes:
+      weights: g, from the importance weights w = 1/π̂(t | x) of all rows, [n], to those used.
+      baseline: from the outcome predictions ŷ [n, m] to the baseline b [n, m].
+    """
+
+    weights: Transform = unchanged
+    baseline: Callable[[Float[Array, "n m"]], Float[Array, "n m"]] = unchanged
+
+
+ESTIMATORS: dict[str, Estimator] = {
+    "direct": Estimator(weights=jnp.zeros_like),
+    "ips": Estimator(baseline=jnp.zeros_like),
+    "dr": Estimator(),
+}
+"""The library's own. An estimator that is added here is held to every property that the shared
+tests ask of all."""
+
+
+def resolve_estimator(estimator: str | Estimator | Transform) -> Estimator:
+    """Find an estimator by name, a user's own by ``file.py:name``, or check one.
+
+    Args:
+      estimator: a key of `ESTIMATORS`; a path to a Python file, a colon and a name in it; an
+        `Estimator`; or a transform of the weights alone, whose baseline is the predictions.
+
+    Raises:
+      InputError: no such estimator, file or name; the file does not run; or the transform does not
+        give as many finite weights as there are rows.
+    """
+    found = estimator
+    if isinstance(estimator, str):
+        found = named(estimator, {name: None for name in ESTIMATORS}, kind="estimator")
+        if found is None:
+            return ESTIMATORS[estimator]
+    own = found if isinstance(found, Estimator) else Estimator(weights=found)  # type: ignore[arg-type]
+    _try_out(own, str(estimator) if isinstance(estimator, str) else "estimator")
+    return own
+
+
+def _try_out(estimator: Estimator, name: str) -> None:
+    try:
+        weights = np.asarray(estimator.weights(jnp.array([1.0, 2.0, 100.0])))
+        baseline = np.asarray(estimator.baseline(jnp.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise InputError(
+            f"estimator fails on three rows ({type(error).__name__}: {reason}); its transform "
+            "must take the importance weights [n] and return weights [n]",
+            source=name,
+        ) from error
+    if weights.shape != (3,) or baseline.shape != (3, 2):
+        shapes = f"weights {weights.shape} and baseline {baseline.shape}"
+        raise InputError(f"estimator gives {shapes} for 3 rows of 2 arms", source=name)
+    if not (np.isfinite(weights).all() and np.isfinite(baseline).all()):
+        raise InputError("estimator gives weights or a baseline that are not finite", source=name)
 
 
 def doubly_robust(
@@ -54,9 +122,10 @@ def doubly_robust(
     )
 
 
-@jax.jit
-def _every_row(predicted, arms, observed, weights):
-    return jax.vmap(doubly_robust)(predicted, arms, observed, weights)
+@functools.partial(jax.jit, static_argnums=0)
+def _every_row(estimator, predicted, arms, observed, weights):
+    baseline, used = estimator.baseline(predicted), estimator.weights(weights)
+    return jax.vmap(doubly_robust)(baseline, arms, observed, used)
 
 
 def estimate(
@@ -64,8 +133,8 @@ def estimate(
     predicted: Estimates,
     propensities: Float[np.ndarray, " n"],
     *,
-    estimator: str,
-    floor: float = DEFAULT_FLOOR,
+    estimator: str | Estimator | Transform,
+    floor: float = FLOOR,
 ) -> Estimates:
     """Fill in quality and cost of every arm for every row of a log.
 
@@ -76,7 +145,7 @@ def estimate(
       log: n rows, m models.
       predicted: [n, m] cross-fitted outcome predictions: row i's never saw row i.
       propensities: [n] probability of the arm that answered.
-      estimator: "direct", "ips" or "dr".
+      estimator: as in `resolve_estimator`.
       floor: propensities below it are taken as it; the share is in the overlap report.
 
     Returns:
@@ -85,86 +154,17 @@ def estimate(
     Raises:
       InputError: an unknown estimator.
     """
-    if estimator not in ESTIMATORS:
-        raise InputError(f"no estimator {estimator!r}; known are {', '.join(ESTIMATORS)}")
-    if estimator == "direct":
-        return predicted
+    found = resolve_estimator(estimator)
     weights = jnp.asarray(importance_weights(propensities, floor=floor))
-    if estimator == "ips":
-        predicted = jax.tree.map(jnp.zeros_like, predicted)
     quality, cost = (
-        _every_row(jnp.asarray(values), log.arms, jnp.asarray(observed), weights)
+        _every_row(found, jnp.asarray(values), log.arms, jnp.asarray(observed), weights)
         for values, observed in ((predicted.quality, log.quality), (predicted.cost, log.cost))
     )
     return Estimates(quality=np.asarray(quality), cost=np.asarray(cost))
 
 
 def importance_weights(
-    propensities: Float[np.ndarray, " n"], *, floor: float = DEFAULT_FLOOR
+    propensities: Float[np.ndarray, " n"], *, floor: float = FLOOR
 ) -> Float[np.ndarray, " n"]:
     """Inverse propensities 1 / max(π, floor), [n]."""
     return 1.0 / np.maximum(np.asarray(propensities), floor)
-
-
-@dataclasses.dataclass(frozen=True)
-class Overlap:
-    """How well a log covers its arms.
-
-    Attributes:
-      rows: n.
-      models: m names.
-      arm_rows: rows that each model answered.
-      effective_sample_size: per arm, (Σ w)² / Σ w² over its rows, w = 1 / max(π, floor).
-      smallest_propensity: before clipping.
-      floor: where propensities are clipped from below.
-      share_clipped: share of rows whose propensity lay below the floor.
-      source: "recorded" or "estimated" propensities.
-    """
-
-    rows: int
-    models: tuple[str, ...]
-    arm_rows: tuple[int, ...]
-    effective_sample_size: tuple[float, ...]
-    smallest_propensity: float
-    floor: float
-    share_clipped: float
-    source: str
-
-    @property
-    def weakest(self) -> tuple[str, float]:
-        """The model with the smallest effective sample size, and that size."""
-        arm = int(np.argmin(self.effective_sample_size))
-        return self.models[arm], self.effective_sample_size[arm]
-
-
-def overlap(
-    log: Log,
-    propensities: Float[np.ndarray, " n"],
-    *,
-    floor: float = DEFAULT_FLOOR,
-) -> Overlap:
-    """Report smallest propensity, share clipped and effective sample size per arm of a log.
-
-    Args:
-      log: n rows.
-      propensities: [n] probability of the arm that answered, recorded or estimated.
-      floor: the clipping floor the estimates will use.
-    """
-    values = np.asarray(propensities)
-    weights = importance_weights(values, floor=floor)
-    total = np.bincount(log.arms, weights=weights, minlength=len(log.models))
-    squares = np.bincount(log.arms, weights=weights**2, minlength=len(log.models))
-    return Overlap(
-        rows=len(log),
-        models=log.models,
-        arm_rows=tuple(int(count) for count in log.arm_counts),
-        effective_sample_size=tuple((total**2 / np.maximum(squares, 1e-30)).tolist()),
-        smallest_propensity=float(values.min()),
-        floor=floor,
-        share_clipped=_share(values < floor),
-        source="estimated" if log.propensities is None else "recorded",
-    )
-
-
-def _share(mask: Bool[np.ndarray, " n"]) -> float:
-    return float(np.mean(mask))

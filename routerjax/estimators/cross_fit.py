@@ -1,6 +1,6 @@
-"""Rows with gold and preference labels: folds, cross-fitting and the propensity of gold.
+"""LabelledRows with gold and preference labels: folds, cross-fitting and the propensity of gold.
 
-Rows carry weights, and a weight of 0 takes a row out. Which regression is used is the
+LabelledRows carry weights, and a weight of 0 takes a row out. Which regression is used is the
 caller's choice, one callable for all: `Regress`. Everything but the report is traceable, so
 that a study maps one run's function over its runs and compiles it once.
 """
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from routerjax.estimators.counterfactual import Overlap
+from routerjax.estimators.overlap import Overlap
 from routerjax.estimators.ridge import fit_logistic
 
 FOLDS = 5
@@ -41,7 +41,7 @@ class Regress(Protocol):
     ) -> Float[Array, " q"]: ...
 
 
-class Rows(NamedTuple):
+class LabelledRows(NamedTuple):
     """What a bias is learnt from.
 
     Attributes:
@@ -89,7 +89,7 @@ def assign_folds(
 @functools.partial(jax.jit, static_argnames=("regress", "folds"))
 def cross_fit(
     regress: Regress,
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     *,
     key: PRNGKeyArray,
@@ -121,7 +121,7 @@ def cross_fit(
 @functools.partial(jax.jit, static_argnames=("regress", "folds"))
 def cross_fit_twice(
     regress: Regress,
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     *,
     key: PRNGKeyArray,
@@ -159,7 +159,7 @@ def own_fold(predictions: Float[Array, "k n"], fold: Int[Array, " n"]) -> Float[
 
 @functools.partial(jax.jit, static_argnames=("folds", "floor"))
 def estimate_propensity(
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     *,
     folds: int = FOLDS,

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from routerjax.estimators.cross_fit import FOLDS, Regress, Rows, own_fold
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, own_fold
 from routerjax.estimators.mixture import CAUTION, mixture
 
 
@@ -115,7 +115,7 @@ class Target(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates", "caution"))
 def target(
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     bias: Float[Array, "k n"],
     *,
@@ -165,7 +165,7 @@ def _mean(bias: Array, weights: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates"))
 def held_out_predictions(
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     bias: Float[Array, "k n"],
     *,

@@ -1,4 +1,4 @@
-"""Cost weights: their unit, the grid that a router is trained on, and the intervals between."""
+"""Cost weights: their unit, those a router is fitted at, and the brackets between them."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Unit(NamedTuple):
 
 def scaled_utilities(estimates: Estimates, cost_weights: jax.Array, unit: Unit) -> jax.Array:
     """(q − λ·c) / s_λ, [n, k, m], of estimates [n, m] at cost weights [k]."""
-    weights, scale = cost_weights[:, None], unit.at(cost_weights)[:, None]
-    return (estimates.quality[:, None] - weights * estimates.cost[:, None]) / scale
+    per_dollar, scale = cost_weights[:, None], unit.at(cost_weights)[:, None]
+    return (estimates.quality[:, None] - per_dollar * estimates.cost[:, None]) / scale
 
 
-class Interval(NamedTuple):
-    """Where cost weights lie in a grid: λ = (1 − α)·λ_k + α·λ_{k+1}.
+class Bracket(NamedTuple):
+    """Two neighbours among the fitted cost weights: λ = (1 − α)·λ_k + α·λ_{k+1}.
 
     Attributes:
-      lower, upper: k and k + 1; the same where the grid is a single point.
+      lower, upper: k and k + 1; the same where a single cost weight is fitted.
       share: α in [0, 1].
     """
 
@@ -50,39 +50,39 @@ class Interval(NamedTuple):
     share: jax.Array
 
 
-def interval_of(cost_weights: jax.Array, grid: tuple[float, ...]) -> Interval:
-    """The grid interval of every cost weight; a grid point is the end of the one below it."""
-    points = jnp.asarray(grid, jnp.float32)
-    above = jnp.clip(jnp.searchsorted(points, cost_weights), 0, len(grid) - 1)
+def bracket_of(cost_weights: jax.Array, fitted: tuple[float, ...]) -> Bracket:
+    """The bracket of every cost weight; a fitted one is the upper end of the bracket below it."""
+    known = jnp.asarray(fitted, jnp.float32)
+    above = jnp.clip(jnp.searchsorted(known, cost_weights), 0, len(fitted) - 1)
     lower = jnp.maximum(above - 1, 0)
-    upper = jnp.minimum(lower + 1, len(grid) - 1)
-    width = points[upper] - points[lower]
-    share = jnp.where(width > 0, (cost_weights - points[lower]) / jnp.where(width > 0, width, 1), 0)
-    return Interval(lower, upper, share)
+    upper = jnp.minimum(lower + 1, len(fitted) - 1)
+    width = known[upper] - known[lower]
+    share = jnp.where(width > 0, (cost_weights - known[lower]) / jnp.where(width > 0, width, 1), 0)
+    return Bracket(lower, upper, share)
 
 
-def inside(grid: tuple[float, ...], share: jax.Array) -> jax.Array:
-    """Cost weights at α = `share` [w − 1] of every interval, [w − 1]."""
-    points = jnp.asarray(grid, jnp.float32)
-    return points[:-1] + share * jnp.diff(points)
+def inside(fitted: tuple[float, ...], share: jax.Array) -> jax.Array:
+    """Cost weights at α = `share` [w − 1] of every bracket, [w − 1]."""
+    known = jnp.asarray(fitted, jnp.float32)
+    return known[:-1] + share * jnp.diff(known)
 
 
-def along(grid: tuple[float, ...], place: jax.Array) -> jax.Array:
-    """Cost weights at places [k] along a grid of w points, 0 to w − 1: λ_k at k, linear between."""
-    points = jnp.asarray(grid, jnp.float32)
-    return jnp.interp(place, jnp.arange(len(grid), dtype=jnp.float32), points)
+def along(fitted: tuple[float, ...], steps: jax.Array) -> jax.Array:
+    """Cost weights `steps` [k] along the w fitted ones: λ_k at step k, linear in between."""
+    known = jnp.asarray(fitted, jnp.float32)
+    return jnp.interp(steps, jnp.arange(len(fitted), dtype=jnp.float32), known)
 
 
-def between(grid: tuple[float, ...], count: int = 1) -> tuple[float, ...]:
-    """`count` cost weights evenly spaced inside every interval of a grid, none of them on it."""
+def between(fitted: tuple[float, ...], count: int = 1) -> tuple[float, ...]:
+    """`count` cost weights evenly spaced inside every bracket, none of them a fitted one."""
     shares = np.arange(1, count + 1) / (count + 1)
-    pairs = zip(grid[:-1], grid[1:], strict=True)
+    pairs = zip(fitted[:-1], fitted[1:], strict=True)
     return tuple(float(low + share * (high - low)) for low, high in pairs for share in shares)
 
 
-def check_range(cost_weight: float, grid: tuple[float, ...]) -> None:
-    """Raise InputError where λ lies outside the grid's range."""
-    low, high = grid[0], grid[-1]
+def check_range(cost_weight: float, fitted: tuple[float, ...]) -> None:
+    """Raise InputError where λ lies outside the fitted range."""
+    low, high = fitted[0], fitted[-1]
     if not low <= cost_weight <= high:
         raise InputError(
             f"cost weight {cost_weight:g} is outside the fitted range {low:g} to {high:g}; "

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.estimators.counterfactual import DEFAULT_FLOOR, estimate, importance_weights
+from routerjax.estimators.counterfactual import estimate, importance_weights
+from routerjax.estimators.defaults import FLOOR
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, expected, outcome
 from routerjax.records.tables import Estimates, Log
@@ -35,7 +36,7 @@ def value(
     propensities: Float[np.ndarray, " n"],
     *,
     cost_weight: float,
-    floor: float = DEFAULT_FLOOR,
+    floor: float = FLOOR,
 ) -> Value:
     """Estimate a policy's value from a log, doubly robust.
 
@@ -63,7 +64,7 @@ def value(
 
 
 def effective_sample_size(
-    choice: Choice, log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = DEFAULT_FLOOR
+    choice: Choice, log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = FLOOR
 ) -> float:
     """(Σ w)² / Σ w² of the weights w = p(t | x) / max(π(t | x), floor); 0 if none follows."""
     followed = expected(np.eye(len(log.models))[log.arms], choice)

@@ -229,7 +229,7 @@ def spo_plus(
       logits: [..., m] predicted utilities v times `scale`.
       utilities: [..., m] utilities ũ; the loss has their unit.
       scale: logits per unit of utility, any of which gives a bound; 10 is where routers start
-        (`RouterConfig.start_gain`), so that the plug-in start is v = predicted ũ.
+        (`RouterConfig.start_sharpness`), so that the plug-in start is v = predicted ũ.
 
     Returns:
       [...] loss, 0 or more.

@@ -72,8 +72,8 @@ class ConditionedHead(nn.Module):
 class JointHead(nn.Module):
     """What a joint router adds to the interpolation of two endpoint routers.
 
-    From the endpoints' logits, [..., k, m] each, the position α [k] in the interval and the
-    interval as an indicator [k, w − 1]: a term for every arm, [..., k, m], and the logarithms
+    From the endpoints' logits, [..., k, m] each, the share α [k] of the upper endpoint and the
+    bracket as an indicator [k, w − 1]: a term for every arm, [..., k, m], and the logarithms
     of two factors [k] by which the endpoints' logits are brought to one scale. All are 0 at
     the start.
     """
@@ -82,16 +82,16 @@ class JointHead(nn.Module):
 
     @nn.compact
     def __call__(
-        self, lower: jax.Array, upper: jax.Array, share: jax.Array, interval: jax.Array
+        self, lower: jax.Array, upper: jax.Array, share: jax.Array, bracket: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         centred = [z - jnp.mean(z, axis=-1, keepdims=True) for z in (lower, upper)]
-        place = jnp.concatenate([interval, interval * share[:, None]], axis=-1)
-        place = jnp.broadcast_to(place, (*lower.shape[:-1], place.shape[-1]))
-        hidden = Trunk(self.widths, name="trunk")(jnp.concatenate([*centred, place], axis=-1))
+        where = jnp.concatenate([bracket, bracket * share[:, None]], axis=-1)
+        where = jnp.broadcast_to(where, (*lower.shape[:-1], where.shape[-1]))
+        hidden = Trunk(self.widths, name="trunk")(jnp.concatenate([*centred, where], axis=-1))
         zeros = nn.initializers.zeros
         term = nn.Dense(lower.shape[-1], kernel_init=zeros, name="out")(hidden)
-        factors = self.param("factors", zeros, (interval.shape[-1], 2))
-        low, high = jnp.moveaxis(interval @ factors, -1, 0)
+        factors = self.param("factors", zeros, (bracket.shape[-1], 2))
+        low, high = jnp.moveaxis(bracket @ factors, -1, 0)
         return term, low, high
 
 

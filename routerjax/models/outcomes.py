@@ -32,8 +32,8 @@ class _Likelihood:
     loss: Callable
     """An objective whose held-out score is minus the loss."""
 
-    def score(self, params, run, rows):
-        return -self.loss(params, run, rows, None)
+    def score(self, params, context, rows):
+        return -self.loss(params, context, rows, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class QualityLikelihood(_Likelihood):
 
     head: Head
 
-    def loss(self, params, run, batch, key):
+    def loss(self, params, context, batch, key):
         logit = _of_arms(outputs(self.head, params, batch["x"]), batch["arm"])
         losses = jnp.logaddexp(0.0, logit) - batch["quality"] * logit
         return jnp.mean(losses, axis=1)
@@ -56,14 +56,14 @@ class CostLikelihood(_Likelihood):
     """Poisson quasi-likelihood of the known arms' cost over its unit cost.
 
     ℓ = eᶠ − (c / unit)·f: positive predictions, and arm by arm the mean of the data.
-    `run` is the unit cost of every arm, [m] dollars.
+    `context` is the unit cost of every arm, [m] dollars.
     """
 
     head: Head
 
-    def loss(self, params, run, batch, key):
+    def loss(self, params, context, batch, key):
         ratio = cost_ratio(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
-        observed = batch["cost"] / jnp.maximum(run[batch["arm"]], 1e-30)
+        observed = batch["cost"] / jnp.maximum(context[batch["arm"]], 1e-30)
         return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
 
 
@@ -73,9 +73,14 @@ class PropensityLikelihood(_Likelihood):
 
     head: Head
 
-    def loss(self, params, run, batch, key):
+    def loss(self, params, context, batch, key):
         log_propensities = jax.nn.log_softmax(outputs(self.head, params, batch["x"]))
         return -_of_arms(log_propensities, batch["arm"])[:, 0]
+
+
+def outcome_head(models: int, widths: tuple[int, ...]) -> Head:
+    """The head whose parameters an `OutcomeModel` holds: one output per arm."""
+    return Head(outputs=(models,), widths=widths)
 
 
 class OutcomeModel(NamedTuple):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.estimators.utility import Unit, check_range
-from routerjax.models.architectures import Architecture, log_probabilities
+from routerjax.models.architectures import Architecture
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Estimates
 
@@ -35,8 +35,8 @@ class Policy(NamedTuple):
 
     @property
     def cost_weights(self) -> tuple[float, ...]:
-        """[w] grid of λ, rising."""
-        return self.architecture.grid
+        """[w] fitted cost weights λ, rising."""
+        return self.architecture.cost_weights
 
     def member(self, index: int) -> Policy:
         """One member alone."""
@@ -50,20 +50,20 @@ class Policy(NamedTuple):
         Args:
           x: [n, d] scaled embeddings.
           predicted: [n, m] outcome predictions for the same queries.
-          cost_weights: k of them, within the grid's range.
+          cost_weights: k of them, within the fitted range.
 
         Raises:
-          InputError: a cost weight outside the grid's range.
+          InputError: a cost weight outside the fitted range.
         """
-        for weight in cost_weights:
-            check_range(weight, self.cost_weights)
-        weights, parts = as_weights(cost_weights, self.cost_weights), []
+        for cost_weight in cost_weights:
+            check_range(cost_weight, self.cost_weights)
+        asked, parts = within_range(cost_weights, self.cost_weights), []
         for first in range(0, len(x), ROWS):
             rows = slice(first, first + ROWS)
             start = self._start(predicted, rows)
             parts.append(
                 _probabilities(
-                    self.architecture, self.params, read(x[rows]), start, self.unit, weights
+                    self.architecture, self.params, read(x[rows]), start, self.unit, asked
                 )
             )
         return np.concatenate([np.asarray(part) for part in parts], axis=1)
@@ -74,9 +74,9 @@ class Policy(NamedTuple):
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32)[None], self.constant)
 
 
-def as_weights(cost_weights: Sequence[float], grid: tuple[float, ...]) -> np.ndarray:
-    """Cost weights in float32, which may round an end of the grid's range outwards: put back."""
-    ends = np.asarray((grid[0], grid[-1]), np.float32)
+def within_range(cost_weights: Sequence[float], fitted: tuple[float, ...]) -> np.ndarray:
+    """Cost weights in float32, which may round an end of the fitted range outwards: put back."""
+    ends = np.asarray((fitted[0], fitted[-1]), np.float32)
     return np.clip(np.asarray(cost_weights, np.float32), *ends)
 
 
@@ -88,10 +88,11 @@ def mean_probabilities(
     unit: Unit,
     cost_weights: jax.Array,
 ) -> jax.Array:
-    """Probabilities [k, n, m], the mean of the members; arguments as in `log_probabilities`."""
+    """Probabilities [k, n, m], the mean of the members; arguments as in
+    `Architecture.log_probabilities`."""
 
     def member(params):
-        return jnp.exp(log_probabilities(architecture, params, x, start, unit, cost_weights))
+        return jnp.exp(architecture.log_probabilities(params, x, start, unit, cost_weights))
 
     return jnp.moveaxis(jnp.mean(jax.lax.map(member, params), axis=0), 0, 1)
 

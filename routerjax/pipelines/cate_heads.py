@@ -24,9 +24,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from routerjax.errors import InputError
 from routerjax.estimators.bias import dr_pseudo_outcome, r_pseudo_outcome
-from routerjax.estimators.cross_fit import FOLDS, Rows, cross_fit
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, cross_fit
 from routerjax.models.heads import Head, initial, outputs
-from routerjax.training.fit import Schedule, fit
+from routerjax.training.config import Schedule
+from routerjax.training.fit import fit
 
 STYLES = ("t", "s", "r", "dr")
 
@@ -60,11 +61,11 @@ class SquaredError:
     def predict(self, params, batch):
         return outputs(self.head, params, batch["x"])[..., 0]
 
-    def loss(self, params, run, batch, key):
+    def loss(self, params, context, batch, key):
         return batch["weight"] * (batch["label"] - self.predict(params, batch)) ** 2
 
-    def score(self, params, run, rows):
-        return -self.loss(params, run, rows, None) / jnp.mean(rows["weight"])
+    def score(self, params, context, rows):
+        return -self.loss(params, context, rows, None) / jnp.mean(rows["weight"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +122,7 @@ def train_head(
         rows=rows,
         train_index=index[0][None],
         held_out_index=index[1][None],
-        run=jnp.zeros(1),
+        context=jnp.zeros(1),
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         key=train,
@@ -161,7 +162,7 @@ def heads(
 
 def cate_head(
     style: str,
-    rows: Rows,
+    rows: LabelledRows,
     weights: Float[Array, " n"],
     queries: Float[Array, "q d"],
     *,

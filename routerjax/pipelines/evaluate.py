@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,20 +14,18 @@ from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single, greedy, random_choice
 from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
-from routerjax.estimators.counterfactual import estimate, overlap
 from routerjax.estimators.folds import member_splits
+from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
 from routerjax.evaluation.ope import effective_sample_size
-from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import predict
-from routerjax.pipelines.fit_log import VALIDATION_NAMES, warn_of_overlap
-from routerjax.pipelines.nuisance import NuisanceConfig, fit_outcomes, outcome_head, propensities_of
+from routerjax.pipelines.nuisance import Nuisances, propensities_of
+from routerjax.pipelines.overlap import warn_of_overlap
+from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
-from routerjax.training.fit import Schedule
-from routerjax.training.routing import Problem, RouterConfig, train_router
+from routerjax.training.routing import train_router
 
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
@@ -40,7 +37,7 @@ class Line:
 
     Attributes:
       regret: against the oracle; None on a log, where no row knows its best arm.
-      gain: paired difference in utility to the best single model picked from the log.
+      advantage: paired difference in utility to the best single model picked from the log.
       effective_sample_size: of the rows that speak of the policy; None on a table.
     """
 
@@ -50,7 +47,7 @@ class Line:
     regret: Interval | None
     quality: Interval
     cost: Interval
-    gain: Interval
+    advantage: Interval
     effective_sample_size: float | None = None
 
 
@@ -61,9 +58,9 @@ class Evaluation:
     Attributes:
       kind: "table" or "log".
       source: of the data.
-      rows: queries judged.
+      rows: queries evaluated.
       left_out: rows left out, for a missing cell or another split.
-      fingerprint: of the judged rows.
+      fingerprint: of the evaluated rows.
       quality_range: unit of quality, utility, regret and cost weights.
       notes: what a reader must know of the numbers.
       lines: method × cost weight.
@@ -87,7 +84,7 @@ def evaluate(
     log: Log | None = None,
     execution: Execution = Execution(),
 ) -> Evaluation:
-    """Judge a router on data it was not fitted on, beside the baselines of its kind.
+    """Evaluate a router on data it was not fitted on, beside the baselines of its kind.
 
     On a table every cell is known: utility, regret, quality and cost, beside random, best
     single model (as picked from the log, and in hindsight), the regression plug-in, the kNN
@@ -96,32 +93,32 @@ def evaluate(
     each policy's value is estimated doubly robust, with the router's outcome model, which saw
     none of these rows, and with the log's propensities, recorded or cross-fitted.
 
-    Where the data name splits, only rows of "test" are judged.
+    Where the data name splits, only rows of "test" are evaluated.
 
     Args:
       router: fitted.
       data: table or log with embeddings of the router's encoder.
-      cost_weights: λ to judge at, within the fitted range; by default the fitted grid.
+      cost_weights: λ to evaluate at, within the fitted range; by default the fitted ones.
       log: the log the router was fitted on, for the kNN plug-in on a table.
       execution: of the full-feedback router's training: progress, devices, checkpoints.
 
     Raises:
       InputError: a cost weight out of range, models or embeddings that are not the router's.
     """
-    weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
+    cost_weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
     if data.quality_range != router.quality_range:
         raise InputError(
             f"quality lies in {list(data.quality_range)} here and in "
             f"{list(router.quality_range)} in the router; give the same --quality-range",
             source=data.source,
         )
-    for weight in weights:
-        check_range(weight, router.cost_weights)
+    for cost_weight in cost_weights:
+        check_range(cost_weight, router.cost_weights)
     if isinstance(data, Table):
         log = _encoded(log, router) if log is not None else None
-        return _on_table(router, _encoded(data, router), weights, log, execution)
-    judged = _judged(_encoded(data, router))
-    return _on_log(router, judged, len(data) - len(judged), weights, execution)
+        return _on_table(router, _encoded(data, router), cost_weights, log, execution)
+    evaluated = _evaluated(_encoded(data, router))
+    return _on_log(router, evaluated, len(data) - len(evaluated), cost_weights, execution)
 
 
 def _encoded(data: Record, router: Router) -> Record:
@@ -137,7 +134,7 @@ def _encoded(data: Record, router: Router) -> Record:
     return data
 
 
-def _judged(data: Record) -> Record:
+def _evaluated(data: Record) -> Record:
     """Rows of the test split, where there is one."""
     return data.in_split("test") if data.split and "test" in data.split else data
 
@@ -145,23 +142,23 @@ def _judged(data: Record) -> Record:
 def _on_table(
     router: Router,
     data: Table,
-    weights: tuple[float, ...],
+    cost_weights: tuple[float, ...],
     log: Log | None,
     execution: Execution,
 ) -> Evaluation:
-    judged = _judged(data).with_models(router.models).complete()
-    cells = judged.estimates
-    choices = _router_choices(router, judged.features, weights)
+    evaluated = _evaluated(data).with_models(router.models).complete()
+    cells = evaluated.estimates
+    choices = _router_choices(router, evaluated.features, cost_weights)
     choices["best-single-hindsight"] = [
-        np.full(len(judged), best_single(cells, cost_weight=weight)) for weight in weights
+        np.full(len(evaluated), best_single(cells, cost_weight=each)) for each in cost_weights
     ]
     if log is not None:
-        near = knn_outcomes(log.with_models(router.models), judged.features)
-        choices["knn-plug-in"] = [greedy(near, cost_weight=weight) for weight in weights]
-    reference = _full_feedback(router, data, weights, execution)
+        near = knn_outcomes(log.with_models(router.models), evaluated.features)
+        choices["knn-plug-in"] = [greedy(near, cost_weight=each) for each in cost_weights]
+    reference = _full_feedback(router, data, cost_weights, execution)
     if reference is not None:
-        choices["full-feedback"] = reference(judged.features)
-    choices["oracle"] = [greedy(cells, cost_weight=weight) for weight in weights]
+        choices["full-feedback"] = reference(evaluated.features)
+    choices["oracle"] = [greedy(cells, cost_weight=each) for each in cost_weights]
     notes = []
     if log is None:
         notes.append("knn-plug-in is left out: it needs the log the router was fitted on (--log)")
@@ -170,105 +167,84 @@ def _on_table(
     return Evaluation(
         kind="table",
         source=data.source,
-        rows=len(judged),
-        left_out=len(data) - len(judged),
-        fingerprint=judged.fingerprint,
+        rows=len(evaluated),
+        left_out=len(data) - len(evaluated),
+        fingerprint=evaluated.fingerprint,
         quality_range=data.quality_range,
         notes=tuple(notes),
-        lines=_lines(choices, cells, weights, known=True),
+        lines=_lines(choices, cells, cost_weights, known=True),
     )
 
 
-def _router_choices(router: Router, embeddings: np.ndarray, weights) -> Choices:
+def _router_choices(router: Router, embeddings: np.ndarray, cost_weights) -> Choices:
     """The router's own choices, and those of what it carries with it."""
     expected = router.expected(embeddings)
-    grid = np.asarray(router.cost_weights)
-    nearest = [router.best_single[int(abs(grid - weight).argmin())] for weight in weights]
+    fitted = np.asarray(router.cost_weights)
+    nearest = [router.best_single[int(abs(fitted - each).argmin())] for each in cost_weights]
     rows, models = len(embeddings), len(router.models)
     return {
-        "router": list(router.choices(embeddings, cost_weights=weights)),
-        "random": [random_choice(rows, models) for _ in weights],
+        "router": list(router.choices(embeddings, cost_weights=cost_weights)),
+        "random": [random_choice(rows, models) for _ in cost_weights],
         "best-single-log": [np.full(rows, router.models.index(name)) for name in nearest],
-        "regression-plug-in": [greedy(expected, cost_weight=weight) for weight in weights],
+        "regression-plug-in": [greedy(expected, cost_weight=each) for each in cost_weights],
     }
 
 
-def _lines(choices: Choices, outcomes: Estimates, weights, *, known: bool) -> tuple[Line, ...]:
+def _lines(choices: Choices, outcomes: Estimates, cost_weights, *, known: bool) -> tuple[Line, ...]:
     """Score every choice; on estimates (not `known`) regret is left out, a maximum over noise."""
     lines = []
-    for position, weight in enumerate(weights):
-        base = outcome(choices["best-single-log"][position], outcomes, cost_weight=weight).utility
+    for k, cost_weight in enumerate(cost_weights):
+        base = outcome(choices["best-single-log"][k], outcomes, cost_weight=cost_weight).utility
         for method, choice in choices.items():
-            got = outcome(choice[position], outcomes, cost_weight=weight)
+            got = outcome(choice[k], outcomes, cost_weight=cost_weight)
             lines.append(
                 Line(
                     method=method,
-                    cost_weight=weight,
+                    cost_weight=cost_weight,
                     utility=mean_interval(got.utility),
                     regret=mean_interval(got.regret) if known else None,
                     quality=mean_interval(got.quality),
                     cost=mean_interval(got.cost),
-                    gain=mean_interval(got.utility - base),
+                    advantage=mean_interval(got.utility - base),
                 )
             )
     return tuple(lines)
 
 
 def _full_feedback(
-    router: Router, data: Table, weights: tuple[float, ...], execution: Execution
+    router: Router, data: Table, cost_weights: tuple[float, ...], execution: Execution
 ) -> Callable[[np.ndarray], list[Choice]] | None:
     """The router's architecture trained on the table's train rows; None where it has none."""
     if data.split is None or "train" not in data.split:
         return None
     train = data.in_split("train", *VALIDATION_NAMES).with_models(router.models).complete()
-    scaling = Scaling.of(train.features)
-    config = _router_config(router.provenance["config"]["router"])
-    train_rows, held_out = member_splits(
-        len(train),
-        members=config.members,
-        held_out=router.provenance["config"]["validation"],
-        seed=router.provenance["seed"],
+    config, key = router.config, jax.random.key(router.config.seed)
+    splits = member_splits(
+        len(train), members=config.router.members, held_out=config.validation, seed=config.seed
     )
-    nuisance = _nuisance_config(router.provenance["config"]["nuisance"])
-    key = jax.random.key(router.provenance["seed"])
-    predicted, model = fit_outcomes(train, scaling, key=key, config=nuisance, execution=execution)
-    cells, x = train.estimates, scaling(train.features)
+    prepared = prepare(
+        train, config, nuisance_key=key, training_key=key, splits=splits, execution=execution
+    )
     policy, _ = train_router(
-        Problem(x, cells, cells, predicted, train_rows, held_out, key),
+        prepared.problem("dr"),
         cost_weights=router.cost_weights,
         quality_width=train.quality_width,
-        config=config,
+        config=config.router,
         execution=execution,
     )
-    head = outcome_head(len(train.models), nuisance)
 
-    def choose(embeddings):
-        x = scaling(embeddings)
-        expected = predict(head, model, x)
-        return list(policy.at(x, expected, cost_weights=weights).argmax(axis=-1))
+    def choose(embeddings: np.ndarray) -> list[Choice]:
+        x, expected = prepared.predict(embeddings)
+        return list(policy.at(x, expected, cost_weights=cost_weights).argmax(axis=-1))
 
     return choose
-
-
-def _router_config(saved: dict[str, Any]) -> RouterConfig:
-    return RouterConfig(**_settings(saved))
-
-
-def _nuisance_config(saved: dict[str, Any]) -> NuisanceConfig:
-    return NuisanceConfig(**_settings(saved))
-
-
-def _settings(saved: dict[str, Any]) -> dict[str, Any]:
-    """Settings as they were before JSON made lists of tuples."""
-    tuples = {name: tuple(value) for name, value in saved.items() if isinstance(value, list)}
-    return {**saved, **tuples, "schedule": Schedule(**saved["schedule"])}
 
 
 def _on_log(
     router: Router,
     log: Log,
     left_out: int,
-    weights: tuple[float, ...],
+    cost_weights: tuple[float, ...],
     execution: Execution,
 ) -> Evaluation:
     if log.fingerprint == router.provenance["data_fingerprint"]:
@@ -278,24 +254,34 @@ def _on_log(
             DataWarning,
             stacklevel=3,
         )
-    log = log.with_models(router.models)
+    log, config = log.with_models(router.models), router.config
     propensities = propensities_of(
         log,
         router.arrays.scaling,
-        key=jax.random.key(router.provenance["seed"]),
+        key=jax.random.key(config.seed),
+        config=config.nuisance,
         execution=execution,
     )
-    warn_of_overlap(overlap(log, propensities))
-    dr = estimate(log, router.expected(log.features), propensities, estimator="dr")
-    choices = _router_choices(router, log.features, weights)
+    nuisances = Nuisances(
+        predicted=router.expected(log.features),
+        propensities=propensities,
+        overlap=overlap(log, propensities, floor=config.floor),
+        model=router.arrays.outcomes,
+    )
+    warn_of_overlap(nuisances.overlap)
+    dr = nuisances.estimates(log, "dr")
+    choices = _router_choices(router, log.features, cost_weights)
     lines = tuple(
         dataclasses.replace(
             line,
             effective_sample_size=effective_sample_size(
-                choices[line.method][weights.index(line.cost_weight)], log, propensities
+                choices[line.method][cost_weights.index(line.cost_weight)],
+                log,
+                propensities,
+                floor=config.floor,
             ),
         )
-        for line in _lines(choices, dr, weights, known=False)
+        for line in _lines(choices, dr, cost_weights, known=False)
     )
     return Evaluation(
         kind="log",

@@ -1,7 +1,7 @@
 """From a file's gold and preference labels of gains to a router of a pair of models.
 
 The router that is saved is fitted on every label. Its decision curve is that of a second router,
-fitted in the same way without some of the queries that have a gold label, and judged on these.
+fitted in the same way without some of the queries that have a gold label, and evaluated on these.
 """
 
 from __future__ import annotations
@@ -26,35 +26,11 @@ from routerjax.records.gains import LabelledGains
 from routerjax.records.validation import check_seed
 from routerjax.support.provenance import provenance
 from routerjax.training.checkpoint import digest
+from routerjax.training.config import GainConfig
 
 LEARNERS = {"dr": dr_learner, "r": r_learner}
 COMPONENTS = 50
 FEWEST_GOLD = 2 * FOLDS
-
-
-@dataclasses.dataclass(frozen=True)
-class GainConfig:
-    """How a router is fitted to labelled gains.
-
-    Attributes:
-      models: the alternative and the primary.
-      costs: their costs, US dollars per query.
-      components: principal components of the features, 0 for the features as they are; None is
-        50, or the features of a file that holds components already.
-      learner: "dr" or "r", of the bias.
-      cost_weights: of the decision curve; None chooses them.
-      held_out: share of the queries with a gold label without which the router of the decision
-        curve is fitted.
-      seed: of the held-out queries, folds and regressions.
-    """
-
-    models: tuple[str, str]
-    costs: tuple[float, float]
-    components: int | None = None
-    learner: str = "dr"
-    cost_weights: tuple[float, ...] | None = None
-    held_out: float = 0.2
-    seed: int = 0
 
 
 def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
@@ -88,7 +64,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
             learner=LEARNERS[config.learner],
         )
 
-    judged = fitted(others.astype(np.float32)).router
+    without = fitted(others.astype(np.float32)).router
     whole = fitted(np.ones(len(gains), np.float32))
     data = digest((labels.embeddings, labels.gold, labels.preference, labels.groups))
     return SavedGains(
@@ -99,7 +75,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
         components=int(whole.router.components.directions.shape[1]),
         report={
             **_report(labels, gains, whole),
-            **_curve(labels, judged, held_out, config),
+            **_curve(labels, without, held_out, config),
         },
         provenance=provenance(config=config, seed=config.seed, data=data),
         arrays=whole.router,
@@ -127,13 +103,16 @@ def decision_curve(
       gain of sending as many at random) and cost (mean dollars per query).
     """
     lines = []
-    for weight in cost_weights:
-        sent = np.asarray(decide(jnp.asarray(predicted)[:, None], jnp.asarray(costs), weight)) == 1
+    for cost_weight in cost_weights:
+        sent = (
+            np.asarray(decide(jnp.asarray(predicted)[:, None], jnp.asarray(costs), cost_weight))
+            == 1
+        )
         share = float(sent.mean())
         lines.append(
             {
-                "cost_weight": weight,
-                "threshold": weight * (costs[1] - costs[0]),
+                "cost_weight": cost_weight,
+                "threshold": cost_weight * (costs[1] - costs[0]),
                 "share": share,
                 "gain": mean_interval(sent * gold)._asdict(),
                 "at_random": share * float(np.mean(gold)),
@@ -151,8 +130,8 @@ def default_cost_weights(predicted: np.ndarray, costs: tuple[float, float]) -> t
     difference = costs[1] - costs[0]
     if difference == 0:
         return (0.0,)
-    weights = np.quantile(predicted, np.linspace(0.1, 0.9, 9)) / difference
-    return (0.0, *sorted({float(f"{weight:.2g}") for weight in weights if weight > 0}))
+    found = np.quantile(predicted, np.linspace(0.1, 0.9, 9)) / difference
+    return (0.0, *sorted({float(f"{each:.2g}") for each in found if each > 0}))
 
 
 def _check(config: GainConfig) -> None:
@@ -169,8 +148,8 @@ def _check(config: GainConfig) -> None:
         raise InputError(f"components is {config.components}; it must be 0 or more")
     if not 0 < config.held_out < 1:
         raise InputError(f"validation share is {config.held_out:g}; it must lie between 0 and 1")
-    for weight in config.cost_weights or ():
-        check_cost_weight(weight)
+    for cost_weight in config.cost_weights or ():
+        check_cost_weight(cost_weight)
     check_seed(config.seed)
 
 
@@ -227,12 +206,12 @@ def _curve(
 ) -> dict[str, Any]:
     """What a router fitted without the held-out rows decides on them."""
     predicted = np.asarray(router.gains(labels.embeddings[held_out]))[:, 0]
-    weights = config.cost_weights or default_cost_weights(predicted, config.costs)
+    cost_weights = config.cost_weights or default_cost_weights(predicted, config.costs)
     gold = labels.gold[held_out]
     return {
         "held_out": len(held_out),
         "always_primary": mean_interval(gold)._asdict(),
         "decision_curve": decision_curve(
-            predicted, gold, costs=config.costs, cost_weights=sorted(set(map(float, weights)))
+            predicted, gold, costs=config.costs, cost_weights=sorted(set(map(float, cost_weights)))
         ),
     }

@@ -20,17 +20,17 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from routerjax.errors import InputError
 from routerjax.estimators.bias import Learner, dr_learner, learn_bias
 from routerjax.estimators.components import fit_components
-from routerjax.estimators.counterfactual import Overlap
 from routerjax.estimators.cross_fit import (
     FOLDS,
+    LabelledRows,
     Regress,
-    Rows,
     assign_folds,
     estimate_propensity,
     own_fold,
     source_overlap,
 )
 from routerjax.estimators.integrative import corrected_label
+from routerjax.estimators.overlap import Overlap
 from routerjax.estimators.ridge import ridge
 from routerjax.records.gains import group_numbers
 from routerjax.records.on_disk import read
@@ -182,7 +182,9 @@ def _bias(
     x = fit_components(embeddings, everyone, components=components)(embeddings)
     features = arm_features(x, arms, models=models)
     fold = assign_folds(gold, key=deal, folds=folds, groups=groups)
-    rows = Rows(features, quality, gold, everyone if propensity is None else propensity, fold)
+    rows = LabelledRows(
+        features, quality, gold, everyone if propensity is None else propensity, fold
+    )
     if propensity is None:
         # the model that answered may decide who is asked, its interaction with x hardly
         plain = rows._replace(x=features[:, : x.shape[1] + models])

@@ -12,17 +12,17 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from routerjax.estimators.bias import Learner, dr_learner, learn_bias
 from routerjax.estimators.components import fit_components
-from routerjax.estimators.counterfactual import Overlap
 from routerjax.estimators.cross_fit import (
     FOLDS,
+    LabelledRows,
     Regress,
-    Rows,
     assign_folds,
     estimate_propensity,
     own_fold,
     source_overlap,
 )
 from routerjax.estimators.integrative import CANDIDATES, Candidate, target
+from routerjax.estimators.overlap import Overlap
 from routerjax.estimators.ridge import fit_ridge, ridge
 from routerjax.models.gain_router import GainRouter
 from routerjax.records.gains import LabelledGains
@@ -108,12 +108,12 @@ def _fit(gains, used, limit, key, *, components, learner, regress, folds, candid
     fold = assign_folds(dealt, key=keys[0], folds=folds, groups=gains.groups)
     propensity = gains.propensity
     if propensity is None:
-        unlabelled = Rows(x, used, gains.gold, used, fold)
+        unlabelled = LabelledRows(x, used, gains.gold, used, fold)
         propensity = estimate_propensity(unlabelled, used, folds=folds)
 
     def one(column):
         labelled = jnp.isfinite(column)
-        rows = Rows(x, jnp.where(labelled, column, 0.0), gains.gold, propensity, fold)
+        rows = LabelledRows(x, jnp.where(labelled, column, 0.0), gains.gold, propensity, fold)
         weights = used * labelled
         bias = learn_bias(
             rows, weights, learner=learner, regress=regress, key=keys[1], folds=folds, limit=limit

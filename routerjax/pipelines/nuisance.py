@@ -7,7 +7,6 @@ a small or featureless log yields the arm means and nothing worse.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,60 +15,53 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.estimators.counterfactual import DEFAULT_FLOOR, Overlap, overlap
+from routerjax.estimators.counterfactual import Estimator, Transform, estimate
+from routerjax.estimators.defaults import FLOOR
 from routerjax.estimators.folds import Folds, make_folds
+from routerjax.estimators.overlap import Overlap, overlap
 from routerjax.models.heads import Head, Scaling, initial, outputs
 from routerjax.models.outcomes import (
     CostLikelihood,
     OutcomeModel,
     PropensityLikelihood,
     QualityLikelihood,
+    outcome_head,
     over_blocks,
     predict_folds,
 )
 from routerjax.pipelines.observed import Observed, arm_means, calibrated_costs
 from routerjax.records.tables import Estimates, Log, Table
+from routerjax.training.config import NuisanceConfig
 from routerjax.training.execution import Execution
-from routerjax.training.fit import Objective, Schedule, fit
+from routerjax.training.fit import fit
+from routerjax.training.run import Objective
 from routerjax.training.stacking import concatenated, offset
-
-
-@dataclasses.dataclass(frozen=True)
-class NuisanceConfig:
-    """How nuisances are fitted.
-
-    Attributes:
-      folds: K of the cross-fitting.
-      held_out: share of a fold's training rows on which it stops early.
-      widths: trunk of the quality, cost and propensity heads; () is a linear model.
-      learning_rate, weight_decay: of AdamW.
-      schedule: batch size, epochs, patience. With max_epochs = 0 the outcome models stay at
-        the arm means, wrong wherever the log's policy looked at the query: the deliberately
-        misspecified model of the stress tests.
-    """
-
-    folds: int = 5
-    held_out: float = 0.15
-    widths: tuple[int, ...] = (128,)
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.1
-    schedule: Schedule = Schedule(batch_size=256, max_epochs=60, patience=5, chunk=5)
 
 
 class Nuisances(NamedTuple):
     """What the rows of a log need before they can be learnt from or evaluated on.
 
     Attributes:
-      predicted: [n, m] out-of-fold quality and cost.
+      predicted: [n, m] quality and cost, by models that never saw the row.
       propensities: [n] probability of the arm that answered, recorded or out-of-fold.
-      overlap: report on the propensities.
-      model: outcome models of the folds.
+      overlap: report on the propensities, with the floor below which they are clipped.
+      model: outcome models of the folds; None where the predictions were made by other means.
     """
 
     predicted: Estimates
     propensities: np.ndarray
     overlap: Overlap
-    model: OutcomeModel
+    model: OutcomeModel | None
+
+    def estimates(self, log: Log, estimator: str | Estimator | Transform) -> Estimates:
+        """[n, m] counterfactual estimates of the log's rows, propensities clipped at the floor."""
+        return estimate(
+            log,
+            self.predicted,
+            self.propensities,
+            estimator=estimator,
+            floor=self.overlap.floor,
+        )
 
 
 class _Task(NamedTuple):
@@ -94,8 +86,8 @@ def _task(record: Log | Table, scaling: Scaling, key: jax.Array, config: Nuisanc
     return _Task(record, rows, observed, folds)
 
 
-class _Sweep(NamedTuple):
-    """Records whose models are trained together: the folds of all on one axis of runs."""
+class _Joined(NamedTuple):
+    """Records as one: their rows joined, the folds of all on one axis of runs."""
 
     tasks: list[_Task]
     rows: dict[str, Any]
@@ -104,14 +96,14 @@ class _Sweep(NamedTuple):
     execution: Execution
 
 
-def _sweep(records, scalings, keys, config, execution) -> _Sweep:
+def _join(records, scalings, keys, config, execution) -> _Joined:
     tasks = [_task(*each, config) for each in zip(records, scalings, keys, strict=True)]
-    head = outcome_head(len(records[0].models), config)
-    return _Sweep(tasks, concatenated([task.rows for task in tasks]), head, config, execution)
+    head = outcome_head(len(records[0].models), config.widths)
+    return _Joined(tasks, concatenated([task.rows for task in tasks]), head, config, execution)
 
 
 def _fit_folds(
-    sweep: _Sweep,
+    joined: _Joined,
     name: str,
     objective: Objective,
     starts: Sequence[np.ndarray],
@@ -119,28 +111,31 @@ def _fit_folds(
     keys: Sequence[jax.Array],
 ) -> list[Any]:
     """Per record the parameters of one head per fold [k], from the intercepts `starts` [k, m]."""
-    folds, dimensions = sweep.config.folds, sweep.rows["x"].shape[1]
-    counts = [len(task.record) for task in sweep.tasks]
+    folds, dimensions = joined.config.folds, joined.rows["x"].shape[1]
+    counts = [len(task.record) for task in joined.tasks]
     initials = [
-        initial(sweep.head, dimensions, key, jnp.asarray(start, jnp.float32))
+        initial(joined.head, dimensions, key, jnp.asarray(start, jnp.float32))
         for key, start in zip(keys, starts, strict=True)
     ]
     own = [jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(folds)) for key in keys]
     params = fit(
         objective,
         concatenated(initials),
-        rows=sweep.rows,
-        train_index=offset([task.folds.train for task in sweep.tasks], counts),
-        held_out_index=offset([task.folds.held_out for task in sweep.tasks], counts),
-        run=concatenated(runs),
-        learning_rate=sweep.config.learning_rate,
-        weight_decay=sweep.config.weight_decay,
+        rows=joined.rows,
+        train_index=offset([task.folds.train for task in joined.tasks], counts),
+        held_out_index=offset([task.folds.held_out for task in joined.tasks], counts),
+        context=concatenated(runs),
+        learning_rate=joined.config.learning_rate,
+        weight_decay=joined.config.weight_decay,
         key=jnp.concatenate(own),
-        schedule=sweep.config.schedule,
-        **sweep.execution.of(name),
+        schedule=joined.config.schedule,
+        **joined.execution.of(name),
     ).params
-    part = lambda first: jax.tree.map(lambda leaf: leaf[first : first + folds], params)  # noqa: E731
-    return [part(first) for first in range(0, folds * len(sweep.tasks), folds)]
+
+    def part(first: int) -> Any:
+        return jax.tree.map(lambda leaf: leaf[first : first + folds], params)
+
+    return [part(first) for first in range(0, folds * len(joined.tasks), folds)]
 
 
 def fit_outcomes(
@@ -179,12 +174,14 @@ def fit_all_outcomes(
 ) -> list[tuple[Estimates, OutcomeModel]]:
     """`fit_outcomes` for records of equal shapes, as one sweep; each as it would be alone."""
     pairs = [jax.random.split(key) for key in keys]
-    sweep = _sweep(records, scalings, [pair[0] for pair in pairs], config, execution)
-    return _fit_outcomes(sweep, [pair[1] for pair in pairs])
+    joined = _join(records, scalings, [pair[0] for pair in pairs], config, execution)
+    return _fit_outcomes(joined, [pair[1] for pair in pairs])
 
 
-def _fit_outcomes(sweep: _Sweep, keys: Sequence[jax.Array]) -> list[tuple[Estimates, OutcomeModel]]:
-    pairs, tasks = [jax.random.split(key) for key in keys], sweep.tasks
+def _fit_outcomes(
+    joined: _Joined, keys: Sequence[jax.Array]
+) -> list[tuple[Estimates, OutcomeModel]]:
+    pairs, tasks = [jax.random.split(key) for key in keys], joined.tasks
     starts = [_quality_start(task) for task in tasks]
     units = [
         arm_means(
@@ -199,12 +196,12 @@ def _fit_outcomes(sweep: _Sweep, keys: Sequence[jax.Array]) -> list[tuple[Estima
     unit_costs = [jnp.asarray(unit, jnp.float32) for unit in units]
     none = [jnp.zeros(len(unit)) for unit in units]
     zeros = [np.zeros_like(start) for start in starts]
-    head = sweep.head
+    head = joined.head
     quality = _fit_folds(
-        sweep, "quality", QualityLikelihood(head), starts, none, [pair[0] for pair in pairs]
+        joined, "quality", QualityLikelihood(head), starts, none, [pair[0] for pair in pairs]
     )
     cost = _fit_folds(
-        sweep, "cost", CostLikelihood(head), zeros, unit_costs, [pair[1] for pair in pairs]
+        joined, "cost", CostLikelihood(head), zeros, unit_costs, [pair[1] for pair in pairs]
     )
     return [
         _calibrated_model(head, task, unit, own_quality, own_cost)
@@ -246,22 +243,22 @@ def _calibrated_model(
     return own, model._replace(unit_cost=jnp.asarray(unit_cost))
 
 
-def _fit_propensities(sweep: _Sweep, keys: Sequence[jax.Array]) -> list[np.ndarray]:
+def _fit_propensities(joined: _Joined, keys: Sequence[jax.Array]) -> list[np.ndarray]:
     """Per log [n] out-of-fold probability of the arm that answered."""
-    starts = [np.log(_arm_shares(task)) for task in sweep.tasks]
+    starts = [np.log(_arm_shares(task)) for task in joined.tasks]
     none = [jnp.zeros(len(start)) for start in starts]
-    objective = PropensityLikelihood(sweep.head)
-    fitted = _fit_folds(sweep, "propensity", objective, starts, none, keys)
+    objective = PropensityLikelihood(joined.head)
+    fitted = _fit_folds(joined, "propensity", objective, starts, none, keys)
 
     def predicted(task: _Task, params: Any) -> np.ndarray:
         def block(x, place):
-            logits = jax.lax.map(lambda params: outputs(sweep.head, params, x), params)
+            logits = jax.lax.map(lambda params: outputs(joined.head, params, x), params)
             return task.folds.own(jax.nn.softmax(logits, axis=-1), place)
 
         propensities = over_blocks(block, task.rows["x"])
         return propensities[np.arange(len(task.record)), task.observed.arms[:, 0]]
 
-    return [predicted(*each) for each in zip(sweep.tasks, fitted, strict=True)]
+    return [predicted(*each) for each in zip(joined.tasks, fitted, strict=True)]
 
 
 def _arm_shares(task: _Task) -> np.ndarray:
@@ -284,7 +281,7 @@ def propensities_of(
         return np.asarray(log.logged_propensities)
     keys = jax.random.split(key)
     (propensities,) = _fit_propensities(
-        _sweep([log], [scaling], [keys[0]], config, execution), [keys[1]]
+        _join([log], [scaling], [keys[0]], config, execution), [keys[1]]
     )
     return propensities
 
@@ -295,7 +292,7 @@ def fit_nuisances(
     *,
     key: jax.Array,
     config: NuisanceConfig = NuisanceConfig(),
-    floor: float = DEFAULT_FLOOR,
+    floor: float = FLOOR,
     execution: Execution = Execution(),
 ) -> Nuisances:
     """Fit the quality, cost and, where the log recorded none, propensity models of a log.
@@ -323,7 +320,7 @@ def fit_all_nuisances(
     *,
     keys: Sequence[jax.Array],
     config: NuisanceConfig = NuisanceConfig(),
-    floor: float = DEFAULT_FLOOR,
+    floor: float = FLOOR,
     execution: Execution = Execution(),
 ) -> list[Nuisances]:
     """`fit_nuisances` for logs of equal shapes, as one sweep; each as it would be alone.
@@ -331,18 +328,13 @@ def fit_all_nuisances(
     Propensities are taken as recorded if every log has them, and estimated otherwise.
     """
     triples = [jax.random.split(key, 3) for key in keys]
-    sweep = _sweep(logs, scalings, [triple[0] for triple in triples], config, execution)
-    outcomes = _fit_outcomes(sweep, [triple[1] for triple in triples])
+    joined = _join(logs, scalings, [triple[0] for triple in triples], config, execution)
+    outcomes = _fit_outcomes(joined, [triple[1] for triple in triples])
     known = [log.logged_propensities for log in logs]
     recorded = [np.asarray(own) for own in known if own is not None]
     if len(recorded) < len(logs):
-        recorded = _fit_propensities(sweep, [triple[2] for triple in triples])
+        recorded = _fit_propensities(joined, [triple[2] for triple in triples])
     return [
         Nuisances(predicted, own, overlap(log, own, floor=floor), model)
         for (predicted, model), own, log in zip(outcomes, recorded, logs, strict=True)
     ]
-
-
-def outcome_head(models: int, config: NuisanceConfig) -> Head:
-    """The head whose parameters an `OutcomeModel` holds: one output per arm."""
-    return Head(outputs=(models,), widths=config.widths)

@@ -38,18 +38,18 @@ def print_fit(router: Router, console: Console) -> None:
         grid.add_row(model, str(count), f"{size:.0f}")
     console.print(grid)
     console.print(
-        "Utility on rows held out of training, doubly robust, each judging only networks that "
-        "did not\ntrain on it (they did choose the epoch); ± is one standard error.\n",
+        "Utility on rows held out of training, doubly robust; each row evaluates only networks "
+        "that did not\ntrain on it (they did choose the epoch); ± is one standard error.\n",
         highlight=False,
     )
-    grid = _grid("cost weight", "router", "best one", "gain", "quality", "$/1000")
+    grid = _grid("cost weight", "router", "best one", "advantage", "quality", "$/1000")
     grid.add_column("best one is", overflow="fold")  # the one to give way on a narrow terminal
     for line in router.report["held_out"]:
         grid.add_row(
             f"{line['cost_weight']:g}",
             f"{line['router']['mean']:.3f}",
             f"{line['best_single']['mean']:.3f}",
-            f"{line['gain']['mean']:+.3f} ±{line['gain']['standard_error']:.3f}",
+            f"{line['advantage']['mean']:+.3f} ±{line['advantage']['standard_error']:.3f}",
             f"{line['quality']:.3f}",
             f"{1000 * line['cost']:.3g}",
             line["best_single_model"],
@@ -114,12 +114,12 @@ def gain_lines(routes: GainRoutes) -> list[str]:
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """Utility of every method at every cost weight, then the router's own figures."""
-    weights = sorted({line.cost_weight for line in evaluation.lines})
+    cost_weights = sorted({line.cost_weight for line in evaluation.lines})
     by = {(line.method, line.cost_weight): line for line in evaluation.lines}
     methods = list(dict.fromkeys(line.method for line in evaluation.lines))
     largest = max(line.utility.standard_error for line in evaluation.lines)
     console.print(
-        f"{evaluation.source}: {evaluation.rows} rows judged, {evaluation.left_out} left out.\n"
+        f"{evaluation.source}: {evaluation.rows} rows evaluated, {evaluation.left_out} left out.\n"
         f"Mean utility by cost weight, "
         f"{'from all cells' if evaluation.kind == 'table' else 'estimated doubly robust'}; "
         f"standard errors are {largest:.3f} or less (--json has each).\n",
@@ -128,13 +128,13 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         soft_wrap=True,
     )
     step = max(1, (console.width - 26) // CELL)
-    for some in (weights[i : i + step] for i in range(0, len(weights), step)):
-        grid = _grid("method at cost weight", *[f"{weight:g}" for weight in some])
+    for some in (cost_weights[i : i + step] for i in range(0, len(cost_weights), step)):
+        grid = _grid("method at cost weight", *[f"{each:g}" for each in some])
         for method in methods:
-            values = [by[method, weight].utility.mean for weight in some]
+            values = [by[method, each].utility.mean for each in some]
             grid.add_row(method, *[f"{value:.3f}" for value in values])
         grid.add_section()
-        for name, cells in _own_figures([by["router", weight] for weight in some]).items():
+        for name, cells in _own_figures([by["router", each] for each in some]).items():
             grid.add_row(name, *cells)
         console.print(grid)
     for note in evaluation.notes:
@@ -143,8 +143,8 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
 
 def _own_figures(lines) -> dict[str, list[str]]:
     figures = {
-        "router − best-single-log": [f"{line.gain.mean:+.3f}" for line in lines],
-        "  standard error": [f"{line.gain.standard_error:.3f}" for line in lines],
+        "router − best-single-log": [f"{line.advantage.mean:+.3f}" for line in lines],
+        "  standard error": [f"{line.advantage.standard_error:.3f}" for line in lines],
         "router's quality": [f"{line.quality.mean:.3f}" for line in lines],
         "router's $ per 1000": [f"{1000 * line.cost.mean:.3g}" for line in lines],
     }

@@ -14,9 +14,9 @@ from routerjax.reports.selection import (
     Results,
     between_weights,
     by_seed,
+    cost_weights_of,
     on_grid,
     seeds_of,
-    weights_of,
     where,
 )
 from routerjax.reports.style import COLOURS as COLOURS
@@ -127,7 +127,7 @@ def _single_models(axes: Any, references: Results) -> None:
         )
 
 
-def utility_by_weight(
+def utility_by_cost_weight(
     results: Results,
     path: Path,
     *,
@@ -154,20 +154,20 @@ def utility_by_weight(
         above, below = drawn.subplots(2, 1, sharex=True)
         for method, look in looks(methods, references=upper).items():
             own = where(results, method=method)
-            weights = weights_of(own)
+            cost_weights = cost_weights_of(own)
             mine, other = (
-                by_seed(results, name, metric="utility", seeds=seeds, weights=weights)
+                by_seed(results, name, metric="utility", seeds=seeds, cost_weights=cost_weights)
                 for name in (method, base)
             )
             hollow = between_weights(own)
-            line(above, weights, mine, look=look, label=method, hollow=hollow)
+            line(above, cost_weights, mine, look=look, label=method, hollow=hollow)
             if method != base:
-                line(below, weights, mine - other, look=look, label=method, hollow=hollow)
+                line(below, cost_weights, mine - other, look=look, label=method, hollow=hollow)
         below.axhline(0, color=FAINT, linewidth=0.8, zorder=2)
         above.set_ylabel("mean utility")
         below.set_ylabel(f"difference to {base}")
         set_title(above, title)
-        weight_axis(below, weights_of(results), between=between_weights(results))
+        weight_axis(below, cost_weights_of(results), between=between_weights(results))
         legend(drawn, above, hollow=bool(between_weights(results)))
     return files(path)
 
@@ -176,19 +176,19 @@ def sag_values(results: Results, method: str, *, trained: str) -> Mapping[float,
     """Utility relative to a router trained at the same cost weight, λ → [s], as a share.
 
     (u_λ − v_λ) / |mean v_λ|, paired by seed, with v the utility of `trained`, at all cost
-    weights that both have.
+    cost_weights that both have.
     """
     seeds = seeds_of(results)
-    weights = sorted(
-        set(weights_of(where(results, method=method)))
-        & set(weights_of(where(results, method=trained)))
+    cost_weights = sorted(
+        set(cost_weights_of(where(results, method=method)))
+        & set(cost_weights_of(where(results, method=trained)))
     )
     mine, there = (
-        by_seed(results, name, metric="utility", seeds=seeds, weights=weights)
+        by_seed(results, name, metric="utility", seeds=seeds, cost_weights=cost_weights)
         for name in (method, trained)
     )
     share = (mine - there) / np.abs(np.nanmean(there, axis=0))
-    return {weight: share[:, j] for j, weight in enumerate(weights)}
+    return {cost_weight: share[:, j] for j, cost_weight in enumerate(cost_weights)}
 
 
 def sag(

@@ -26,10 +26,10 @@ from routerjax.records.tables import Estimates
 from routerjax.reports.selection import (
     Results,
     by_seed,
+    cost_weights_of,
     methods_of,
     on_grid,
     seeds_of,
-    weights_of,
     where,
 )
 
@@ -78,13 +78,15 @@ def reference_record(
     """What the scores of one seed refer to: single models, cheapest, dearest, oracle.
 
     Args:
-      outcomes: [n, m] known outcomes of the test rows, as the policies are judged by.
+      outcomes: [n, m] known outcomes of the test rows, as the policies are evaluated by.
       models: m names.
-      cost_weights: all at which policies are judged.
+      cost_weights: all at which policies are evaluated.
       logging, seed: of the run.
     """
     within = span(outcomes)
-    best = [np.asarray(outcomes.utilities(weight)).argmax(axis=1) for weight in cost_weights]
+    best = [
+        np.asarray(outcomes.utilities(cost_weight)).argmax(axis=1) for cost_weight in cost_weights
+    ]
     return {
         "record": "reference",
         "logging": logging,
@@ -95,7 +97,7 @@ def reference_record(
         "cheapest_cost": within.low,
         "dearest_cost": within.high,
         "cheapest_quality": within.floor,
-        "cost_weights": [float(weight) for weight in cost_weights],
+        "cost_weights": [float(cost_weight) for cost_weight in cost_weights],
         "oracle_shares": [shares(arms, len(models)).tolist() for arms in best],
     }
 
@@ -144,13 +146,13 @@ def scores(results: Results, references: Results) -> Scores:
       references: reference records of that logging policy; empty for utility and regret alone.
     """
     results = on_grid(results)
-    seeds, weights = seeds_of(results), weights_of(results)
+    seeds, cost_weights = seeds_of(results), cost_weights_of(results)
     found: dict[str, dict[str, np.ndarray]] = {}
     for method in methods_of(results):
         own = where(results, method=method)
         for name in ("utility", "regret"):
             if all(name in r for r in own):
-                values = by_seed(own, method, metric=name, seeds=seeds, weights=weights)
+                values = by_seed(own, method, metric=name, seeds=seeds, cost_weights=cost_weights)
                 found.setdefault(name, {})[method] = values.mean(axis=1)
         if not references:
             continue

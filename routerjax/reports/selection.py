@@ -19,7 +19,7 @@ def by_seed(
     *,
     metric: str,
     seeds: Sequence[int] | None = None,
-    weights: Sequence[float] | None = None,
+    cost_weights: Sequence[float] | None = None,
 ) -> np.ndarray:
     """[s, w] a metric of one method by seed and cost weight, NaN where there is no record.
 
@@ -27,19 +27,19 @@ def by_seed(
       results: records with method, seed, cost_weight and the metric.
       method: whose records.
       metric: name of a number in them; of a list (shares), the result is [s, w, ·].
-      seeds, weights: rows and columns; by default the method's own, rising.
+      seeds, cost_weights: rows and columns; by default the method's own, rising.
 
     Raises:
       InputError: a record lacks the metric, or two tell the same seed and cost weight.
     """
     own = [r for r in results if r["method"] == method]
     seeds = sorted({r["seed"] for r in own}) if seeds is None else list(seeds)
-    weights = weights_of(own) if weights is None else list(weights)
+    cost_weights = cost_weights_of(own) if cost_weights is None else list(cost_weights)
     found: dict[tuple[int, int], Any] = {}
     for r in own:
-        if r["seed"] not in seeds or r["cost_weight"] not in weights:
+        if r["seed"] not in seeds or r["cost_weight"] not in cost_weights:
             continue
-        place = (seeds.index(r["seed"]), weights.index(r["cost_weight"]))
+        place = (seeds.index(r["seed"]), cost_weights.index(r["cost_weight"]))
         where = f"{method}, seed {r['seed']}, cost weight {r['cost_weight']:g}"
         if metric not in r:
             raise InputError(f"no {metric} in the record of {where}", source="results")
@@ -47,7 +47,9 @@ def by_seed(
             problem = f"two records of {where}; select one logging, strength and number of rows"
             raise InputError(problem, source="results")
         found[place] = r[metric]
-    values = np.full((len(seeds), len(weights), *np.shape(next(iter(found.values()), 0.0))), np.nan)
+    values = np.full(
+        (len(seeds), len(cost_weights), *np.shape(next(iter(found.values()), 0.0))), np.nan
+    )
     for place, value in found.items():
         values[place] = value
     return values
@@ -58,7 +60,7 @@ def methods_of(results: Results) -> list[str]:
     return list(dict.fromkeys(r["method"] for r in results))
 
 
-def weights_of(results: Results) -> list[float]:
+def cost_weights_of(results: Results) -> list[float]:
     """Cost weights, rising."""
     return sorted({r["cost_weight"] for r in results})
 
@@ -69,7 +71,7 @@ def seeds_of(results: Results) -> list[int]:
 
 
 def between_weights(results: Results) -> set[float]:
-    """Cost weights at which some method was judged without training on them (`held_out`)."""
+    """Cost weights at which some method was evaluated without training on them (`held_out`)."""
     return {r["cost_weight"] for r in results if r.get("held_out", False)}
 
 

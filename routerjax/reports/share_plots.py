@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from routerjax.reports.selection import Results, by_seed, weights_of, where
+from routerjax.reports.selection import Results, by_seed, cost_weights_of, where
 from routerjax.reports.style import COLOURS, PAGE, drawing, files, weight_axis
 
 TOP = 7
@@ -27,7 +27,10 @@ def mean_shares(
     for method in methods:
         own = where(results, method=method)
         if own:
-            found[method] = (weights_of(own), by_seed(own, method, metric="shares").mean(axis=0))
+            found[method] = (
+                cost_weights_of(own),
+                by_seed(own, method, metric="shares").mean(axis=0),
+            )
         elif method == ORACLE and references:
             mean = np.mean([r["oracle_shares"] for r in references], axis=0)
             found[method] = (list(references[0]["cost_weights"]), mean)
@@ -66,14 +69,14 @@ def routing_shares(
     top = sorted(most_asked(found), key=lambda i: references[0]["mean_cost"][i])
     with drawing(path, size=(PAGE, 2.7), note=note) as drawn:
         panels = drawn.subplots(1, len(found), sharey=True, squeeze=False)[0]
-        for axes, (method, (weights, values)) in zip(panels, found.items(), strict=True):
+        for axes, (method, (cost_weights, values)) in zip(panels, found.items(), strict=True):
             bands = [100 * values[:, i] for i in top]
             labels = [names[i] for i in top]
             if len(top) < len(names):
                 bands.append(100 - np.sum(bands, axis=0))
                 labels.append("others")
             axes.stackplot(
-                weights,
+                cost_weights,
                 *bands,
                 labels=labels,
                 colors=[*COLOURS[: len(top)], OTHERS],
@@ -83,8 +86,8 @@ def routing_shares(
             )
             axes.grid(False)
             axes.set_ylim(0, 100)
-            weight_axis(axes, weights, label="cost weight λ")
-            axes.set_xlim(min(weights), max(weights))
+            weight_axis(axes, cost_weights, label="cost weight λ")
+            axes.set_xlim(min(cost_weights), max(cost_weights))
             axes.set_title(method, loc="left")
         panels[0].set_ylabel("share of queries, %")
         handles, labels = panels[0].get_legend_handles_labels()

@@ -126,24 +126,28 @@ def title(axes: Any, text: str) -> None:
 
 
 def weight_axis(
-    axes: Any, weights: Sequence[float], *, between: Collection[float] = (), label: str = WEIGHT
+    axes: Any,
+    cost_weights: Sequence[float],
+    *,
+    between: Collection[float] = (),
+    label: str = WEIGHT,
 ) -> None:
     """An x axis of cost weights that holds λ = 0: linear to the smallest above it, then log.
 
     Args:
       axes: of matplotlib.
-      weights: all that are drawn; as many are labelled as have room.
+      cost_weights: all that are drawn; as many are labelled as have room.
       between: those of them between grid points, labelled after the others.
       label: name of the axis.
     """
-    positive = [weight for weight in weights if weight > 0]
+    positive = [cost_weight for cost_weight in cost_weights if cost_weight > 0]
     if positive and max(positive) > 10 * min(positive):
         axes.set_xscale("symlog", linthresh=min(positive), linscale=0.4)
     scale = axes.xaxis.get_transform()
-    low, high = scale.transform(np.array([min(weights), max(weights)], np.float64))
+    low, high = scale.transform(np.array([min(cost_weights), max(cost_weights)], np.float64))
     margin = 0.04 * (high - low) or 1.0
     axes.set_xlim(scale.inverted().transform(np.array([low - margin, high + margin])))
-    ticks(axes, weights, last=between)
+    ticks(axes, cost_weights, last=between)
     axes.set_xlabel(label)
 
 

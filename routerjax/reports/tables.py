@@ -10,7 +10,14 @@ import numpy as np
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import gap_recovered, paired_difference
 from routerjax.reports.scores import SCORES, Scores
-from routerjax.reports.selection import Results, by_seed, methods_of, seeds_of, short, weights_of
+from routerjax.reports.selection import (
+    Results,
+    by_seed,
+    cost_weights_of,
+    methods_of,
+    seeds_of,
+    short,
+)
 
 MEAN = "mean"
 
@@ -38,18 +45,20 @@ class Sheet(NamedTuple):
     candidates: int
 
 
-def paired_gain(results: Results, method: str, base: str) -> Interval:
+def paired_advantage(results: Results, method: str, base: str) -> Interval:
     """Mean over cost weights of a method's utility minus the base's, paired by seed."""
-    seeds, weights = seeds_of(results), weights_of(results)
+    seeds, cost_weights = seeds_of(results), cost_weights_of(results)
     mine, other = (
-        by_seed(results, name, metric="utility", seeds=seeds, weights=weights).mean(axis=1)
+        by_seed(results, name, metric="utility", seeds=seeds, cost_weights=cost_weights).mean(
+            axis=1
+        )
         for name in (method, base)
     )
     return paired_difference(mine, other)
 
 
 def gap_share(results: Results, method: str, *, base: str, ceiling: str) -> float:
-    """Share of the gap from `base` to `ceiling` recovered, from means over seeds and weights."""
+    """Share of the gap from `base` to `ceiling` recovered, from means over seeds and λ."""
     mean = {
         name: by_seed(results, name, metric="utility").mean() for name in (method, base, ceiling)
     }
@@ -81,7 +90,7 @@ def best_apart(
     return best if apart.low > 0 else None
 
 
-def weight_sheet(
+def cost_weight_sheet(
     results: Results,
     *,
     metric: str = "utility",
@@ -95,17 +104,17 @@ def weight_sheet(
     The last columns are the mean over cost weights and, for utility with a `base`, its paired
     difference to the base and the share of the gap from `base` to `ceiling`.
     """
-    weights, seeds = weights_of(results), seeds_of(results)
+    cost_weights, seeds = cost_weights_of(results), seeds_of(results)
     methods, candidates = _references_last(methods_of(results), references)
     sign = {"utility": 1, "regret": -1}.get(metric, 0)
     values = {
-        name: by_seed(results, name, metric=metric, seeds=seeds, weights=weights)
+        name: by_seed(results, name, metric=metric, seeds=seeds, cost_weights=cost_weights)
         for name in methods
     }
-    columns = [{name: v[:, j] for name, v in values.items()} for j in range(len(weights))]
+    columns = [{name: v[:, j] for name, v in values.items()} for j in range(len(cost_weights))]
     columns.append({name: v.mean(axis=1) for name, v in values.items()})
     best = [best_apart(column, references=references, sign=sign) for column in columns]
-    header = ["method", *[f"λ = {short(weight)}" for weight in weights], MEAN]
+    header = ["method", *[f"λ = {short(cost_weight)}" for cost_weight in cost_weights], MEAN]
     header += [f"− {base}"] if base else []
     header += ["share of gap"] if base and ceiling else []
     rows = []
@@ -116,7 +125,9 @@ def weight_sheet(
             for column, top in zip(columns, best, strict=True)
         ]
         if base:
-            row.append(Cell("" if name == base else number(paired_gain(results, name, base), "+")))
+            row.append(
+                Cell("" if name == base else number(paired_advantage(results, name, base), "+"))
+            )
         if base and ceiling:
             share = gap_share(results, name, base=base, ceiling=ceiling)
             known = name != base and np.isfinite(share)
@@ -146,24 +157,30 @@ def score_sheet(scores: Scores, *, references: Collection[str] = (), caption: st
 def utility_table(
     results: Results, *, base: str, ceiling: str | None = None, references: Collection[str] = ()
 ) -> str:
-    """`weight_sheet` of utility in Markdown."""
-    return to_markdown(weight_sheet(results, base=base, ceiling=ceiling, references=references))
+    """`cost_weight_sheet` of utility in Markdown."""
+    return to_markdown(
+        cost_weight_sheet(results, base=base, ceiling=ceiling, references=references)
+    )
 
 
 def metric_table(results: Results, *, metric: str, scale: float = 1.0, digits: int = 3) -> str:
     """Markdown: another metric per method and cost weight, mean over seeds, times `scale`."""
-    weights = weights_of(results)
+    cost_weights = cost_weights_of(results)
     rows = [
         [
             method,
             *[
                 f"{scale * value:.{digits}f}"
-                for value in by_seed(results, method, metric=metric, weights=weights).mean(axis=0)
+                for value in by_seed(
+                    results, method, metric=metric, cost_weights=cost_weights
+                ).mean(axis=0)
             ],
         ]
         for method in methods_of(results)
     ]
-    return markdown(["method", *[f"λ = {short(weight)}" for weight in weights]], rows)
+    return markdown(
+        ["method", *[f"λ = {short(cost_weight)}" for cost_weight in cost_weights]], rows
+    )
 
 
 def to_markdown(sheet: Sheet) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from routerjax.reports.selection import Results, by_seed, on_grid, seeds_of, weights_of, where
+from routerjax.reports.selection import Results, by_seed, cost_weights_of, on_grid, seeds_of, where
 from routerjax.reports.style import (
     COLUMN,
     FAINT,
@@ -39,8 +39,8 @@ def by_setting(results: Results, method: str, *, over: str, seeds: Sequence[int]
     columns = []
     for value in settings(grid, over):
         some = where(grid, **{over: value})
-        weights = weights_of(some)
-        utility = by_seed(some, method, metric="utility", seeds=seeds, weights=weights)
+        cost_weights = cost_weights_of(some)
+        utility = by_seed(some, method, metric="utility", seeds=seeds, cost_weights=cost_weights)
         columns.append(utility.mean(axis=1))
     return np.stack(columns, axis=1)
 

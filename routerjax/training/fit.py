@@ -23,21 +23,11 @@ from routerjax.records.on_disk import stored
 from routerjax.training import parallel, streaming
 from routerjax.training import sweep as sweeping
 from routerjax.training.checkpoint import Checkpoints, opened
+from routerjax.training.config import Schedule
 from routerjax.training.parallel import Devices
 from routerjax.training.processes import checksum, of_all, own_share
-from routerjax.training.run import Member, Objective, Params, Recipe, Rows, Run, Schedule
+from routerjax.training.run import Context, Data, Job, Objective, Params, Recipe
 from routerjax.training.sweep import Engine, Sweep
-
-__all__ = [
-    "Checkpoints",
-    "Devices",
-    "Fitted",
-    "Objective",
-    "OnProgress",
-    "Schedule",
-    "Sweep",
-    "fit",
-]
 
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is trained, epochs done, epochs at most)."""
@@ -63,10 +53,10 @@ def fit(
     objective: Objective,
     params: Params,
     *,
-    rows: Rows,
+    rows: Data,
     train_index: jax.Array,
     held_out_index: jax.Array,
-    run: Run,
+    context: Context,
     learning_rate: jax.Array | float,
     weight_decay: jax.Array | float,
     key: jax.Array,
@@ -85,7 +75,7 @@ def fit(
         an epoch's rows are read when their turn comes.
       train_index: [r, n_train] positions in `rows`; a negative one stands for no row.
       held_out_index: [r, n_held_out] positions in `rows`, disjoint from the former.
-      run: pytree with a leading axis r, handed to the objective.
+      context: pytree with a leading axis r, handed to the objective.
       learning_rate, weight_decay: [r]; the decay is decoupled and acts on kernels only.
       key: one key, folded into one per run; or [r] keys, one each.
       schedule: batch size, epochs and patience.
@@ -102,8 +92,8 @@ def fit(
         be written.
     """
     count = train_index.shape[0]
-    members = Member(
-        run,
+    jobs = Job(
+        context,
         jnp.broadcast_to(learning_rate, count),
         jnp.broadcast_to(weight_decay, count),
         _in_file_order(train_index, schedule),
@@ -113,20 +103,20 @@ def fit(
     own_key = lambda number: jax.random.fold_in(key, number)  # noqa: E731
     keys = jax.random.key_data(key if key.ndim else jax.vmap(own_key)(jnp.arange(count)))
     if devices is not None:
-        members, rows = own_share(params, keys, members, rows)
-    at_once = sweeping.runs_at_once(sweep, schedule, params, members, rows)
+        jobs, rows = own_share(params, keys, jobs, rows)
+    at_once = sweeping.runs_at_once(sweep, schedule, params, jobs, rows)
     recipe = Recipe(objective, schedule)
     engine = _engine(recipe, sweep.side_by_side, rows, devices, count, at_once)
     blocks = sweeping.blocks(count, engine.size)
     if checkpoint is not None:
-        known = _settings(recipe, params, keys, members, rows)
+        known = _settings(recipe, params, keys, jobs, rows)
         layout = {"side_by_side": sweep.side_by_side, "devices_per_batch": engine.shared}
         checkpoint = checkpoint.stage(".", **layout, blocks=len(blocks), **known)
     if len(blocks) == 1:
-        return _train(engine, schedule, (params, keys, members), on_progress, checkpoint)
+        return _train(engine, schedule, (params, keys, jobs), on_progress, checkpoint)
     done = []
     for number, block in enumerate(blocks):
-        own = jax.tree.map(lambda leaf: np.asarray(leaf)[block], (params, keys, members))  # noqa: B023
+        own = jax.tree.map(lambda leaf: np.asarray(leaf)[block], (params, keys, jobs))  # noqa: B023
         report = _later(on_progress, number, len(blocks))
         stage = checkpoint and checkpoint.stage(f"block-{number}")
         done.append(jax.tree.map(np.asarray, _train(engine, schedule, own, report, stage)))
@@ -134,18 +124,18 @@ def fit(
 
 
 def _engine(
-    recipe: Recipe, side_by_side: bool, rows: Rows, devices: Devices | None, runs: int, at_once: int
+    recipe: Recipe, side_by_side: bool, rows: Data, devices: Devices | None, runs: int, at_once: int
 ) -> Engine:
     """One device or many, with all rows in place or each epoch's own."""
     on_disk = stored(rows)
     shared = None if on_disk else rows
     within = streaming.of_one_epoch(recipe) if on_disk else recipe
     if devices is None:
-        engine = sweeping.engine(within, side_by_side, shared, min(runs, at_once))
+        engine = sweeping.on_one_device(within, side_by_side, shared, min(runs, at_once))
     else:
         at_once = min(of_all(at_once))
-        engine = parallel.engine(within, side_by_side, shared, devices, runs, at_once)
-    return streaming.engine(engine, recipe.schedule, rows) if on_disk else engine
+        engine = parallel.on_devices(within, side_by_side, shared, devices, runs, at_once)
+    return streaming.from_disk(engine, recipe.schedule, rows) if on_disk else engine
 
 
 def _in_file_order(train: jax.Array, schedule: Schedule) -> jax.Array:
@@ -157,15 +147,15 @@ def _in_file_order(train: jax.Array, schedule: Schedule) -> jax.Array:
 def _train(
     engine: Engine,
     schedule: Schedule,
-    block: tuple[Params, jax.Array, Member],
+    block: tuple[Params, jax.Array, Job],
     on_progress: Callable[[int, int], None] | None,
     checkpoint: Checkpoints | None,
 ) -> Fitted:
-    """Train one block of runs, (params, keys, members)."""
+    """Train one block of runs, (params, keys, jobs)."""
     count = len(block[2].real)
-    params, keys, members = sweeping.filled(block, engine.size)
-    members = members._replace(real=np.arange(engine.size) < count)
-    block = engine.place((params, keys, members))
+    params, keys, jobs = sweeping.filled(block, engine.size)
+    jobs = jobs._replace(real=np.arange(engine.size) < count)
+    block = engine.place((params, keys, jobs))
     own = lambda tree: jax.tree.map(lambda leaf: leaf[:count], engine.fetch(tree))  # noqa: E731
     with opened(checkpoint) if checkpoint else contextlib.nullcontext() as journal:
         shapes = engine.shapes(*block) if journal else None
@@ -198,20 +188,20 @@ def _blank(shapes: Any) -> Any:
 
 
 def _settings(
-    recipe: Recipe, params: Params, keys: jax.Array, members: Member, rows: Rows
+    recipe: Recipe, params: Params, keys: jax.Array, jobs: Job, rows: Data
 ) -> dict[str, Any]:
     """What a result depends on, by name, for whoever resumes a training."""
     schedule = dataclasses.asdict(recipe.schedule)
     del schedule["chunk"]  # how often one looks up changes nothing
-    indexes = (members.train, members.held_out)
+    indexes = (jobs.train, jobs.held_out)
     return {
         "objective": re.sub(r" at 0x[0-9a-f]+", "", repr(recipe.objective)),
         "schedule": schedule,
-        "runs": len(members.real),
-        "learning_rate": np.unique(members.learning_rate),
-        "weight_decay": np.unique(members.weight_decay),
+        "runs": len(jobs.real),
+        "learning_rate": np.unique(jobs.learning_rate),
+        "weight_decay": np.unique(jobs.weight_decay),
         "data": of_all(checksum((rows, indexes))),
-        "start": checksum((params, keys, members.run)),
+        "start": checksum((params, keys, jobs.context)),
     }
 
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.training import sweep
-from routerjax.training.run import Recipe, Rows, Whole
+from routerjax.training.run import Data, Recipe, Whole
 from routerjax.training.sweep import Engine
 
 PARALLEL = ("runs", "rows", "both")
@@ -121,15 +121,15 @@ class Share(Whole):
         return np.arange(self.groups * self.parts).reshape(self.groups, self.parts).tolist()
 
 
-def engine(
-    recipe: Recipe, side_by_side: bool, rows: Rows, devices: Devices, runs: int, at_once: int
+def on_devices(
+    recipe: Recipe, side_by_side: bool, rows: Data, devices: Devices, runs: int, at_once: int
 ) -> Engine:
     """Blocks of runs on many devices.
 
     Args:
       recipe: what the runs have in common.
       side_by_side: whether the runs of a device are vmapped.
-      rows: of all runs; every device keeps a copy. None where members bring their own.
+      rows: of all runs; every device keeps a copy. None where jobs bring their own.
       devices: how many, and what they share out.
       runs: r.
       at_once: runs that a device can hold.

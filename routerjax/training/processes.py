@@ -16,7 +16,7 @@ import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.records.on_disk import blocks
-from routerjax.training.run import Member, Params, Rows
+from routerjax.training.run import Data, Job, Params
 
 
 def initialize(
@@ -50,24 +50,22 @@ def own_rows(count: int) -> np.ndarray:
     return np.arange(jax.process_index(), count, jax.process_count())
 
 
-def own_share(params: Params, keys: jax.Array, members: Member, rows: Rows) -> tuple[Member, Rows]:
-    """Members and rows of this process, filled up to the largest share of any process.
+def own_share(params: Params, keys: jax.Array, jobs: Job, rows: Data) -> tuple[Job, Data]:
+    """Jobs and rows of this process, filled up to the largest share of any process.
 
     Raises:
       InputError: the processes do not train the same runs from the same start.
     """
     if jax.process_count() == 1:
-        return members, rows
-    same = checksum((params, keys, members[:5]))
+        return jobs, rows
+    same = checksum((params, keys, jobs[:5]))
     if len(set(of_all(same))) > 1:
         problem = "processes differ in runs, rows, starting parameters, learning rates or key"
         raise InputError(problem)
     count = len(jax.tree.leaves(rows)[0])
     own = np.resize(own_rows(count), -(-count // jax.process_count()))
-    members = members._replace(
-        train=_own_positions(members.train), held_out=_own_positions(members.held_out)
-    )
-    return members, jax.tree.map(lambda leaf: leaf[own], rows)
+    jobs = jobs._replace(train=_own_positions(jobs.train), held_out=_own_positions(jobs.held_out))
+    return jobs, jax.tree.map(lambda leaf: leaf[own], rows)
 
 
 def _own_positions(index: jax.Array) -> jax.Array:

@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import optax
 
 from routerjax.errors import InputError
+from routerjax.training.config import Schedule
 
 Params = Any
-Rows = Any
-Run = Any
+Data = Any
+Context = Any
 
 OPTIMIZERS = ("adamw", "sgd")
 NEIGHBOURS = 256
@@ -29,59 +30,31 @@ NEIGHBOURS = 256
 class Objective(Protocol):
     """What a network is trained on. Hashable, since it is static under jit."""
 
-    def loss(self, params: Params, run: Run, batch: Rows, key: jax.Array) -> jax.Array:
+    def loss(self, params: Params, context: Context, batch: Data, key: jax.Array) -> jax.Array:
         """Per-row loss, [b]; `key` is the step's own, for an objective that draws."""
 
-    def score(self, params: Params, run: Run, rows: Rows) -> jax.Array:
+    def score(self, params: Params, context: Context, rows: Data) -> jax.Array:
         """Score of every held-out row, [h]; a higher mean is better."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How long and in what steps to train; static under jit.
-
-    Attributes:
-      batch_size: rows per step.
-      max_epochs: epochs at most.
-      patience: epochs without a better held-out score before a run stops.
-      chunk: epochs per compiled call; progress and interruption happen between chunks.
-      caution: an epoch replaces the starting point only if its mean held-out score is higher
-        by more than this many standard errors of the paired difference. Where scores are
-        noisy, the best of many epochs is partly luck, and the start deserves the doubt.
-      optimizer: "adamw" or "sgd".
-      epoch_rows: training rows an epoch visits at most, others each time, and held-out rows it
-        is scored on at most, always the same; a million rows are not needed before the
-        held-out score is worth a look. What an epoch visits are runs of neighbouring rows
-        (`NEIGHBOURS`), so that it can be read from a file without reading all of it.
-    """
-
-    batch_size: int = 256
-    max_epochs: int = 100
-    patience: int = 10
-    chunk: int = 10
-    caution: float = 0.0
-    optimizer: str = "adamw"
-    epoch_rows: int = 1 << 16
-
-
-class Member(NamedTuple):
+class Job(NamedTuple):
     """All of a run that training does not change; a leading axis r over runs.
 
     Attributes:
-      run: handed to the objective.
+      context: handed to the objective.
       learning_rate, weight_decay: of the optimiser; the decay acts on kernels only.
       train, held_out: positions in the rows; a negative one stands for no row.
       real: False for a run that only fills a place and is never trained.
       rows: this epoch's rows, where runs do not share what fits in memory (streaming.py).
     """
 
-    run: Run
+    context: Context
     learning_rate: jax.Array
     weight_decay: jax.Array
     train: jax.Array
     held_out: jax.Array
     real: jax.Array
-    rows: Rows = None
+    rows: Data = None
 
 
 class State(NamedTuple):
@@ -145,49 +118,49 @@ class Recipe:
             raise InputError(f"no optimizer {self.schedule.optimizer!r}; known are {known}")
 
 
-def start(recipe: Recipe, params: Params, key: jax.Array, member: Member, rows: Rows) -> State:
+def start(recipe: Recipe, params: Params, key: jax.Array, job: Job, rows: Data) -> State:
     """The state before the first epoch, the starting point scored.
 
     `rows` are those that all runs share; None where each has its own.
     """
-    rows = member.rows if rows is None else rows
-    scores, held_out = _scores(recipe, params, member, rows)
+    rows = job.rows if rows is None else rows
+    scores, held_out = _scores(recipe, params, job, rows)
     zero = jnp.zeros((), jnp.int32)
-    optimizer = _optimizer(recipe.schedule, member).init(params)
+    optimizer = _optimizer(recipe.schedule, job).init(params)
     score = jnp.mean(scores, where=held_out)
     return State(params, optimizer, key, zero, scores, params, score, zero)
 
 
-def stopped(schedule: Schedule, state: State, member: Member) -> jax.Array:
+def stopped(schedule: Schedule, state: State, job: Job) -> jax.Array:
     """Whether the run has had its epochs, or its patience has run out."""
     idle = state.epoch - state.best_epoch >= schedule.patience
-    return idle | (state.epoch >= schedule.max_epochs) | ~member.real
+    return idle | (state.epoch >= schedule.max_epochs) | ~job.real
 
 
-def advance(recipe: Recipe, state: State, member: Member, rows: Rows) -> tuple[State, jax.Array]:
+def advance(recipe: Recipe, state: State, job: Job, rows: Data) -> tuple[State, jax.Array]:
     """A chunk of epochs, none once the run has stopped; also whether it wants more."""
-    rows = member.rows if rows is None else rows
+    rows = job.rows if rows is None else rows
 
     def body(state, _):
-        done = stopped(recipe.schedule, state, member)
-        train = functools.partial(_epoch, recipe, member, rows)
+        done = stopped(recipe.schedule, state, job)
+        train = functools.partial(_epoch, recipe, job, rows)
         return jax.lax.cond(done, lambda state: state, train, state), None
 
     state, _ = jax.lax.scan(body, state, length=recipe.schedule.chunk)
-    return state, ~stopped(recipe.schedule, state, member)
+    return state, ~stopped(recipe.schedule, state, job)
 
 
-def _epoch(recipe: Recipe, member: Member, rows: Rows, state: State) -> State:
+def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
     objective, schedule, share = recipe.objective, recipe.schedule, recipe.share
     key, shuffle = jax.random.split(jax.random.wrap_key_data(state.key))
     size = schedule.batch_size // share.processes
     own, most = share.shuffle_key(shuffle), schedule.epoch_rows // share.processes
-    batches = share.part(_batches(own, visited(own, member.train, most), size))
-    optimizer = _optimizer(schedule, member)
+    batches = share.part(_batches(own, visited(own, job.train, most), size))
+    optimizer = _optimizer(schedule, job)
 
     def loss(params, index, count, step):
         own = share.step_key(jax.random.fold_in(key, step))
-        losses = objective.loss(params, member.run, _take(rows, index), own)
+        losses = objective.loss(params, job.context, _take(rows, index), own)
         return jnp.sum(losses * (index >= 0)) / count
 
     def step(carry, batch):
@@ -199,13 +172,16 @@ def _epoch(recipe: Recipe, member: Member, rows: Rows, state: State) -> State:
 
     carry = (state.params, state.optimizer)
     (params, opt), _ = jax.lax.scan(step, carry, (batches, jnp.arange(len(batches))))
-    scores, held_out = _scores(recipe, params, member, rows)
-    score, gain = jnp.mean(scores, where=held_out), scores - state.start_scores
-    error = jnp.std(gain, where=held_out) / jnp.sqrt(jnp.sum(held_out))
-    enough = jnp.mean(gain, where=held_out) > schedule.caution * error
+    scores, held_out = _scores(recipe, params, job, rows)
+    score, improvement = jnp.mean(scores, where=held_out), scores - state.start_scores
+    error = jnp.std(improvement, where=held_out) / jnp.sqrt(jnp.sum(held_out))
+    enough = jnp.mean(improvement, where=held_out) > schedule.caution * error
     better = (score > state.best_score) & enough
     epoch = state.epoch + 1
-    keep = lambda new, old: jnp.where(better, new, old)  # noqa: E731
+
+    def keep(new, old):
+        return jnp.where(better, new, old)
+
     return State(
         params,
         opt,
@@ -218,22 +194,25 @@ def _epoch(recipe: Recipe, member: Member, rows: Rows, state: State) -> State:
     )
 
 
-def _optimizer(schedule: Schedule, member: Member) -> optax.GradientTransformation:
-    rate, decay = member.learning_rate, member.weight_decay
-    kernels = lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)  # noqa: E731
+def _optimizer(schedule: Schedule, job: Job) -> optax.GradientTransformation:
+    rate, decay = job.learning_rate, job.weight_decay
+
+    def kernels(params):
+        return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
     if schedule.optimizer == "sgd":
         return optax.chain(optax.add_decayed_weights(decay, kernels), optax.sgd(rate))
     return optax.adamw(rate, weight_decay=decay, mask=kernels)
 
 
-def _scores(recipe: Recipe, params: Params, member: Member, rows: Rows):
+def _scores(recipe: Recipe, params: Params, job: Job, rows: Data):
     """Scores of all held-out rows [h], and which of them stand for a row [h]."""
-    index = recipe.share.part(member.held_out)
-    scores = recipe.objective.score(params, member.run, _take(rows, index))
+    index = recipe.share.part(job.held_out)
+    scores = recipe.objective.score(params, job.context, _take(rows, index))
     return recipe.share.joined(scores), recipe.share.joined(index >= 0)
 
 
-def _take(rows: Rows, index: jax.Array) -> Rows:
+def _take(rows: Data, index: jax.Array) -> Data:
     return jax.tree.map(lambda leaf: leaf[jnp.maximum(index, 0)], rows)
 
 

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.training.run import Member, Recipe, Rows, Schedule, State, stopped, visited
+from routerjax.training.config import Schedule
+from routerjax.training.run import Data, Job, Recipe, State, stopped, visited
 from routerjax.training.sweep import Engine
 
 
@@ -25,7 +26,7 @@ def of_one_epoch(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, chunk=1))
 
 
-def engine(within: Engine, schedule: Schedule, rows: Rows) -> Engine:
+def from_disk(within: Engine, schedule: Schedule, rows: Data) -> Engine:
     """An engine whose runs get their rows an epoch at a time.
 
     Args:
@@ -38,17 +39,17 @@ def engine(within: Engine, schedule: Schedule, rows: Rows) -> Engine:
     held_out = _Last(read)
 
     @_Last
-    def epoch_of(own: Member, visits: np.ndarray, running: np.ndarray) -> Member:
+    def epoch_of(own: Job, visits: np.ndarray, running: np.ndarray) -> Job:
         kept = held_out(np.asarray(own.held_out), np.asarray(own.real))
         return within.place(_with_rows(own, visits, read(visits, running), kept))
 
-    def start(params: Any, keys: jax.Array, members: Member) -> State:
-        own = within.fetch(members)
+    def start(params: Any, keys: jax.Array, jobs: Job) -> State:
+        own = within.fetch(jobs)
         nothing = np.full((within.size, 1), -1, np.int32)
         return within.start(params, keys, epoch_of(own, nothing, own.real))
 
-    def advance(state: State, members: Member) -> tuple[State, jax.Array]:
-        own, going = within.fetch(members), within.place(np.zeros(within.size, bool))
+    def advance(state: State, jobs: Job) -> tuple[State, jax.Array]:
+        own, going = within.fetch(jobs), within.place(np.zeros(within.size, bool))
         for _ in range(schedule.chunk):
             seen = jax.tree.map(within.fetch, _seen(state))
             running = ~np.asarray(stopped(schedule, seen, own))
@@ -58,10 +59,10 @@ def engine(within: Engine, schedule: Schedule, rows: Rows) -> Engine:
             state, going = within.advance(state, epoch_of(own, visits, running))
         return state, going
 
-    def shapes(params: Any, keys: jax.Array, members: Member) -> State:
-        *runs, held_out = members.held_out.shape
+    def shapes(params: Any, keys: jax.Array, jobs: Job) -> State:
+        *runs, held_out = jobs.held_out.shape
         epoch = lambda leaf: jax.ShapeDtypeStruct((*runs, held_out, *leaf.shape[1:]), leaf.dtype)  # noqa: E731
-        return within.shapes(params, keys, members._replace(rows=jax.tree.map(epoch, rows)))
+        return within.shapes(params, keys, jobs._replace(rows=jax.tree.map(epoch, rows)))
 
     return within._replace(start=start, advance=advance, shapes=shapes)
 
@@ -87,19 +88,17 @@ class _Last:
         return self._result
 
 
-def _with_rows(members: Member, visits: np.ndarray, visited: Rows, held_out: Rows) -> Member:
-    """Members with the rows they visit and those they are scored on, and where these are."""
-    positions = np.concatenate([visits, members.held_out], axis=1)
+def _with_rows(jobs: Job, visits: np.ndarray, visited: Data, held_out: Data) -> Job:
+    """Jobs with the rows they visit and those they are scored on, and where these are."""
+    positions = np.concatenate([visits, jobs.held_out], axis=1)
     places = np.where(positions < 0, -1, np.arange(positions.shape[1], dtype=np.int32))
     joined = lambda *parts: np.concatenate(parts, axis=1)  # noqa: E731
     cut = visits.shape[1]
     train, held = jnp.asarray(places[:, :cut]), jnp.asarray(places[:, cut:])
-    return members._replace(
-        train=train, held_out=held, rows=jax.tree.map(joined, visited, held_out)
-    )
+    return jobs._replace(train=train, held_out=held, rows=jax.tree.map(joined, visited, held_out))
 
 
-def _read_all(rows: Rows, positions: np.ndarray, wanted: np.ndarray) -> Rows:
+def _read_all(rows: Data, positions: np.ndarray, wanted: np.ndarray) -> Data:
     """Rows at positions [r, k], zeros for runs not wanted: leaves [r, k, ...]."""
 
     def read(leaf: Any) -> np.ndarray:

@@ -22,7 +22,7 @@ import numpy as np
 from routerjax.errors import InputError
 from routerjax.records.on_disk import stored
 from routerjax.training import run
-from routerjax.training.run import Member, Params, Recipe, Rows, State
+from routerjax.training.run import Data, Job, Params, Recipe, State
 
 MODES = ("auto", "map", "vmap")
 
@@ -62,8 +62,8 @@ class Engine(NamedTuple):
     Attributes:
       size: runs in a block.
       place: pytree with a leading axis `size` → as the other functions want it.
-      start: (params, keys, members) → State.
-      advance: (state, members) → State a chunk of epochs on, and which runs want more.
+      start: (params, keys, jobs) → State.
+      advance: (state, jobs) → State a chunk of epochs on, and which runs want more.
       fetch: back from how `place` put it, leading axis `size`.
       shapes: of what `start` returns.
       shared: devices that share the rows of a batch.
@@ -71,14 +71,14 @@ class Engine(NamedTuple):
 
     size: int
     place: Callable[[Any], Any]
-    start: Callable[[Params, jax.Array, Member], State]
-    advance: Callable[[State, Member], tuple[State, jax.Array]]
+    start: Callable[[Params, jax.Array, Job], State]
+    advance: Callable[[State, Job], tuple[State, jax.Array]]
     fetch: Callable[[Any], Any]
-    shapes: Callable[[Params, jax.Array, Member], State]
+    shapes: Callable[[Params, jax.Array, Job], State]
     shared: int = 1
 
 
-def engine(recipe: Recipe, side_by_side: bool, rows: Rows, size: int) -> Engine:
+def on_one_device(recipe: Recipe, side_by_side: bool, rows: Data, size: int) -> Engine:
     """Blocks of runs on one device."""
     rows = jax.tree.map(jnp.asarray, rows)
     begin = functools.partial(_start, recipe, side_by_side, rows)
@@ -93,19 +93,19 @@ def engine(recipe: Recipe, side_by_side: bool, rows: Rows, size: int) -> Engine:
 
 
 def start(
-    recipe: Recipe, side_by_side: bool, rows: Rows, params: Params, keys: jax.Array, members: Member
+    recipe: Recipe, side_by_side: bool, rows: Data, params: Params, keys: jax.Array, jobs: Job
 ) -> State:
     """`run.start` of every run."""
     one = lambda each: run.start(recipe, each[0], each[1], each[2], rows)  # noqa: E731
-    return _over_runs(one, side_by_side)((params, keys, members))
+    return _over_runs(one, side_by_side)((params, keys, jobs))
 
 
 def advance(
-    recipe: Recipe, side_by_side: bool, rows: Rows, state: State, members: Member
+    recipe: Recipe, side_by_side: bool, rows: Data, state: State, jobs: Job
 ) -> tuple[State, jax.Array]:
     """`run.advance` of every run; also which of them want more, [r]."""
     one = lambda each: run.advance(recipe, each[0], each[1], rows)  # noqa: E731
-    return _over_runs(one, side_by_side)((state, members))
+    return _over_runs(one, side_by_side)((state, jobs))
 
 
 def _over_runs(one: Callable[[Any], Any], side_by_side: bool) -> Callable[[Any], Any]:
@@ -117,7 +117,7 @@ _advance = jax.jit(advance, static_argnums=(0, 1), donate_argnums=3)
 
 
 def runs_at_once(
-    sweep: Sweep, schedule: run.Schedule, params: Params, members: Member, rows: Rows
+    sweep: Sweep, schedule: run.Schedule, params: Params, jobs: Job, rows: Data
 ) -> int:
     """How many runs the memory budget holds on one device; one at least.
 
@@ -127,10 +127,10 @@ def runs_at_once(
     run holds an epoch's rows as well; one after another, it is trained to its end before the
     next needs any.
     """
-    count = len(members.real)
-    params_bytes, member_bytes = _bytes(params) // count, _bytes(members) // count
+    count = len(jobs.real)
+    params_bytes, member_bytes = _bytes(params) // count, _bytes(jobs) // count
     row = sum(_bytes(leaf) // leaf.shape[0] for leaf in jax.tree.leaves(rows))
-    held_out, train = members.held_out.shape[1], members.train.shape[1]
+    held_out, train = jobs.held_out.shape[1], jobs.train.shape[1]
     taken = max(schedule.batch_size, held_out) * row
     kept = 4 * params_bytes + member_bytes
     if stored(rows):
