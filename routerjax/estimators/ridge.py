@@ -226,7 +226,7 @@ def fit_logistic(
         def far(state):
             return (state[1] > CLOSE_ENOUGH) & (state[2] < NEWTON_STEPS)
 
-        beta, _, _ = jax.lax.while_loop(far, step, (start, jnp.float32(jnp.inf), 0))
+        beta, _, _ = jax.lax.while_loop(far, step, (start, jnp.full((), jnp.inf, start.dtype), 0))
         p, hessian = curvature(beta)
         reach = share * jnp.sum(xc * (jnp.linalg.inv(hessian) @ xc), axis=0)
         remainder = jnp.maximum(1 - p * (1 - p) * reach, SMALLEST_REMAINDER)
