@@ -81,6 +81,17 @@ def test_eager_jit_and_vmap_agree():
         np.testing.assert_allclose(ridge(rows.x, rows.label, w, rows.x), compiled, atol=1e-5)
 
 
+@pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
+def test_the_bias_is_kept_within_the_limit(learner):
+    rows, _ = fixed()
+    learn = functools.partial(learn_bias, rows, ONES, learner=learner, regress=ridge, key=KEY)
+    free = np.asarray(learn())
+    assert free.min() < -0.1 and free.max() > 0.1  # it would go beyond
+    limited = learn(limit=jnp.float32(0.1))
+    np.testing.assert_allclose(limited, np.clip(free, -0.1, 0.1), atol=1e-5)
+    assert np.all(np.isfinite(free))
+
+
 # ------------------------------------------------------------------ statistics over seeds
 
 

@@ -165,6 +165,43 @@ def test_value_by_hand():
     assert effective_sample_size(neither, log, np.array([0.5, 0.5])) == 0.0
 
 
+def test_a_floor_keeps_a_rare_arm_from_outweighing_the_rest():
+    log = Log.from_arrays(
+        np.array([0, 1]), np.array([1.0, 0.0]), np.array([0.01, 0.03]), models="ab"
+    )
+    predicted = Estimates(
+        quality=np.full((2, 2), 0.5, np.float32), cost=np.full((2, 2), 0.02, np.float32)
+    )
+    propensities = np.array([0.125, 0.5])
+    settings = {"cost_weight": 10.0, "floor": 0.25}
+    got = value(np.array([0, 0]), log, predicted, propensities, **settings)
+    # row 0 follows: quality 0.5 + 0.5 / 0.25, cost 0.02 − 0.01 / 0.25; row 1: 0.5 and 0.02
+    assert got.quality.mean == pytest.approx((2.5 + 0.5) / 2)
+    assert got.cost.mean == pytest.approx((-0.02 + 0.02) / 2, abs=1e-6)
+    assert got.utility.mean == pytest.approx((2.7 + 0.3) / 2)
+    # the default floor of 0.01 does not reach: 0.5 + 0.5 / 0.125
+    free = value(np.array([0, 0]), log, predicted, propensities, cost_weight=10.0)
+    assert free.quality.mean == pytest.approx((4.5 + 0.5) / 2)
+    rare = value(np.array([0, 0]), log, predicted, propensities / 1000, cost_weight=10.0)
+    assert rare.quality.mean == pytest.approx((0.5 + 0.5 / 0.01 + 0.5) / 2)
+
+
+def test_effective_sample_size_by_hand():
+    log = Log.from_arrays(np.array([0, 1]), np.ones(2), np.ones(2), models="ab")
+    propensities = np.array([0.125, 0.5])
+    mixed = np.array([[0.5, 0.5], [0.0, 1.0]])
+    # 0.5 / 0.25 = 2 and 1 / 0.5 = 2: two rows that weigh alike
+    assert effective_sample_size(mixed, log, propensities, floor=0.25) == pytest.approx(2.0)
+    # without a floor that reaches 0.5 / 0.125 = 4 and 2: (4 + 2)² / (16 + 4)
+    assert effective_sample_size(mixed, log, propensities) == pytest.approx(36 / 20)
+    # at the default of 0.01: 0.5 / 0.01 = 50 and 2
+    tiny = effective_sample_size(mixed, log, np.array([1e-5, 0.5]))
+    assert tiny == pytest.approx(52**2 / (2500 + 4))
+    ones = Estimates(quality=np.ones((2, 2)), cost=np.ones((2, 2)))
+    got = value(mixed, log, ones, propensities, cost_weight=0.0, floor=0.25)
+    assert got.effective_sample_size == pytest.approx(2.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model_right", [True, False])
 def test_interval_covers_the_truth(model_right):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from training_toys import Line, line, trained
+from training_toys import Climb, Line, climb, line, trained
 
 from routerjax.models.heads import Head, Scaling, initial, outputs
 from routerjax.training.config import Schedule
@@ -67,6 +67,23 @@ def test_a_run_stops_when_its_score_stops_rising():
     got = trained(Line(), line(), schedule=schedule)
     np.testing.assert_array_equal(got.epochs, got.epoch + 3)
     assert np.all(np.asarray(got.epochs) < 400)
+
+
+@pytest.mark.parametrize(
+    ("caution", "epoch"), [(0.0, 4), (1.0, 4), (1.75, 4), (2.0, 0), (2.25, 0), (5.0, 0)]
+)
+def test_the_start_is_left_only_for_a_rise_of_so_many_standard_errors(caution, epoch):
+    """The rise is twice its standard error in every epoch, and must be more than `caution`."""
+    got = climb(Climb(), caution=caution)
+    assert (got.epoch[0], got.epochs[0]) == (epoch, 4)
+    assert got.params["b"][0] == epoch / 4
+    assert got.score[0] == 8 + epoch / 4  # the mean of x is 8, that of y is 1
+
+
+def test_of_epochs_that_score_alike_the_first_is_kept_and_patience_runs_from_it():
+    got = climb(Climb(top=0.5), max_epochs=9, patience=3)
+    assert (got.epoch[0], got.epochs[0]) == (2, 5)
+    assert (got.params["b"][0], got.score[0]) == (0.5, 8.5)
 
 
 def test_no_epochs_leave_the_starting_point():
