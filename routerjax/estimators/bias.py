@@ -112,8 +112,8 @@ def r_learner(
       key, folds: of the cross-fitting.
     """
     outcome = cross_fit_twice(regress, rows, weights, key=key, folds=folds)
-    value, weight = r_pseudo_outcome(rows.label, rows.gold, outcome, rows.propensity)
-    return value, jnp.broadcast_to(weights * weight, value.shape)
+    value, weight = r_pseudo_outcome(*_each(rows.label, rows.gold, outcome, rows.propensity))
+    return value, jnp.broadcast_to(weights[None] * weight, value.shape)
 
 
 def dr_learner(
@@ -132,8 +132,13 @@ def dr_learner(
         cross_fit_twice(regress, rows, weights * side, key=jax.random.fold_in(key, i), folds=folds)
         for i, side in enumerate((~rows.gold, rows.gold))
     )
-    value = dr_pseudo_outcome(rows.label, rows.gold, preference, gold, rows.propensity)
+    value = dr_pseudo_outcome(*_each(rows.label, rows.gold, preference, gold, rows.propensity))
     return value, jnp.broadcast_to(weights, value.shape)
+
+
+def _each(*values: Array) -> tuple[Array, ...]:
+    """Values of every row, [n], or of every row and fold left out, [k, n], all with two axes."""
+    return tuple(map(jnp.atleast_2d, values))
 
 
 @functools.partial(jax.jit, static_argnames=("learner", "regress", "folds"))

@@ -26,7 +26,7 @@ class Components:
     directions: Array
 
     def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n c"]:
-        return (x - self.centre) @ self.directions
+        return (x - self.centre[None]) @ self.directions
 
 
 @functools.partial(jax.jit, static_argnames="components")
@@ -51,7 +51,7 @@ def fit_components(
         raise InputError(f"components is {components}, but the embeddings have {width} columns")
     share = weights / jnp.maximum(jnp.sum(weights), 1e-30)
     centre = share @ x
-    xc = x - centre
+    xc = x - centre[None]
     if components is None:
         variances, directions = share @ xc**2, jnp.eye(width, dtype=x.dtype)
     else:

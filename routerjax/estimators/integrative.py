@@ -147,14 +147,14 @@ def target(
             rows, weights, bias, regress=regress, key=key, folds=folds, candidates=candidates
         )
         share = weights * rows.gold / jnp.maximum(jnp.sum(weights * rows.gold), 1e-30)
-        errors = (rows.label - predictions) ** 2 @ share
+        errors = (rows.label[None] - predictions) ** 2 @ share
         shares = mixture(rows.label, predictions, share, caution=caution)
     omega, spread = (jnp.asarray(values) for values in zip(*candidates, strict=True))
     means = _mean(bias, weights)
     # about one mean for all: means that differ by fold would blur what they correct
-    correction = jnp.mean(means) + spread[:, None] * own_fold(bias - means, rows.fold)
-    label = corrected_label(rows.label, rows.gold, correction)
-    each = weights * source_weight(rows.gold, omega[:, None])
+    correction = jnp.mean(means) + spread[:, None] * own_fold(bias - means, rows.fold)[None]
+    label = corrected_label(rows.label[None], rows.gold[None], correction)
+    each = weights[None] * source_weight(rows.gold[None], omega[:, None])
     return Target(label, each, shares, shares @ omega, shares @ spread, errors)
 
 

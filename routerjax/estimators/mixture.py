@@ -96,7 +96,7 @@ def exponential_shares(
 
     Reference: Leung and Barron (2006); Dalalyan and Tsybakov (2008), temperature 4σ².
     """
-    errors = (label - predictions) ** 2 @ share
+    errors = (label[None] - predictions) ** 2 @ share
     rows = 1 / jnp.maximum(share @ share, 1e-30)
     least = jnp.min(errors)
     return jax.nn.softmax(-rows * (errors - least) / jnp.maximum(TEMPERATURE * least, 1e-30))

@@ -72,14 +72,14 @@ def fit_ridge(
     centre, mean = share @ x, share @ label
     # one row a column: long rows make every pass over the data twice as fast on a CPU
     xc, yc = x.T - centre[:, None], label - mean
-    weighted = xc * share
+    weighted = xc * share[None]
     values, vectors = jnp.linalg.eigh(weighted @ xc.T)
     scale = jnp.maximum(jnp.mean(values), 1e-20)
-    shrunk = 1.0 / (jnp.maximum(values, 0.0)[:, None] + jnp.asarray(strengths) * scale)
+    shrunk = 1.0 / (jnp.maximum(values, 0.0)[:, None] + jnp.asarray(strengths)[None] * scale)
     betas = (vectors.T @ (weighted @ yc))[:, None] * shrunk
     rotated = vectors.T @ xc
-    remainder = 1.0 - share * (shrunk.T @ rotated**2 + 1.0)
-    left_out = (yc - betas.T @ rotated) / jnp.maximum(remainder, SMALLEST_REMAINDER)
+    remainder = 1.0 - share[None] * (shrunk.T @ rotated**2 + 1.0)
+    left_out = (yc[None] - betas.T @ rotated) / jnp.maximum(remainder, SMALLEST_REMAINDER)
     beta = vectors @ betas[:, jnp.argmin(left_out**2 @ share)]
     return Linear(beta, mean - centre @ beta)
 
@@ -120,7 +120,7 @@ class Landmarks:
 
 
 def _gaussian(x: Array, z: Array, width: Array) -> Array:
-    square = jnp.sum(x**2, axis=1)[:, None] - 2 * x @ z.T + jnp.sum(z**2, axis=1)
+    square = jnp.sum(x**2, axis=1)[:, None] - 2 * x @ z.T + jnp.sum(z**2, axis=1)[None]
     return jnp.exp(-jnp.maximum(square, 0.0) / (2 * width**2))
 
 
@@ -144,13 +144,13 @@ def choose_landmarks(
     """
     used = weights > 0
     share = used / jnp.maximum(jnp.sum(used), 1)
-    spread = jnp.sqrt(share @ jnp.sum((x - share @ x) ** 2, axis=1))
+    spread = jnp.sqrt(share @ jnp.sum((x - (share @ x)[None]) ** 2, axis=1))
     order = jax.random.uniform(key, weights.shape) + used
     points = x[jax.lax.top_k(order, min(landmarks, x.shape[0]))[1]]
     width = bandwidth * jnp.maximum(spread, 1e-6)
     values, vectors = jnp.linalg.eigh(_gaussian(points, points, width))
     inverse = jnp.where(values > 1e-5 * values[-1], values, jnp.inf) ** -0.5
-    return Landmarks(points, vectors * inverse, width)
+    return Landmarks(points, vectors * inverse[None], width)
 
 
 def kernel_ridge(
@@ -212,7 +212,7 @@ def fit_logistic(
 
         def curvature(beta):
             p = jax.nn.sigmoid(beta @ xc)
-            return p, jnp.diag(penalty) + (xc * (share * p * (1 - p))) @ xc.T
+            return p, jnp.diag(penalty) + (xc * (share * p * (1 - p))[None]) @ xc.T
 
         def step(state):
             beta, _, steps = state

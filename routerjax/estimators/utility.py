@@ -33,7 +33,7 @@ class Unit(NamedTuple):
 
 def scaled_utilities(estimates: Estimates, cost_weights: jax.Array, unit: Unit) -> jax.Array:
     """(q − λ·c) / s_λ, [n, k, m], of estimates [n, m] at cost weights [k]."""
-    per_dollar, scale = cost_weights[:, None], unit.at(cost_weights)[:, None]
+    per_dollar, scale = (part[None, :, None] for part in (cost_weights, unit.at(cost_weights)))
     return (estimates.quality[:, None] - per_dollar * estimates.cost[:, None]) / scale
 
 

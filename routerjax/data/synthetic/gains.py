@@ -87,12 +87,12 @@ def synthetic_gains(
     keys = jax.random.split(key, 4)
     deviations = jnp.arange(1, dimensions + 1) ** -0.4
     deviations /= jnp.sqrt(jnp.mean(deviations**2))
-    x = deviations * jax.random.normal(keys[0], (rows, dimensions))
+    x = deviations[None] * jax.random.normal(keys[0], (rows, dimensions))
 
     directions = jax.random.normal(keys[1], (6, dimensions))
     directions = directions.at[:3, LEADING:].set(0.0)  # trait and smooth bias: leading
-    directions = directions.at[3:].divide(deviations)  # detail: evenly over all
-    directions /= jnp.linalg.norm(directions * deviations, axis=1, keepdims=True)
+    directions = directions.at[3:].divide(deviations[None])  # detail: evenly over all
+    directions /= jnp.linalg.norm(directions * deviations[None], axis=1, keepdims=True)
     trait, first, second, detail, left, right = (x @ directions.T).T  # standard normal each
 
     psi = MEAN + MAIN * trait + DETAIL * (0.9 * detail + jnp.sqrt(0.19) * left * right)
