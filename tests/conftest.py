@@ -14,6 +14,7 @@ import routerjax as rj
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 
 jax.config.update("jax_disable_most_optimizations", True)  # tests compile more than they compute
+jax.config.update("jax_numpy_rank_promotion", "raise")  # a missing axis is said, never guessed
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,5 +80,9 @@ def router(world) -> rj.Router:
 @pytest.fixture
 def clean_environment() -> dict[str, str]:
     """For a fresh process: warnings shown, the tests' cache, compiled as the tests are."""
-    same = {"PYTHONWARNINGS": "default", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    same = {
+        "PYTHONWARNINGS": "default",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_NUMPY_RANK_PROMOTION": "raise",
+    }
     return {**os.environ, **same}

@@ -111,7 +111,7 @@ def test_affine_logits_are_lines_in_the_cost_weight_that_never_rise():
     params, start = _params(architecture, noise=1.0), _start()
     weights = jnp.linspace(0.0, 200.0, 9)
     logits = _logits(architecture, params, start, weights)
-    lines = np.asarray(logits * UNIT.at(weights)[:, None], np.float64)
+    lines = np.asarray(logits * UNIT.at(weights)[None, :, None], np.float64)
     bends = np.abs(np.diff(lines, n=2, axis=1)).max()
     assert bends < 1e-4 * np.abs(lines).max()
     assert np.diff(lines, axis=1).max() <= 1e-5

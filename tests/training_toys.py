@@ -29,7 +29,7 @@ class Wave:
     """Least squares of a network with one hidden layer, [n, 4] to a number."""
 
     def loss(self, params, context, batch, key):
-        hidden = jnp.tanh(batch["x"] @ params["in"] + params["bias"])
+        hidden = jnp.tanh(batch["x"] @ params["in"] + params["bias"][None])
         return (hidden @ params["out"] - batch["y"]) ** 2
 
     def score(self, params, context, rows):

@@ -116,11 +116,9 @@ class Shared(Architecture):
     def log_probabilities(self, params, x, start, unit, cost_weights):
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
         lower, upper, share = bracket_of(cost_weights, self.cost_weights)
-        ends, share = jax.nn.log_softmax(ends), share[:, None]
+        ends, share = jax.nn.log_softmax(ends), share[None, :, None]
         shares = jnp.log(jnp.stack([1 - share, share]))  # a share of 0 is a term of −∞
-        return jax.nn.logsumexp(
-            jnp.stack([ends[:, lower], ends[:, upper]]) + shares[:, None], axis=0
-        )
+        return jax.nn.logsumexp(jnp.stack([ends[:, lower], ends[:, upper]]) + shares, axis=0)
 
 
 class Separate(Shared):
@@ -142,7 +140,7 @@ class Interpolated(Shared):
     def log_probabilities(self, params, x, start, unit, cost_weights):
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
         lower, upper, share = bracket_of(cost_weights, self.cost_weights)
-        share = share[:, None]
+        share = share[None, :, None]
         return jax.nn.log_softmax((1 - share) * ends[:, lower] + share * ends[:, upper])
 
 

@@ -35,7 +35,7 @@ class GainRouter:
     def gains(self, embeddings: Float[Array, "n d"]) -> Float[Array, "n a"]:
         """Predicted gain ψ(x, m) of every model over the reference, [n, a]."""
         x = self.components(jnp.asarray(embeddings))
-        return x @ self.gain.coefficients.T + self.gain.intercept
+        return x @ self.gain.coefficients.T + self.gain.intercept[None]
 
     def route(
         self, embeddings: Float[Array, "n d"], cost_weight: Array | float
@@ -62,5 +62,5 @@ def decide(
     >>> decide(jnp.array([[0.3], [0.1]]), jnp.array([0.0, 0.02]), 10.0).tolist()
     [1, 0]
     """
-    net = gains - cost_weight * (costs[1:] - costs[0])
+    net = gains - jnp.atleast_2d(cost_weight * (costs[1:] - costs[0]))
     return jnp.argmax(jnp.concatenate([jnp.zeros_like(net[:, :1]), net], axis=1), axis=1)

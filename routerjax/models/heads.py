@@ -64,7 +64,8 @@ class ConditionedHead(nn.Module):
     def __call__(self, x: jax.Array, position: jax.Array) -> jax.Array:
         first, *others = self.widths
         hidden = nn.Dense(first, name="query")(x)[..., None, :]
-        hidden = nn.gelu(hidden + nn.Dense(first, use_bias=False, name="position")(position))
+        moved = nn.Dense(first, use_bias=False, name="position")(position)
+        hidden = nn.gelu(hidden + moved.reshape(*(1,) * (x.ndim - 1), *moved.shape))
         hidden = Trunk(tuple(others), name="trunk")(hidden)
         return nn.Dense(self.models, kernel_init=nn.initializers.zeros, name="out")(hidden)
 
@@ -144,4 +145,4 @@ class Scaling:
     def __call__(self, embeddings):
         if isinstance(embeddings, Stored):
             return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
-        return (jnp.asarray(embeddings, jnp.float32) - self.centre) / self.scale
+        return (jnp.asarray(embeddings, jnp.float32) - self.centre[None]) / self.scale

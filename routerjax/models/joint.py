@@ -47,5 +47,8 @@ def joint_logits(
     scale = unit.at(cost_weights)
     low_share = (1 - share) * unit.at(at_fitted[lower]) / scale * jnp.exp(share * low_log)
     high_share = share * unit.at(at_fitted[upper]) / scale * jnp.exp((1 - share) * high_log)
-    hump = 4 * share * (1 - share)
-    return low_share[:, None] * low + high_share[:, None] * high + hump[:, None] * term
+    low, high, term = (
+        each[None, :, None] * logits
+        for each, logits in ((low_share, low), (high_share, high), (4 * share * (1 - share), term))
+    )
+    return low + high + term

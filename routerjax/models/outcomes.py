@@ -108,7 +108,7 @@ def predict_folds(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
         quality, cost, unit_cost = fold
         return Estimates(
             quality=low + (high - low) * jax.nn.sigmoid(outputs(head, quality, x)),
-            cost=unit_cost * cost_ratio(outputs(head, cost, x)),
+            cost=unit_cost[None] * cost_ratio(outputs(head, cost, x)),
         )
 
     return jax.lax.map(one, (model.quality, model.cost, model.unit_cost))

@@ -230,7 +230,7 @@ def visited(key: jax.Array, train: jax.Array, most: int) -> jax.Array:
     cut, draw = jax.random.split(jax.random.fold_in(key, 0))
     first = jax.random.randint(cut, (), 0, count)
     chosen = jax.random.choice(draw, count // long, (most // long,), replace=False)
-    places = first + chosen[:, None] * long + jnp.arange(long)
+    places = first + chosen[:, None] * long + jnp.arange(long)[None]
     return train[places.ravel() % count]
 
 
