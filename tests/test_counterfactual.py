@@ -1,5 +1,6 @@
 """Counterfactual estimates: identities, hand-worked values, bias against known truth."""
 
+import dataclasses
 import doctest
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 from routerjax.errors import InputError
 from routerjax.estimators import counterfactual
-from routerjax.estimators.counterfactual import doubly_robust, estimate
+from routerjax.estimators.counterfactual import doubly_robust, estimate, importance_weights
 from routerjax.estimators.overlap import overlap
 from routerjax.records.tables import Estimates, Log
 
@@ -49,6 +50,18 @@ def test_ips_by_hand(log):
 def test_floor_clips_from_below(log):
     got = estimate(log, PREDICTED, PROPENSITIES, estimator="ips", floor=0.4)
     np.testing.assert_allclose(got.quality[1], [0.0, 0.5 / 0.4], atol=1e-6)
+
+
+def test_propensities_are_floored_at_one_in_a_hundred_unless_told_otherwise(log):
+    rare = np.array([0.001, 0.02, 0.5])
+    np.testing.assert_allclose(importance_weights(rare), [100, 50, 2])
+    np.testing.assert_allclose(importance_weights(rare, floor=0.1), [10, 10, 2])
+    np.testing.assert_allclose(importance_weights(rare, floor=0.0), [1000, 50, 2])
+    got = estimate(log, PREDICTED, rare, estimator="ips")
+    np.testing.assert_allclose(got.quality[0], [100.0, 0.0], rtol=1e-6)
+    report = overlap(log, rare)
+    assert (report.floor, report.share_clipped) == (0.01, pytest.approx(1 / 3))
+    assert report.effective_sample_size[1] == pytest.approx(52**2 / (50**2 + 2**2))
 
 
 def test_direct_is_the_prediction(log):
@@ -123,6 +136,19 @@ def test_overlap_by_hand(log):
     assert report.share_clipped == pytest.approx(1 / 3)
     assert report.source == "estimated"
     assert report.weakest == ("a", pytest.approx(1.0))
+
+
+def test_overlap_of_an_arm_that_never_answered():
+    log = Log.from_arrays(np.array([0, 2]), np.ones(2), np.ones(2), models="abc")
+    log = log.replace(propensities=np.array([0.3, 0.5]))
+    report = overlap(log, np.array([0.3, 0.5]), floor=0.3)
+    assert report.effective_sample_size == (1.0, 0.0, 1.0)
+    assert report.weakest == ("b", 0.0)
+    assert report.arm_rows == (1, 0, 1) and report.rows == 2
+    assert report.share_clipped == 0.0  # one at the floor is not below it
+    assert report.source == "recorded"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.rows = 3
 
 
 def test_unknown_estimator(log):

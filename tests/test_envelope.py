@@ -24,13 +24,33 @@ def test_a_line_below_the_others_has_no_piece():
 
 @pytest.mark.parametrize(
     ("low", "high", "arms", "breaks"),
-    [(0, 20, (1, 2), (2.5,)), (3, 20, (2,), ()), (2.6, 29, (2,), ()), (40, 50, (0,), ())],
+    [
+        (0, 20, (1, 2), (2.5,)),
+        (3, 20, (2,), ()),
+        (2.6, 29, (2,), ()),
+        (40, 50, (0,), ()),
+    ],
 )
 def test_a_range_cuts_pieces_off(low, high, arms, breaks):
     quality, cost = np.array([0.5, 0.9, 0.8]), np.array([0.0, 0.05, 0.01])
     found = upper_envelope(quality, cost, low=low, high=high)
     assert found.arms == arms
     np.testing.assert_allclose(found.breaks, breaks)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "arms"), [(0, 0.5, (0,)), (0.5, 2, (1,)), (0.5, 0.5, (1,)), (1, 1, (1,))]
+)
+def test_a_piece_that_only_touches_the_range_is_left_out(low, high, arms):
+    """Breaks at 0.5 and 2; of a single cost weight, the arm that is best from there on."""
+    quality, cost = np.array([0.875, 0.75, 0.25]), np.array([0.5, 0.25, 0.0])
+    assert upper_envelope(quality, cost, low=low, high=high) == (arms, ())
+
+
+def test_a_line_through_the_crossing_of_two_others_has_no_piece():
+    """All three are worth 0.5 at λ = 0.5."""
+    found = upper_envelope(np.array([1.0, 0.75, 0.5]), np.array([1.0, 0.5, 0.0]))
+    assert found == ((0, 2), (0.5,))
 
 
 def test_equal_models_and_a_single_one():

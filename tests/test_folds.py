@@ -56,6 +56,7 @@ def test_own_takes_each_rows_output_from_its_own_fold():
     np.testing.assert_array_equal(own[:, 1], 1000 * got.of_row + np.arange(87))
     part = slice(10, 20)
     np.testing.assert_array_equal(got.own(outputs[:, part], part), own[part])
+    assert len(got.outside()) == 5
     for fold, outside in enumerate(got.outside()):
         np.testing.assert_array_equal(outside, got.of_row != fold)
 

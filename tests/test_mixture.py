@@ -91,6 +91,44 @@ def test_candidates_that_cannot_be_told_apart():
     np.testing.assert_allclose(mixture(label, flat, share), [0.25] * 4)
 
 
+def test_caution_is_one_unless_told_otherwise():
+    """A first candidate whose slope is between one and two times what chance reaches."""
+    rng = np.random.default_rng(3)
+    label, share = rng.normal(size=60), np.full(60, 1 / 60)
+    predictions = np.stack([0.5 * label + 0.45 * rng.normal(size=60), rng.normal(size=60)])
+    predictions[0] *= 1.7
+    _, t = slope_and_t(label, predictions[0])
+    assert 1 < t / np.sqrt(2 * np.log(60)) < 10
+    found = mixture(*map(jnp.asarray, (label, predictions, share)))
+    np.testing.assert_allclose(found, by_loop(label, predictions, 1.0), atol=1e-4)
+
+
+def test_the_unit_of_the_labels_does_not_matter():
+    rng = np.random.default_rng(5)
+    label, share = rng.normal(size=60), np.full(60, 1 / 60)
+    predictions = 0.5 * label + rng.normal(size=(3, 60))
+    for caution in (0.2, 5.0):
+        one, other = (
+            mixture(*map(jnp.asarray, (u * label, u * predictions, share)), caution=caution)
+            for u in (1.0, 1e-3)
+        )
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_without_gold_all_are_mixed_alike():
+    label, predictions = jnp.asarray(SIGNS), jnp.stack([jnp.asarray(SIGNS), jnp.zeros(4)])
+    np.testing.assert_array_equal(mixture(label, predictions, jnp.zeros(4)), [0.5, 0.5])
+
+
+def test_a_predictor_that_never_errs_is_taken_alone():
+    predictions = jnp.stack([jnp.zeros(4), jnp.asarray(SIGNS)])
+    found = exponential_shares(jnp.asarray(SIGNS), predictions, jnp.asarray(EVEN))
+    np.testing.assert_array_equal(found, [0.0, 1.0])
+    # nor is it left, since nothing remains to explain
+    found = shrunken_steps(jnp.asarray(SIGNS), predictions[::-1], jnp.asarray(EVEN), 0.0)
+    np.testing.assert_array_equal(found, [1.0, 0.0])
+
+
 def test_labels_that_rank_against_the_gold_lose_their_say():
     rng = np.random.default_rng(1)
     label = rng.normal(size=200)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -135,6 +137,22 @@ def test_logistic_matches_its_own_optimality_condition():
     assert np.corrcoef(p, rows.propensity)[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_logistic_of_labels_that_are_all_alike_is_finite_and_sure(label):
+    rng = np.random.default_rng(5)
+    x = jnp.asarray(rng.normal(size=(30, 3)), jnp.float32)
+    logit = np.asarray(fit_logistic(x, jnp.full(30, label), jnp.ones(30))(x))
+    assert np.isfinite(logit).all()
+    assert np.all(np.sign(logit) == 2 * label - 1) and np.all(np.abs(logit) > 4)
+
+
+def test_kernel_ridge_without_a_row_to_learn_from_is_zero():
+    x = jnp.asarray(np.random.default_rng(6).normal(size=(6, 2)), jnp.float32)
+    key = jax.random.key(0)
+    found = kernel_ridge(x, jnp.ones(6), jnp.zeros(6), x, key=key, landmarks=3)
+    np.testing.assert_array_equal(found, 0.0)
+
+
 def test_components_are_those_of_the_weighted_rows():
     rng = np.random.default_rng(4)
     x = rng.normal(size=(50, 4)) * [3.0, 1.0, 0.5, 0.1]
@@ -144,5 +162,38 @@ def test_components_are_those_of_the_weighted_rows():
     values = np.linalg.eigvalsh(np.cov(x[:40].T, bias=True))[::-1][:2]
     np.testing.assert_allclose(scores.var(axis=0), values / values.mean(), rtol=1e-3)
     np.testing.assert_allclose(scores.mean(axis=0), 0, atol=1e-4)
-    with pytest.raises(InputError, match="components is 5"):
-        fit_components(jnp.asarray(x), jnp.asarray(w), components=5)
+    for wrong in (0, 5):
+        with pytest.raises(InputError, match=f"components is {wrong}"):
+            fit_components(jnp.asarray(x), jnp.asarray(w), components=wrong)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.centre = 0
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0])
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_components_are_turned_to_the_leading_axes_whatever_the_unit(count, unit):
+    """Columns of variance 16, 9, 4, 1 that do not vary together, in another order."""
+    signs = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]] * 2)
+    signs[4:] *= -1  # Hadamard's matrix and its negative: each column has mean 0
+    scale, order = np.array([2.0, 4.0, 1.0, 3.0]), [1, 3, 0, 2]
+    x = unit * (signs * scale + 5.0)
+    made = fit_components(jnp.asarray(x), 0.01 * jnp.ones(8), components=count)
+    mean = np.mean(np.sort(scale)[::-1][:count] ** 2)
+    expected = signs[:, order[:count]] * scale[order[:count]] / np.sqrt(mean)
+    np.testing.assert_allclose(np.abs(made(jnp.asarray(x))), np.abs(expected), atol=1e-3)
+    np.testing.assert_allclose(made.centre, unit * 5.0, rtol=1e-5)
+
+
+def test_without_components_the_columns_are_centred_and_scaled_alone():
+    x = np.array([[1.0, 10.0], [3.0, 10.0], [7.0, 40.0]])
+    made = fit_components(jnp.asarray(x), jnp.array([3.0, 1.0, 0.0]), components=None)
+    # centre (1.5, 10); variances (3·0.25 + 2.25)/4 = 0.75 and 0, their mean 0.375
+    expected = (x - [1.5, 10.0]) / np.sqrt(0.375)
+    np.testing.assert_allclose(made(jnp.asarray(x)), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [None, 2])
+def test_components_of_nothing_are_finite(count):
+    same = jnp.ones((4, 3))
+    for w in (jnp.zeros(4), jnp.ones(4)):
+        assert np.isfinite(fit_components(same, w, components=count)(same)).all()

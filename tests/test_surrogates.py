@@ -126,6 +126,7 @@ def test_counterfactual_risk_by_hand():
     assert counterfactual_risk(logits, utilities, penalty=0.4) == pytest.approx(2.5 + 0.2 * 0.25)
     loss = counterfactual_risk(logits, utilities, penalty=0.4, centre=1.0)
     assert loss == pytest.approx(2.5 + 0.2 * 2.25)
+    assert counterfactual_risk(logits, utilities) == pytest.approx(2.5 + 0.05 * 0.25)
 
 
 def test_counterfactual_risk_without_penalty_is_softmax_regret(rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -63,6 +64,11 @@ def test_a_grid_of_one_point_has_no_width():
 def test_a_grid_that_holds_a_point_twice_divides_by_no_zero():
     found = interval_of(jnp.array([3.0, 3.5]), (3.0, 3.0, 4.0))
     assert np.isfinite(found.share).all() and float(found.share[1]) == 0.5
+
+    def share(cost_weight):
+        return interval_of(cost_weight[None], (5.0,)).share[0]
+
+    assert jax.grad(share)(jnp.float32(5.0)) == 0.0
 
 
 def test_inside_along_and_between_by_hand():

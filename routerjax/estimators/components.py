@@ -56,5 +56,5 @@ def fit_components(
         variances, directions = share @ xc**2, jnp.eye(width, dtype=x.dtype)
     else:
         values, vectors = jnp.linalg.eigh((xc * share[:, None]).T @ xc)
-        variances, directions = values[-components:][::-1], vectors[:, -components:][:, ::-1]
+        variances, directions = values[-components:], vectors[:, -components:][:, ::-1]
     return Components(centre, directions / jnp.sqrt(jnp.maximum(jnp.mean(variances), 1e-12)))

@@ -60,14 +60,13 @@ def upper_envelope(
                 break
             arms.pop()
             starts.pop()
-            start = -np.inf
         arms.append(arm)
         starts.append(start)
     return _within(arms, starts, low, high)
 
 
 def _within(arms: list[int], starts: list[float], low: float, high: float) -> Envelope:
-    """The pieces that reach into [low, high]."""
+    """The pieces that reach into [low, high], or the one that begins there if it is a point."""
     ends = [*starts[1:], np.inf]
-    kept = [i for i in range(len(arms)) if ends[i] > low and starts[i] < high]
+    kept = [i for i in range(len(arms)) if ends[i] > low and (starts[i] < high or starts[i] <= low)]
     return Envelope(tuple(arms[i] for i in kept), tuple(starts[i] for i in kept[1:]))

@@ -194,7 +194,8 @@ def fit_logistic(
 
     Args:
       x: [n, d] features.
-      label: [n] y in {0, 1}, or probabilities.
+      label: [n] y in {0, 1}, or probabilities; labels that are all 0, or all 1, are taken to
+        be 1e-6 away from it.
       weights: [n], 0 takes the row out.
       strengths: candidates for α.
 
@@ -202,7 +203,9 @@ def fit_logistic(
       Linear, whose value is a logit.
     """
     share = weights / jnp.maximum(jnp.sum(weights), 1e-30)
-    centre, rate = share @ x, jnp.clip(share @ label, 1e-6, 1 - 1e-6)
+    centre, mean = share @ x, share @ label
+    rate = jnp.clip(mean, 1e-6, 1 - 1e-6)
+    label = jnp.where(rate == mean, label, rate)  # all alike: no finite logit would be enough
     xc = jnp.concatenate([x.T - centre[:, None], jnp.ones((1, x.shape[0]), x.dtype)])
     scale = jnp.mean(xc[:-1] ** 2 @ share) / 4
     start = jnp.zeros(xc.shape[0]).at[-1].set(jnp.log(rate) - jnp.log1p(-rate))
