@@ -14,7 +14,7 @@ from routerjax.estimators.utility import (
     between,
     check_range,
     inside,
-    interval_of,
+    bracket_of,
     scaled_utilities,
 )
 from routerjax.records.tables import Estimates
@@ -50,23 +50,23 @@ def test_scaled_utilities_by_hand():
     ],
 )
 def test_where_a_cost_weight_lies(cost_weight, lower, upper, share):
-    found = interval_of(jnp.array([cost_weight]), GRID)
+    found = bracket_of(jnp.array([cost_weight]), GRID)
     assert [float(part[0]) for part in found] == [lower, upper, share]
 
 
 def test_a_grid_of_one_point_has_no_width():
-    found = interval_of(jnp.array([2.0, 5.0, 7.0]), (5.0,))
+    found = bracket_of(jnp.array([2.0, 5.0, 7.0]), (5.0,))
     np.testing.assert_array_equal(np.stack(found), np.zeros((3, 3)))
     assert between((5.0,), 3) == () and inside((5.0,), jnp.zeros(0)).shape == (0,)
     np.testing.assert_array_equal(along((5.0,), jnp.array([0.0])), [5.0])
 
 
 def test_a_grid_that_holds_a_point_twice_divides_by_no_zero():
-    found = interval_of(jnp.array([3.0, 3.5]), (3.0, 3.0, 4.0))
+    found = bracket_of(jnp.array([3.0, 3.5]), (3.0, 3.0, 4.0))
     assert np.isfinite(found.share).all() and float(found.share[1]) == 0.5
 
     def share(cost_weight):
-        return interval_of(cost_weight[None], (5.0,)).share[0]
+        return bracket_of(cost_weight[None], (5.0,)).share[0]
 
     assert jax.grad(share)(jnp.float32(5.0)) == 0.0
 
