@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -338,6 +340,30 @@ def test_a_save_that_fails_half_way_leaves_nothing(router, tmp_path, monkeypatch
     assert [p.name for p in tmp_path.iterdir()] == (["run"] if older else [])
     if older:
         assert leaves(rj.Router.load(target)) == leaves(router)
+
+
+def test_a_full_disk_is_told_in_one_sentence(router, tmp_path, capfd, caplog):
+    """No file may grow beyond 100 bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        with pytest.raises(InputError) as refused:
+            router.save(tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(refused.value) == f"{tmp_path / 'run'}: cannot be written (File too large)"
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "") and not caplog.records
+
+
+def test_a_disk_that_fills_up_after_the_arrays(router, tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)  # the manifest comes last
+    with pytest.raises(InputError, match=r"run: cannot be written \(No space left on device\)"):
+        router.save(tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_killed_save_leaves_is_no_router_and_no_obstacle(router, saved, tmp_path):

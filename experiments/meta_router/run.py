@@ -26,7 +26,7 @@ from routerjax.estimators.components import fit_components
 from routerjax.estimators.cross_fit import Regress
 from routerjax.estimators.integrative import CANDIDATES, Candidate
 from routerjax.support.atomic import new_file
-from routerjax.training.checkpoint import check_settings, named
+from routerjax.support.settings import check_settings, named
 
 Block = dict[str, np.ndarray]
 """What a call found: METHOD.curves [b, g, 61] and METHOD.omega [b, g] for b runs."""

@@ -48,7 +48,8 @@ def new_folder(path: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
       overwrite: whether an older one may be replaced.
 
     Raises:
-      InputError: `path` is taken, or its parent cannot be written.
+      InputError: `path` is taken, or it cannot be written; an OSError of the block counts as
+        that.
     """
     path = path.absolute()  # "." has no name of its own
     check_free(path, marker=marker, overwrite=overwrite)
@@ -67,6 +68,8 @@ def new_folder(path: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             temporary.rename(path)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", source=str(path)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
-import json
 import logging
 import os
 import re
 import shutil
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ import numpy as np
 
 from routerjax.errors import DataWarning, InputError
 from routerjax.support.atomic import folder_digest, write_text
-from routerjax.support.provenance import plain
+from routerjax.support.settings import check_settings, named
 from routerjax.training.processes import of_all
 
 
@@ -105,7 +106,8 @@ class Journal:
             return None
         position = self._read(epoch, POSITION, _orbax().args.JsonRestore())
         check_settings(position["settings"], self._settings, self._folder)
-        state = self._read(epoch, STATE, _orbax().args.StandardRestore(template))
+        how = _orbax().args.PyTreeRestore(template, restore_args=_as_numpy(template))
+        state = self._read(epoch, STATE, how)
         self._last = epoch
         return Position(state, epoch, position["finished"])
 
@@ -117,23 +119,25 @@ class Journal:
         """Write a checkpoint; returns when it is on disk and older ones are pruned.
 
         Raises:
-          InputError: it cannot be written; the last good checkpoint is named.
+          InputError: it cannot be written; the last good checkpoint is named, and nothing is
+            left of this one.
         """
         state, args = jax.tree.map(np.asarray, state), _orbax().args
         position = {"settings": self._settings, "finished": finished}
-        items = {STATE: args.StandardSave(state), POSITION: args.JsonSave(position)}
+        items = {STATE: args.PyTreeSave(state), POSITION: args.JsonSave(position)}
+        path = self._folder / f"{STEP}_{epoch}"
         try:
             _check_space(self._folder, state)
-            self._manager.save(epoch, args=args.Composite(**items), force=True)
-            self._manager.wait_until_finished()
+            with _settled():
+                self._manager.save(epoch, args=args.Composite(**items), force=True)
             if jax.process_index() == 0:
-                path = self._folder / f"{STEP}_{epoch}"
                 write_text(path / SUM, folder_digest(path))
         except Exception as error:  # orbax and tensorstore raise many kinds
+            if jax.process_index() == 0:
+                _remove_unfinished(path)
             last = f"the last is of epoch {self._last}" if self._last else "there is none yet"
-            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-            problem = f"the checkpoint of epoch {epoch} cannot be written ({reason}); {last}"
-            raise InputError(problem, source=str(self._folder)) from error
+            problem = f"the checkpoint of epoch {epoch} cannot be written ({_reason(error)})"
+            raise InputError(f"{problem}; {last}", source=str(self._folder)) from error
         self._last = epoch
 
     def _read(self, epoch: int, item: str, how: Any) -> Any:
@@ -145,15 +149,15 @@ def opened(checkpoints: Checkpoints) -> Iterator[Journal]:
     """Open the checkpoints of one block of runs; what is not whole goes.
 
     Raises:
-      InputError: the folder cannot be made.
+      InputError: the folder cannot be written.
     """
     ocp, folder = _orbax(), Path(checkpoints.folder).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if jax.process_index() == 0:
+            _remove_broken(folder)
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", source=str(folder)) from error
-    if jax.process_index() == 0:
-        _remove_broken(folder)
     of_all(0)  # the others wait for it
     options = ocp.CheckpointManagerOptions(
         step_prefix=STEP,
@@ -161,7 +165,9 @@ def opened(checkpoints: Checkpoints) -> Iterator[Journal]:
         enable_async_checkpointing=False,
         save_root_metadata=False,
     )
-    with ocp.CheckpointManager(folder, options=options) as manager:
+    arrays = ocp.PyTreeCheckpointHandler(type_handler_registry=_registry())
+    handlers = {STATE: arrays, POSITION: ocp.JsonCheckpointHandler()}
+    with ocp.CheckpointManager(folder, options=options, item_handlers=handlers) as manager:
         yield Journal(folder, checkpoints, manager)
 
 
@@ -178,6 +184,14 @@ def _remove_broken(folder: Path) -> None:
             shutil.rmtree(path)
 
 
+def _remove_unfinished(path: Path) -> None:
+    """Remove the checkpoint at `path`, or what there is of it, unless it is whole."""
+    if not (path / SUM).is_file():
+        for part in path.parent.glob(f"{path.name}.*"):  # orbax's temporary name
+            shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _check_space(folder: Path, state: Any) -> None:
     """Raise OSError where the disk has no room: orbax is loud about it."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + (1 << 20)
@@ -185,43 +199,27 @@ def _check_space(folder: Path, state: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def named(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Settings by name, flat: dataclasses and mappings within them are joined by dots."""
-    flat: dict[str, Any] = {}
-    for name, value in plain(dict(settings)).items():
-        if isinstance(value, dict):
-            flat |= named(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def check_settings(made: dict[str, Any], wanted: dict[str, Any], folder: Path | str) -> None:
-    """Raise InputError where flat settings differ; the first that does is named.
-
-    Args:
-      made: what the checkpoints in `folder` were made with.
-      wanted: what is to be resumed.
-      folder: for the message.
-    """
-    for name in [*wanted, *made]:
-        if name not in made or name not in wanted or made[name] != wanted[name]:
-            old, new = (json.dumps(settings.get(name)) for settings in (made, wanted))
-            problem = f"these checkpoints were made with {name} {old}, not {new}"
-            raise InputError(f"{problem}; take that or another folder", source=str(folder))
-
-
 def save_arrays(path: Path, tree: Any) -> None:
-    """Write a pytree of arrays into the new folder `path`; returns when it is on disk."""
-    ocp = _orbax()
+    """Write a pytree of arrays into the new folder `path`; returns when it is on disk.
 
+    Raises:
+      OSError: it cannot be written.
+    """
+    ocp = _orbax()
     own = jax.process_index()  # no other process need take part
     alone = ocp.options.MultiprocessingOptions(
         primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process-{own}"
     )
-    with ocp.StandardCheckpointer(multiprocessing_options=alone) as checkpointer:
-        checkpointer.save(path.absolute(), jax.tree.map(np.asarray, tree))
-        checkpointer.wait_until_finished()
+    handler = ocp.PyTreeCheckpointHandler(
+        type_handler_registry=_registry(), multiprocessing_options=alone
+    )
+    state = jax.tree.map(np.asarray, tree)
+    try:
+        _check_space(path.absolute().parent, state)
+        with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer, _settled():
+            checkpointer.save(path.absolute(), args=ocp.args.PyTreeSave(state))
+    except Exception as error:  # orbax and tensorstore raise many kinds
+        raise OSError(errno.EIO, _reason(error), str(path)) from error
 
 
 def load_arrays(path: Path, template: Any) -> Any:
@@ -230,17 +228,75 @@ def load_arrays(path: Path, template: Any) -> Any:
     Raises:
       InputError: the folder is missing, damaged, or holds arrays of other shapes.
     """
-    ocp = _orbax()
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), template)
+    ocp, how = _orbax(), _as_numpy(template)
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
-            tree = checkpointer.restore(path.absolute(), item=template, restore_args=as_numpy)
+            tree = checkpointer.restore(path.absolute(), item=template, restore_args=how)
     except Exception as error:  # orbax and tensorstore raise many kinds
         raise InputError("the saved arrays are missing or damaged", source=str(path)) from error
     shapes = jax.tree.map(lambda want, got: tuple(want.shape) == np.shape(got), template, tree)
     if not all(jax.tree.leaves(shapes)):
         raise InputError("the saved arrays have other shapes than declared", source=str(path))
     return tree
+
+
+def _as_numpy(template: Any) -> Any:
+    """What orbax needs to be told to read the leaves of `template` as NumPy arrays."""
+    return jax.tree.map(lambda _: _orbax().RestoreArgs(restore_type=np.ndarray), template)
+
+
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """A block in which orbax writes: when it ends, by an error or not, nothing is being written.
+
+    orbax raises the first error of its threads while the others still write, and each logs a
+    traceback for an error that is raised as well.
+    """
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if type(thread).__module__.startswith("orbax."):
+                with contextlib.suppress(Exception):  # the error that is on its way
+                    thread.join()
+        logger.setLevel(level)
+
+
+@functools.cache
+def _registry():
+    """How orbax writes NumPy arrays here: each in a thread of its own, which can be waited for.
+
+    orbax's own handler leaves all arrays to one event loop and closes it at the first error.
+    The writes that are left then go on unseen, in a folder that may be removed or written anew
+    by that time, and complain on standard error that their loop is closed.
+    """
+    ocp = _orbax()
+    numpy_handler: Any = ocp.type_handlers.NumpyHandler
+
+    class Handler(numpy_handler):
+        async def serialize(self, values, infos, args=None):
+            args = args or [ocp.SaveArgs()] * len(values)
+            alone = [
+                await super(Handler, self).serialize([value], [info], [arg])
+                for value, info, arg in zip(values, infos, args, strict=True)
+            ]
+            return [future for futures in alone for future in futures]
+
+    return ocp.type_handlers.create_type_handler_registry((np.ndarray, Handler()))
+
+
+def _reason(error: Exception) -> str:
+    """An error in a few words: the operating system's, where it is at the bottom of it."""
+    for one in (error, error.__cause__):
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror
+    code = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore's
+    if code:
+        return os.strerror(int(code[1]))
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 def _orbax():
