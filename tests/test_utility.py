@@ -12,9 +12,9 @@ from routerjax.estimators.utility import (
     Unit,
     along,
     between,
+    bracket_of,
     check_range,
     inside,
-    bracket_of,
     scaled_utilities,
 )
 from routerjax.records.tables import Estimates
