@@ -9,32 +9,14 @@ weight beforehand, so that a surrogate may assume utilities of about unit spread
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from routerjax.errors import InputError
-from routerjax.losses import surrogates
+from routerjax.losses.surrogates import SURROGATES, Surrogate
 from routerjax.support.own_code import named
-
-Surrogate = Callable[[Float[Array, " m"], Float[Array, " m"]], Float[Array, ""]]
-
-SURROGATES: dict[str, Surrogate] = {
-    surrogate.__name__: surrogate
-    for surrogate in (
-        surrogates.classification_bound,
-        surrogates.softmax_regret,
-        surrogates.weighted_classification,
-        surrogates.soft_regret,
-        surrogates.pairwise_ranking,
-        surrogates.spo_plus,
-        surrogates.counterfactual_risk,
-    )
-}
-"""The library's own. A loss that is added here is compared by every study and held to every
-property that the shared tests ask of all."""
 
 
 def resolve(surrogate: str | Surrogate) -> Surrogate:

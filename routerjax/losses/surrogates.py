@@ -8,9 +8,14 @@ tested, and printed by ``python -m experiments.surrogates``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+Surrogate = Callable[[Float[Array, " m"], Float[Array, " m"]], Float[Array, ""]]
+"""Loss of one row: logits [m], utilities [m] → scalar."""
 
 
 def classification_bound(
@@ -109,11 +114,11 @@ def counterfactual_risk(
     penalty: float = 0.1,
     centre: float = 0.0,
 ) -> Float[Array, "*batch"]:
-    """Add to the softmax regret a penalty on how widely the policy's gain is spread over rows.
+    """Add to the softmax regret a penalty on how widely the policy's advantage is spread over rows.
 
     ℓ = softmax_regret(logits, ũ) + (κ/2)·(g − c)²,  g = Σ_m softmax(logits)_m · ũ_m − mean_m ũ_m.
 
-    g is the row's share in the policy's estimated gain over a choice at random. Averaged over
+    g is the row's share in the policy's estimated advantage over a choice at random. Averaged over
     rows, (g − c)² is the variance of g plus (mean g − c)², so that ℓ bounds −value + (κ/2)·variance
     up to a constant, whatever c; it is equal where c is the mean of g. Counterfactual risk
     minimisation penalises the standard deviation of the estimated value and bounds it in the
@@ -127,7 +132,7 @@ def counterfactual_risk(
       logits: [..., m] real scores.
       utilities: [..., m] utilities ũ of about unit spread; the penalty has their unit squared.
       penalty: κ ≥ 0; 0 is `softmax_regret`.
-      centre: c, a guess at the mean gain.
+      centre: c, a guess at the mean advantage.
 
     Returns:
       [...] loss, 0 or more.
@@ -140,8 +145,8 @@ def counterfactual_risk(
     """
     probabilities = jax.nn.softmax(logits, axis=-1)
     mean = jnp.mean(utilities, axis=-1, keepdims=True)
-    gain = jnp.sum(probabilities * (utilities - mean), axis=-1)
-    return softmax_regret(logits, utilities) + penalty / 2 * (gain - centre) ** 2
+    advantage = jnp.sum(probabilities * (utilities - mean), axis=-1)
+    return softmax_regret(logits, utilities) + penalty / 2 * (advantage - centre) ** 2
 
 
 def soft_regret(
@@ -175,8 +180,8 @@ def soft_regret(
     >>> float(soft_regret(jnp.array([0.0, 0.0]), jnp.array([1.0, 3.0])))
     1.0
     """
-    gains, leads = _differences(utilities), _differences(logits)
-    return jnp.sum(jax.nn.relu(gains) * jax.nn.sigmoid(-sharpness * leads), axis=(-2, -1))
+    stakes, leads = _differences(utilities), _differences(logits)
+    return jnp.sum(jax.nn.relu(stakes) * jax.nn.sigmoid(-sharpness * leads), axis=(-2, -1))
 
 
 def pairwise_ranking(
@@ -203,8 +208,8 @@ def pairwise_ranking(
     >>> float(pairwise_ranking(jnp.array([0.0, 0.0]), jnp.array([1.0, 3.0]))).__round__(4)
     1.3863
     """
-    gains, leads = _differences(utilities), _differences(logits)
-    return jnp.sum(jax.nn.relu(gains) * jax.nn.softplus(-leads), axis=(-2, -1))
+    stakes, leads = _differences(utilities), _differences(logits)
+    return jnp.sum(jax.nn.relu(stakes) * jax.nn.softplus(-leads), axis=(-2, -1))
 
 
 def spo_plus(
@@ -254,3 +259,19 @@ def _best(utilities: Float[Array, "*batch m"]) -> Float[Array, "*batch m"]:
 def _differences(values: Float[Array, "*batch m"]) -> Float[Array, "*batch m m"]:
     """Every arm's value less every other's, [..., a, b]."""
     return values[..., :, None] - values[..., None, :]
+
+
+SURROGATES: dict[str, Surrogate] = {
+    surrogate.__name__: surrogate
+    for surrogate in (
+        classification_bound,
+        softmax_regret,
+        weighted_classification,
+        soft_regret,
+        pairwise_ranking,
+        spo_plus,
+        counterfactual_risk,
+    )
+}
+"""The library's own. A loss that is added here is compared by every study and held to every
+property that the shared tests ask of all."""
