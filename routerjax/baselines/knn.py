@@ -94,12 +94,12 @@ def _in_blocks(block, queries, known: tuple, *, own: np.ndarray) -> np.ndarray:
 @jax.jit
 def _block(queries, known, outcomes, rows, mask, own):
     # minus half the squared distance, up to a constant per query
-    similarity = queries @ known.T - jnp.sum(known**2, axis=1) / 2
+    similarity = queries @ known.T - jnp.sum(known**2, axis=1)[None] / 2
     most = min(max(NEIGHBOURS), rows.shape[1])
 
     def one_arm(arm):
         rows, mask = arm
-        usable = mask & (rows != own[:, None])
+        usable = mask[None] & (rows[None] != own[:, None])
         nearest = jax.lax.top_k(jnp.where(usable, similarity[:, rows], -jnp.inf), most)[1]
         weight = jnp.take_along_axis(usable, nearest, axis=1)[..., None].astype(jnp.float32)
         total = jnp.cumsum(outcomes[rows[nearest]] * weight, axis=1)
@@ -112,8 +112,8 @@ def _block(queries, known, outcomes, rows, mask, own):
 @jax.jit
 def _joint_block(queries, known, outcomes, own):
     """Means over the k nearest rows, [k, q, m, 2], the rows the same for every arm."""
-    similarity = queries @ known.T - jnp.sum(known**2, axis=1) / 2
-    usable = jnp.arange(len(known)) != own[:, None]
+    similarity = queries @ known.T - jnp.sum(known**2, axis=1)[None] / 2
+    usable = jnp.arange(len(known))[None] != own[:, None]
     most = min(max(NEIGHBOURS), len(known) - 1)
     nearest = jax.lax.top_k(jnp.where(usable, similarity, -jnp.inf), most)[1]
     total = jnp.cumsum(outcomes[nearest], axis=1)
