@@ -271,7 +271,7 @@ ROUTE = ["route", "{folder}/gains", "--prompt", "hello", "--cost-weight"]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([*FIT, "source"], "argument --gold-column: 'source' is not COLUMN=VALUE"),
+        ([*FIT, "source"], "Invalid value for --gold-column: 'source' is not COLUMN=VALUE"),
         ([*FIT, "source="], "'source=' is not COLUMN=VALUE, as in source=human"),
         ([*FIT, "origin=human"], "no column 'origin' to read scored_by from; its columns are"),
         ([*FIT, "source=nobody"], "column 'scored_by': no row has a gold score"),
@@ -282,9 +282,9 @@ ROUTE = ["route", "{folder}/gains", "--prompt", "hello", "--cost-weight"]
         ([*GAINS, *COSTS, "--gold", "score"], "no column 'score'; its columns are embedding, GL"),
         ([*GAINS, *COSTS, "--group", "who"], "no column 'who'; its columns are embedding, GL"),
         ([*GAINS, *COSTS, "--preference", "embedding"], "column 'embedding': holds list"),
-        ([*GAINS, "--costs", "0.1"], "1 cost(s); two are needed"),
+        ([*GAINS, "--costs", "0.1"], "Invalid value for --costs: '0.1' has 1 parts; 2 are needed"),
         ([*GAINS, "--costs", "0.1,-1"], "cost must be 0 or more US dollars per query"),
-        ([*GAINS, *COSTS, "--models", "a,a"], "models are a, a; two different names"),
+        ([*GAINS, *COSTS[:2], "--models", "a,a"], "models are a, a; two different names"),
         ([*GAINS, *COSTS, "--components", "9"], "components is 9, but the features have 3"),
         ([*GAINS, *COSTS, "--components", "-1"], "components is -1; it must be 0 or more"),
         ([*GAINS, *COSTS, "--cost-weights", "0,-5"], "cost weight is -5; it must be finite"),

@@ -55,7 +55,7 @@ def test_every_command_of_the_readme_is_one_the_parser_takes():
     ]
     assert {command.split()[1] for command in commands} == {"fit", "evaluate", "route", "simulate"}
     for command in commands:
-        command_line.parser().parse_args(shlex.split(command)[1:])
+        command_line.check(shlex.split(command)[1:])
 
 
 def test_paths_of_the_layout_exist():

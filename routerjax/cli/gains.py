@@ -2,73 +2,80 @@
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from routerjax.cli.app import Parsed
+from routerjax.cli.options import Labels, Output, Reading, RouterFolder
+from routerjax.cli.reading import print_json
 from routerjax.errors import InputError
+from routerjax.training.config import FitConfig, GainConfig
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def fit(options: argparse.Namespace) -> None:
+def fit(parsed: Parsed) -> None:
     """Fit a router of gains, save it, print its report."""
     from routerjax.artefacts.base import MANIFEST
     from routerjax.data.io.gain_labels import read_labels
     from routerjax.pipelines.fit_gains import fit_labels
     from routerjax.support import atomic
-    from routerjax.support.provenance import dumps
-    from routerjax.training.config import GainConfig
 
-    if options.costs is None:
+    folder, settings, columns = parsed[RouterFolder], parsed[FitConfig], parsed[Labels]
+    config, path = parsed[GainConfig], parsed.arguments["log"]
+    assert path is not None
+    if columns.costs is None:
         raise InputError("--gains needs --costs PRIMARY,ALTERNATIVE, US dollars per query")
-    atomic.check_free(options.out, marker=MANIFEST, overwrite=options.overwrite)
-    labels = read_labels(
-        options.log,
-        gold=options.gold,
-        preference=options.preference,
-        group=options.group,
-        embeddings=options.embeddings,
-        encoder=options.encoder,
+    config = dataclasses.replace(
+        config,
+        models=tuple(reversed(columns.models)),  # the primary is named first, and stands last
+        costs=tuple(reversed(columns.costs)),
+        cost_weights=settings.cost_weights,
+        held_out=settings.validation,
+        seed=settings.seed,
     )
-    config = GainConfig(
-        models=tuple(name.strip() for name in reversed(options.models.split(","))),
-        costs=tuple(reversed(options.costs)),
-        components=options.components,
-        learner=options.learner,
-        cost_weights=options.cost_weights,
-        held_out=options.validation,
-        seed=options.seed,
+    atomic.check_free(folder.out, marker=MANIFEST, overwrite=folder.overwrite)
+    labels = read_labels(
+        path,
+        gold=columns.gold,
+        preference=columns.preference,
+        group=columns.group,
+        embeddings=parsed[Reading].embeddings,
+        encoder=settings.encoder,
     )
     router = fit_labels(labels, config=config)
-    router.save(options.out, overwrite=options.overwrite)
-    if options.json:
-        print(dumps({"run": options.out, "models": router.models, **router.report}))
+    router.save(folder.out, overwrite=folder.overwrite)
+    if parsed[Output].json:
+        print_json({"router": folder.out, "models": router.models, **router.report})
         return
     from rich.console import Console
 
     from routerjax.reports.console import print_gains
 
     print_gains(router, Console(soft_wrap=True))
-    print(f"wrote {options.out}")
+    print(f"wrote {folder.out}")
 
 
-def route(options: argparse.Namespace, queries: Sequence[str] | np.ndarray) -> None:
+def route(
+    folder: str, queries: Sequence[str] | np.ndarray, cost_weights: Sequence[float], *, json: bool
+) -> None:
     """Print where a router of gains sends the queries."""
     from routerjax.artefacts.gains import SavedGains
     from routerjax.reports.console import gain_lines
-    from routerjax.support.provenance import dumps
 
-    if options.probabilities:
-        problem = "--probabilities: a router of gains (fit --gains) has none"
-        raise InputError(problem, source=options.run_folder)
-    router = SavedGains.load(options.run_folder)
-    routes = router.route(queries, cost_weight=options.cost_weight)
-    if options.json:
-        rows = zip(routes.models, routes.gain, routes.cost, strict=True)
-        results = [{"model": model, "gain": gain, "cost": cost} for model, gain, cost in rows]
-        print(dumps({"cost_weight": options.cost_weight, "routes": results}))
+    router = SavedGains.load(folder)
+    each = [router.route(queries, cost_weight=cost_weight) for cost_weight in cost_weights]
+    if json:
+        documents = []
+        for cost_weight, routes in zip(cost_weights, each, strict=True):
+            rows = zip(routes.models, routes.gain, routes.cost, strict=True)
+            results = [{"model": model, "gain": gain, "cost": cost} for model, gain, cost in rows]
+            documents.append({"cost_weight": cost_weight, "routes": results})
+        print_json(documents[0] if len(documents) == 1 else {"cost_weights": documents})
         return
-    for line in gain_lines(routes):
-        print(line)
+    for cost_weight, routes in zip(cost_weights, each, strict=True):
+        before = f"{cost_weight:g}\t" if len(cost_weights) > 1 else ""
+        for line in gain_lines(routes):
+            print(before + line)

@@ -1,0 +1,114 @@
+"""`routerjax evaluate`: a router on a table or a log, beside its baselines."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
+from routerjax.cli.options import Output, Reading, option
+from routerjax.cli.reading import keep_compiled, print_json, read
+from routerjax.errors import InputError
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+TEXT = """Evaluate a router on a table or a log.
+
+On a table (columns score:MODEL and cost:MODEL) every policy is evaluated by all models' cells,
+beside random, best single model, plug-ins, full feedback and the oracle; on a log by doubly robust
+off-policy evaluation. Where the data name splits, only rows of the test split are evaluated.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluating:
+    """What is evaluated, and beside what.
+
+    Attributes:
+      cost_weights: The cost weights to evaluate at, as L,L,... If none are given, they are those
+        the router was fitted at.
+      log: The log the router was fitted on, for the kNN plug-in on a table.
+      log_columns: The columns of that log that have other names, as NAME=COLUMN,... If it is not
+        given, they are those of --columns.
+      log_embeddings: A .npy file with the embeddings of that log's rows.
+    """
+
+    cost_weights: tuple[float, ...] | None = option(None, "L,L,...")
+    log: str | None = option(None, "LOG")
+    log_columns: str | None = option(None, "NAME=COLUMN,...")
+    log_embeddings: str | None = option(None, "FILE.npy")
+
+
+def add(app: App) -> None:
+    """Add the command."""
+    add_command(
+        app,
+        "evaluate",
+        handle,
+        text=TEXT,
+        arguments=[
+            Argument("router", "The router folder that fit wrote."),
+            Argument("data", "A parquet, CSV or JSON lines file, or a hub id."),
+        ],
+        groups=[
+            Options("Evaluation", Evaluating()),
+            Options("Reading", Reading()),
+            Options("Output", Output()),
+        ],
+    )
+
+
+def handle(parsed: Parsed) -> None:
+    """Evaluate a router and print the result."""
+    keep_compiled()
+    from routerjax.artefacts.router import Router
+    from routerjax.cli.progress import progress_bars
+    from routerjax.pipelines.evaluate import evaluate
+    from routerjax.records.tables import Log
+    from routerjax.training.execution import Execution
+
+    folder, path = parsed.arguments["router"], parsed.arguments["data"]
+    assert folder is not None and path is not None
+    asked, reading, output = parsed[Evaluating], parsed[Reading], parsed[Output]
+    if asked.log is None:
+        refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
+    router = Router.load(folder)
+    data = read(reading, path)
+    if asked.log is not None and isinstance(data, Log):
+        raise InputError(
+            "--log has no effect where the data are a log: it serves the kNN plug-in on a table"
+        )
+    log = None if asked.log is None else _fitted_log(asked, reading)
+    with progress_bars(quiet=output.quiet) as on_progress:
+        evaluation = evaluate(
+            router,
+            data,
+            cost_weights=asked.cost_weights,
+            log=log,
+            execution=Execution(on_progress=on_progress),
+        )
+    if output.json:
+        print_json({"router": folder, **vars(evaluation)})
+        return
+    from rich.console import Console
+
+    from routerjax.reports.console import print_evaluation
+
+    print_evaluation(evaluation, Console())
+
+
+def _fitted_log(asked: Evaluating, reading: Reading):
+    """The log the router was fitted on, read as the data but for what was said of it."""
+    from routerjax.data.io import files
+
+    assert asked.log is not None
+    columns = reading.columns if asked.log_columns is None else asked.log_columns
+    return files.read_log(
+        asked.log,
+        columns=files.parse_columns(columns),
+        quality_range=files.parse_range(reading.quality_range),
+        drop_missing=reading.drop_missing,
+        embeddings=asked.log_embeddings,
+        in_memory=reading.memory,
+    )

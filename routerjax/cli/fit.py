@@ -1,0 +1,127 @@
+"""`routerjax fit`: a router from a log; with --gains, from labels of a pair of models."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from routerjax.cli import gains, training
+from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
+from routerjax.cli.options import (
+    Labels,
+    Learning,
+    Output,
+    Processes,
+    Reading,
+    RouterFolder,
+    Training,
+)
+from routerjax.cli.reading import keep_compiled, print_json, read
+from routerjax.errors import InputError
+from routerjax.training.config import FitConfig, GainConfig
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+TEXT = """Learn a router from a log.
+
+The log has the columns prompt or embedding, model, quality, cost (US dollars per query), and
+optionally propensity, task, split (train, validation, test) and scored_by. Rows of the test split
+are left alone. With --gains the router is learnt from labels of how much better one model answers
+than another.
+"""
+
+LOG = "A parquet, CSV or JSON lines file, or a hub id; with --gains, a file of labels."
+
+SHARED = ("cost_weights", "encoder", "validation", "seed")
+"""Settings of a fit to a log that a fit to labelled gains has as well."""
+
+
+def add(app: App) -> None:
+    """Add the command."""
+    add_command(
+        app,
+        "fit",
+        handle,
+        text=TEXT,
+        arguments=[Argument("log", LOG)],
+        groups=[
+            Options("Router folder", RouterFolder()),
+            Options("Reading", Reading()),
+            Options("Learning", Learning()),
+            Options("Settings of the fit", FitConfig()),
+            Options("Training", Training()),
+            Options("Several processes", Processes()),
+            Options("Two models, few gold labels (--gains)", Labels()),
+            Options(
+                "Settings of a fit to labelled gains (--gains)",
+                GainConfig(),
+                without=("models", "costs", "cost_weights", "held_out", "seed"),
+            ),
+            Options("Output", Output()),
+        ],
+    )
+
+
+def handle(parsed: Parsed) -> None:
+    """Fit a router, save it, print its report."""
+    keep_compiled()
+    if parsed[Labels].gains:
+        names = [f.name for f in dataclasses.fields(FitConfig) if f.name not in SHARED]
+        alone = {FitConfig: names, Reading: _all(Reading, but=("embeddings",))}
+        alone |= {kind: _all(kind) for kind in (Learning, Training, Processes)}
+        refuse(parsed, alone, why="with --gains")
+        gains.fit(parsed)
+        return
+    refuse(parsed, {Labels: _all(Labels), GainConfig: _all(GainConfig)}, why="without --gains")
+    _fit(parsed)
+
+
+def _all(kind: type, but: tuple[str, ...] = ()) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind) if field.name not in but]
+
+
+def _fit(parsed: Parsed) -> None:
+    from routerjax.artefacts.base import MANIFEST
+    from routerjax.cli.progress import progress_bars
+    from routerjax.pipelines import fit_log
+    from routerjax.records.tables import Log
+    from routerjax.support import atomic
+
+    folder, output, config = parsed[RouterFolder], parsed[Output], parsed[FitConfig]
+    path = parsed.arguments["log"]
+    assert path is not None
+    atomic.check_free(folder.out, marker=MANIFEST, overwrite=folder.overwrite)
+    writes = training.join(parsed[Processes], parsed[Training])
+    column, gold = parsed[Learning].gold_column or (None, None)
+    log = read(parsed[Reading], path, scored_by=column)
+    if not isinstance(log, Log):
+        problem = "is a table of every model's answers; fit learns from a log of one answer a row"
+        raise InputError(f"{problem} (routerjax simulate draws one)", source=path)
+    settings = {"config": config, "data": log.fingerprint, "gold": gold}
+    with (
+        progress_bars(quiet=output.quiet) as on_progress,
+        training.execution(
+            parsed[Training], folder.out, settings=settings, on_progress=on_progress
+        ) as execution,
+    ):
+        router = fit_log.fit(
+            log,
+            gold=gold,
+            config=config,
+            drop_unlogged=parsed[Learning].drop_unlogged,
+            execution=execution,
+        )
+        if writes:
+            router.save(folder.out, overwrite=folder.overwrite)
+    if not writes:
+        return
+    if output.json:
+        print_json({"router": folder.out, "cost_weights": router.cost_weights, **router.report})
+        return
+    from rich.console import Console
+
+    from routerjax.reports.console import print_fit
+
+    print_fit(router, Console(soft_wrap=True))
+    print(f"wrote {folder.out}")

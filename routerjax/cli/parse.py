@@ -1,0 +1,116 @@
+"""Text of the command line as values: numbers, lists, pairs, by the type of the setting."""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+NAMES = {float: "a number", int: "a whole number", str: "text"}
+EXAMPLES = {float: "0,10,100", int: "500,2000", str: "this,that"}
+
+
+def parse(hint: Any, text: str) -> Any:
+    """The value of a setting from its text.
+
+    Args:
+      hint: its type: a number, text, a path, a tuple of these (written with commas), or a union.
+      text: what was given.
+
+    Raises:
+      ValueError: the text is no such value; the message says what would be one.
+    """
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    tuples = [kind for kind in kinds if typing.get_origin(kind) is tuple]
+    single = [kind for kind in kinds if kind in (int, float, str, Path)]
+    if tuples and (not single or "," in text):
+        return _many(typing.get_args(tuples[0]), text)
+    return _one(single[0] if single else str, text)
+
+
+def metavar(hint: Any) -> str:
+    """What the help writes for a value of a setting: N a whole number, X a number, and so on."""
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    words = {int: "N", float: "X", Path: "PATH"}
+    for kind in kinds:
+        if typing.get_origin(kind) is tuple:
+            parts = typing.get_args(kind)
+            word = words.get(_element(parts[0]), "NAME")
+            return f"{word},{word}" + (",..." if parts[-1] is Ellipsis else "")
+    return next((words[kind] for kind in kinds if kind in words), "TEXT")
+
+
+def _element(kind: Any) -> type:
+    """The type of a part of a tuple, where it may also be None."""
+    return next(k for k in (*typing.get_args(kind), kind) if k in (int, float, str))
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _one(kind: type, text: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not {NAMES[kind]}") from None
+
+
+def _many(kinds: tuple[Any, ...], text: str) -> tuple[Any, ...]:
+    """A tuple of any length, or of as many parts as there are kinds."""
+    first = _element(kinds[0])
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    try:
+        values = tuple(first(part) for part in parts)
+    except ValueError:
+        what = "whole numbers" if first is int else "numbers"
+        raise ValueError(f"{text!r} is not a list of {what}, as in {EXAMPLES[first]}") from None
+    if kinds[-1] is not Ellipsis and len(values) != len(kinds):
+        raise ValueError(f"{text!r} has {len(values)} parts; {len(kinds)} are needed")
+    return values
+
+
+def pair(text: str) -> tuple[str, str]:
+    """COLUMN=VALUE."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise ValueError(f"{text!r} is not COLUMN=VALUE, as in source=human")
+    return name, value
+
+
+def priced(text: str) -> tuple[str, float]:
+    """PREFIX=DOLLARS."""
+    prefix, _, dollars = text.partition("=")
+    try:
+        return prefix, float(dollars)
+    except ValueError:
+        raise ValueError(f"{text!r} is not PREFIX=DOLLARS, as in resp_chars=0.000001") from None
+
+
+def gibibytes(text: str) -> int:
+    """Bytes of so many GiB."""
+    try:
+        size = float(text) * 2**30
+    except ValueError:
+        size = math.nan
+    if not 0 < size < math.inf:
+        raise ValueError(f"{text!r} is not a number of GiB above 0")
+    return int(size)
+
+
+def count_or_auto(text: str) -> str | int:
+    """A whole number, or "auto"."""
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither auto nor a whole number") from None
+
+
+def number_or_chosen(text: str) -> float | None:
+    """A number, or None where it is to be "chosen"."""
+    try:
+        return None if text == "chosen" else float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a number nor 'chosen'") from None

@@ -1,0 +1,47 @@
+"""From the options of a command that reads rows to the rows, and from results to JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from routerjax.cli.options import Reading
+
+if TYPE_CHECKING:
+    from routerjax.records.tables import Log, Table
+
+
+def read(reading: Reading, path: str, *, scored_by: str | None = None) -> Table | Log:
+    """The table or log in a file.
+
+    Args:
+      reading: names of columns, range, embeddings.
+      path: of the file, or a hub id.
+      scored_by: the column that says how each row was scored.
+    """
+    from routerjax.data.io import files
+
+    columns = files.parse_columns(reading.columns)
+    if scored_by is not None:
+        columns["scored_by"] = scored_by
+    return files.read_rows(
+        path,
+        columns=columns,
+        quality_range=files.parse_range(reading.quality_range),
+        drop_missing=reading.drop_missing,
+        embeddings=reading.embeddings,
+        in_memory=reading.memory,
+    )
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs on disk: compiling is most of a short command's time."""
+    from routerjax.support.compilation import keep_compiled
+
+    keep_compiled()
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    from routerjax.support.provenance import dumps
+
+    print(dumps(value))

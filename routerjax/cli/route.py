@@ -1,0 +1,182 @@
+"""`routerjax route`: a model for each prompt."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from routerjax.cli import gains
+from routerjax.cli.app import Argument, Options, Parsed, add_command
+from routerjax.cli.options import option
+from routerjax.cli.reading import keep_compiled, print_json
+from routerjax.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from cyclopts import App
+
+    from routerjax.artefacts.router import Router, Routes
+    from routerjax.estimators.envelope import Envelope
+
+TEXT = """Choose a model for each prompt.
+
+One result is printed a line: the model, its expected quality and its expected cost in dollars.
+After fit --gains it is the model, the primary's expected gain over the alternative and the model's
+cost.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Routing:
+    """What is routed, and how.
+
+    Attributes:
+      cost_weight: The quality given up per dollar, within the fitted range; any of 0 or more after
+        fit --gains. Several are given as L,L,...; each line then starts with its cost weight.
+      explain: The model of highest expected utility is printed for every cost weight.
+      prompt: One prompt.
+      prompts: A file of one prompt a line; - is standard input.
+      embeddings: A .npy file [n, d] of ready-made embeddings.
+      probabilities: The probabilities of all models are printed, too.
+      json: One JSON document is printed instead of text.
+    """
+
+    cost_weight: tuple[float, ...] | None = option(None, "L,L,...")
+    explain: bool = False
+    prompt: str | None = None
+    prompts: str | None = option(None, "FILE")
+    embeddings: str | None = option(None, "FILE.npy")
+    probabilities: bool = False
+    json: bool = False
+
+
+def add(app: App) -> None:
+    """Add the command."""
+    add_command(
+        app,
+        "route",
+        handle,
+        text=TEXT,
+        arguments=[Argument("router", "The router folder that fit wrote.")],
+        groups=[Options("Routing", Routing())],
+    )
+
+
+def handle(parsed: Parsed) -> None:
+    """Route the queries and print where they go."""
+    keep_compiled()
+    from routerjax.artefacts.base import kind_of
+
+    folder, asked = parsed.arguments["router"], parsed[Routing]
+    assert folder is not None
+    kind = kind_of(folder)
+    _check(asked, kind, folder)
+    queries = _queries(asked)
+    if kind == "gains":
+        assert asked.cost_weight is not None
+        gains.route(folder, queries, asked.cost_weight, json=asked.json)
+        return
+    from routerjax.artefacts.router import Router
+
+    router = Router.load(folder)
+    embedded = router.embed(queries)
+    routes = router.route(embedded, cost_weight=asked.cost_weight) if asked.cost_weight else ()
+    envelopes = router.explain(embedded) if asked.explain else None
+    if asked.json:
+        print_json(_as_json(routes, envelopes, router, asked))
+    else:
+        _print(routes, envelopes, router, asked)
+
+
+def _check(asked: Routing, kind: str, folder: str) -> None:
+    """Raise InputError where options do not go together, or with the router."""
+    if kind == "gains" and asked.explain:
+        raise InputError(
+            "--explain has no effect on a router of gains: it takes the primary model where its "
+            "gain exceeds the cost weight times the difference in cost"
+        )
+    if asked.cost_weight is None and not asked.explain:
+        raise InputError("give --cost-weight, or --explain for every cost weight")
+    if asked.cost_weight is None and asked.probabilities:
+        raise InputError("--probabilities are those at one --cost-weight; give it too")
+    if kind == "gains" and asked.probabilities:
+        problem = "--probabilities: a router of gains (fit --gains) has none"
+        raise InputError(problem, source=folder)
+    given = [asked.prompt, asked.prompts, asked.embeddings]
+    if sum(each is not None for each in given) != 1:
+        raise InputError("give one of --prompt, --prompts and --embeddings")
+
+
+def _queries(asked: Routing) -> Sequence[str] | np.ndarray:
+    from routerjax.data.io.queries import read_embeddings, read_prompts
+
+    if asked.prompt is not None:
+        if not asked.prompt.strip():
+            raise InputError("--prompt is empty; a prompt is needed")
+        return [asked.prompt]
+    if asked.prompts is not None:
+        return read_prompts(asked.prompts)
+    assert asked.embeddings is not None
+    return read_embeddings(asked.embeddings)
+
+
+def _print(
+    routes: Sequence[Routes], envelopes: list[Envelope] | None, router: Router, asked: Routing
+) -> None:
+    from routerjax.reports.console import explanation, route_lines
+
+    lines = [route_lines(own, router.models, probabilities=asked.probabilities) for own in routes]
+    for row in range(len(lines[0]) if lines else len(envelopes or ())):
+        for own, line in zip(routes, lines, strict=True):
+            before = f"{own.cost_weight:g}\t" if len(routes) > 1 else ""
+            print(before + line[row])
+        if envelopes is not None:
+            alone = routes[0] if len(routes) == 1 else None
+            chosen = None if alone is None else alone.models[row]
+            at = None if alone is None else alone.cost_weight
+            indent = "  " if routes else ""
+            print(indent + explanation(envelopes[row], router.models, chosen, at))
+
+
+def _as_json(
+    routes: Sequence[Routes], envelopes: list[Envelope] | None, router: Router, asked: Routing
+) -> dict[str, Any]:
+    """One document; for several cost weights a list of what each alone would print."""
+    explained = [_explained(envelope, router) for envelope in envelopes or ()]
+    if not routes:
+        results = [{"best_expected": each} for each in explained]
+        return {"cost_weight": None, "routes": results}
+    documents = [
+        {"cost_weight": own.cost_weight, "routes": _rows(own, explained, router, asked)}
+        for own in routes
+    ]
+    return documents[0] if len(documents) == 1 else {"cost_weights": documents}
+
+
+def _rows(
+    routes: Routes, explained: Sequence[Any], router: Router, asked: Routing
+) -> list[dict[str, Any]]:
+    rows = []
+    for row, model in enumerate(routes.models):
+        result: dict[str, Any] = {
+            "model": model,
+            "quality": routes.quality[row],
+            "cost": routes.cost[row],
+        }
+        if asked.probabilities:
+            values = routes.probabilities[row]
+            result["probabilities"] = dict(zip(router.models, values, strict=True))
+        if explained:
+            result["best_expected"] = explained[row]
+        rows.append(result)
+    return rows
+
+
+def _explained(envelope: Envelope, router: Router) -> list[dict[str, Any]]:
+    arms, breaks = envelope
+    ends = (*breaks, router.cost_weights[-1])
+    return [
+        {"model": router.models[arm], "to_cost_weight": end}
+        for arm, end in zip(arms, ends, strict=True)
+    ]
