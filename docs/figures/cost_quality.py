@@ -54,6 +54,14 @@ METHODS = {
 }
 
 
+OFFSETS = {
+    "zero-one-ai/Yi-34B-Chat": (4, 2),
+    "gpt-3.5-turbo-1106": (4, -5),
+    "mistralai/mistral-7b-chat": (6, -6),
+}
+"""Points from a model's dot to its name, where the usual place is taken."""
+
+
 def one_seed(config: Config, whole: rj.Table, truth: rj.Estimates, seed: int) -> dict[str, Any]:
     """Points of both routers and of the single models on the test rows of one seed."""
     import jax
@@ -164,9 +172,10 @@ def draw(results: dict[str, Any], path: Path) -> None:
         _names(axes, results["models"], singles)
         axes.set_xlabel("mean cost, US dollars per 1,000 queries (logarithmic)")
         axes.set_ylabel("mean quality, in [0, 1]")
+        axes.set_xlim(right=11)
         axes.set_title(
-            "A router learnt from a log of one answer a query reaches any single model's quality\n"
-            f"for less money ({rows:,} logged queries, embedded synthetic table)",
+            f"Quality and cost of a router learnt from {rows:,} logged answers, one a query "
+            "(synthetic table)",
             loc="left",
         )
         axes.plot(
@@ -176,14 +185,14 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def _names(axes: Any, models: list[str], singles: dict[str, np.ndarray]) -> None:
-    """The models' names beside their points."""
+    """The models' names beside their points, without the part before a slash."""
     for model, cost, quality in zip(models, singles["cost"], singles["quality"], strict=True):
         axes.annotate(
-            model,
+            model.rpartition("/")[2],
             (1000 * cost, quality),
-            xytext=(4, -2),
+            xytext=OFFSETS.get(model, (4, -2)),
             textcoords="offset points",
-            fontsize=5.5,
+            fontsize=6,
             color=REFERENCE,
         )
 
