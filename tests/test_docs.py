@@ -20,6 +20,12 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 WITH_CODE = [page for page in PAGES if blocks("python", page.read_text(encoding="utf-8"))]
+LONG = ("log_to_router",)
+"""Pages that fit a router."""
+TO_RUN = [
+    pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else (), id=page.stem)
+    for page in WITH_CODE
+]
 
 
 @pytest.fixture
@@ -42,14 +48,7 @@ def files(tmp_path, monkeypatch, world):
     return tmp_path
 
 
-def _pages_to_run():
-    """Every page with code; the one that fits a router takes long."""
-    for page in WITH_CODE:
-        marks = pytest.mark.slow if page.stem == "log_to_router" else ()
-        yield pytest.param(page, marks=marks, id=page.stem)
-
-
-@pytest.mark.parametrize("page", _pages_to_run())
+@pytest.mark.parametrize("page", TO_RUN)
 def test_the_code_of_a_page_runs(page, files, capsys):
     code = "\n".join(blocks("python", page.read_text(encoding="utf-8")))
     names = {"__name__": "page"}
