@@ -40,9 +40,9 @@ def dr_forest(
       x: [n, d] features of the logged queries.
       dr_estimates: [n, m] of the same rows, cross-fitted.
       queries: [q, d] features to predict at.
-      seed: of the forests.
-      trees, depth, smallest_leaf: of each forest. Leaves are large by default because one
-        estimate may weigh 1 / π.
+      seed: Seed of the forests.
+      trees, depth, smallest_leaf: Size of each forest, and of a tree and a leaf of it. Leaves
+        are large by default because one estimate may weigh 1 / π.
       jobs: threads; None takes one, −1 all cores.
 
     Raises:

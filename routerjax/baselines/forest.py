@@ -38,7 +38,7 @@ def forest(
       x, label, weights: n rows; a weight of 0 takes a row out, others weigh its squares.
       queries: [q, d] rows to predict.
       key: seeds the forest.
-      trees, depth, smallest_leaf: of the forest.
+      trees, depth, smallest_leaf: Size of the forest, and of a tree and a leaf of it.
 
     Raises:
       InputError: scikit-learn is not installed.

@@ -108,8 +108,8 @@ def r_learner(
     Args:
       rows: n rows with folds and propensities.
       weights: [n], 0 takes a row out.
-      regress: for m̂.
-      key, folds: of the cross-fitting.
+      regress: The regression that fits m̂.
+      key, folds: Random key and number of folds of the cross-fitting.
     """
     outcome = cross_fit_twice(regress, rows, weights, key=key, folds=folds)
     value, weight = r_pseudo_outcome(*_each(rows.label, rows.gold, outcome, rows.propensity))
@@ -161,8 +161,8 @@ def learn_bias(
       rows: n rows.
       weights: [n], 0 takes a row out; its bias is predicted all the same.
       learner: `r_learner`, `dr_learner` or another of their signature.
-      regress: for the nuisances and for τ̂.
-      key: for the regressions.
+      regress: The regression that fits the nuisances and τ̂.
+      key: Random key of the regressions.
       folds: K.
       limit: τ̂ is kept within ± limit; the width of the label's range is always right.
 

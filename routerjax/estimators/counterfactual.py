@@ -145,7 +145,7 @@ def estimate(
       log: n rows, m models.
       predicted: [n, m] cross-fitted outcome predictions: row i's never saw row i.
       propensities: [n] probability of the arm that answered.
-      estimator: as in `resolve_estimator`.
+      estimator: An estimator or its name, as `resolve_estimator` takes it.
       floor: propensities below it are taken as it; the share is in the overlap report.
 
     Returns:

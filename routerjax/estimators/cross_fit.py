@@ -42,7 +42,7 @@ class Regress(Protocol):
 
 
 class LabelledRows(NamedTuple):
-    """What a bias is learnt from.
+    """The rows from which a bias is learnt.
 
     Attributes:
       x: [n, d] features.
@@ -72,7 +72,7 @@ def assign_folds(
 
     Args:
       gold: [n]; a group with a gold row is dealt with the gold rows.
-      key: for the order of the deal.
+      key: Random key of the order in which rows are dealt.
       folds: K.
       groups: [n] integers 0 … n − 1, one a query; None where no query repeats.
 
@@ -173,7 +173,7 @@ def estimate_propensity(
       rows: n rows; their labels and propensities are not read.
       weights: [n], 0 takes a row out.
       folds: K.
-      floor: of the estimate, and of its difference to 1.
+      floor: The estimate stays at least this far from 0 and from 1.
 
     Returns:
       [k, n]; that of [k, i] saw neither fold k nor the fold of row i, as `cross_fit_twice` says.

@@ -40,7 +40,7 @@ def make_folds(arms: np.ndarray, *, folds: int, held_out: float, key: jax.Array)
       arms: [n] arm that answered.
       folds: K.
       held_out: share of the rows outside a fold that is kept for early stopping.
-      key: for the two shuffles.
+      key: Random key of the two shuffles.
     """
     deal, shuffle = jax.random.split(key)
     order = np.asarray(jax.random.permutation(deal, len(arms)))
@@ -65,7 +65,7 @@ def member_splits(
       rows: n.
       members: b; their held-out rows overlap only where b·held_out exceeds 1.
       held_out: share of the rows.
-      seed: of the shuffle.
+      seed: Seed of the shuffle.
 
     Raises:
       InputError: a share outside (0, 1), or no members.

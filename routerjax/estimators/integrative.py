@@ -84,7 +84,7 @@ def integrative_loss(
 
 
 class Target(NamedTuple):
-    """What the predictor is made of: ψ = Σ_c mixture_c ψ_c, ψ_c the regression for candidate c.
+    """The parts of the predictor ψ = Σ_c mixture_c ψ_c, ψ_c the regression for candidate c.
 
     Attributes:
       label: [c, n] gold labels and corrected preference labels.
@@ -131,11 +131,11 @@ def target(
       rows: n rows.
       weights: [n], 0 takes a row out.
       bias: [k, n] from `learn_bias`; zeros for no correction.
-      regress: that the predictor will be fitted with.
-      key: for the regressions.
+      regress: The regression with which the predictor will be fitted.
+      key: Random key of the regressions.
       folds: K.
-      candidates: as `mixture`; a single one is taken without cross-validation.
-      caution: as `mixture`.
+      candidates: As in `mixture`; a single one is taken without cross-validation.
+      caution: As in `mixture`.
 
     Returns:
       Target. Its labels use, row by row, the bias model that never saw the row's fold.

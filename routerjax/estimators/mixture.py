@@ -68,7 +68,7 @@ def shrunken_steps(
     is believed, so that a step below h standard errors is not taken at all.
 
     Args:
-      label, predictions, share: as `mixture`.
+      label, predictions, share: As in `mixture`.
       least: h, 0 or more.
 
     Reference: James and Stein (1961), positive part, for the form of the shrinkage.

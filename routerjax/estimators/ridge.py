@@ -139,8 +139,8 @@ def choose_landmarks(
       x: [n, d] rows.
       weights: [n]; rows of weight 0 are drawn only when no others are left.
       landmarks: l of them, at most n.
-      bandwidth: of the kernel, in units of the rows' root mean square distance from their mean.
-      key: for the draw.
+      bandwidth: Width of the kernel, in root mean square distances of the rows from their mean.
+      key: Random key of the draw.
     """
     used = weights > 0
     share = used / jnp.maximum(jnp.sum(used), 1)
@@ -169,10 +169,10 @@ def kernel_ridge(
     weight it is kernel ridge with a free intercept, with fewer its Nyström approximation.
 
     Args:
-      x, label, weights: as `fit_ridge`.
+      x, label, weights: As in `fit_ridge`.
       queries: [q, d] rows to predict.
-      key: for the landmarks.
-      landmarks, bandwidth: as `choose_landmarks`.
+      key: Random key of the landmarks.
+      landmarks, bandwidth: As in `choose_landmarks`.
     """
     features = choose_landmarks(x, weights, landmarks=landmarks, bandwidth=bandwidth, key=key)
     return fit_ridge(features(x), label, weights)(features(queries))

@@ -15,7 +15,7 @@ class Interval(NamedTuple):
     """A mean with its uncertainty, in the unit of the scores.
 
     Attributes:
-      mean: of the scores.
+      mean: Mean of the scores.
       standard_error: standard deviation of the scores / √n; NaN for one score.
       low, high: confidence interval.
       n: number of scores.

@@ -18,13 +18,13 @@ Choice = np.ndarray
 
 
 class Outcome(NamedTuple):
-    """Per query, [n] each.
+    """What a choice earns per query, [n] each.
 
     Attributes:
       utility: q − λ·c of the chosen arm, in the unit of quality.
       regret: best arm's utility minus it, 0 or more on known outcomes.
-      quality: of the chosen arm.
-      cost: of the chosen arm, dollars.
+      quality: Quality of the chosen arm.
+      cost: Cost of the chosen arm, in dollars.
     """
 
     utility: np.ndarray

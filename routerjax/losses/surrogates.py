@@ -23,9 +23,9 @@ def classification_bound(
 ) -> Float[Array, "*batch"]:
     """Penalise a low probability of the arm of highest utility.
 
-    ℓ = −Σ_m w*_m · log softmax(logits)_m,  w* the arm of highest utility, even over a tie.
+    ℓ = −Σ_m w⋆_m · log softmax(logits)_m,  w⋆ the arm of highest utility, even over a tie.
 
-    The regret of the argmax policy is at most (max ũ − min ũ)·1{argmax logits ≠ m*}, and
+    The regret of the argmax policy is at most (max ũ − min ũ)·1{argmax logits ≠ m⋆}, and
     ℓ / log 2 is at least that indicator, so that (max ũ − min ũ)·ℓ / log 2 bounds the regret.
     Only the label is kept of ũ: noise in ũ biases it towards arms that look good by luck.
 
@@ -220,12 +220,12 @@ def spo_plus(
 ) -> Float[Array, "*batch"]:
     """Bound from above, by a convex function of predicted utilities, the regret they lead to.
 
-    ℓ = max_m (2v_m − ũ_m) − 2·Σ_m w*_m·v_m + max_m ũ_m,  v = logits / scale,
-    w* the arm of highest ũ, even over a tie.
+    ℓ = max_m (2v_m − ũ_m) − 2·Σ_m w⋆_m·v_m + max_m ũ_m,  v = logits / scale,
+    w⋆ the arm of highest ũ, even over a tie.
 
     It is SPO+ of the linear programme max_w ũ·w over the simplex, in which costs to minimise
-    are −ũ. With one best arm m* it is max_m [(ũ_{m*} − ũ_m) − 2(v_{m*} − v_m)], a hinge loss that
-    asks of v_{m*} to lead each arm by half of the true lead. Putting m = argmax v shows that it
+    are −ũ. With one best arm m⋆ it is max_m [(ũ_{m⋆} − ũ_m) − 2(v_{m⋆} − v_m)], a hinge loss that
+    asks of v_{m⋆} to lead each arm by half of the true lead. Putting m = argmax v shows that it
     is at least the regret; convex and piecewise linear in v; 0, with gradient 0, at v = ũ + c.
     The label and the margin keep the noise of ũ, as in classification, and the slope of a row
     does not grow with what is at stake.

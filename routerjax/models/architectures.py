@@ -39,9 +39,9 @@ class Architecture:
     """What fixes the shapes and the form of a router; static under jit.
 
     Attributes:
-      cost_weights: [w] cost weights it is fitted at, rising.
-      models: m.
-      widths: of the trunk.
+      cost_weights: [w] cost weights at which it is fitted, rising.
+      models: Number of models, m.
+      widths: Hidden widths of the trunk.
       sharpness: logits per unit of the start's scaled utility.
       separate_trunks: one network per endpoint instead of a block on a shared trunk.
     """
@@ -80,10 +80,10 @@ class Architecture:
         """Log-probabilities of every arm at cost weights of the fitted range.
 
         Args:
-          params: of one member, by the keys of the stages.
+          params: Parameters of one member, by the keys of the stages.
           x: [n, d] scaled embeddings.
           start: [n, m] or [1, m] quality and cost from which the router starts.
-          unit: of the utilities.
+          unit: Unit of the utilities.
           cost_weights: [k].
         """
         raise NotImplementedError

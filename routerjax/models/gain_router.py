@@ -23,7 +23,7 @@ class GainRouter:
     """Predicted gains as an affine function of the components of an embedding.
 
     Attributes:
-      components: of the embeddings.
+      components: Principal components of the embeddings.
       gain: ψ, a `Linear` with a leading axis a over the models but the reference.
       costs: [a + 1] dollars per query, the reference first.
     """

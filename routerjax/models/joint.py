@@ -27,10 +27,10 @@ def joint_logits(
     carried over exactly. At α = 0 and 1 it is the endpoint router, whatever was trained.
 
     Args:
-      params: of a `JointHead`.
+      params: Parameters of a `JointHead`.
       ends: [n, w, m] logits of the endpoint routers.
       fitted: [w] their cost weights, rising.
-      unit: of the utilities.
+      unit: Unit of the utilities.
       cost_weights: [k] within the fitted range.
 
     Returns:

@@ -23,7 +23,7 @@ class Policy(NamedTuple):
     Attributes:
       architecture: what the parameters mean.
       params: leading axis b, members.
-      unit: of the utilities at each cost weight.
+      unit: Unit of the utilities at each cost weight.
       constant: [m] means where the start is the best single model; None where it is what the
         outcome model predicts.
     """
@@ -75,7 +75,7 @@ class Policy(NamedTuple):
 
 
 def within_range(cost_weights: Sequence[float], fitted: tuple[float, ...]) -> np.ndarray:
-    """Cost weights in float32, which may round an end of the fitted range outwards: put back."""
+    """Cost weights in float32; where rounding leaves the fitted range, its end is taken."""
     ends = np.asarray((fitted[0], fitted[-1]), np.float32)
     return np.clip(np.asarray(cost_weights, np.float32), *ends)
 

@@ -33,8 +33,8 @@ class Stage(Protocol):
     """One stage of training; hashable, since it is static under jit.
 
     Attributes:
-      key: of its parameters among those of the architecture.
-      name: of the stage in progress displays and checkpoints.
+      key: Name of its parameters among those of the architecture.
+      name: Name of the stage in progress displays and checkpoints.
       networks: axes of the networks of one member: (k,) for k of them, () for a single one.
       carries_over: whether its start is the result of an earlier stage, which deserves more
         caution than a start from nothing (`RouterConfig.joint_caution`).
@@ -77,7 +77,7 @@ class Endpoints:
     Attributes:
       cost_weights: [w] fitted cost weights, rising.
       models: m.
-      widths: of the trunk.
+      widths: Hidden widths of the trunk.
       sharpness: logits per unit of the start's scaled utility.
       count: networks; each has an equal share of the cost weights as blocks on its trunk.
     """
@@ -203,7 +203,7 @@ class Everywhere(_Drawing):
 
     Attributes:
       cost_weights: [w] fitted cost weights, rising.
-      head: of the network.
+      head: Head of the network.
       form: (head, params, x, start, unit, cost_weights [k], fitted cost weights) → logits
         [n, k, m]; a module's function, so that equal stages stay equal.
       sharpness: logits per unit of the start's scaled utility.

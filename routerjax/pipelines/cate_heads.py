@@ -38,7 +38,7 @@ class HeadConfig:
 
     Attributes:
       widths: trunk.
-      learning_rate, weight_decay: of AdamW.
+      learning_rate, weight_decay: AdamW's step size and decoupled weight decay.
       held_out: share of the rows on which training stops.
       draws: row positions an epoch.
       schedule: batch size, epochs, patience.
@@ -96,7 +96,7 @@ def train_head(
       objective: loss and score.
       rows: arrays [n, ...], "x" [n, d] and "label" [n] among them.
       weights: [n].
-      key: for the split, starting values and shuffling.
+      key: Random key of the split, starting values and shuffling.
       config: trunk and optimiser.
 
     Returns:
@@ -177,7 +177,7 @@ def cate_head(
       rows: n rows; folds and propensities are used by r and dr.
       weights: [n], 0 takes a row out.
       queries: [q, d].
-      key: for the nuisances and the head.
+      key: Random key of the nuisances and the head.
       folds: K of the rows.
       config: trunk and optimiser.
 

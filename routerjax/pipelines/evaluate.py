@@ -38,7 +38,7 @@ class Line:
     Attributes:
       regret: against the oracle; None on a log, where no row knows its best arm.
       advantage: paired difference in utility to the best single model picked from the log.
-      effective_sample_size: of the rows that speak of the policy; None on a table.
+      effective_sample_size: That of the rows that speak of the policy; None on a table.
     """
 
     method: str
@@ -57,10 +57,10 @@ class Evaluation:
 
     Attributes:
       kind: "table" or "log".
-      source: of the data.
+      source: Where the data came from.
       rows: queries evaluated.
       left_out: rows left out, for a missing cell or another split.
-      fingerprint: of the evaluated rows.
+      fingerprint: Fingerprint of the evaluated rows.
       quality_range: unit of quality, utility, regret and cost weights.
       notes: what a reader must know of the numbers.
       lines: method × cost weight.
@@ -100,7 +100,7 @@ def evaluate(
       data: table or log with embeddings of the router's encoder.
       cost_weights: λ to evaluate at, within the fitted range; by default the fitted ones.
       log: the log the router was fitted on, for the kNN plug-in on a table.
-      execution: of the full-feedback router's training: progress, devices, checkpoints.
+      execution: Progress, devices and checkpoints of the full-feedback router's training.
 
     Raises:
       InputError: a cost weight out of range, models or embeddings that are not the router's.

@@ -64,7 +64,7 @@ def corrected_scores(log: Log, gold: str, *, key: jax.Array) -> tuple[Log, dict[
       log: with embeddings and `scored_by`.
       gold: value of `scored_by` that marks gold scores; all others, also missing ones, are the
         judge's.
-      key: of folds and regressions.
+      key: Random key of folds and regressions.
 
     Returns:
       The log with its judge's scores corrected and its quality range widened to hold them, and
@@ -114,9 +114,9 @@ def correct_log(
     Args:
       log: n rows with embeddings.
       gold: [n] True where the row's score is gold-standard.
-      key: for folds and regressions.
+      key: Random key of folds and regressions.
       propensity: [n] known probability of a gold score, or None to estimate P(gold | x, t).
-      learner, regress, folds: as `routerjax.estimators.bias.learn_bias`.
+      learner, regress, folds: As in `routerjax.estimators.bias.learn_bias`.
       components: principal components of the embeddings.
 
     Returns:

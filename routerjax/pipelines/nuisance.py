@@ -150,8 +150,8 @@ def fit_outcomes(
 
     Args:
       record: n rows with embeddings.
-      scaling: of the embeddings.
-      key: for folds, starting values and shuffling.
+      scaling: Scaling of the embeddings.
+      key: Random key of folds, starting values and shuffling.
       config: folds, trunk, optimiser.
       execution: progress, devices, checkpoints.
 
@@ -299,8 +299,8 @@ def fit_nuisances(
 
     Args:
       log: n rows with embeddings.
-      scaling: of the embeddings.
-      key: for folds, starting values and shuffling.
+      scaling: Scaling of the embeddings.
+      key: Random key of folds, starting values and shuffling.
       config: folds, trunk, optimiser.
       floor: where the overlap report counts propensities as clipped.
       execution: progress, devices, checkpoints.

@@ -36,13 +36,13 @@ class Prepared(NamedTuple):
     Attributes:
       record: n rows with embeddings.
       config: how they were prepared.
-      scaling: of the embeddings.
+      scaling: Scaling of the embeddings.
       x: [n, d] scaled embeddings.
       predicted: [n, m] quality and cost, by models that never saw the row.
       model: outcome models of the folds.
-      nuisances: of a log; None for a table, which has nothing to estimate.
+      nuisances: Those of a log; None for a table, which has nothing to estimate.
       train, held_out: [b, ·] rows that train each member, and rows that choose its epoch.
-      key: for starting values, shuffling and drawing.
+      key: Random key of starting values, shuffling and drawing.
     """
 
     record: Log | Table
@@ -115,7 +115,7 @@ def prepare_all(
     """Prepare several logs, or several complete tables, of equal shapes as one sweep.
 
     Args:
-      records: of n rows each, with embeddings; all logs or all tables.
+      records: Records of n rows each, with embeddings; all are logs, or all are tables.
       config: folds and heads of the nuisances, floor, members, validation share.
       nuisance_keys: one a record, for folds and the nuisances' trainings.
       training_keys: one a record, for the router's training.

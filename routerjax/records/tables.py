@@ -157,7 +157,7 @@ class Log(Rows):
       propensities: probability with which the log's policy chose the arm: [n] for the arm
         that answered, [n, m] for every arm, or None where the log did not record it.
       scored_by: n strings, how each row's quality was scored ("human", a judge's name), or None.
-      embeddings, prompts, task, split, quality_range, encoder, source: as in `Table`.
+      embeddings, prompts, task, split, quality_range, encoder, source: As in `Table`.
 
     Raises:
       InputError: as `Table`, and for arms outside `models`, missing quality or cost,

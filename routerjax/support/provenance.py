@@ -63,7 +63,10 @@ def git_commit() -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it: dataclasses as objects, arrays as lists, NaN as null."""
+    """The value as JSON can hold it: dataclasses as objects, arrays as lists, NaN as null.
+
+    A function, such as a surrogate of one's own, goes by its name.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if hasattr(value, "_asdict"):
@@ -76,6 +79,8 @@ def plain(value: Any) -> Any:
         return plain(np.asarray(value).tolist())
     if isinstance(value, float) and not np.isfinite(value):
         return None
+    if callable(value):  # a function given as a setting goes by its name
+        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__name__)}"
     if isinstance(value, Path):
         return str(value)
     return value

@@ -43,11 +43,11 @@ class Devices:
     """Which devices train, and what they share out.
 
     Attributes:
-      count: of the devices JAX finds; None is all of them.
+      count: How many of the devices that JAX finds; None takes all of them.
       parallel: "runs", "rows" or "both".
 
     Raises:
-      InputError: a way to share there is not, or fewer than one device.
+      InputError: the way to share is unknown, or there is fewer than one device.
     """
 
     count: int | None = None
@@ -129,7 +129,7 @@ def on_devices(
     Args:
       recipe: what the runs have in common.
       side_by_side: whether the runs of a device are vmapped.
-      rows: of all runs; every device keeps a copy. None where jobs bring their own.
+      rows: Rows of all runs, of which every device keeps a copy; None where jobs bring their own.
       devices: how many, and what they share out.
       runs: r.
       at_once: runs that a device can hold.

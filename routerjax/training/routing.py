@@ -38,7 +38,7 @@ class Problem(NamedTuple):
         or the cells of a table.
       predicted: [n, m] outcome predictions made out of fold, for the plug-in start.
       train, held_out: [b, ·] row positions of each member, disjoint within a member.
-      key: for starting values, shuffling and drawing.
+      key: Random key of starting values, shuffling and drawing.
     """
 
     x: jax.Array | Stored
@@ -95,7 +95,7 @@ def train_routers(
     program; each is what it would be alone.
 
     Args:
-      problems: of equal shapes, such as the seeds of a study.
+      problems: Problems of equal shapes, such as the seeds of a study.
       cost_weights: [w] cost weights λ to fit at, quality per dollar.
       quality_width: width of the quality range.
       config: surrogate, architecture, optimiser.
@@ -146,7 +146,7 @@ def architecture_of(
 
 
 def check_config(config: RouterConfig) -> None:
-    """Raise InputError for an architecture, start or surrogate there is not."""
+    """Raise InputError for an architecture, start or surrogate that does not exist."""
     architecture_of(config, (0.0, 1.0), models=2)
     if config.start not in STARTS:
         raise InputError(f"no start {config.start!r}; known are {', '.join(STARTS)}")

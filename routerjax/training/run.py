@@ -42,7 +42,7 @@ class Job(NamedTuple):
 
     Attributes:
       context: handed to the objective.
-      learning_rate, weight_decay: of the optimiser; the decay acts on kernels only.
+      learning_rate, weight_decay: Settings of the optimiser; the decay acts on kernels only.
       train, held_out: positions in the rows; a negative one stands for no row.
       real: False for a run that only fills a place and is never trained.
       rows: this epoch's rows, where runs do not share what fits in memory (streaming.py).

@@ -65,7 +65,7 @@ class Engine(NamedTuple):
       start: (params, keys, jobs) → State.
       advance: (state, jobs) → State a chunk of epochs on, and which runs want more.
       fetch: back from how `place` put it, leading axis `size`.
-      shapes: of what `start` returns.
+      shapes: Shapes of what `start` returns.
       shared: devices that share the rows of a batch.
     """
 
@@ -119,7 +119,7 @@ _advance = jax.jit(advance, static_argnums=(0, 1), donate_argnums=3)
 def runs_at_once(
     sweep: Sweep, schedule: run.Schedule, params: Params, jobs: Job, rows: Data
 ) -> int:
-    """How many runs the memory budget holds on one device; one at least.
+    """Number of runs that the memory budget holds on one device, at least one.
 
     A run keeps its parameters, their best, and two moments; while it trains, a gradient, an
     update and the next parameters, and twice the rows of a batch or of the held-out set. Side by

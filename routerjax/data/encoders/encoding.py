@@ -82,7 +82,7 @@ def encoded(
 
     Args:
       record: a log or a table.
-      encoder, cache: as in `encode`.
+      encoder, cache: As in `encode`.
 
     Raises:
       InputError: there are neither prompts nor embeddings, or the embeddings are another

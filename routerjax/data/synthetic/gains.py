@@ -67,7 +67,7 @@ def synthetic_gains(
     """Draw queries, directions and labels anew; traceable, so that runs can be mapped.
 
     Args:
-      key: of everything.
+      key: Random key of all that is drawn.
       rows: n.
       dimensions: d, at least 3.
       bias: one of `BIASES`.
@@ -124,7 +124,7 @@ def draw_sources(
     Args:
       log_odds: [n] of `SyntheticGains`.
       gold_share: mean of the probabilities, which determines a; above 0, at most 0.5.
-      key: for the draw.
+      key: Random key of the draw.
 
     Returns:
       gold [n] bool, and the probabilities [n].

@@ -30,7 +30,7 @@ def epsilon_greedy(deployed: np.ndarray, *, epsilon: float = 0.1) -> LoggingPoli
 
     Args:
       deployed: [n] arm the deployed router gives to each row of the table.
-      epsilon: in (0, 1].
+      epsilon: Share of the queries whose arm is drawn uniformly, in (0, 1].
     """
     _check_share("epsilon", epsilon)
 
@@ -106,7 +106,7 @@ def simulate_log(
     Args:
       table: full feedback.
       policy: gives the propensities.
-      key: for the policy's noise and for the draw.
+      key: Random key of the policy's noise and of the draw.
       record: whether the log holds the propensities [n, m].
 
     Returns:

@@ -74,11 +74,11 @@ def simulate(
       table: full feedback; None takes the synthetic embedded table, prompts only, so that the
         text path is tried as well.
       policy: "uniform", "quality" or "cheap".
-      strength: how sharply the policy prefers.
-      rows: of the synthetic table.
-      test_share: where the table names no test split.
+      strength: How sharply the policy prefers.
+      rows: Rows of the synthetic table.
+      test_share: Share of the rows kept for testing, where the table names no test split.
       record: whether the log holds the propensities.
-      seed: of table, split and draw.
+      seed: Seed of table, split and draw.
 
     Raises:
       InputError: an unknown policy, a share outside (0, 1), a seed below 0, or a single row.

@@ -1,0 +1,127 @@
+"""The documentation is true: code runs, commands are taken, the figure shows what is said of it."""
+
+import functools
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from test_readme import blocks, commands, parse
+
+import routerjax as rj
+from routerjax.data.io.files import write_log, write_table
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+WITH_CODE = [page for page in PAGES if blocks("python", page.read_text(encoding="utf-8"))]
+LONG = ("log_to_router",)
+"""Pages that fit a router."""
+TO_RUN = [
+    pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else (), id=page.stem)
+    for page in WITH_CODE
+]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch, world):
+    """A folder with the two files that the pages speak of, and networks of a size for tests."""
+    monkeypatch.chdir(tmp_path)
+    small = functools.partial(
+        rj.FitConfig, router=world.config.router, nuisance=world.config.nuisance
+    )
+    monkeypatch.setattr(rj, "FitConfig", small)
+    table = rj.embedded_table(0, queries=180).table.replace(embeddings=None)
+    table = table.with_models(table.models[:3])
+
+    def uniform(table, key):
+        return np.full((len(table), 3), 1 / 3)
+
+    log, _ = rj.simulate_log(table.rows(slice(140)), uniform, key=jax.random.key(0), record=False)
+    write_log(log, "log.parquet")
+    write_table(table.rows(slice(140, 180)), "test.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", TO_RUN)
+def test_the_code_of_a_page_runs(page, files, capsys):
+    code = "\n".join(blocks("python", page.read_text(encoding="utf-8")))
+    names = {"__name__": "page"}
+    exec(compile(code, str(page), "exec"), names)
+    if page.stem == "log_to_router":
+        assert (files / "router" / "router.json").is_file()
+        assert (
+            names["routes"].models
+            == rj.route(names["router"], names["prompts"], cost_weight=50).models
+        )
+        assert "best-single-hindsight" in capsys.readouterr().out
+    if page.stem == "methods":
+        assert names["switch"](np.array([2.0, 50.0])).tolist() == [2.0, 0.0]
+
+
+def test_pages_with_code_are_found():
+    assert {page.stem for page in WITH_CODE} >= {"log_to_router", "methods", "own_surrogate"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: page.stem)
+def test_every_command_is_one_the_parser_takes(page):
+    for command in commands(page.read_text(encoding="utf-8")):
+        parse(command)
+
+
+def test_commands_are_found():
+    text = (ROOT / "docs" / "log_to_router.md").read_text(encoding="utf-8")
+    assert {command.split()[1] for command in commands(text)} == {
+        "simulate",
+        "fit",
+        "evaluate",
+        "route",
+    }
+
+
+def test_the_figure_shows_what_its_caption_says(tmp_path, monkeypatch):
+    path = ROOT / "docs" / "figures" / "cost_quality.py"
+    spec = importlib.util.spec_from_file_location("cost_quality", path)
+    figure = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "cost_quality", figure)
+    spec.loader.exec_module(figure)
+    results = json.loads(figure.RESULTS.read_text(encoding="utf-8"))
+    assert {"config", "versions", "git_commit", "data_fingerprint"} <= set(results["provenance"])
+    curves = figure.curves_of(results, "router")
+    leads = []  # of the router over a single model at its price, mean over seeds
+    for arm in range(len(results["models"])):
+        by_seed = []
+        for found, seed in zip(curves, results["seeds"], strict=True):
+            single = {name: seed["single_models"][name][arm] for name in ("cost", "quality")}
+            [reached] = np.interp([single["cost"]], found.cost, found.quality)
+            by_seed.append(reached - single["quality"])
+        leads.append(np.mean(by_seed))
+    dearest = int(np.argmax(results["seeds"][0]["single_models"]["cost"]))
+    assert leads.pop(dearest) < 0 and min(leads) > -1e-6
+    figure.draw(results, tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").stat().st_size > 10_000
+
+
+def test_the_site_builds(tmp_path):
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("material")
+    pytest.importorskip("mkdocstrings")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    done = subprocess.run(
+        [*command, "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "site" / "api" / "losses" / "index.html").read_text(encoding="utf-8")
+    assert "softmax_regret" in page and "expected regret, 0 or more" in page
+    pages = (tmp_path / "site").rglob("*.html")
+    for text in (page.read_text(encoding="utf-8") for page in pages):
+        assert "fonts.googleapis" not in text and "cdn." not in text
