@@ -126,7 +126,11 @@ def dr_learner(
 ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
     """DR-learner's pseudo-outcomes and weights, with cross-fitted μ̂₀ and μ̂₁.
 
-    Args: as `r_learner`; `regress` fits μ̂₀ on preference rows and μ̂₁ on gold rows.
+    Args:
+      rows: n rows with folds and propensities.
+      weights: [n], 0 takes a row out.
+      regress: for μ̂₀, fitted on preference rows, and μ̂₁, fitted on gold rows.
+      key, folds: of the cross-fitting.
     """
     preference, gold = (
         cross_fit_twice(regress, rows, weights * side, key=jax.random.fold_in(key, i), folds=folds)

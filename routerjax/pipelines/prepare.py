@@ -91,7 +91,22 @@ def prepare(
     splits: Splits | None = None,
     execution: Execution = Execution(),
 ) -> Prepared:
-    """Prepare a log or a complete table; see `prepare_all`."""
+    """Prepare a log or a complete table: folds, nuisances, member splits.
+
+    Args:
+      record: n rows with embeddings.
+      config: folds and heads of the nuisances, floor, members, validation share.
+      nuisance_key: for folds and the nuisances' trainings.
+      training_key: for the router's training.
+      splits: instead of those that `own_splits` makes.
+      execution: progress, devices, checkpoints.
+
+    Returns:
+      `Prepared`, whose `problem(estimator)` is what `train_router` takes.
+
+    Raises:
+      InputError: a validation share or a number of members that cannot be.
+    """
     (prepared,) = prepare_all(
         [record],
         config,
