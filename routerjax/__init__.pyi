@@ -44,6 +44,8 @@ from .pipelines.meta_router import FittedGains as FittedGains
 from .pipelines.meta_router import fit_gains as fit_gains
 from .pipelines.judge_scores import CorrectedLog as CorrectedLog
 from .pipelines.judge_scores import correct_log as correct_log
+from .pipelines.regressions import LEARNERS as LEARNERS
+from .pipelines.regressions import REGRESSIONS as REGRESSIONS
 from .artefacts.gains import GainRoutes as GainRoutes
 from .artefacts.gains import SavedGains as SavedGains
 from .estimators.bias import Learner as Learner

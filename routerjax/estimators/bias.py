@@ -81,7 +81,9 @@ def dr_pseudo_outcome(
 class Learner(Protocol):
     """Pseudo-outcomes and weights [k, n] whose weighted regression on x is the bias τ(x).
 
-    Those of [k, i] come from nuisances that saw neither fold k nor the fold of row i.
+    Those of [k, i] come from nuisances that saw neither fold k nor the fold of row i. A learner
+    that is a regression of its own returns the bias [k, n] itself, learnt without fold k, and
+    None for the weights.
     """
 
     def __call__(
@@ -92,7 +94,7 @@ class Learner(Protocol):
         regress: Regress,
         key: PRNGKeyArray,
         folds: int,
-    ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]: ...
+    ) -> tuple[Float[Array, "k n"], Float[Array, "k n"] | None]: ...
 
 
 def r_learner(
@@ -175,6 +177,8 @@ def learn_bias(
     """
     nuisance_key, bias_key = jax.random.split(key)
     values, value_weights = learner(rows, weights, regress=regress, key=nuisance_key, folds=folds)
+    if value_weights is None:
+        return jnp.clip(values, -limit, limit)
 
     def without(fold):
         k, value, weight = fold
