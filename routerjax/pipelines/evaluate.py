@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -19,8 +20,8 @@ from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
-from routerjax.evaluation.ope import effective_sample_size
-from routerjax.pipelines.nuisance import Nuisances, propensities_of
+from routerjax.evaluation.ope import Value, value
+from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import warn_of_overlap
 from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
 from routerjax.records.tables import Estimates, Log, Table
@@ -172,7 +173,7 @@ def _on_table(
         fingerprint=evaluated.fingerprint,
         quality_range=data.quality_range,
         notes=tuple(notes),
-        lines=_lines(choices, cells, cost_weights, known=True),
+        lines=_lines(choices, cells, cost_weights),
     )
 
 
@@ -190,19 +191,19 @@ def _router_choices(router: Router, embeddings: np.ndarray, cost_weights) -> Cho
     }
 
 
-def _lines(choices: Choices, outcomes: Estimates, cost_weights, *, known: bool) -> tuple[Line, ...]:
-    """Score every choice; on estimates (not `known`) regret is left out, a maximum over noise."""
+def _lines(choices: Choices, cells: Estimates, cost_weights) -> tuple[Line, ...]:
+    """Score every choice by known cells."""
     lines = []
     for k, cost_weight in enumerate(cost_weights):
-        base = outcome(choices["best-single-log"][k], outcomes, cost_weight=cost_weight).utility
+        base = outcome(choices["best-single-log"][k], cells, cost_weight=cost_weight).utility
         for method, choice in choices.items():
-            got = outcome(choice[k], outcomes, cost_weight=cost_weight)
+            got = outcome(choice[k], cells, cost_weight=cost_weight)
             lines.append(
                 Line(
                     method=method,
                     cost_weight=cost_weight,
                     utility=mean_interval(got.utility),
-                    regret=mean_interval(got.regret) if known else None,
+                    regret=mean_interval(got.regret),
                     quality=mean_interval(got.quality),
                     cost=mean_interval(got.cost),
                     advantage=mean_interval(got.utility - base),
@@ -262,27 +263,15 @@ def _on_log(
         config=config.nuisance,
         execution=execution,
     )
-    nuisances = Nuisances(
+    warn_of_overlap(overlap(log, propensities, floor=config.floor))
+    worth = functools.partial(
+        value,
+        log=log,
         predicted=router.expected(log.features),
         propensities=propensities,
-        overlap=overlap(log, propensities, floor=config.floor),
-        model=router.arrays.outcomes,
+        floor=config.floor,
     )
-    warn_of_overlap(nuisances.overlap)
-    dr = nuisances.estimates(log, "dr")
     choices = _router_choices(router, log.features, cost_weights)
-    lines = tuple(
-        dataclasses.replace(
-            line,
-            effective_sample_size=effective_sample_size(
-                choices[line.method][cost_weights.index(line.cost_weight)],
-                log,
-                propensities,
-                floor=config.floor,
-            ),
-        )
-        for line in _lines(choices, dr, cost_weights, known=False)
-    )
     return Evaluation(
         kind="log",
         source=log.source,
@@ -291,5 +280,30 @@ def _on_log(
         fingerprint=log.fingerprint,
         quality_range=log.quality_range,
         notes=("values are doubly robust estimates from the log, not observations",),
-        lines=lines,
+        lines=_lines_on_log(choices, worth, cost_weights),
     )
+
+
+def _lines_on_log(
+    choices: Choices, worth: Callable[..., Value], cost_weights: tuple[float, ...]
+) -> tuple[Line, ...]:
+    """The value of every choice; regret is left out, a maximum over noise."""
+    lines = []
+    for k, cost_weight in enumerate(cost_weights):
+        base = choices["best-single-log"][k]
+        for method, choice in choices.items():
+            got = worth(choice[k], cost_weight=cost_weight, over=base)
+            assert got.advantage is not None
+            lines.append(
+                Line(
+                    method=method,
+                    cost_weight=cost_weight,
+                    utility=got.utility,
+                    regret=None,
+                    quality=got.quality,
+                    cost=got.cost,
+                    advantage=got.advantage,
+                    effective_sample_size=got.effective_sample_size,
+                )
+            )
+    return tuple(lines)
