@@ -6,10 +6,12 @@ import dataclasses
 import functools
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
+from routerjax.artefacts.base import listed
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single, greedy, random_choice
@@ -28,8 +30,15 @@ from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
 from routerjax.training.routing import train_router
 
+if TYPE_CHECKING:
+    import pandas
+
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
+
+
+INTERVALS = ("utility", "regret", "quality", "cost", "advantage")
+"""The fields of a `Line` that are intervals."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +84,38 @@ class Evaluation:
     quality_range: tuple[float, float]
     notes: tuple[str, ...]
     lines: tuple[Line, ...]
+
+    def __repr__(self) -> str:
+        methods = list(dict.fromkeys(line.method for line in self.lines))
+        weights = sorted({line.cost_weight for line in self.lines})
+        return (
+            f"Evaluation on the {self.kind} {self.source}: {self.rows:,} rows, "
+            f"{self.left_out:,} left out; quality in "
+            f"[{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
+            f"  methods: {listed(methods)}\n"
+            f"  {len(weights)} cost weights from {weights[0]:g} to {weights[-1]:g}"
+        )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a method and cost weight, in the order of `lines`.
+
+        Every interval is four columns, such as utility, utility_low, utility_high and
+        utility_standard_error; what the kind of data does not have is NaN.
+        """
+        import pandas
+
+        rows = []
+        for line in self.lines:
+            row: dict[str, object] = {"method": line.method, "cost_weight": line.cost_weight}
+            for name in INTERVALS:
+                found = getattr(line, name)
+                row[name] = np.nan if found is None else found.mean
+                for part in ("low", "high", "standard_error"):
+                    row[f"{name}_{part}"] = np.nan if found is None else getattr(found, part)
+            weighed = line.effective_sample_size
+            row["effective_sample_size"] = np.nan if weighed is None else weighed
+            rows.append(row)
+        return pandas.DataFrame(rows)
 
 
 def evaluate(

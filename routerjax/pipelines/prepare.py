@@ -56,6 +56,13 @@ class Prepared(NamedTuple):
     held_out: np.ndarray
     key: jax.Array
 
+    def __repr__(self) -> str:
+        fitted = "outcome models" if self.nuisances is None else "outcome and propensity models"
+        return (
+            f"Prepared {self.record!r}\n"
+            f"  {fitted} of {self.config.nuisance.folds} folds, members: {len(self.train)}"
+        )
+
     def estimates(self, estimator: str | Estimator | Transform) -> Estimates:
         """[n, m] counterfactual estimates of a log's rows; a table's cells as they are."""
         if isinstance(self.record, Table):
