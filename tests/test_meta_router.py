@@ -21,6 +21,7 @@ from experiments.meta_router.__main__ import main
 from experiments.meta_router.config import PRESETS, check
 from experiments.meta_router.data import sources
 from experiments.meta_router.protocol import RATIOS, Data, area, draw_roles, efficiency_curve
+from experiments.meta_router.report import verdict
 from experiments.meta_router.run import Blocks, study
 from routerjax.errors import DataWarning, InputError
 
@@ -192,7 +193,7 @@ def test_omega_given_is_omega_used(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("nuisance", ["kernel", "heads", "forest"])
+@pytest.mark.parametrize("nuisance", ["kernel-ridge", "heads", "forest"])
 def test_other_nuisances(tmp_path, nuisance):
     if nuisance == "forest":
         pytest.importorskip("sklearn")
@@ -201,6 +202,18 @@ def test_other_nuisances(tmp_path, nuisance):
     outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
     assert all(np.isfinite(curves).all() for curves in outcome.curves.values())
     assert outcome.areas["all_gold"].mean() > outcome.areas["random"].mean()
+
+
+@pytest.mark.slow
+def test_heads_as_learners(tmp_path):
+    labels = labels_file(tmp_path / "labels.parquet")
+    config = small(labels, learners=("dr", "t-head"), runs=2, block=2)
+    (source,) = sources(config)
+    outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
+    assert list(outcome.curves)[:2] == ["dr_learner", "t_head"]
+    assert "r_learner" not in outcome.curves
+    assert np.isfinite(outcome.curves["t_head"]).all()
+    assert "The T-head " in verdict(outcome) and "The R-learner" not in verdict(outcome)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ import pytest
 from routerjax.estimators.folds import make_folds
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import predict
-from routerjax.pipelines.nuisance import fit_nuisances, fit_outcomes, outcome_head, propensities_of
+from routerjax.pipelines.nuisance import (
+    fit_all_nuisances,
+    fit_all_outcomes,
+    outcome_head,
+    propensities_of,
+)
 from routerjax.records.tables import Log, Table
 from routerjax.training.config import NuisanceConfig, Schedule
 
@@ -40,7 +45,9 @@ def _log(n=900, seed=0, *, biased=False, propensities=False):
 
 
 def _fit(log, config=SMALL):
-    return fit_nuisances(log, Scaling.of(log.features), key=jax.random.key(0), config=config)
+    scaling, key = Scaling.of(log.features), jax.random.key(0)
+    (nuisances,) = fit_all_nuisances([log], [scaling], keys=[key], config=config)
+    return nuisances
 
 
 def test_folds_spread_arms_and_never_overlap():
@@ -184,8 +191,8 @@ def test_outcomes_of_a_table_use_every_cell():
         rng.random((900, 3)) < truth, mean_cost, models="abc", embeddings=log.features
     )
     scaling, key = Scaling.of(log.features), jax.random.key(0)
-    whole, model = fit_outcomes(table, scaling, key=key, config=SMALL)
-    part, _ = fit_outcomes(log, scaling, key=key, config=SMALL)
+    ((whole, model),) = fit_all_outcomes([table], [scaling], keys=[key], config=SMALL)
+    ((part, _),) = fit_all_outcomes([log], [scaling], keys=[key], config=SMALL)
     assert ((whole.quality - truth) ** 2).mean() < 0.7 * ((part.quality - truth) ** 2).mean()
     assert model.unit_cost.shape == (3, 3)
     np.testing.assert_allclose(whole.cost.mean(axis=0), mean_cost.mean(axis=0), rtol=0.02)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,18 @@ print(*[name for name in {HEAVY!r} if name in sys.modules])
     assert (done.stdout, done.stderr) == ("\n\n", "")
 
 
-@pytest.mark.parametrize("name", routerjax.__all__)
-def test_every_public_name_resolves_and_explains_itself(name):
-    value = getattr(routerjax, name)
+PUBLIC = [(name, getattr(routerjax, name)) for name in routerjax.__all__]
+SUBPACKAGES = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.pyi"))
+
+
+@pytest.mark.parametrize("name, value", PUBLIC, ids=routerjax.__all__)
+def test_every_public_name_resolves_and_explains_itself(name, value):
+    if name.isupper():  # a registry or another constant
+        assert isinstance(value, Mapping | tuple) and value
+        return
+    if inspect.ismodule(value):
+        assert value.__name__.startswith("routerjax.") and value.__doc__
+        return
     assert value.__name__ == name and value.__module__.startswith("routerjax.")
     text = inspect.getdoc(value)
     assert text and re.match(r"[A-Z`].*[.:]", text.splitlines()[0] + " "), text
@@ -123,6 +133,16 @@ def test_the_list_of_public_names_is_whole():
     assert set(routerjax.__all__) <= set(dir(routerjax))
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = routerjax.no_such_name
+
+
+@pytest.mark.parametrize("name", SUBPACKAGES)
+def test_a_name_of_a_folder_is_importable_from_it_whatever_was_imported_before(name):
+    """A name that a folder shares with one of its files would be now the one, now the other."""
+    package = importlib.import_module(f"routerjax.{name}")
+    for public in package.__all__:
+        value = getattr(package, public)
+        is_file = (PACKAGE / name / f"{public}.py").exists()
+        assert is_file == inspect.ismodule(value), f"{name}.{public}"
 
 
 def folder(name: str) -> str:

@@ -21,7 +21,6 @@ from routerjax.reports.tables import (
     paired_advantage,
     score_sheet,
     to_markdown,
-    utility_table,
 )
 
 
@@ -137,7 +136,8 @@ def test_weight_sheet_by_hand():
 def test_markdown_sets_bold_and_escapes_bars():
     sheet = Sheet("", ("method", "u"), ((Cell("a|b"), Cell("1.0", True)),), 1)
     assert to_markdown(sheet).splitlines()[-1] == "| a\\|b   | **1.0** |"
-    assert "**0.500 ± 0.000**" in utility_table(RESULTS, base="base", references=["full"])
+    utilities = cost_weight_sheet(RESULTS, base="base", references=["full"])
+    assert "**0.500 ± 0.000**" in to_markdown(utilities)
     assert markdown(["a"], [["b"]]).splitlines() == ["| a |", "|---|", "| b |"]
 
 

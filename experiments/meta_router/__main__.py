@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from experiments.meta_router.config import NUISANCES, PRESETS, MetaRouterConfig, check
+from experiments.meta_router.config import PRESETS, MetaRouterConfig, check
 from routerjax.cli import training
 from routerjax.cli.terminal import Parser, exit_code
+from routerjax.pipelines.regressions import LEARNERS, REGRESSIONS
 
 MARKER = "results.jsonl"
 
@@ -71,7 +72,8 @@ def _options() -> argparse.Namespace:
     add("--gold-rows", type=_integers, metavar="N,N,...", help="numbers of gold rows")
     add("--test-rows", type=int, help="test rows a run")
     add("--runs", type=int, help="repetitions")
-    add("--nuisance", choices=NUISANCES, help="regression used throughout")
+    add("--nuisance", choices=tuple(REGRESSIONS), help="regression used throughout")
+    add("--learners", choices=tuple(LEARNERS), nargs="+", help="of the bias, one method each")
     add("--folds", type=int, help="of the cross-fitting")
     add("--omega", type=_omega, help="weight of a preference row, or 'chosen'")
     add(

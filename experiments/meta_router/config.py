@@ -11,6 +11,7 @@ import dataclasses
 
 from routerjax.data.synthetic.gains import ASSIGNMENTS, BIASES
 from routerjax.errors import InputError
+from routerjax.pipelines.regressions import learner_named, regression_named
 
 PUBLISHED_PEAKS = {
     "all_gold": 1.43,
@@ -23,7 +24,6 @@ PUBLISHED_PEAKS = {
 """Peak of each curve of the published Figure 1(a), 200 runs."""
 
 EMBEDDED_ROWS = 4500
-NUISANCES = ("ridge", "kernel", "heads", "forest")
 SHARE_OF_TEST = 0.3  # of a file too small for the test rows asked for
 
 
@@ -40,7 +40,8 @@ class MetaRouterConfig:
       gold_rows: numbers of gold rows; one study each.
       test_rows: test rows; a file with less than twice as many is tested on 30 %.
       runs: repetitions, each with its own roles (and, embedded, its own data).
-      nuisance: regression for nuisances, bias and gain: ridge, kernel, heads or forest.
+      nuisance: regression for nuisances, bias and gain, a name of `REGRESSIONS`.
+      learners: of the bias, names of `LEARNERS`; one method each.
       folds: of the cross-fitting.
       omega: ω of the preference rows; None has it chosen on held-out gold.
       as_published: also run what the authors' script does.
@@ -63,6 +64,7 @@ class MetaRouterConfig:
     test_rows: int = 500
     runs: int = 200
     nuisance: str = "ridge"
+    learners: tuple[str, ...] = ("r", "dr")
     folds: int = 5
     omega: float | None = None
     as_published: bool = False
@@ -90,10 +92,11 @@ def check(config: MetaRouterConfig) -> MetaRouterConfig:
         need(name in BIASES, f"no bias '{name}'; known are {', '.join(BIASES)}")
     for name in config.assignment:
         need(name in ASSIGNMENTS, f"no assignment '{name}'; known are {', '.join(ASSIGNMENTS)}")
-    need(
-        config.nuisance in NUISANCES,
-        f"no nuisance '{config.nuisance}'; known are {', '.join(NUISANCES)}",
-    )
+    regression_named(config.nuisance)
+    for learner in config.learners:
+        learner_named(learner)
+    need(bool(config.learners), "learners must name at least one")
+    need(len(set(config.learners)) == len(config.learners), "learners name one twice")
     need(config.runs >= 2, "runs must be 2 or more, for a standard error")
     need(config.block >= 1, "block must be 1 or more")
     need(config.folds >= 2, "folds must be 2 or more")

@@ -11,9 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from experiments.meta_router.as_published import in_sample_dr, in_sample_r
 from experiments.meta_router.protocol import Data, Roles
-from routerjax.estimators.bias import Learner, dr_learner, learn_bias, r_learner
+from routerjax.estimators.bias import Learner, learn_bias
 from routerjax.estimators.cross_fit import LabelledRows, Regress, assign_folds, estimate_propensity
 from routerjax.estimators.integrative import Candidate, target
+from routerjax.pipelines.regressions import LEARNERS
 
 
 class Setting(NamedTuple):
@@ -25,6 +26,7 @@ class Setting(NamedTuple):
       candidates: ways to use preference labels; a single one is taken as it is.
       limit: τ̂ is kept within ± limit.
       known_propensity: whether gold rows are drawn at random, so that their share is known.
+      learners: of the bias, one method each.
     """
 
     regress: Regress
@@ -32,6 +34,7 @@ class Setting(NamedTuple):
     candidates: tuple[Candidate, ...]
     limit: float
     known_propensity: bool
+    learners: tuple[Learner, ...] = (LEARNERS["r"], LEARNERS["dr"])
 
 
 class Run(NamedTuple):
@@ -59,13 +62,11 @@ Found = tuple[Float[Array, " n"], Float[Array, ""]]
 Methods = Callable[[Run, Setting], tuple[Found, ...]]
 """One method, or several that share their work, in the order of their names."""
 
-LEARNERS: tuple[Learner, ...] = (r_learner, dr_learner)
-
 
 def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
-    """R- and DR-learner for the bias, each followed by the integrative objective.
+    """Each learner for the bias, followed by the integrative objective.
 
-    Mapped over the two, the regressions of one ω share what they make of x and weights.
+    Mapped over the learners, the regressions of one ω share what they make of x and weights.
     """
     rows = rows_of(run, setting)
     keys = jax.random.split(run.key, 3)
@@ -81,7 +82,7 @@ def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
                 folds=folds,
                 limit=setting.limit,
             )
-            for learner in LEARNERS
+            for learner in setting.learners
         ]
     )
 
@@ -139,8 +140,14 @@ def _preference(run: Run) -> Array:
     return run.roles.preference.astype(jnp.float32)
 
 
+def method_name(learner: str) -> str:
+    """Name of the method that learns the bias so: "dr_learner" for "dr", "t_head" for "t-head"."""
+    return learner.replace("-", "_") if learner.endswith("-head") else f"{learner}_learner"
+
+
+PAPER = ("r_learner", "dr_learner")
 METHODS: dict[tuple[str, ...], Methods] = {
-    ("r_learner", "dr_learner"): integrative,
+    PAPER: integrative,
     ("gold_only",): fitted_on(lambda run: run.label, _gold),
     ("pooled",): fitted_on(lambda run: run.label, lambda run: run.train),
     ("preference_only",): fitted_on(lambda run: run.label, _preference),

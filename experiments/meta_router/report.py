@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 
 from experiments.meta_router.config import PUBLISHED_PEAKS, MetaRouterConfig
+from experiments.meta_router.methods import method_name
 from experiments.meta_router.protocol import RATIOS
 from experiments.meta_router.run import Outcome
 from routerjax.data.io.gain_labels import AUTHORS_FILE
+from routerjax.pipelines.cate_heads import STYLES
+from routerjax.pipelines.regressions import LEARNERS
 from routerjax.reports.plots import COLOURS
 from routerjax.support.provenance import dumps, provenance
 
 NAMES = {
     "r_learner": "R-learner",
     "dr_learner": "DR-learner",
+    **{method_name(f"{style}-head"): f"{style.upper()}-head" for style in STYLES},
     "gold_only": "gold only",
     "pooled": "pooled",
     "preference_only": "preference only",
@@ -27,7 +31,7 @@ NAMES = {
     "script_dr": "authors' script, DR",
 }
 SIMPLE = ("gold_only", "pooled")
-STYLES = ("-", "--", "-.", ":")
+DASHES = ("-", "--", "-.", ":")
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
@@ -135,7 +139,8 @@ def report(outcomes: Sequence[Outcome], config: MetaRouterConfig) -> str:
 def verdict(outcome: Outcome) -> str:
     """One sentence a learner: beyond, within or below two standard errors of the simple methods."""
     sentences = []
-    for method in ("r_learner", "dr_learner"):
+    learners = set(map(method_name, LEARNERS))
+    for method in filter(learners.__contains__, outcome.curves):
         words = []
         for base in SIMPLE:
             mean, error = mean_and_error(outcome.areas[method] - outcome.areas[base])
@@ -149,8 +154,9 @@ def verdict(outcome: Outcome) -> str:
 def published(outcome: Outcome) -> str:
     """Markdown: peaks of the mean curves beside those read off the published figure."""
     lines = ["| method | published peak | peak here |", "| --- | --- | --- |"]
-    for method, peak in PUBLISHED_PEAKS.items():
+    for method in filter(outcome.curves.__contains__, PUBLISHED_PEAKS):
         here = outcome.curves[method].mean(axis=0).max()
+        peak = PUBLISHED_PEAKS[method]
         lines.append(f"| {NAMES[method]} | {peak:.2f} | {here:.2f} |")
     return "\n".join(lines)
 
@@ -169,7 +175,7 @@ def draw(outcome: Outcome, path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
     for place, (method, curves) in enumerate(outcome.curves.items()):
-        colour, style = COLOURS[place % len(COLOURS)], STYLES[place % len(STYLES)]
+        colour, style = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
         mean = curves.mean(axis=0)
         reach = 2 * curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
         axes.plot(RATIOS, mean, style, color=colour, label=NAMES[method], linewidth=1.6)

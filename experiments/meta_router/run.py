@@ -19,12 +19,21 @@ import numpy as np
 
 from experiments.meta_router.config import MetaRouterConfig
 from experiments.meta_router.data import Source
-from experiments.meta_router.methods import AS_PUBLISHED, METHODS, Methods, Run, Setting
+from experiments.meta_router.methods import (
+    AS_PUBLISHED,
+    METHODS,
+    PAPER,
+    Methods,
+    Run,
+    Setting,
+    integrative,
+    method_name,
+)
 from experiments.meta_router.protocol import area, draw_roles, efficiency_curve
 from routerjax.errors import DataWarning
 from routerjax.estimators.components import fit_components
-from routerjax.estimators.cross_fit import Regress
 from routerjax.estimators.integrative import CANDIDATES, Candidate
+from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.support.atomic import new_file
 from routerjax.support.settings import check_settings, named
 
@@ -99,36 +108,24 @@ class Outcome(NamedTuple):
         return {method: area(curves) for method, curves in self.curves.items()}
 
 
-def regression(nuisance: str) -> Regress:
-    """The callable of a nuisance's name."""
-    if nuisance == "forest":
-        from routerjax.baselines.forest import forest
-
-        return forest
-    if nuisance == "heads":
-        from routerjax.pipelines.cate_heads import heads
-
-        return heads
-    from routerjax.estimators.ridge import kernel_ridge, ridge
-
-    return kernel_ridge if nuisance == "kernel" else ridge
-
-
 def setting_of(config: MetaRouterConfig, source: Source) -> Setting:
     """What the methods of a study share."""
     fixed = None if config.omega is None else (Candidate(config.omega),)
     return Setting(
-        regress=regression(config.nuisance),
+        regress=regression_named(config.nuisance),
         folds=config.folds,
         candidates=fixed or CANDIDATES,
         limit=source.limit,
         known_propensity=source.known_propensity,
+        learners=tuple(learner_named(learner) for learner in config.learners),
     )
 
 
 def methods_of(config: MetaRouterConfig) -> dict[tuple[str, ...], Methods]:
     """The methods of a study by the names of what they find."""
-    return {**METHODS, **(AS_PUBLISHED if config.as_published else {})}
+    learnt = tuple(method_name(learner) for learner in config.learners)
+    simple = {names: method for names, method in METHODS.items() if names != PAPER}
+    return {learnt: integrative, **simple, **(AS_PUBLISHED if config.as_published else {})}
 
 
 def study(

@@ -133,6 +133,12 @@ class Saved(abc.ABC):
         return dataclasses.replace(blank, arrays=arrays)  # type: ignore[type-var]
 
 
+def listed(names: Sequence[str], *, most: int = 12) -> str:
+    """Names for one line, no more than `most` of them."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def kind_of(path: str | Path) -> str:
     """Kind of the router in a folder: "gains" by `fit --gains`, else "router".
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from routerjax.artefacts.base import Saved
+from routerjax.artefacts.base import Saved, listed
 from routerjax.errors import InputError
 from routerjax.estimators.components import Components
 from routerjax.estimators.ridge import Linear
 from routerjax.models.gain_router import GainRouter, decide
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,6 +47,14 @@ class SavedGains(Saved):
     report: dict[str, Any]
     provenance: dict[str, Any]
     arrays: GainRouter
+
+    def __repr__(self) -> str:
+        (alternative, primary), (low, high) = self.models, self.costs
+        return (
+            f"SavedGains of {primary} ({high:g} dollars a query) over {alternative} ({low:g})\n"
+            f"  {self.dimensions}-wide embeddings{f' by {self.encoder}' if self.encoder else ''}, "
+            f"{self.components} components"
+        )
 
     def route(self, queries: Sequence[str] | np.ndarray, *, cost_weight: float) -> GainRoutes:
         """The primary where its expected gain exceeds λ (C_primary − C_alternative).
@@ -86,6 +98,16 @@ class GainRoutes(NamedTuple):
     models: tuple[str, ...]
     gain: np.ndarray
     cost: np.ndarray
+
+    def __repr__(self) -> str:
+        sent = [f"{count:,} to {model}" for model, count in Counter(self.models).most_common()]
+        return f"GainRoutes({len(self.models):,} queries: {listed(sent)})"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a query: model, gain, cost."""
+        import pandas
+
+        return pandas.DataFrame({"model": self.models, "gain": self.gain, "cost": self.cost})
 
 
 def check_cost_weight(cost_weight: float) -> None:

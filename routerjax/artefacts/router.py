@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from routerjax.artefacts import migrate
-from routerjax.artefacts.base import Saved
+from routerjax.artefacts.base import Saved, listed
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
@@ -23,6 +23,9 @@ from routerjax.models.policy import ROWS, Policy, mean_probabilities, within_ran
 from routerjax.records.tables import Estimates
 from routerjax.training.config import FitConfig
 from routerjax.training.routing import architecture_of
+
+if TYPE_CHECKING:
+    import pandas
 
 Queries = Sequence[str] | np.ndarray
 """n prompts, or embeddings [n, d]."""
@@ -54,6 +57,7 @@ class Routes(NamedTuple):
       quality: [n] expected quality of the chosen model, in the log's unit.
       cost: [n] its expected cost, dollars.
       cost_weight: λ, quality given up per dollar.
+      candidates: m names, in the order of the arms.
     """
 
     models: tuple[str, ...]
@@ -62,6 +66,27 @@ class Routes(NamedTuple):
     quality: Float[np.ndarray, " n"]
     cost: Float[np.ndarray, " n"]
     cost_weight: float
+    candidates: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.arms, minlength=len(self.candidates))
+        sent = [f"{counts[arm]:,} to {self.candidates[arm]}" for arm in np.flatnonzero(counts)]
+        queries = f"{len(self.models):,} queries at cost weight {self.cost_weight:g}"
+        return f"Routes({queries}: {listed(sent)})"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a query: cost_weight, model, quality, cost, and ``probability:MODEL`` of each."""
+        import pandas
+
+        columns: dict[str, Any] = {
+            "cost_weight": np.full(len(self.models), self.cost_weight),
+            "model": self.models,
+            "quality": self.quality,
+            "cost": self.cost,
+        }
+        for arm, model in enumerate(self.candidates):
+            columns[f"probability:{model}"] = self.probabilities[:, arm]
+        return pandas.DataFrame(columns)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,6 +120,17 @@ class Router(Saved):
     report: dict[str, Any]
     provenance: dict[str, Any]
     arrays: Arrays
+
+    def __repr__(self) -> str:
+        own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
+        surrogate = getattr(own.surrogate, "__name__", own.surrogate)
+        return (
+            f"Router of {len(self.models)} models: {listed(self.models)}\n"
+            f"  {len(self.cost_weights)} cost weights from {low:g} to {high:g}; "
+            f"quality in [{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
+            f"  {own.architecture}, {surrogate}, members: {own.members}\n"
+            f"  {self.dimensions}-wide embeddings{f' by {self.encoder}' if self.encoder else ''}"
+        )
 
     @overload
     def route(self, queries: Queries, *, cost_weight: float) -> Routes: ...
@@ -139,6 +175,7 @@ class Router(Saved):
             quality=expected.quality[rows, arms],
             cost=expected.cost[rows, arms],
             cost_weight=cost_weight,
+            candidates=self.models,
         )
 
     def choices(self, embeddings: np.ndarray, *, cost_weights: Sequence[float]) -> np.ndarray:

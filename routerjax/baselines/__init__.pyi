@@ -1,4 +1,4 @@
-from .forest import forest as forest
+from .knn import knn_full_feedback as knn_full_feedback
 from .knn import knn_outcomes as knn_outcomes
 from .policies import best_single as best_single
 from .policies import greedy as greedy

@@ -81,7 +81,9 @@ def dr_pseudo_outcome(
 class Learner(Protocol):
     """Pseudo-outcomes and weights [k, n] whose weighted regression on x is the bias τ(x).
 
-    Those of [k, i] come from nuisances that saw neither fold k nor the fold of row i.
+    Those of [k, i] come from nuisances that saw neither fold k nor the fold of row i. A learner
+    that is a regression of its own returns the bias [k, n] itself, learnt without fold k, and
+    None for the weights.
     """
 
     def __call__(
@@ -92,7 +94,7 @@ class Learner(Protocol):
         regress: Regress,
         key: PRNGKeyArray,
         folds: int,
-    ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]: ...
+    ) -> tuple[Float[Array, "k n"], Float[Array, "k n"] | None]: ...
 
 
 def r_learner(
@@ -126,7 +128,11 @@ def dr_learner(
 ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
     """DR-learner's pseudo-outcomes and weights, with cross-fitted μ̂₀ and μ̂₁.
 
-    Args: as `r_learner`; `regress` fits μ̂₀ on preference rows and μ̂₁ on gold rows.
+    Args:
+      rows: n rows with folds and propensities.
+      weights: [n], 0 takes a row out.
+      regress: for μ̂₀, fitted on preference rows, and μ̂₁, fitted on gold rows.
+      key, folds: of the cross-fitting.
     """
     preference, gold = (
         cross_fit_twice(regress, rows, weights * side, key=jax.random.fold_in(key, i), folds=folds)
@@ -171,6 +177,8 @@ def learn_bias(
     """
     nuisance_key, bias_key = jax.random.split(key)
     values, value_weights = learner(rows, weights, regress=regress, key=nuisance_key, folds=folds)
+    if value_weights is None:
+        return jnp.clip(values, -limit, limit)
 
     def without(fold):
         k, value, weight = fold

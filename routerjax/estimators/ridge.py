@@ -92,7 +92,13 @@ def ridge(
     *,
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, " q"]:
-    """Predict `queries` by `fit_ridge` on weighted rows; `key` is not needed."""
+    """Predict `queries` by `fit_ridge` on weighted rows, [q].
+
+    Args:
+      x, label, weights: n rows; a weight of 0 takes a row out.
+      queries: [q, d] rows to predict.
+      key: of no use here; every `Regress` has one.
+    """
     del key
     return fit_ridge(x, label, weights)(queries)
 

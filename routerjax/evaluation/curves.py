@@ -109,6 +109,10 @@ def area(found: Curve, within: Span) -> float:
     """Mean quality over the span's budgets, 1/(high − low) ∫ Q(b) db, in the unit of quality.
 
     Where every model costs the same, so that the span has no width, the quality there.
+
+    Args:
+      found: the curve.
+      within: the span, the same for every router that is compared.
     """
     width = within.high - within.low
     if width <= 0:
@@ -134,6 +138,10 @@ def cost_to_reach(found: Curve, quality: float) -> float:
     Linear between points, as the curve is. For the best single model's quality, in hindsight
     on the same queries, it says what matching that model costs. A quality short by rounding
     (1e-9) reaches it.
+
+    Args:
+      found: the curve.
+      quality: to be reached, in the curve's unit.
     """
     quality -= ROUNDING
     if quality > found.quality[-1]:
@@ -158,8 +166,13 @@ class TwoModels(NamedTuple):
 def performance_gap_recovered(quality: float, models: TwoModels) -> float:
     """PGR = (quality − weak) / (strong − weak), 1 at the strong model's own quality.
 
-    NaN where the strong model is not better. Reference: Ong et al. (2024), RouteLLM,
-    arXiv 2406.18665, section 3.
+    NaN where the strong model is not better.
+
+    Args:
+      quality: mean quality of the router.
+      models: mean quality of the two models on the same queries.
+
+    Reference: Ong et al. (2024), RouteLLM, arXiv 2406.18665, section 3.
     """
     gap = models.strong - models.weak
     return (quality - models.weak) / gap if gap > 0 else float("nan")
@@ -179,6 +192,11 @@ def average_gap_recovered(found: Curve, models: TwoModels) -> float:
     """APGR: mean PGR over shares 0 to 1 of queries sent to the strong model.
 
     1/2 for a router that chooses at random. RouteLLM sums ten shares; this integrates.
+
+    Args:
+      found: quality over the share of calls, as `call_curve` makes it.
+      models: mean quality of the two models on the same queries.
+
     Reference: arXiv 2406.18665, section 3.
     """
     return performance_gap_recovered(area(found, Span(0.0, 1.0, models.weak)), models)
@@ -188,6 +206,12 @@ def calls_for_gap(found: Curve, models: TwoModels, *, share: float) -> float:
     """CPT: smallest share of queries to the strong model with PGR of at least `share`.
 
     inf where the router never gets there, NaN where the strong model is not better.
+
+    Args:
+      found: quality over the share of calls, as `call_curve` makes it.
+      models: mean quality of the two models on the same queries.
+      share: of the gap between the two, in [0, 1].
+
     Reference: arXiv 2406.18665, section 3.
     """
     gap = models.strong - models.weak

@@ -85,7 +85,12 @@ def paired_difference(
 
 
 def shares(choice: Choice, models: int) -> Float[np.ndarray, " m"]:
-    """Share of queries that a choice, arms [n] or probabilities [n, m], sends to each model."""
+    """Share of queries that a choice sends to each model, [m].
+
+    Args:
+      choice: arms [n] or probabilities [n, m].
+      models: m.
+    """
     if choice.ndim == 1:
         return np.bincount(choice, minlength=models) / len(choice)
     return np.asarray(choice, np.float64).mean(axis=0)

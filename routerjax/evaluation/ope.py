@@ -21,12 +21,14 @@ class Value(NamedTuple):
       utility, quality, cost: mean per query with standard error and 95 % interval.
       effective_sample_size: (Σ w)² / Σ w² of the weights w = p(t | x) / π(t | x) with which
         the log's rows speak of the policy.
+      advantage: paired difference in utility to another policy; None where none is given.
     """
 
     utility: Interval
     quality: Interval
     cost: Interval
     effective_sample_size: float
+    advantage: Interval | None = None
 
 
 def value(
@@ -37,6 +39,7 @@ def value(
     *,
     cost_weight: float,
     floor: float = FLOOR,
+    over: Choice | None = None,
 ) -> Value:
     """Estimate a policy's value from a log, doubly robust.
 
@@ -50,16 +53,22 @@ def value(
       propensities: [n] probability of the arm that answered.
       cost_weight: λ, quality per dollar.
       floor: propensities below it are taken as it.
+      over: another policy's choice, for the advantage over it.
 
     Reference: Dudík, Langford, Li (2011), Doubly Robust Policy Evaluation and Learning, eq. 4.
     """
     estimates = estimate(log, predicted, propensities, estimator="dr", floor=floor)
     scores = outcome(choice, estimates, cost_weight=cost_weight)
+    advantage = None
+    if over is not None:
+        others = outcome(over, estimates, cost_weight=cost_weight)
+        advantage = mean_interval(scores.utility - others.utility)
     return Value(
         utility=mean_interval(scores.utility),
         quality=mean_interval(scores.quality),
         cost=mean_interval(scores.cost),
         effective_sample_size=effective_sample_size(choice, log, propensities, floor=floor),
+        advantage=advantage,
     )
 
 

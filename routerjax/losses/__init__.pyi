@@ -1,6 +1,6 @@
-from .by_name import SURROGATES as SURROGATES
-from .by_name import Surrogate as Surrogate
 from .by_name import resolve as resolve
+from .surrogates import SURROGATES as SURROGATES
+from .surrogates import Surrogate as Surrogate
 from .surrogates import classification_bound as classification_bound
 from .surrogates import counterfactual_risk as counterfactual_risk
 from .surrogates import pairwise_ranking as pairwise_ranking

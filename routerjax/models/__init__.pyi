@@ -1,5 +1,7 @@
 from .architectures import ARCHITECTURES as ARCHITECTURES
 from .architectures import Architecture as Architecture
+from .gain_router import GainRouter as GainRouter
+from .gain_router import decide as decide
 from .heads import ConditionedHead as ConditionedHead
 from .heads import Head as Head
 from .heads import JointHead as JointHead

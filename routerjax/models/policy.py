@@ -33,6 +33,13 @@ class Policy(NamedTuple):
     unit: Unit
     constant: Estimates | None
 
+    def __repr__(self) -> str:
+        low, high = self.cost_weights[0], self.cost_weights[-1]
+        return (
+            f"Policy({type(self.architecture).__name__}, {len(self.cost_weights)} cost weights "
+            f"from {low:g} to {high:g})"
+        )
+
     @property
     def cost_weights(self) -> tuple[float, ...]:
         """[w] fitted cost weights λ, rising."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
+from routerjax.artefacts.base import listed
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single, greedy, random_choice
@@ -19,16 +22,23 @@ from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
-from routerjax.evaluation.ope import effective_sample_size
-from routerjax.pipelines.nuisance import Nuisances, propensities_of
+from routerjax.evaluation.ope import Value, value
+from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import warn_of_overlap
 from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
 from routerjax.training.routing import train_router
 
+if TYPE_CHECKING:
+    import pandas
+
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
+
+
+INTERVALS = ("utility", "regret", "quality", "cost", "advantage")
+"""The fields of a `Line` that are intervals."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +84,38 @@ class Evaluation:
     quality_range: tuple[float, float]
     notes: tuple[str, ...]
     lines: tuple[Line, ...]
+
+    def __repr__(self) -> str:
+        methods = list(dict.fromkeys(line.method for line in self.lines))
+        weights = sorted({line.cost_weight for line in self.lines})
+        return (
+            f"Evaluation on the {self.kind} {self.source}: {self.rows:,} rows, "
+            f"{self.left_out:,} left out; quality in "
+            f"[{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
+            f"  methods: {listed(methods)}\n"
+            f"  {len(weights)} cost weights from {weights[0]:g} to {weights[-1]:g}"
+        )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a method and cost weight, in the order of `lines`.
+
+        Every interval is four columns, such as utility, utility_low, utility_high and
+        utility_standard_error; what the kind of data does not have is NaN.
+        """
+        import pandas
+
+        rows = []
+        for line in self.lines:
+            row: dict[str, object] = {"method": line.method, "cost_weight": line.cost_weight}
+            for name in INTERVALS:
+                found = getattr(line, name)
+                row[name] = np.nan if found is None else found.mean
+                for part in ("low", "high", "standard_error"):
+                    row[f"{name}_{part}"] = np.nan if found is None else getattr(found, part)
+            weighed = line.effective_sample_size
+            row["effective_sample_size"] = np.nan if weighed is None else weighed
+            rows.append(row)
+        return pandas.DataFrame(rows)
 
 
 def evaluate(
@@ -172,7 +214,7 @@ def _on_table(
         fingerprint=evaluated.fingerprint,
         quality_range=data.quality_range,
         notes=tuple(notes),
-        lines=_lines(choices, cells, cost_weights, known=True),
+        lines=_lines(choices, cells, cost_weights),
     )
 
 
@@ -190,19 +232,19 @@ def _router_choices(router: Router, embeddings: np.ndarray, cost_weights) -> Cho
     }
 
 
-def _lines(choices: Choices, outcomes: Estimates, cost_weights, *, known: bool) -> tuple[Line, ...]:
-    """Score every choice; on estimates (not `known`) regret is left out, a maximum over noise."""
+def _lines(choices: Choices, cells: Estimates, cost_weights) -> tuple[Line, ...]:
+    """Score every choice by known cells."""
     lines = []
     for k, cost_weight in enumerate(cost_weights):
-        base = outcome(choices["best-single-log"][k], outcomes, cost_weight=cost_weight).utility
+        base = outcome(choices["best-single-log"][k], cells, cost_weight=cost_weight).utility
         for method, choice in choices.items():
-            got = outcome(choice[k], outcomes, cost_weight=cost_weight)
+            got = outcome(choice[k], cells, cost_weight=cost_weight)
             lines.append(
                 Line(
                     method=method,
                     cost_weight=cost_weight,
                     utility=mean_interval(got.utility),
-                    regret=mean_interval(got.regret) if known else None,
+                    regret=mean_interval(got.regret),
                     quality=mean_interval(got.quality),
                     cost=mean_interval(got.cost),
                     advantage=mean_interval(got.utility - base),
@@ -262,27 +304,15 @@ def _on_log(
         config=config.nuisance,
         execution=execution,
     )
-    nuisances = Nuisances(
+    warn_of_overlap(overlap(log, propensities, floor=config.floor))
+    worth = functools.partial(
+        value,
+        log=log,
         predicted=router.expected(log.features),
         propensities=propensities,
-        overlap=overlap(log, propensities, floor=config.floor),
-        model=router.arrays.outcomes,
+        floor=config.floor,
     )
-    warn_of_overlap(nuisances.overlap)
-    dr = nuisances.estimates(log, "dr")
     choices = _router_choices(router, log.features, cost_weights)
-    lines = tuple(
-        dataclasses.replace(
-            line,
-            effective_sample_size=effective_sample_size(
-                choices[line.method][cost_weights.index(line.cost_weight)],
-                log,
-                propensities,
-                floor=config.floor,
-            ),
-        )
-        for line in _lines(choices, dr, cost_weights, known=False)
-    )
     return Evaluation(
         kind="log",
         source=log.source,
@@ -291,5 +321,30 @@ def _on_log(
         fingerprint=log.fingerprint,
         quality_range=log.quality_range,
         notes=("values are doubly robust estimates from the log, not observations",),
-        lines=lines,
+        lines=_lines_on_log(choices, worth, cost_weights),
     )
+
+
+def _lines_on_log(
+    choices: Choices, worth: Callable[..., Value], cost_weights: tuple[float, ...]
+) -> tuple[Line, ...]:
+    """The value of every choice; regret is left out, a maximum over noise."""
+    lines = []
+    for k, cost_weight in enumerate(cost_weights):
+        base = choices["best-single-log"][k]
+        for method, choice in choices.items():
+            got = worth(choice[k], cost_weight=cost_weight, over=base)
+            assert got.advantage is not None
+            lines.append(
+                Line(
+                    method=method,
+                    cost_weight=cost_weight,
+                    utility=got.utility,
+                    regret=None,
+                    quality=got.quality,
+                    cost=got.cost,
+                    advantage=got.advantage,
+                    effective_sample_size=got.effective_sample_size,
+                )
+            )
+    return tuple(lines)

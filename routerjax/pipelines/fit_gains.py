@@ -17,18 +17,17 @@ import numpy as np
 from routerjax.artefacts.gains import SavedGains, check_cost_weight
 from routerjax.data.io.gain_labels import GainLabels
 from routerjax.errors import InputError
-from routerjax.estimators.bias import dr_learner, r_learner
 from routerjax.estimators.cross_fit import FOLDS
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.models.gain_router import GainRouter, decide
 from routerjax.pipelines.meta_router import FittedGains, fit_gains
+from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import LabelledGains
 from routerjax.records.validation import check_seed
 from routerjax.support.provenance import provenance
 from routerjax.training.checkpoint import digest
 from routerjax.training.config import GainConfig
 
-LEARNERS = {"dr": dr_learner, "r": r_learner}
 COMPONENTS = 50
 FEWEST_GOLD = 2 * FOLDS
 
@@ -61,7 +60,8 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
             key=jax.random.key(config.seed),
             weights=weights,
             components=components or None,
-            learner=LEARNERS[config.learner],
+            learner=config.learner,
+            nuisance=config.nuisance,
         )
 
     without = fitted(others.astype(np.float32)).router
@@ -141,9 +141,8 @@ def _check(config: GainConfig) -> None:
     if len(config.costs) != 2:
         problem = "two are needed, dollars per query, primary first"
         raise InputError(f"{len(config.costs)} cost(s); {problem}")
-    if config.learner not in LEARNERS:
-        known = ", ".join(LEARNERS)
-        raise InputError(f"no learner {config.learner!r}; known are {known}")
+    learner_named(config.learner)
+    regression_named(config.nuisance)
     if config.components is not None and config.components < 0:
         raise InputError(f"components is {config.components}; it must be 0 or more")
     if not 0 < config.held_out < 1:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from routerjax.errors import InputError
-from routerjax.estimators.bias import Learner, dr_learner, learn_bias
+from routerjax.estimators.bias import Learner, learn_bias
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.cross_fit import (
     FOLDS,
@@ -31,7 +31,7 @@ from routerjax.estimators.cross_fit import (
 )
 from routerjax.estimators.integrative import corrected_label
 from routerjax.estimators.overlap import Overlap
-from routerjax.estimators.ridge import ridge
+from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import group_numbers
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log
@@ -99,8 +99,8 @@ def correct_log(
     *,
     key: PRNGKeyArray,
     propensity: Float[np.ndarray, " n"] | None = None,
-    learner: Learner = dr_learner,
-    regress: Regress = ridge,
+    learner: str | Learner = "dr",
+    nuisance: str | Regress = "ridge",
     folds: int = FOLDS,
     components: int = COMPONENTS,
 ) -> CorrectedLog:
@@ -116,7 +116,10 @@ def correct_log(
       gold: [n] True where the row's score is gold-standard.
       key: Random key of folds and regressions.
       propensity: [n] known probability of a gold score, or None to estimate P(gold | x, t).
-      learner, regress, folds: As in `routerjax.estimators.bias.learn_bias`.
+      learner: a name of `routerjax.pipelines.LEARNERS`, or a `Learner`.
+      nuisance: the regression of the nuisances and of τ̂: a name of
+        `routerjax.pipelines.REGRESSIONS`, or a `Regress`.
+      folds: of the cross-fitting.
       components: principal components of the embeddings.
 
     Returns:
@@ -124,7 +127,7 @@ def correct_log(
 
     Raises:
       InputError: no gold rows or too few of them, no other rows, no embeddings, or lengths
-        that do not fit.
+        that do not fit; an unknown learner or nuisance.
     """
     gold = np.asarray(gold, bool)
     _check(log, gold, propensity)
@@ -132,8 +135,8 @@ def correct_log(
     fit = functools.partial(
         _bias,
         models=len(log.models),
-        learner=learner,
-        regress=regress,
+        learner=learner_named(learner),
+        regress=regression_named(nuisance),
         folds=folds,
         components=min(components, log.features.shape[1]),
         limit=log.quality_width,

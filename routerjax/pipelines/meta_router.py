@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from routerjax.estimators.bias import Learner, dr_learner, learn_bias
+from routerjax.estimators.bias import Learner, learn_bias
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.cross_fit import (
     FOLDS,
@@ -25,6 +25,7 @@ from routerjax.estimators.integrative import CANDIDATES, Candidate, target
 from routerjax.estimators.overlap import Overlap
 from routerjax.estimators.ridge import fit_ridge, ridge
 from routerjax.models.gain_router import GainRouter
+from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import LabelledGains
 
 
@@ -55,8 +56,8 @@ def fit_gains(
     key: PRNGKeyArray,
     weights: Float[np.ndarray, " n"] | None = None,
     components: int | None = 50,
-    learner: Learner = dr_learner,
-    regress: Regress = ridge,
+    learner: str | Learner = "dr",
+    nuisance: str | Regress = "ridge",
     folds: int = FOLDS,
     candidates: tuple[Candidate, ...] = CANDIDATES,
 ) -> FittedGains:
@@ -68,12 +69,16 @@ def fit_gains(
       weights: [n]; a row of weight 0 has no say in anything. None weighs all rows alike.
       components: principal components of the embeddings, no more than they have columns;
         None uses the columns as they are.
-      learner: `dr_learner` or `r_learner`.
-      regress: for the nuisances and τ̂. The predictor ψ itself is ridge, also on held-out gold:
-        a `GainRouter` is affine in the components, so that what is saved is one small matrix,
-        whatever learnt the bias.
+      learner: of the bias: a name of `routerjax.pipelines.LEARNERS`, or a `Learner`.
+      nuisance: the regression of the nuisances and of τ̂: a name of
+        `routerjax.pipelines.REGRESSIONS`, or a `Regress`. The predictor ψ itself is ridge, also
+        on held-out gold: a `GainRouter` is affine in the components, so that what is saved is
+        one small matrix, whatever learnt the bias.
       folds: of the cross-fitting.
       candidates: ways to use the preference labels, mixed by held-out gold.
+
+    Raises:
+      InputError: an unknown learner or nuisance.
     """
     if components is not None:
         components = min(components, gains.embeddings.shape[1])
@@ -86,8 +91,8 @@ def fit_gains(
         limit,
         key,
         components=components,
-        learner=learner,
-        regress=regress,
+        learner=learner_named(learner),
+        regress=regression_named(nuisance),
         folds=folds,
         candidates=tuple(candidates),
     )

@@ -138,32 +138,6 @@ def _fit_folds(
     return [part(first) for first in range(0, folds * len(joined.tasks), folds)]
 
 
-def fit_outcomes(
-    record: Log | Table,
-    scaling: Scaling,
-    *,
-    key: jax.Array,
-    config: NuisanceConfig = NuisanceConfig(),
-    execution: Execution = Execution(),
-) -> tuple[Estimates, OutcomeModel]:
-    """Fit the quality and cost models of a log, or of a complete table.
-
-    Args:
-      record: n rows with embeddings.
-      scaling: Scaling of the embeddings.
-      key: Random key of folds, starting values and shuffling.
-      config: folds, trunk, optimiser.
-      execution: progress, devices, checkpoints.
-
-    Returns:
-      Out-of-fold predictions [n, m], and the models of the folds.
-    """
-    (fitted,) = fit_all_outcomes(
-        [record], [scaling], keys=[key], config=config, execution=execution
-    )
-    return fitted
-
-
 def fit_all_outcomes(
     records: Sequence[Log | Table],
     scalings: Sequence[Scaling],
@@ -172,7 +146,18 @@ def fit_all_outcomes(
     config: NuisanceConfig = NuisanceConfig(),
     execution: Execution = Execution(),
 ) -> list[tuple[Estimates, OutcomeModel]]:
-    """`fit_outcomes` for records of equal shapes, as one sweep; each as it would be alone."""
+    """Fit the quality and cost models of logs, or of complete tables, as one sweep.
+
+    Args:
+      records: of equal shapes, n rows each, with embeddings.
+      scalings: of their embeddings.
+      keys: one a record, for folds, starting values and shuffling.
+      config: folds, trunk, optimiser.
+      execution: progress, devices, checkpoints.
+
+    Returns:
+      Out-of-fold predictions [n, m] and the models of the folds of each, as it would be alone.
+    """
     pairs = [jax.random.split(key) for key in keys]
     joined = _join(records, scalings, [pair[0] for pair in pairs], config, execution)
     return _fit_outcomes(joined, [pair[1] for pair in pairs])
@@ -286,34 +271,6 @@ def propensities_of(
     return propensities
 
 
-def fit_nuisances(
-    log: Log,
-    scaling: Scaling,
-    *,
-    key: jax.Array,
-    config: NuisanceConfig = NuisanceConfig(),
-    floor: float = FLOOR,
-    execution: Execution = Execution(),
-) -> Nuisances:
-    """Fit the quality, cost and, where the log recorded none, propensity models of a log.
-
-    Args:
-      log: n rows with embeddings.
-      scaling: Scaling of the embeddings.
-      key: Random key of folds, starting values and shuffling.
-      config: folds, trunk, optimiser.
-      floor: where the overlap report counts propensities as clipped.
-      execution: progress, devices, checkpoints.
-
-    Returns:
-      Nuisances, every prediction out of fold.
-    """
-    (nuisances,) = fit_all_nuisances(
-        [log], [scaling], keys=[key], config=config, floor=floor, execution=execution
-    )
-    return nuisances
-
-
 def fit_all_nuisances(
     logs: Sequence[Log],
     scalings: Sequence[Scaling],
@@ -323,9 +280,20 @@ def fit_all_nuisances(
     floor: float = FLOOR,
     execution: Execution = Execution(),
 ) -> list[Nuisances]:
-    """`fit_nuisances` for logs of equal shapes, as one sweep; each as it would be alone.
+    """Fit the quality, cost and propensity models of several logs as one sweep.
 
     Propensities are taken as recorded if every log has them, and estimated otherwise.
+
+    Args:
+      logs: of equal shapes, n rows each, with embeddings.
+      scalings: of their embeddings.
+      keys: one a log, for folds, starting values and shuffling.
+      config: folds, trunk, optimiser.
+      floor: where the overlap reports count propensities as clipped.
+      execution: progress, devices, checkpoints.
+
+    Returns:
+      Nuisances of each log, every prediction out of fold, as they would be alone.
     """
     triples = [jax.random.split(key, 3) for key in keys]
     joined = _join(logs, scalings, [triple[0] for triple in triples], config, execution)

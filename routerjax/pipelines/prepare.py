@@ -56,6 +56,13 @@ class Prepared(NamedTuple):
     held_out: np.ndarray
     key: jax.Array
 
+    def __repr__(self) -> str:
+        fitted = "outcome models" if self.nuisances is None else "outcome and propensity models"
+        return (
+            f"Prepared {self.record!r}\n"
+            f"  {fitted} of {self.config.nuisance.folds} folds, members: {len(self.train)}"
+        )
+
     def estimates(self, estimator: str | Estimator | Transform) -> Estimates:
         """[n, m] counterfactual estimates of a log's rows; a table's cells as they are."""
         if isinstance(self.record, Table):
@@ -91,7 +98,22 @@ def prepare(
     splits: Splits | None = None,
     execution: Execution = Execution(),
 ) -> Prepared:
-    """Prepare a log or a complete table; see `prepare_all`."""
+    """Prepare a log or a complete table: folds, nuisances, member splits.
+
+    Args:
+      record: n rows with embeddings.
+      config: folds and heads of the nuisances, floor, members, validation share.
+      nuisance_key: for folds and the nuisances' trainings.
+      training_key: for the router's training.
+      splits: instead of those that `own_splits` makes.
+      execution: progress, devices, checkpoints.
+
+    Returns:
+      `Prepared`, whose `problem(estimator)` is what `train_router` takes.
+
+    Raises:
+      InputError: a validation share or a number of members that cannot be.
+    """
     (prepared,) = prepare_all(
         [record],
         config,

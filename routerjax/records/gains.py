@@ -50,6 +50,18 @@ class LabelledGains:
     def __len__(self) -> int:
         return int(self.label.shape[0])
 
+    def __repr__(self) -> str:
+        """One line, without numbers."""
+        if not hasattr(self.label, "shape") or not hasattr(self.embeddings, "shape"):
+            return f"LabelledGains(of {type(self.label).__name__})"  # a pytree of something else
+        facts = [f"{self.label.shape[0]:,} rows"]
+        if isinstance(self.gold, np.ndarray):
+            facts.append(f"{int(self.gold.sum()):,} of them gold")
+        facts.append(f"{self.embeddings.shape[-1]}-wide embeddings")
+        facts.append(f"gains of {', '.join(self.models[1:])} over {self.models[0]}")
+        facts.append("no propensities" if self.propensity is None else "propensities known")
+        return f"LabelledGains({', '.join(facts)}; source {self.source})"
+
     @classmethod
     def from_arrays(
         cls,

@@ -21,7 +21,7 @@ def record(*, data: tuple[str, ...]):
     """Make a frozen dataclass a pytree whose leaves are the fields named in `data`."""
 
     def wrap(cls):
-        cls = dataclasses.dataclass(frozen=True, eq=False, kw_only=True)(cls)
+        cls = dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)(cls)
         static = [field.name for field in dataclasses.fields(cls) if field.name not in data]
         return jax.tree_util.register_dataclass(cls, data_fields=list(data), meta_fields=static)
 
@@ -44,6 +44,24 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self.quality.shape[0])
+
+    def __repr__(self) -> str:
+        """One line, without prompts and numbers."""
+        name = type(self).__name__
+        if not hasattr(self.quality, "shape"):
+            return f"{name}(of {type(self.quality).__name__})"  # a pytree of something else
+        facts = [f"{self.quality.shape[0]:,} rows", f"{len(self.models)} models"]
+        if hasattr(self.embeddings, "shape"):
+            by = f" by {self.encoder}" if self.encoder else ""
+            facts.append(f"{self.embeddings.shape[-1]}-wide embeddings{by}")
+        else:
+            facts.append("no embeddings yet")
+        facts.append("quality in [{:g}, {:g}]".format(*self.quality_range))
+        return f"{name}({', '.join([*facts, *self._facts()])}; source {self.source})"
+
+    def _facts(self) -> list[str]:
+        """What else a kind of record says of itself."""
+        return []
 
     @property
     def quality_width(self) -> float:

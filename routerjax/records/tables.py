@@ -36,6 +36,10 @@ class Estimates:
         """u_λ(x, m) = q(x, m) − λ·c(x, m), shape [n, m], for one cost weight λ."""
         return self.quality - cost_weight * self.cost
 
+    def __repr__(self) -> str:
+        shape = getattr(self.quality, "shape", None)
+        return f"Estimates(quality and cost of shape {shape})"
+
     def __getitem__(self, rows: Any) -> Estimates:
         return Estimates(quality=self.quality[rows], cost=self.cost[rows])
 
@@ -119,6 +123,11 @@ class Table(Rows):
         return self.replace(
             models=tuple(models), quality=self.quality[:, columns], cost=self.cost[:, columns]
         )
+
+    def _facts(self) -> list[str]:
+        if not isinstance(self.quality, np.ndarray) or not self.missing:
+            return []
+        return [f"cells missing: {self.missing:,}"]
 
     @property
     def missing(self) -> int:
@@ -219,6 +228,9 @@ class Log(Rows):
         )
         check.warn_of_cost_unit(log)
         return log
+
+    def _facts(self) -> list[str]:
+        return ["no propensities" if self.propensities is None else "propensities recorded"]
 
     @property
     def logged_propensities(self) -> Array | None:

@@ -154,15 +154,6 @@ def score_sheet(scores: Scores, *, references: Collection[str] = (), caption: st
     return Sheet(caption, header, tuple(tuple(row) for row in rows), candidates)
 
 
-def utility_table(
-    results: Results, *, base: str, ceiling: str | None = None, references: Collection[str] = ()
-) -> str:
-    """`cost_weight_sheet` of utility in Markdown."""
-    return to_markdown(
-        cost_weight_sheet(results, base=base, ceiling=ceiling, references=references)
-    )
-
-
 def metric_table(results: Results, *, metric: str, scale: float = 1.0, digits: int = 3) -> str:
     """Markdown: another metric per method and cost weight, mean over seeds, times `scale`."""
     cost_weights = cost_weights_of(results)

@@ -1,9 +1,12 @@
 from .checkpoint import Checkpoints as Checkpoints
+from .config import FitConfig as FitConfig
+from .config import GainConfig as GainConfig
+from .config import NuisanceConfig as NuisanceConfig
+from .config import RouterConfig as RouterConfig
+from .config import Schedule as Schedule
 from .execution import Execution as Execution
 from .parallel import Devices as Devices
 from .routing import Problem as Problem
-from .routing import RouterConfig as RouterConfig
 from .routing import train_router as train_router
 from .routing import train_routers as train_routers
-from .run import Schedule as Schedule
 from .sweep import Sweep as Sweep

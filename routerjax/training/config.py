@@ -141,7 +141,8 @@ class GainConfig:
       costs: Their costs, US dollars per query.
       components: Principal components of the features; 0 takes the features as they are. If none
         are given there are 50, or the features of a file that holds components already.
-      learner: How the bias of the preference labels is learnt: "dr" or "r".
+      learner: How the bias of the preference labels is learnt: a name of
+        `routerjax.pipelines.LEARNERS`.
       nuisance: The regression behind the bias: a name of `routerjax.pipelines.REGRESSIONS`.
       cost_weights: The cost weights of the decision curve. They are chosen from the predictions
         if none are given.

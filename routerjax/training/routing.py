@@ -70,7 +70,17 @@ def train_router(
     config: RouterConfig = RouterConfig(),
     execution: Execution = Execution(),
 ) -> Trained:
-    """Train a router on estimates for several cost weights; see `train_routers`."""
+    """Train a router on estimates for several cost weights.
+
+    Args:
+      problem: rows, estimates and member splits.
+      cost_weights: λ to train at, quality per dollar.
+      quality_width: of the quality's range, by which utilities are divided.
+      config: surrogate, architecture, optimiser.
+      execution: progress, devices, checkpoints.
+
+    Returns, Raises: as `train_routers`, for one problem.
+    """
     (trained,) = train_routers(
         [problem],
         cost_weights=cost_weights,

@@ -1,4 +1,4 @@
-"""Logs and tables from parquet, CSV and JSON lines files, or the Hugging Face hub, and back.
+"""Logs and tables from files (parquet, CSV, JSON lines), data frames or the hub, and back.
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
+from routerjax.data.io.frames import Frame
 from routerjax.data.io.source_file import (
     COST,
     LOG_NAMES,
@@ -39,7 +40,7 @@ AS_THEY_ARE: Mapping[str, str] = types.MappingProxyType({})
 
 
 def read_log(
-    path: Path,
+    path: Path | Frame,
     *,
     columns: Mapping[str, str] = AS_THEY_ARE,
     quality_range: tuple[float, float] = (0.0, 1.0),
@@ -51,7 +52,8 @@ def read_log(
     """Read a log in long form.
 
     Args:
-      path: a .parquet, .csv or .jsonl file, or ``owner/name[:split]`` on the hub.
+      path: a .parquet, .csv or .jsonl file, or ``owner/name[:split]`` on the hub; or a data
+        frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
       columns: routerjax's name of a column to the file's, ``{"quality": "score"}``.
       quality_range: lowest and highest quality there can be.
       drop_missing: leave out rows without prompt, embedding, model, quality or cost, and say so
@@ -73,7 +75,7 @@ def read_log(
 
 
 def read_table(
-    path: Path,
+    path: Path | Frame,
     *,
     columns: Mapping[str, str] = AS_THEY_ARE,
     quality_range: tuple[float, float] = (0.0, 1.0),
@@ -98,7 +100,7 @@ def read_table(
 
 
 def read_rows(
-    path: Path,
+    path: Path | Frame,
     *,
     columns: Mapping[str, str] = AS_THEY_ARE,
     quality_range: tuple[float, float] = (0.0, 1.0),

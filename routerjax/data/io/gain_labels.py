@@ -44,6 +44,13 @@ class GainLabels(NamedTuple):
     def __len__(self) -> int:
         return len(self.gold)
 
+    def __repr__(self) -> str:
+        gold, preference = (int(np.sum(~np.isnan(label))) for label in (self.gold, self.preference))
+        return (
+            f"GainLabels({len(self):,} rows, {gold:,} gold and {preference:,} preference labels, "
+            f"{self.embeddings.shape[1]}-wide embeddings; source {self.source})"
+        )
+
 
 def read_labels(
     path: str | os.PathLike[str],

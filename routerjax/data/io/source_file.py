@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from routerjax.data.io import columns, formats
 from routerjax.data.io.arrow import first_line
+from routerjax.data.io.frames import SOURCE, Frame, is_frame
+from routerjax.data.io.frames import load as load_frame
 from routerjax.errors import InputError
 from routerjax.records.on_disk import Stored, memory
 from routerjax.support.cache import scratch
@@ -31,11 +33,11 @@ MOST_LISTED = 30  # columns of a file that a message lists
 
 @dataclasses.dataclass(frozen=True)
 class SourceFile:
-    """A file that has been read, n rows.
+    """A file or a data frame that has been read, n rows.
 
     Attributes:
       table: its columns.
-      source: its path, for messages.
+      source: its path, or "frame", for messages.
       names: routerjax's name of a column to the file's.
       embeddings: path of the .npy file that holds the embeddings instead of a column, or None.
       in_memory: bytes of embeddings that are held in memory; more stay on disk.
@@ -113,13 +115,13 @@ class SourceFile:
 
 
 def open_file(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Frame,
     renames: Mapping[str, str],
     embeddings: str | os.PathLike[str] | None,
     *,
     in_memory: int | None = None,
 ) -> SourceFile:
-    """Read a file, its columns renamed by `renames`: routerjax's name to the file's.
+    """Read a file or a data frame, columns renamed by `renames`: routerjax's name to the file's.
 
     Embeddings of more than `in_memory` bytes, by default a quarter of the machine's memory,
     stay on disk.
@@ -130,11 +132,20 @@ def open_file(
     check_names(renames, (*LOG_NAMES, *TABLE_NAMES))
     in_memory = memory() if in_memory is None else in_memory
     text = [renames.get(name, name) for name in TEXT_NAMES]
-    table = formats.load(path, text=text, in_memory=in_memory)
+    if is_frame(path):
+        source, table = SOURCE, load_frame(path)
+    elif isinstance(path, str | os.PathLike):
+        source, table = str(path), formats.load(path, text=text, in_memory=in_memory)
+    else:
+        what = type(path).__name__
+        raise InputError(
+            f"a {what} is neither a path nor a data frame that Arrow can read (pandas from 2.2, "
+            "polars, pyarrow, DuckDB)"
+        )
     for name, column in renames.items():
         if column not in table.column_names:
             problem = f"no column '{column}' to read {name} from; {found(table)}"
-            raise InputError(problem, source=str(path))
+            raise InputError(problem, source=source)
     names = dict(renames)
     for column in table.column_names:
         if column not in renames.values():  # a column that was renamed has lost its own name
@@ -142,7 +153,7 @@ def open_file(
     # In the file's order, which is the order of a table's models.
     names = dict(sorted(names.items(), key=lambda item: table.column_names.index(item[1])))
     matrix = None if embeddings is None else str(embeddings)
-    return SourceFile(table, str(path), names, matrix, in_memory)
+    return SourceFile(table, source, names, matrix, in_memory)
 
 
 def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:

@@ -138,10 +138,6 @@ class EmbeddedTable:
         """The mean quality and cost of every cell as `Estimates`."""
         return Estimates(quality=self.true_quality, cost=self.true_cost)
 
-    def best_arm(self, cost_weight: float) -> np.ndarray:
-        """[n] argmax over m of q(x, m) − λ·c(x, m) on the true means, λ per dollar."""
-        return np.argmax(self.true_quality - cost_weight * self.true_cost, axis=1)
-
     def rows(self, index: Any) -> EmbeddedTable:
         """The table and its truth restricted to `index`: positions, a slice or a boolean mask."""
         return EmbeddedTable(
