@@ -68,7 +68,7 @@ def child(folder: Path, kind: str) -> None:
         evaluation = evaluate(router, other)
         end = time.perf_counter()
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    gain = [line.gain for line in evaluation.lines if line.method == "router"]
+    gain = [line.advantage for line in evaluation.lines if line.method == "router"]
     found = {
         "read_seconds": done_reading - start,
         "fit_seconds": fitted - done_reading,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from routerjax.cli.options import option
+from routerjax.cli.parse import priced
 from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.estimators.defaults import FLOOR
@@ -25,36 +27,46 @@ class StudyConfig:
     clipping floor. No run chooses anything on test rows.
 
     Attributes:
-      dataset: a data set of the paper by name (routerbench, routerbench-5shot, sprout).
-      data: its file, where it is not in the cache; prices: of the models of SPROUT.
-      table: file or hub id of another table; None takes the synthetic embedded table.
-      embeddings: .npy file of a table's embeddings, in the order of its rows.
-      derive_cost: ("PREFIX", dollars): cost of a model is its column PREFIX:MODEL × dollars.
-      queries, dimensions: of the embedded table.
-      rows: rows logged per seed, one study each; None logs all that are not test rows.
-      test_share: share of the table kept for testing, drawn anew for every seed; None takes the
-        table's own test split for every seed, and 0.3 where it has none.
-      seeds: number of repetitions: split, log, folds and starting values.
-      cost_weights: λ that routers are fitted at.
-      between: cost weights inside every bracket that methods are evaluated at and not fitted at.
-      logging: policies, one study each: uniform, quality, cheap, epsilon, confounded.
-      strength: of the softmax logging policies, one study each.
-      record_propensities: whether methods know the log's propensities.
-      methods: beginnings of the names of the methods to run; none of them runs all.
-      surrogates, estimators: every pair is a method.
-      floor: propensities are clipped from below here.
-      validation: share of the log held out of each member to choose its epoch; where a whole
-        table is logged that has a validation split, its rows are held out of every member.
-      encoder: of a table's prompts.
-      router, nuisance: of the two trainings; the architecture is each method's own.
+      dataset: A data set of the paper by name: routerbench, routerbench-5shot or sprout.
+      data: The file of that data set, where it is not in the cache.
+      prices: A file of dollars per million tokens, for the models of sprout.
+      table: A file or hub id of another table. If no table is named, the synthetic embedded table
+        is used.
+      quality_range: The lowest and highest quality of that table, as LO:HI.
+      embeddings: A .npy file of the table's embeddings, in the order of its rows.
+      derive_cost: The cost of a model is its column PREFIX:MODEL times so many dollars, as
+        PREFIX=DOLLARS.
+      queries: Queries of the embedded table.
+      dimensions: Width of the embedded table's embeddings.
+      rows: Rows logged per seed, one study each. If none are given, all rows that are not test
+        rows are logged.
+      test_share: Share of the table kept for testing, drawn anew for every seed. If it is not
+        given, the table's own test split serves every seed, or a share of 0.3 where it has none.
+      seeds: Number of repetitions of split, log, folds and starting values.
+      cost_weights: The cost weights λ that routers are fitted at.
+      between: Cost weights inside every bracket at which methods are evaluated and not fitted.
+      logging: The logging policies, one study each: uniform, quality, cheap, epsilon, confounded.
+      strength: How sharp the softmax logging policies are, one study each.
+      record_propensities: The methods know the log's propensities.
+      methods: Beginnings of the names of the methods to run, as in rm-interval,knn. If none are
+        given, all run.
+      surrogates: The losses; every pair of a surrogate and an estimator is a method.
+      estimators: The counterfactual estimates that routers are trained on.
+      floor: Propensities below this are taken as this.
+      validation: Share of the log held out of each member to choose its epoch. Where a whole table
+        is logged that has a validation split, its rows are held out of every member.
+      encoder: The text encoder of a table's prompts.
+      router: How routers are trained; the architecture is each method's own.
+      nuisance: How outcome and propensity models are fitted.
     """
 
     dataset: str | None = None
     data: str | None = None
     prices: str | None = None
     table: str | None = None
-    embeddings: str | None = None
-    derive_cost: tuple[str, float] | None = None
+    quality_range: str | None = option(None, "LO:HI")
+    embeddings: str | None = option(None, "FILE.npy")
+    derive_cost: tuple[str, float] | None = option(None, "PREFIX=DOLLARS", priced)
     queries: int = 12_000
     dimensions: int = 256
     rows: tuple[int | None, ...] = (None,)
@@ -169,7 +181,7 @@ def check(config: StudyConfig) -> StudyConfig:
         "--data and --prices have no effect without --dataset",
     )
     need(
-        bool(config.table) or not (config.embeddings or config.derive_cost),
-        "--embeddings and --derive-cost have no effect without --table",
+        bool(config.table) or not (config.embeddings or config.derive_cost or config.quality_range),
+        "--embeddings, --derive-cost and --quality-range have no effect without --table",
     )
     return dataclasses.replace(config, cost_weights=tuple(sorted(set(cost_weights))))

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.causal_routing.config import StudyConfig
 from routerjax.data.encoders.encoding import encoded
-from routerjax.data.io.files import read_table
+from routerjax.data.io.files import parse_range, read_table
 from routerjax.data.public.tables import load_public_table
 from routerjax.data.synthetic.logging_policies import LoggingPolicy, confounded, epsilon_greedy
 from routerjax.data.synthetic.simulation import logging_policy
@@ -69,12 +69,16 @@ def _read(config: StudyConfig) -> tuple[Table, list[str]]:
     if config.dataset is not None:
         return load_public_table(config.dataset, path=config.data, prices=config.prices), []
     assert config.table is not None
+    span = parse_range(config.quality_range or "0:1")
     if config.derive_cost is None:
-        return read_table(config.table, embeddings=config.embeddings), []
+        table = read_table(config.table, embeddings=config.embeddings, quality_range=span)
+        return table, []
     prefix, dollars = config.derive_cost
-    models = read_table(config.table).models
+    models = read_table(config.table, quality_range=span).models
     columns = {f"cost:{model}": f"{prefix}:{model}" for model in models}
-    table = read_table(config.table, columns=columns, embeddings=config.embeddings)
+    table = read_table(
+        config.table, columns=columns, embeddings=config.embeddings, quality_range=span
+    )
     cost = np.asarray(table.cost, np.float32) * np.float32(dollars)
     note = f"Costs are derived, not recorded: {dollars:g} dollars times the column {prefix}:MODEL."
     return dataclasses.replace(table, cost=cost), [note]

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from experiments.meta_router.config import PRESETS, MetaRouterConfig, check
+from routerjax.cli import study as studies
 from routerjax.cli import training
-from routerjax.cli.terminal import Parser, exit_code
-from routerjax.pipelines.regressions import LEARNERS, REGRESSIONS
+from routerjax.cli.app import Options, Parsed
+from routerjax.cli.study import Study
 
 MARKER = "results.jsonl"
+TEXT = """Meta-Router: few gold labels, many biased ones; the paper's protocol."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resuming:
+    """What an interrupted study left.
+
+    Attributes:
+      resume: The blocks of runs that an interrupted study left are taken up.
+    """
+
+    resume: bool = False
 
 
 def main() -> int:
     """Run the study and write its folder; returns the exit code."""
-    return exit_code(_run, prog="experiments.meta_router")
+    return studies.main(
+        "experiments.meta_router",
+        TEXT,
+        PRESETS,
+        _run,
+        out="results/meta_router",
+        groups=[Options("Resuming", Resuming())],
+    )
 
 
-def _run() -> None:
-    options = _options()
-    config = _config(options)
+def _run(parsed: Parsed, config: MetaRouterConfig) -> None:
+    config, options = check(config), parsed[Study]
     from experiments.meta_router.data import sources
     from experiments.meta_router.report import tables, write
     from experiments.meta_router.run import Blocks, study
@@ -37,7 +54,7 @@ def _run() -> None:
     data = [source.fingerprint for source in each]
     settings = {"config": config, "data": data, "versions": versions()}
     outcomes = []
-    with training.store(options.out, whole=Blocks.FILES, resume=options.resume) as store:
+    with training.store(options.out, whole=Blocks.FILES, resume=parsed[Resuming].resume) as store:
         for number, source in enumerate(each):
             total = -(-config.runs // config.block) * config.block
             kept = Blocks(store / f"study-{number}", settings)
@@ -47,77 +64,6 @@ def _run() -> None:
             write(folder, outcomes, config)
     print(tables(outcomes))
     print(f"wrote {options.out}")
-
-
-def _options() -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m experiments.meta_router",
-        description="Meta-Router: few gold labels, many biased ones; the paper's protocol.",
-    )
-    add = parser.add_argument
-    add("--preset", choices=tuple(PRESETS), default="quick", help="base configuration")
-    add("--out", type=Path, default=Path("results/meta_router"), help="folder for the files")
-    add("--overwrite", action="store_true", help="replace an older results folder")
-    add("--labels", metavar="FILE", help="csv, parquet or jsonl with both labels; else synthetic")
-    add("--gold", metavar="COL", help="column of the gold gain (default GL)")
-    add("--preference", metavar="COL", nargs="+", help="columns of preference gains (default PL)")
-    add("--group", metavar="COL", help="equal where a query repeats (default prompt)")
-    add("--embeddings", metavar="FILE.npy", help="features, a row for every row of the file")
-    add("--encoder", help="of the prompts (default wordllama)")
-    add("--components", type=int, help="principal components; 0 keeps the columns")
-    add("--rows", type=int, help="synthetic rows; of a file, rows drawn a run, 0 for all")
-    add("--bias", nargs="+", metavar="NAME", help="none, constant, smooth, rough, flips")
-    add("--strength", type=float, help="of the synthetic bias")
-    add("--assignment", nargs="+", metavar="NAME", help="random, dependent")
-    add("--gold-rows", type=_integers, metavar="N,N,...", help="numbers of gold rows")
-    add("--test-rows", type=int, help="test rows a run")
-    add("--runs", type=int, help="repetitions")
-    add("--nuisance", choices=tuple(REGRESSIONS), help="regression used throughout")
-    add("--learners", choices=tuple(LEARNERS), nargs="+", help="of the bias, one method each")
-    add("--folds", type=int, help="of the cross-fitting")
-    add("--omega", type=_omega, help="weight of a preference row, or 'chosen'")
-    add(
-        "--as-published",
-        action="store_true",
-        default=None,
-        help="also run what the authors' script does",
-    )
-    add(
-        "--block",
-        type=int,
-        help="runs a call of the compiled program, kept in OUT.checkpoints until all are done",
-    )
-    add("--resume", action="store_true", help="take up the blocks an interrupted run left there")
-    add("--seed", type=int, help="of every key")
-    add("--quiet", action="store_true", help="no progress")
-    return parser.parse_args()
-
-
-def _config(options: argparse.Namespace) -> MetaRouterConfig:
-    """The preset with the options given laid over it."""
-    names = {field.name for field in dataclasses.fields(MetaRouterConfig)}
-    given = {k: v for k, v in vars(options).items() if k in names and v is not None}
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-    if given.get("omega") == "chosen":
-        given["omega"] = None
-    return check(dataclasses.replace(PRESETS[options.preset], **given))
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        problem = f"'{text}' is not a list of whole numbers such as 50,100"
-        raise argparse.ArgumentTypeError(problem) from None
-
-
-def _omega(text: str) -> float | str:
-    if text == "chosen":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor 'chosen'") from None
 
 
 @contextlib.contextmanager

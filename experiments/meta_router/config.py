@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from routerjax.cli.options import option
+from routerjax.cli.parse import number_or_chosen
 from routerjax.data.synthetic.gains import ASSIGNMENTS, BIASES
 from routerjax.errors import InputError
 from routerjax.pipelines.regressions import learner_named, regression_named
@@ -32,14 +34,21 @@ class MetaRouterConfig:
     """A study: every combination of preference labels or biases and of gold rows.
 
     Attributes:
-      labels: file with a gold and one or more preference columns; None is the embedded case.
-      gold, preference, group, embeddings, encoder: as `routerjax.data.io.gain_labels.read_labels`.
-      components: principal components, fitted on each run's training rows; 0 keeps the columns.
-      rows: of the embedded case; of a file, rows drawn anew for each run, 0 for all of them.
-      bias, strength, assignment: of the embedded case; one study per bias and assignment.
-      gold_rows: numbers of gold rows; one study each.
-      test_rows: test rows; a file with less than twice as many is tested on 30 %.
-      runs: repetitions, each with its own roles (and, embedded, its own data).
+      labels: A file with a gold and one or more preference columns. If none is named, labels are
+        synthetic.
+      gold: The column of the gold gain.
+      preference: The columns of preference gains, one study each.
+      group: A column that is equal where a query repeats. If it is not given, the prompt is.
+      embeddings: A .npy file of features, a row for every row of the file.
+      encoder: The text encoder of the prompts.
+      components: Principal components, fitted on each run's training rows; 0 keeps the columns.
+      rows: Synthetic rows; of a file, rows drawn anew for each run, 0 for all of them.
+      bias: The synthetic bias: none, constant, smooth, rough or flips, one study each.
+      strength: How strong the synthetic bias is.
+      assignment: How gold rows are drawn: random or dependent, one study each.
+      gold_rows: Numbers of gold rows, one study each.
+      test_rows: Test rows a run; a file with less than twice as many is tested on 30 %.
+      runs: Repetitions, each with its own roles (and, synthetic, its own data).
       nuisance: regression for nuisances, bias and gain, a name of `REGRESSIONS`.
       learners: of the bias, names of `LEARNERS`; one method each.
       folds: of the cross-fitting.
@@ -66,7 +75,7 @@ class MetaRouterConfig:
     nuisance: str = "ridge"
     learners: tuple[str, ...] = ("r", "dr")
     folds: int = 5
-    omega: float | None = None
+    omega: float | None = option(None, "X|chosen", number_or_chosen)
     as_published: bool = False
     block: int = 20
     seed: int = 0

@@ -10,7 +10,7 @@ gold rows alone, and from the corrected log, and evaluated by the true quality o
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.meta_router.report import mean_and_error
-from routerjax.cli.terminal import Parser, exit_code
+from routerjax.cli.app import Options, Parsed, add_command, make_app, run
+from routerjax.cli.options import option
+from routerjax.cli.terminal import exit_code
 from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.cross_fit import FOLDS, LabelledRows, assign_folds, cross_fit
@@ -38,6 +40,20 @@ COMPONENTS = 20
 QUERIES, LOGGED = 6000, 4000
 SHARES, STRENGTHS = (0.01, 0.05, 0.2), (0.0, 0.1, 0.3)
 ROUTERS = ("judge", "gold", "corrected")
+TEXT = """Correcting a judge's scores in a log, on the embedded table."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixed:
+    """How large the study is, and where its files go.
+
+    Attributes:
+      out: The folder for the files.
+      seeds: Number of repetitions.
+    """
+
+    out: Path = option(Path("results/mixed_logs"), "FOLDER")
+    seeds: int = 20
 
 
 def mixed_log(table: EmbeddedTable, *, share: float, strength: float, seed: int) -> tuple:
@@ -126,14 +142,13 @@ def _cell(values: np.ndarray, sign: str) -> str:
 
 def main() -> int:
     """Run the study; returns the exit code."""
-    return exit_code(_run, prog="experiments.meta_router.mixed_logs")
+    app = make_app("python -m experiments.meta_router.mixed_logs", TEXT)
+    add_command(app, None, _run, text=TEXT, groups=[Options("Study", Mixed())])
+    return exit_code(lambda: run(app, None), prog="experiments.meta_router.mixed_logs")
 
 
-def _run() -> None:
-    parser = Parser(description="Correcting a judge's scores in a log, on the embedded table.")
-    parser.add_argument("--out", type=Path, default=Path("results/mixed_logs"))
-    parser.add_argument("--seeds", type=int, default=20)
-    options: argparse.Namespace = parser.parse_args()
+def _run(parsed: Parsed) -> None:
+    options = parsed[Mixed]
     from routerjax.support.compilation import keep_compiled
 
     keep_compiled()

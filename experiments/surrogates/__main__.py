@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.surrogates.config import PRESETS, SurrogatesConfig, check
+from routerjax.cli import study as studies
 from routerjax.cli import training
-from routerjax.cli.terminal import Help, Parser, exit_code
+from routerjax.cli.app import Options, Parsed
+from routerjax.cli.options import Training
+from routerjax.cli.study import Study
 
 if TYPE_CHECKING:
     from routerjax.training.fit import OnProgress
 
+TEXT = """Surrogates of routing regret, compared under one protocol."""
+
 
 def main() -> int:
     """Run the comparison and write its files; returns the exit code."""
-    return exit_code(_run, prog="experiments.surrogates")
+    return studies.main(
+        "experiments.surrogates",
+        TEXT,
+        PRESETS,
+        _run,
+        out="results/surrogates",
+        groups=[Options("Training", Training())],
+        without=("overwrite",),
+    )
 
 
-def _run() -> None:
-    options = _options()
-    config = _config(options)
+def _run(parsed: Parsed, config: SurrogatesConfig) -> None:
+    config = check(config)
     from experiments.surrogates.report import draw, report, write_results
     from experiments.surrogates.run import steps, study
     from routerjax.support.atomic import check_place, write_text
     from routerjax.support.compilation import keep_compiled
 
-    out = options.out
+    out = parsed[Study].out
     check_place(out / "results.jsonl")
     keep_compiled()
     with (
-        _progress(steps(config), quiet=options.quiet) as on_progress,
+        _progress(steps(config), quiet=parsed[Study].quiet) as on_progress,
         training.execution(
-            options, out, settings={"config": config}, on_progress=on_progress
+            parsed[Training], out, settings={"config": config}, on_progress=on_progress
         ) as execution,
     ):
         found, targets, source = study(config, execution=execution)
@@ -46,37 +55,6 @@ def _run() -> None:
         written.append(draw(out / "surrogates.png", found, config))
     print(text)
     print("wrote " + ", ".join(str(path) for path in written))
-
-
-def _options() -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m experiments.surrogates",
-        description="Surrogates of routing regret, compared under one protocol.",
-        formatter_class=Help,
-    )
-    add = parser.add_argument
-    add("--preset", choices=tuple(PRESETS), default="quick", help="base configuration")
-    add("--out", type=Path, default=Path("results/surrogates"), help="folder for the files")
-    add("--seeds", type=int, help="repetitions")
-    add("--queries", type=int, help="of the embedded table")
-    add("--surrogates", metavar="NAME,...", help="names, or FILE.py:FUNCTION of your own")
-    add("--estimators", metavar="NAME,...", help="full-feedback, direct, ips, dr")
-    add("--start", metavar="NAME,...", dest="starts", help="best-single, plug-in")
-    add("--logging", metavar="NAME", help="policy that draws the log: uniform, quality, cheap")
-    add("--quiet", action="store_true", help="no progress")
-    training.add_options(parser)
-    return parser.parse_args()
-
-
-def _config(options: argparse.Namespace) -> SurrogatesConfig:
-    """The preset with the options given laid over it."""
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    names = {field.name for field in dataclasses.fields(SurrogatesConfig)}
-    changes = {name: value for name, value in given.items() if name in names}
-    for name in ("surrogates", "estimators", "starts"):
-        if name in changes:
-            changes[name] = tuple(changes[name].split(","))
-    return check(dataclasses.replace(PRESETS[options.preset], **changes))
 
 
 @contextmanager

@@ -28,18 +28,20 @@ class SurrogatesConfig:
     All of this is our choice; no paper compares these losses on routing.
 
     Attributes:
-      queries, dimensions: of the embedded table.
-      test_share: share of the table kept for testing, drawn anew for every seed.
-      seeds: number of repetitions: split, log, folds and starting values.
-      cost_weights: λ that routers are fitted at.
-      logging, strength: policy that draws the log, of `routerjax.data.synthetic.simulation`.
-      surrogates: names, or "file.py:function".
-      estimators: what utilities are made of: full-feedback, direct, ips or dr.
-      starts: where routers start, plug-in or best-single.
-      floor: propensities are clipped from below here.
-      validation: share of the training rows held out.
-      router: of the training; `surrogate` and `start` are set by the two lists.
-      nuisance: of the outcome and propensity models.
+      queries: Queries of the embedded table.
+      dimensions: Width of its embeddings.
+      test_share: Share of the table kept for testing, drawn anew for every seed.
+      seeds: Number of repetitions of split, log, folds and starting values.
+      cost_weights: The cost weights λ that routers are fitted at.
+      logging: The policy that draws the log: uniform, quality or cheap.
+      strength: How sharp that policy is.
+      surrogates: The losses, by name or as FILE.py:FUNCTION.
+      estimators: What utilities are made of: full-feedback, direct, ips, dr or an own estimator.
+      starts: Where routers start: plug-in, best-single or both.
+      floor: Propensities below this are taken as this.
+      validation: Share of the training rows held out.
+      router: How routers are trained; its surrogate and start are set by the two lists.
+      nuisance: How outcome and propensity models are fitted.
     """
 
     queries: int = 4_000
@@ -51,7 +53,9 @@ class SurrogatesConfig:
     strength: float = 2.0
     surrogates: tuple[str, ...] = tuple(SURROGATES)
     estimators: tuple[str, ...] = (FULL, "dr")
-    starts: tuple[str, ...] = ("best-single", "plug-in")
+    starts: tuple[str, ...] = dataclasses.field(
+        default=("best-single", "plug-in"), metadata={"name": "--start"}
+    )
     floor: float = FLOOR
     validation: float = 0.2
     router: RouterConfig = RouterConfig(

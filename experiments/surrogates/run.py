@@ -17,6 +17,7 @@ from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
 from routerjax.estimators.folds import member_splits
 from routerjax.evaluation.metrics import Choice, Outcome, label_error, outcome
 from routerjax.pipelines.prepare import Prepared, prepare_all
+from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem, train_routers
@@ -58,7 +59,7 @@ class Target(NamedTuple):
     """
 
     problem: Problem
-    x: jax.Array
+    x: jax.Array | Stored
     predicted: Estimates
     evaluated_by: Estimates
     labels: np.ndarray

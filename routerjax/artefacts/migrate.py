@@ -29,7 +29,9 @@ def _value(hint: Any, value: Any) -> Any:
         return tuple(value)
     if isinstance(value, dict):
         kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        records = [each for each in kinds if dataclasses.is_dataclass(each)]
+        records = [
+            each for each in kinds if isinstance(each, type) and dataclasses.is_dataclass(each)
+        ]
         return rebuilt(records[0], value) if records else value
     return value
 

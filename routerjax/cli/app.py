@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -56,7 +57,8 @@ class Options(NamedTuple):
         return [each for each in settings_of(self.record) if each.path[0] not in self.without]
 
 
-class Parsed(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Parsed:
     """What was typed.
 
     Attributes:
@@ -89,15 +91,22 @@ class Parsed(NamedTuple):
         ]
 
 
-def make_app(name: str, text: str, **settings: Any) -> App:
-    """An application whose commands return their exit codes and whose errors are raised."""
+def make_app(name: str, text: str, *, version: str | None = None) -> App:
+    """An application whose commands return and whose errors are raised.
+
+    Args:
+      name: what is typed to start it.
+      text: its help.
+      version: what --version prints; None offers no such option.
+    """
     return App(
         name=name,
         help=text,
         help_format="plaintext",
         result_action="return_value",
         suppress_keyboard_interrupt=False,
-        **settings,
+        version=version,
+        version_flags=() if version is None else ("--version",),
     )
 
 
@@ -158,15 +167,14 @@ class _Given(NamedTuple):
 
 
 def _positional(argument: Argument) -> inspect.Parameter:
-    annotation = Annotated[str, Parameter(help=argument.text, name=argument.name.upper())]
-    default = None if argument.optional else inspect.Parameter.empty
-    if argument.optional:
-        annotation = Annotated[
-            str | None,
-            Parameter(help=argument.text, name=argument.name.upper(), show_default=False),
-        ]
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    return inspect.Parameter(argument.name, kind, default=default, annotation=annotation)
+    name = argument.name.upper()
+    parameter = Parameter(help=argument.text, name=name, show_default=not argument.optional)
+    return inspect.Parameter(
+        argument.name,
+        inspect.Parameter.POSITIONAL_ONLY,
+        default=None if argument.optional else inspect.Parameter.empty,
+        annotation=Annotated[str | None if argument.optional else str, parameter],
+    )
 
 
 def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
@@ -226,7 +234,7 @@ def _sentence(error: CycloptsError) -> str:
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return f"{error.argument.name} is needed"
     if isinstance(error, UnusedCliTokensError):
-        return f"nothing takes {', '.join(map(repr, error.unused_tokens))}"
+        return f"nothing takes {', '.join(map(repr, error.unused_tokens or ()))}"
     return " ".join(str(error).split()).rstrip(".")
 
 

@@ -30,8 +30,8 @@ def fit(parsed: Parsed) -> None:
         raise InputError("--gains needs --costs PRIMARY,ALTERNATIVE, US dollars per query")
     config = dataclasses.replace(
         config,
-        models=tuple(reversed(columns.models)),  # the primary is named first, and stands last
-        costs=tuple(reversed(columns.costs)),
+        models=columns.models[::-1],  # the primary is named first, and stands last
+        costs=columns.costs[::-1],
         cost_weights=settings.cost_weights,
         held_out=settings.validation,
         seed=settings.seed,

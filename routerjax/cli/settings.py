@@ -36,6 +36,7 @@ class Setting(NamedTuple):
       required: whether it must be given.
       parse: text → value, where the type alone does not tell; None where it does.
       metavar: what the help writes for a value.
+      name: its name on the command line, where that is not made of its path.
     """
 
     path: Path
@@ -45,10 +46,13 @@ class Setting(NamedTuple):
     required: bool
     parse: Any
     metavar: str
+    name: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names on the command line, the one to show first."""
+        if self.name is not None:
+            return (self.name,)
         nested = self.path[0] in PLAIN and len(self.path) > 1
         path = self.path[1:] if nested else self.path
         plain = "--" + ".".join(part.replace("_", "-") for part in path)
@@ -78,13 +82,14 @@ def settings_of(record: Any, *, before: Path = ()) -> list[Setting]:
                 required=field.metadata.get("required", False),
                 parse=field.metadata.get("parse"),
                 metavar=field.metadata.get("metavar") or metavar(hints[field.name]),
+                name=field.metadata.get("name"),
             )
         )
     return found
 
 
 @functools.cache
-def texts_of(record: type) -> dict[str, str]:
+def texts_of(record: type[Any]) -> dict[str, str]:
     """Help texts by field, from "Attributes:" of the docstrings of a record and its bases."""
     import docstring_parser
 

@@ -42,7 +42,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
     Raises:
       InputError: too few gold rows, no preference rows, or a setting out of its range.
     """
-    _check(config)
+    costs = _check(config)
     width = int(labels.embeddings.shape[1])
     if config.components is not None and config.components > width:
         problem = f"components is {config.components}, but the features have {width} columns"
@@ -51,7 +51,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
     if components is None:
         components = 0 if labels.components else min(COMPONENTS, width)
     held_out = _held_out(labels, config)
-    gains, rows = _gains(labels, config)
+    gains, rows = _gains(labels, config, costs)
     others = ~np.isin(labels.groups[rows], labels.groups[held_out])
 
     def fitted(weights: np.ndarray) -> FittedGains:
@@ -69,13 +69,13 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
     data = digest((labels.embeddings, labels.gold, labels.preference, labels.groups))
     return SavedGains(
         models=config.models,
-        costs=config.costs,
+        costs=costs,
         encoder=labels.encoder,
         dimensions=width,
         components=int(whole.router.components.directions.shape[1]),
         report={
             **_report(labels, gains, whole),
-            **_curve(labels, without, held_out, config),
+            **_curve(labels, without, held_out, config, costs),
         },
         provenance=provenance(config=config, seed=config.seed, data=data),
         arrays=whole.router,
@@ -134,13 +134,15 @@ def default_cost_weights(predicted: np.ndarray, costs: tuple[float, float]) -> t
     return (0.0, *sorted({float(f"{each:.2g}") for each in found if each > 0}))
 
 
-def _check(config: GainConfig) -> None:
+def _check(config: GainConfig) -> tuple[float, float]:
+    """The costs, where every setting can be used."""
     if len(config.models) != 2 or len(set(config.models)) != 2 or not all(config.models):
         listed = ", ".join(reversed(config.models))
         raise InputError(f"models are {listed}; two different names are needed, primary first")
-    if len(config.costs) != 2:
+    costs = config.costs
+    if costs is None or len(costs) != 2:
         problem = "two are needed, dollars per query, primary first"
-        raise InputError(f"{len(config.costs)} cost(s); {problem}")
+        raise InputError(f"{0 if costs is None else len(costs)} cost(s); {problem}")
     learner_named(config.learner)
     regression_named(config.nuisance)
     if config.components is not None and config.components < 0:
@@ -150,6 +152,7 @@ def _check(config: GainConfig) -> None:
     for cost_weight in config.cost_weights or ():
         check_cost_weight(cost_weight)
     check_seed(config.seed)
+    return costs
 
 
 def _held_out(labels: GainLabels, config: GainConfig) -> np.ndarray:
@@ -167,7 +170,9 @@ def _held_out(labels: GainLabels, config: GainConfig) -> np.ndarray:
     return np.flatnonzero(gold & np.isin(labels.groups, chosen))
 
 
-def _gains(labels: GainLabels, config: GainConfig) -> tuple[LabelledGains, np.ndarray]:
+def _gains(
+    labels: GainLabels, config: GainConfig, costs: tuple[float, float]
+) -> tuple[LabelledGains, np.ndarray]:
     """One row a label, and its row of the file."""
     gold, preference = (
         np.flatnonzero(~np.isnan(label)) for label in (labels.gold, labels.preference)
@@ -177,7 +182,7 @@ def _gains(labels: GainLabels, config: GainConfig) -> tuple[LabelledGains, np.nd
         labels.embeddings[rows],
         np.concatenate([labels.gold[gold], labels.preference[preference]]),
         np.arange(len(rows)) < len(gold),
-        costs=config.costs,
+        costs=costs,
         models=config.models,
         groups=labels.groups[rows],
         source=labels.source,
@@ -201,16 +206,20 @@ def _report(labels: GainLabels, gains: LabelledGains, fitted: FittedGains) -> di
 
 
 def _curve(
-    labels: GainLabels, router: GainRouter, held_out: np.ndarray, config: GainConfig
+    labels: GainLabels,
+    router: GainRouter,
+    held_out: np.ndarray,
+    config: GainConfig,
+    costs: tuple[float, float],
 ) -> dict[str, Any]:
     """What a router fitted without the held-out rows decides on them."""
     predicted = np.asarray(router.gains(labels.embeddings[held_out]))[:, 0]
-    cost_weights = config.cost_weights or default_cost_weights(predicted, config.costs)
+    cost_weights = config.cost_weights or default_cost_weights(predicted, costs)
     gold = labels.gold[held_out]
     return {
         "held_out": len(held_out),
         "always_primary": mean_interval(gold)._asdict(),
         "decision_curve": decision_curve(
-            predicted, gold, costs=config.costs, cost_weights=sorted(set(map(float, cost_weights)))
+            predicted, gold, costs=costs, cost_weights=sorted(set(map(float, cost_weights)))
         ),
     }

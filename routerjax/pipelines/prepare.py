@@ -126,7 +126,7 @@ def prepare(
 
 
 def prepare_all(
-    records: Sequence[Log] | Sequence[Table],
+    records: Sequence[Log | Table],
     config: FitConfig,
     *,
     nuisance_keys: Sequence[jax.Array],
@@ -184,7 +184,8 @@ def _nuisances(logs, scalings, keys, config: FitConfig, execution: Execution) ->
         floor=config.floor,
         execution=execution,
     )
-    return [(own.predicted, own.model, own) for own in fitted]
+    models = [own.model for own in fitted if own.model is not None]  # those fitted here have one
+    return [(own.predicted, model, own) for own, model in zip(fitted, models, strict=True)]
 
 
 def own_splits(record: Log | Table, config: FitConfig) -> Splits:
