@@ -51,7 +51,7 @@ class Rows:
         if not hasattr(self.quality, "shape"):
             return f"{name}(of {type(self.quality).__name__})"  # a pytree of something else
         facts = [f"{self.quality.shape[0]:,} rows", f"{len(self.models)} models"]
-        if hasattr(self.embeddings, "shape"):
+        if self.embeddings is not None and hasattr(self.embeddings, "shape"):
             by = f" by {self.encoder}" if self.encoder else ""
             facts.append(f"{self.embeddings.shape[-1]}-wide embeddings{by}")
         else:
