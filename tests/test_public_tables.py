@@ -381,3 +381,13 @@ def test_names_and_prices_that_do_not_fit():
     )
     message = said(load_public_table, "routerbench", prices="prices.csv")
     assert message == "prices: routerbench records its costs; leave out the prices"
+
+
+@pytest.mark.parametrize("name", PUBLIC_TABLES)
+def test_every_public_table_finds_its_files_and_brings_its_reader(name, tmp_path):
+    """Holds for a table that is added, too."""
+    source = PUBLIC_TABLES[name]
+    assert source.repository.count("/") == 1 and source.files and source.wanted
+    assert source.found(tmp_path) is None and source.found(tmp_path / "nowhere") is None
+    with pytest.raises(InputError):
+        source.read(tmp_path / "nowhere")

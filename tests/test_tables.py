@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from fake_study import GRID, REFERENCES, records, truth
+from fake_study import GRID, NOISE, REFERENCES, records, truth
 
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import mean_interval
@@ -202,6 +202,26 @@ def test_scores_by_hand():
     assert got == pytest.approx(expected)
     sheet = score_sheet(scores(some, [reference]))
     assert [cell.text for cell in sheet.rows[0]][5] == "never"
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_score_is_finite_has_its_sign_and_its_column(study, name):
+    """Holds for a score that is added, too."""
+    results, references = study
+    if "two models" in SCORES[name].needs:
+        found = records(seeds=3, models=2)
+        results, references = where_results(found), where(found, record="reference")
+    found = scores(results, references)
+    sign, oracle = SCORES[name].sign, found[name]["oracle"]
+    assert np.isfinite(oracle).all()
+    for method, values in found[name].items():
+        assert values.shape == (3,)
+        never = (sign < 0) & np.isinf(values)  # a cost that is never enough
+        assert (np.isfinite(values) | never).all(), method
+    # the oracle is ahead of the noisiest, so that the sign is the right way round
+    noisiest = max((m for m in NOISE if NOISE[m] is not None), key=NOISE.__getitem__)
+    assert sign * oracle.mean() >= sign * found[name][noisiest].mean()
+    assert SCORES[name].title in score_sheet(found).header
 
 
 def test_scores_hold_what_the_records_allow(study):

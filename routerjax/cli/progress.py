@@ -2,41 +2,4 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
-from routerjax.training.fit import OnProgress
-
-
-@contextlib.contextmanager
-def progress_bars(*, quiet: bool = False) -> Iterator[OnProgress | None]:
-    """A callback that shows one bar per thing trained; None when `quiet`.
-
-    A bar jumps to its end when a run stops early: epochs at most, not epochs needed, is known.
-    """
-    if quiet:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
-        TimeElapsedColumn(),
-    )
-    bars = Progress(*columns, console=Console(stderr=True))
-    tasks: dict[str, TaskID] = {}
-
-    def on_progress(name: str, done: int, at_most: int) -> None:
-        bars.start()  # with the first bar: an error before it stays a single line
-        if name not in tasks:
-            tasks[name] = bars.add_task(name, total=at_most)
-        bars.update(tasks[name], completed=done)
-
-    try:
-        yield on_progress
-    finally:
-        if tasks:
-            bars.stop()
+from routerjax.training.progress import progress_bars as progress_bars

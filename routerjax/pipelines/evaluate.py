@@ -27,7 +27,7 @@ from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import warn_of_overlap
 from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
 from routerjax.records.tables import Estimates, Log, Table
-from routerjax.training.execution import Execution
+from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import train_router
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def evaluate(
     cost_weights: Sequence[float] | None = None,
     log: Log | None = None,
     execution: Execution = Execution(),
+    progress: bool = False,
 ) -> Evaluation:
     """Evaluate a router on data it was not fitted on, beside the baselines of its kind.
 
@@ -143,6 +144,7 @@ def evaluate(
       cost_weights: λ to evaluate at, within the fitted range; by default the fitted ones.
       log: the log the router was fitted on, for the kNN plug-in on a table.
       execution: Progress, devices and checkpoints of the full-feedback router's training.
+      progress: Whether to show a bar for everything that is trained, in a terminal or a notebook.
 
     Raises:
       InputError: a cost weight out of range, models or embeddings that are not the router's.
@@ -156,11 +158,12 @@ def evaluate(
         )
     for cost_weight in cost_weights:
         check_range(cost_weight, router.cost_weights)
-    if isinstance(data, Table):
-        log = _encoded(log, router) if log is not None else None
-        return _on_table(router, _encoded(data, router), cost_weights, log, execution)
-    evaluated = _evaluated(_encoded(data, router))
-    return _on_log(router, evaluated, len(data) - len(evaluated), cost_weights, execution)
+    with watched(execution, progress) as execution:
+        if isinstance(data, Table):
+            log = _encoded(log, router) if log is not None else None
+            return _on_table(router, _encoded(data, router), cost_weights, log, execution)
+        evaluated = _evaluated(_encoded(data, router))
+        return _on_log(router, evaluated, len(data) - len(evaluated), cost_weights, execution)
 
 
 def _encoded(data: Record, router: Router) -> Record:

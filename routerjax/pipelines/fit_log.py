@@ -20,7 +20,7 @@ from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import check_seed
 from routerjax.support.provenance import provenance
 from routerjax.training.config import FitConfig
-from routerjax.training.execution import Execution
+from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import check_config, train_router
 
 SMALLEST_LOG = 50
@@ -33,6 +33,7 @@ def fit(
     config: FitConfig = FitConfig(),
     drop_unlogged: bool = False,
     execution: Execution = Execution(),
+    progress: bool = False,
 ) -> Router:
     """Learn from a log which model should answer which query.
 
@@ -47,6 +48,7 @@ def fit(
       config: cost weights, estimator, architecture, optimiser, seed.
       drop_unlogged: leave out models that never answered, instead of an error.
       execution: progress, devices, checkpoints.
+      progress: show a bar for everything that is trained, in a terminal or a notebook.
 
     Returns:
       Router, with `report` on overlap and on the validation rows.
@@ -64,19 +66,20 @@ def fit(
     cost_weights = config.cost_weights or default_cost_weights(given)
     cost_weights = tuple(sorted({float(cost_weight) for cost_weight in cost_weights}))
     nuisance_key, training_key = jax.random.split(key, 2)
-    prepared = prepare(
-        log, config, nuisance_key=nuisance_key, training_key=training_key, execution=execution
-    )
-    assert prepared.nuisances is not None
-    warn_of_overlap(prepared.nuisances.overlap)
-    problem = prepared.problem(config.estimator)
-    policy, epochs = train_router(
-        problem,
-        cost_weights=cost_weights,
-        quality_width=given.quality_width,
-        config=config.router,
-        execution=execution,
-    )
+    with watched(execution, progress) as execution:
+        prepared = prepare(
+            log, config, nuisance_key=nuisance_key, training_key=training_key, execution=execution
+        )
+        assert prepared.nuisances is not None
+        warn_of_overlap(prepared.nuisances.overlap)
+        problem = prepared.problem(config.estimator)
+        policy, epochs = train_router(
+            problem,
+            cost_weights=cost_weights,
+            quality_width=given.quality_width,
+            config=config.router,
+            execution=execution,
+        )
     arms = [best_single(problem.selection, cost_weight=each) for each in cost_weights]
     router = Router(
         models=log.models,

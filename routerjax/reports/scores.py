@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,35 +35,152 @@ from routerjax.reports.selection import (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class OneSeed:
+    """The records of one method and seed, and what they are compared with.
+
+    Attributes:
+      records: on the grid of cost weights, λ rising.
+      cost_weights: the whole grid; a record may be missing.
+      reference: the seed's reference record, None where there is none.
+    """
+
+    records: Results
+    cost_weights: Sequence[float]
+    reference: Mapping[str, Any] | None
+
+    def allows(self, need: str) -> bool:
+        """Whether there is a reference, "two models" with shares, or a field in every record."""
+        if need == "reference":
+            return self.reference is not None
+        if need == "two models":
+            return self.allows("shares") and len(self.records[0]["shares"]) == 2
+        return all(need in record for record in self.records)
+
+    def mean(self, metric: str) -> float:
+        """Mean of a metric over the grid, NaN where a cost weight is missing."""
+        known = {record["cost_weight"]: record[metric] for record in self.records}
+        return float(np.mean([known.get(each, np.nan) for each in self.cost_weights]))
+
+    def values(self, metric: str) -> np.ndarray:
+        """[w] a metric, or [w, m] the shares, λ rising."""
+        return np.array([record[metric] for record in self.records])
+
+    @property
+    def compared(self) -> Mapping[str, Any]:
+        """The reference record, where there must be one."""
+        assert self.reference is not None
+        return self.reference
+
+    @property
+    def within(self) -> Span:
+        """The cost range of the seed."""
+        return span_of(self.compared)
+
+    @property
+    def curve(self) -> Curve:
+        """The cost–quality curve."""
+        return curve(self.values("cost"), self.values("quality"), self.within)
+
+    @property
+    def two_models(self) -> TwoModels:
+        """Mean quality of the two models; the strong one is the dearer."""
+        quality, strong = self.compared["mean_quality"], self._strong
+        return TwoModels(quality[1 - strong], quality[strong])
+
+    @property
+    def call_curve(self) -> Curve:
+        """Quality over the share of queries that the strong model answers."""
+        calls = self.values("shares")[:, self._strong]
+        return call_curve(calls, self.values("quality"), self.two_models)
+
+    @property
+    def _strong(self) -> int:
+        return int(np.argmax(self.compared["mean_cost"]))
+
+
 class Score(NamedTuple):
-    """How a score is shown.
+    """One column of a table: how it is computed and how it is shown.
 
     Attributes:
       title: head of its column.
       sign: 1 where more is better, −1 where less is, 0 where it only describes.
+      of: its value for one method and seed.
+      needs: what it is computed from, as `OneSeed.allows` knows it.
       scale: what its numbers are multiplied by.
       digits: after the point.
     """
 
     title: str
     sign: int
+    of: Callable[[OneSeed], float]
+    needs: tuple[str, ...]
     scale: float = 1.0
     digits: int = 3
 
 
+def _utility(own: OneSeed) -> float:
+    return own.mean("utility")
+
+
+def _regret(own: OneSeed) -> float:
+    return own.mean("regret")
+
+
+def _area(own: OneSeed) -> float:
+    return area(own.curve, own.within)
+
+
+def _peak(own: OneSeed) -> float:
+    return peak(own.values("quality"))
+
+
+def _cost_to_best_single(own: OneSeed) -> float:
+    return cost_to_reach(own.curve, max(own.compared["mean_quality"]))
+
+
+def _most_used(own: OneSeed) -> float:
+    return float(own.values("shares").max(axis=1).mean())
+
+
+def _collapse(own: OneSeed) -> float:
+    reference = own.compared
+    oracle = dict(zip(reference["cost_weights"], reference["oracle_shares"], strict=True))
+    shares = zip(own.records, own.values("shares"), strict=True)
+    return float(np.mean([collapse(row, oracle[r["cost_weight"]]) for r, row in shares]))
+
+
+def _average_gap(own: OneSeed) -> float:
+    return average_gap_recovered(own.call_curve, own.two_models)
+
+
+def _calls_for_half(own: OneSeed) -> float:
+    return calls_for_gap(own.call_curve, own.two_models, share=0.5)
+
+
+def _calls_for_most(own: OneSeed) -> float:
+    return calls_for_gap(own.call_curve, own.two_models, share=0.8)
+
+
+_COMPARED, _SHARES = ("reference",), ("reference", "shares")
+_TWO = ("reference", "two models")
+
 SCORES = {
-    "utility": Score("mean utility", 1),
-    "regret": Score("mean regret", -1),
-    "area": Score("area", 1),
-    "peak": Score("peak quality", 1),
-    "cost_to_best_single": Score("$/1000 to best single", -1, 1000.0, 3),
-    "most_used": Score("most used model, %", 0, 100.0, 0),
-    "collapse": Score("less oracle's, %", 0, 100.0, 0),
-    "apgr": Score("APGR", 1),
-    "cpt50": Score("CPT(50 %), %", -1, 100.0, 0),
-    "cpt80": Score("CPT(80 %), %", -1, 100.0, 0),
+    "utility": Score("mean utility", 1, _utility, ("utility",)),
+    "regret": Score("mean regret", -1, _regret, ("regret",)),
+    "area": Score("area", 1, _area, _COMPARED),
+    "peak": Score("peak quality", 1, _peak, _COMPARED),
+    "cost_to_best_single": Score(
+        "$/1000 to best single", -1, _cost_to_best_single, _COMPARED, scale=1000.0
+    ),
+    "most_used": Score("most used model, %", 0, _most_used, _SHARES, scale=100.0, digits=0),
+    "collapse": Score("less oracle's, %", 0, _collapse, _SHARES, scale=100.0, digits=0),
+    "apgr": Score("APGR", 1, _average_gap, _TWO),
+    "cpt50": Score("CPT(50 %), %", -1, _calls_for_half, _TWO, scale=100.0, digits=0),
+    "cpt80": Score("CPT(80 %), %", -1, _calls_for_most, _TWO, scale=100.0, digits=0),
 }
-"""In the order of a table's columns; the last five as far as the records hold shares."""
+"""In the order of a table's columns. A score that is added here is a column of every table whose
+records hold what it needs."""
 
 Scores = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -150,49 +268,21 @@ def scores(results: Results, references: Results) -> Scores:
     found: dict[str, dict[str, np.ndarray]] = {}
     for method in methods_of(results):
         own = where(results, method=method)
-        for name in ("utility", "regret"):
-            if all(name in r for r in own):
-                values = by_seed(own, method, metric=name, seeds=seeds, cost_weights=cost_weights)
-                found.setdefault(name, {})[method] = values.mean(axis=1)
-        if not references:
-            continue
-        rows = {seed: _of_seed(own, seed, reference_of(references, seed)) for seed in seeds_of(own)}
-        for name in next(iter(rows.values())):
-            column = [rows[seed].get(name, np.nan) if seed in rows else np.nan for seed in seeds]
-            found.setdefault(name, {})[method] = np.array(column, np.float64)
+        rows = {}
+        for seed in seeds_of(own):
+            records = sorted(where(own, seed=seed), key=lambda record: record["cost_weight"])
+            reference = reference_of(references, seed) if references else None
+            rows[seed] = OneSeed(records, cost_weights, reference)
+        for name, score in SCORES.items():
+            column = [_value(score, rows.get(seed)) for seed in seeds]
+            if not all(value is None for value in column):
+                values = [np.nan if value is None else value for value in column]
+                found.setdefault(name, {})[method] = np.array(values, np.float64)
     return {name: found[name] for name in SCORES if name in found}
 
 
-def _of_seed(own: Results, seed: int, reference: Mapping[str, Any]) -> dict[str, float]:
-    """Scores of one method and seed that refer to single models or to the oracle."""
-    own = sorted(where(own, seed=seed), key=lambda r: r["cost_weight"])
-    cost, quality = (np.array([r[name] for r in own]) for name in ("cost", "quality"))
-    within = span_of(reference)
-    line = curve(cost, quality, within)
-    found = {
-        "area": area(line, within),
-        "peak": peak(quality),
-        "cost_to_best_single": cost_to_reach(line, max(reference["mean_quality"])),
-    }
-    if not all("shares" in r for r in own):
-        return found
-    used = np.array([r["shares"] for r in own])
-    oracle = dict(zip(reference["cost_weights"], reference["oracle_shares"], strict=True))
-    pairs = [(row, oracle[r["cost_weight"]]) for r, row in zip(own, used, strict=True)]
-    found["most_used"] = float(used.max(axis=1).mean())
-    found["collapse"] = float(np.mean([collapse(mine, best) for mine, best in pairs]))
-    return found | (_of_two_models(used, quality, reference) if used.shape[1] == 2 else {})
-
-
-def _of_two_models(
-    used: np.ndarray, quality: np.ndarray, reference: Mapping[str, Any]
-) -> dict[str, float]:
-    """APGR and CPT; the strong model is the dearer one."""
-    strong = int(np.argmax(reference["mean_cost"]))
-    models = TwoModels(reference["mean_quality"][1 - strong], reference["mean_quality"][strong])
-    line = call_curve(used[:, strong], quality, models)
-    return {
-        "apgr": average_gap_recovered(line, models),
-        "cpt50": calls_for_gap(line, models, share=0.5),
-        "cpt80": calls_for_gap(line, models, share=0.8),
-    }
+def _value(score: Score, own: OneSeed | None) -> float | None:
+    """The score of one seed, None where the records do not allow it."""
+    if own is None or not all(own.allows(need) for need in score.needs):
+        return None
+    return score.of(own)

@@ -6,14 +6,17 @@ configuration, not in it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from routerjax.training.checkpoint import Checkpoints
 from routerjax.training.fit import OnProgress
 from routerjax.training.parallel import Devices
+from routerjax.training.progress import progress_bars
 from routerjax.training.sweep import Sweep
 
 
@@ -60,6 +63,23 @@ class Execution:
             on_progress=on_progress if told else None,
             checkpoints=checkpoints and checkpoints.stage(_folder(name)),
         )
+
+
+@contextlib.contextmanager
+def watched(execution: Execution, progress: bool) -> Iterator[Execution]:
+    """The execution with progress bars, if `progress`, beside whatever it tells already."""
+    with progress_bars(quiet=not progress) as bars:
+        told = execution.on_progress
+        if bars is None or told is None:
+            yield dataclasses.replace(execution, on_progress=bars or told)
+            return
+        shown = bars
+
+        def both(what: str, done: int, at_most: int) -> None:
+            told(what, done, at_most)
+            shown(what, done, at_most)
+
+        yield dataclasses.replace(execution, on_progress=both)
 
 
 def _folder(name: str) -> str:

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from routerjax.data.io import hub
 from routerjax.data.io.arrow import first_line
 from routerjax.data.public.prices import Price, read_prices
-from routerjax.data.public.routerbench import read_routerbench
-from routerjax.data.public.sprout import read_sprout, split_files
+from routerjax.data.public.source import Source
 from routerjax.errors import InputError
 from routerjax.records.tables import Table
 from routerjax.support.cache import cache_folder
 
-
-class Source(NamedTuple):
-    """Where the files of a public table are.
-
-    Attributes:
-      repository: data set on the Hugging Face hub.
-      revision: commit to take; None takes the newest.
-      files: names or patterns of its files.
-      priced: whether costs come from a price list.
-    """
-
-    repository: str
-    revision: str | None
-    files: tuple[str, ...]
-    priced: bool = False
-
-
 PATIENCE = 1.2  # seconds for the hub to answer: offline, all is said within two
-_REVISION = "784021482c3f320c6619ed4b3bb3b41a21424fcb"
 
-PUBLIC_TABLES: Mapping[str, Source] = {
-    "routerbench": Source("withmartian/routerbench", _REVISION, ("routerbench_0shot.pkl",)),
-    "routerbench-5shot": Source("withmartian/routerbench", _REVISION, ("routerbench_5shot.pkl",)),
-    "sprout": Source("CARROT-LLM-Routing/SPROUT", None, ("data/*.parquet",), priced=True),
-}
+
+def _registered() -> dict[str, Source]:
+    """The tables of every file of this folder."""
+    modules = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    found: dict[str, Source] = {}
+    for name in modules:
+        if name != "tables":
+            found |= getattr(importlib.import_module(f"routerjax.data.public.{name}"), "TABLES", {})
+    return found
+
+
+PUBLIC_TABLES: Mapping[str, Source] = _registered()
+"""Every public table by name."""
 
 
 def load_public_table(
@@ -70,9 +60,9 @@ def load_public_table(
         raise InputError(f"{name} records its costs; leave out the prices", source="prices")
     place = _found(name, source) if path is None else Path(path).expanduser()
     if not source.priced:
-        return read_routerbench(place)
+        return source.read(place)
     own = prices if prices is None or isinstance(prices, Mapping) else read_prices(prices)
-    return read_sprout(place, prices=own)
+    return source.read(place, prices=own)
 
 
 def own_folder(name: str) -> Path:
@@ -88,7 +78,7 @@ def _source(name: str) -> Source:
 
 def _found(name: str, source: Source) -> Path:
     """The pickle or the folder of parquet files of a table."""
-    place = _in_folder(own_folder(name), source) or _in_hub(source, local_only=True)
+    place = source.found(own_folder(name)) or _in_hub(source, local_only=True)
     if place is not None:
         return place
     if hub.is_offline():
@@ -103,13 +93,6 @@ def _found(name: str, source: Source) -> Path:
     if place is None:
         raise _nowhere(name, source, "the Hugging Face hub does not have it")
     return place
-
-
-def _in_folder(folder: Path, source: Source) -> Path | None:
-    if source.priced:
-        return folder if folder.is_dir() and split_files(folder) else None
-    file = folder / source.files[0]
-    return file if file.is_file() else None
 
 
 def _in_hub(source: Source, *, local_only: bool) -> Path | None:
@@ -128,13 +111,12 @@ def _in_hub(source: Source, *, local_only: bool) -> Path | None:
         if not local_only:
             raise
         return None
-    return _in_folder(Path(folder), source)
+    return source.found(Path(folder))
 
 
 def _nowhere(name: str, source: Source, reason: str) -> InputError:
-    files = "train*.parquet, validation*.parquet, test*.parquet" if source.priced else ""
     return InputError(
-        f"{files or source.files[0]} (data set {source.repository}) not found on this disk, and "
+        f"{source.wanted} (data set {source.repository}) not found on this disk, and "
         f"{reason}; put it into {own_folder(name)}, or give its path",
         source=name,
     )

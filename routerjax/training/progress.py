@@ -1,0 +1,52 @@
+"""Progress bars, in a terminal on standard error or in a notebook."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from routerjax.training.fit import OnProgress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@contextlib.contextmanager
+def progress_bars(
+    *, quiet: bool = False, console: Console | None = None
+) -> Iterator[OnProgress | None]:
+    """A callback that shows one bar per thing trained; None when `quiet`.
+
+    A bar jumps to its end when a run stops early: epochs at most, not epochs needed, is known.
+
+    Args:
+      quiet: show nothing.
+      console: where to; by default standard error, or the cell of a notebook.
+    """
+    if quiet:
+        yield None
+        return
+    from rich import console as consoles
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+        TimeElapsedColumn(),
+    )
+    bars = Progress(*columns, console=console or consoles.Console(stderr=True))
+    tasks: dict[str, TaskID] = {}
+
+    def on_progress(name: str, done: int, at_most: int) -> None:
+        bars.start()  # with the first bar: an error before it stays a single line
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=at_most)
+        bars.update(tasks[name], completed=done)
+
+    try:
+        yield on_progress
+    finally:
+        if tasks:
+            bars.stop()
