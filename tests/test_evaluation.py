@@ -128,10 +128,18 @@ def test_one_score_has_no_error():
 
 
 @pytest.mark.parametrize(
-    ("degrees", "quantile"), [(1, 12.7062), (4, 2.77645), (9, 2.26216), (100_000, 1.95999)]
+    ("degrees", "quantile"),
+    [
+        (1, np.tan(0.475 * np.pi)),  # Cauchy's: 12.7062
+        (2, 0.95 * np.sqrt(2 / (0.975 * 0.1))),
+        (4, 2.7764451),
+        (9, 2.2621572),
+        (10, 2.2281389),
+        (10**9, 1.9599640),  # the normal quantile
+    ],
 )
 def test_student_quantile(degrees, quantile):
-    assert student_quantile(0.975, degrees) == pytest.approx(quantile, rel=2e-3)
+    assert student_quantile(0.975, degrees) == pytest.approx(quantile, abs=1e-7)
 
 
 def _logged(rng, n=500):
