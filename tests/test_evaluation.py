@@ -122,6 +122,13 @@ def test_mean_interval_by_hand():
     assert got.low == pytest.approx(3 - 3.182446 * error, rel=1e-4)
 
 
+def test_two_scores_have_an_interval():
+    # mean 2, s = √2, standard error 1, and Cauchy's quantile at 0.975 is tan(0.475 π)
+    got = mean_interval(np.array([1.0, 3.0]))
+    assert got[:2] == pytest.approx((2.0, 1.0)) and got.n == 2
+    assert got.high - 2 == 2 - got.low == pytest.approx(np.tan(0.475 * np.pi))
+
+
 def test_one_score_has_no_error():
     got = mean_interval(np.array([0.3]))
     assert got.mean == 0.3 and np.isnan(got.standard_error)
