@@ -122,16 +122,31 @@ def test_mean_interval_by_hand():
     assert got.low == pytest.approx(3 - 3.182446 * error, rel=1e-4)
 
 
+def test_two_scores_have_an_interval():
+    # mean 2, s = √2, standard error 1, and Cauchy's quantile at 0.975 is tan(0.475 π)
+    got = mean_interval(np.array([1.0, 3.0]))
+    assert got[:2] == pytest.approx((2.0, 1.0)) and got.n == 2
+    assert got.high - 2 == 2 - got.low == pytest.approx(np.tan(0.475 * np.pi))
+
+
 def test_one_score_has_no_error():
     got = mean_interval(np.array([0.3]))
     assert got.mean == 0.3 and np.isnan(got.standard_error)
 
 
 @pytest.mark.parametrize(
-    ("degrees", "quantile"), [(1, 12.7062), (4, 2.77645), (9, 2.26216), (100_000, 1.95999)]
+    ("degrees", "quantile"),
+    [
+        (1, np.tan(0.475 * np.pi)),  # Cauchy's: 12.7062
+        (2, 0.95 * np.sqrt(2 / (0.975 * 0.1))),
+        (4, 2.7764451),
+        (9, 2.2621572),
+        (10, 2.2281389),
+        (10**9, 1.9599640),  # the normal quantile
+    ],
 )
 def test_student_quantile(degrees, quantile):
-    assert student_quantile(0.975, degrees) == pytest.approx(quantile, rel=2e-3)
+    assert student_quantile(0.975, degrees) == pytest.approx(quantile, abs=1e-7)
 
 
 def _logged(rng, n=500):

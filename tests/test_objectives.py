@@ -8,47 +8,50 @@ import numpy as np
 import pytest
 
 from routerjax.estimators.utility import Unit
-from routerjax.losses.by_name import softmax_regret
-from routerjax.models.architectures import Architecture, initial_between
-from routerjax.models.heads import Head, initial
+from routerjax.losses import softmax_regret
+from routerjax.models.architectures import ARCHITECTURES
+from routerjax.models.stages import Endpoints
 from routerjax.records.tables import Estimates
-from routerjax.training.objectives import BetweenObjective, EndpointObjective
+from routerjax.training.objectives import RouterObjective
 
 TARGET = Estimates(quality=jnp.array([[1.0, 0.5]]), cost=jnp.array([[0.010, 0.001]]))
 SELECTION = Estimates(quality=jnp.array([[0.2, 3.0]]), cost=jnp.array([[0.02, 0.05]]))
 START = Estimates(quality=jnp.array([[0.0, 1.0]]), cost=jnp.array([[0.0, 0.0]]))
-BATCH = {"x": jnp.zeros((1, 3)), "target": TARGET, "judge": SELECTION, "start": START}
+BATCH = {"x": jnp.zeros((1, 3)), "target": TARGET, "selection": SELECTION, "start": START}
 UNIT = Unit(1.0, 0.01)  # s_λ = 1 + λ / 100
+
+
+def first(tree):
+    """Of the only network, or of the only member."""
+    return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
 def endpoint_objective():
     """Two cost weights, of logits 2·u_λ / s_λ of the start: (0, 2) and (0, 1), and nothing else."""
-    head = Head(outputs=(2, 2), widths=())
-    params = jax.tree.map(lambda leaf: leaf[0], initial(head, 3, KEY, jnp.zeros((1, 2, 2))))
-    run = {"cost_weights": jnp.array([0.0, 100.0]), "unit": UNIT}
-    return EndpointObjective(head, softmax_regret, 2.0), params, run
+    stage = Endpoints((0.0, 100.0), models=2, widths=(), sharpness=2.0, count=1)
+    context = {"unit": UNIT, **first(stage.context())}
+    return RouterObjective(stage, softmax_regret), first(stage.initial(3, 1, KEY)), context
 
 
-def between_objective(name, grid, surrogate=softmax_regret):
-    """Networks that add nothing yet, so that the arm is that of the start: the second."""
-    architecture = Architecture(name, grid, models=2, widths=(4,), gain=1.0)
-    params = initial_between(architecture, 3, KEY)
-    heads = initial(architecture.endpoint_head, 3, KEY, jnp.zeros((1, len(grid), 2)))
-    objective = BetweenObjective(architecture, surrogate)
-    return objective, params, {"unit": UNIT, "endpoints": heads}
+def last_objective(name, fitted, surrogate=softmax_regret):
+    """An architecture's last stage, whose networks add nothing yet: the arm is the start's, b."""
+    architecture = ARCHITECTURES[name](fitted, models=2, widths=(4,), sharpness=1.0)
+    *earlier, stage = architecture.stages
+    context = {"unit": UNIT, **{each.key: each.initial(3, 1, KEY) for each in earlier}}
+    return RouterObjective(stage, surrogate), first(stage.initial(3, 1, KEY)), context
 
 
 KEY = jax.random.key(0)
 
 
 def test_the_endpoint_loss_is_of_the_target_and_its_score_of_the_selection_estimates():
-    objective, params, run = endpoint_objective()
+    objective, params, context = endpoint_objective()
     # λ = 0: utilities (1, 0.5), logits (0, 2); λ = 100: (0, 0.4) / 2 and (0, 1)
     second = [1 / (1 + np.exp(-2.0)), 1 / (1 + np.exp(-1.0))]
     loss = (0.5 * second[0] + 0.2 * (1 - second[1])) / 2
-    assert objective.loss(params, run, BATCH, None)[0] == pytest.approx(loss, rel=1e-5)
+    assert objective.loss(params, context, BATCH, None)[0] == pytest.approx(loss, rel=1e-5)
     # the second arm at both: 3 at λ = 0, (3 − 5) / 2 at λ = 100
-    assert objective.score(params, run, BATCH)[0] == pytest.approx((3 - 1) / 2, rel=1e-5)
+    assert objective.score(params, context, BATCH)[0] == pytest.approx((3 - 1) / 2, rel=1e-5)
 
 
 def utility_of_the_second_arm(cost_weights):
@@ -60,7 +63,7 @@ QUARTERS = [2.5, 5.0, 7.5, 15.0, 20.0, 25.0]  # of the intervals of (0, 10, 30)
 
 
 @pytest.mark.parametrize(
-    ("name", "grid", "scored_at"),
+    ("name", "fitted", "scored_at"),
     [
         ("interval", (0.0, 10.0, 30.0), QUARTERS),
         ("conditioned", (0.0, 10.0, 30.0), [0.0, 10.0, 30.0, *QUARTERS]),
@@ -74,23 +77,24 @@ QUARTERS = [2.5, 5.0, 7.5, 15.0, 20.0, 25.0]  # of the intervals of (0, 10, 30)
         ),
     ],
 )
-def test_the_score_between_grid_weights_is_of_the_selection_estimates(name, grid, scored_at):
-    grid = tuple(map(float, grid))
-    objective, params, run = between_objective(name, grid)
+def test_the_score_between_fitted_weights_is_of_the_selection_estimates(name, fitted, scored_at):
+    fitted = tuple(map(float, fitted))
+    objective, params, context = last_objective(name, fitted)
     want = utility_of_the_second_arm(scored_at)
-    assert objective.score(params, run, BATCH)[0] == pytest.approx(want, rel=1e-5)
+    assert objective.score(params, context, BATCH)[0] == pytest.approx(want, rel=1e-5)
 
 
 def first_utility(logits, utilities):
     return utilities[0]
 
 
-def drawn_means(name, grid, keys):
+def drawn_means(name, fitted, keys):
     """The mean over a step's cost weights of 1 − λ, seen through a surrogate that shows it."""
-    objective, params, run = between_objective(name, grid, first_utility)
+    objective, params, context = last_objective(name, fitted, first_utility)
     cells = Estimates(quality=jnp.ones((1, 2)), cost=jnp.ones((1, 2)))
-    batch, run = {**BATCH, "target": cells}, {**run, "unit": Unit(1.0, 0.0)}
-    draw = jax.jit(jax.vmap(lambda key: objective.loss(params, run, batch, key)[0]))
+    batch = {**BATCH, "target": cells}
+    context = {**context, "unit": Unit(1.0, 0.0)}
+    draw = jax.jit(jax.vmap(lambda key: objective.loss(params, context, batch, key)[0]))
     return 1 - np.asarray(draw(jax.random.split(KEY, keys)))
 
 
@@ -104,13 +108,13 @@ def test_of_many_intervals_a_step_draws_from_equal_stretches():
     assert means.std() == pytest.approx(error, rel=0.15)
 
 
-def test_an_architecture_without_endpoints_is_trained_on_the_grid_as_well():
-    """On (0, 8): the two of the grid and one drawn between them, (8 + λ) / 3."""
+def test_an_architecture_without_endpoints_is_trained_on_the_fitted_weights_as_well():
+    """On (0, 8): the two fitted ones and one drawn between them, (8 + λ) / 3."""
     means = drawn_means("conditioned", (0.0, 8.0), 400)
     drawn = 3 * means - 8
     assert 0 <= drawn.min() < 0.2 and 7.8 < drawn.max() <= 8
     assert abs(drawn.mean() - 4) < 4 * 8 / np.sqrt(12 * 400)
 
 
-def test_a_grid_of_one_weight_is_trained_there():
+def test_a_single_fitted_weight_is_trained_there():
     np.testing.assert_allclose(drawn_means("conditioned", (7.0,), 3), 7.0, rtol=1e-6)

@@ -185,10 +185,10 @@ def test_components_are_turned_to_the_leading_axes_whatever_the_unit(count, unit
 
 
 def test_without_components_the_columns_are_centred_and_scaled_alone():
-    x = np.array([[1.0, 10.0], [3.0, 10.0], [7.0, 40.0]])
+    x = np.array([[1.0, 10.0], [5.0, 10.0], [7.0, 40.0]])
     made = fit_components(jnp.asarray(x), jnp.array([3.0, 1.0, 0.0]), components=None)
-    # centre (1.5, 10); variances (3·0.25 + 2.25)/4 = 0.75 and 0, their mean 0.375
-    expected = (x - [1.5, 10.0]) / np.sqrt(0.375)
+    # centre (2, 10); variances (3·1 + 9)/4 = 3 and 0, their mean 1.5
+    expected = (x - [2.0, 10.0]) / np.sqrt(1.5)
     np.testing.assert_allclose(made(jnp.asarray(x)), expected, rtol=1e-5, atol=1e-6)
 
 

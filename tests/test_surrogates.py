@@ -41,19 +41,10 @@ def rows():
 
 def test_docstring_examples():
     found = doctest.testmod(surrogates)
-    assert (found.failed, found.attempted) == (0, 8)
+    assert found.failed == 0 and found.attempted >= len(NAMED)  # an example each
 
 
-def test_the_seven_are_known_by_name():
-    assert ids == [
-        "classification_bound",
-        "softmax_regret",
-        "weighted_classification",
-        "soft_regret",
-        "pairwise_ranking",
-        "spo_plus",
-        "counterfactual_risk",
-    ]
+def test_names_are_those_of_the_functions():
     assert all(getattr(surrogates, name) is surrogate for name, surrogate in NAMED)
 
 
@@ -222,9 +213,10 @@ def test_gradient_against_finite_differences(surrogate):
 @every
 def test_eager_jit_and_vmap_agree(surrogate, rows):
     logits, utilities = (jnp.asarray(values, jnp.float32) for values in rows)
-    one_by_one = np.array([surrogate(f, u) for f, u in zip(logits[:3], utilities[:3], strict=True)])
+    three = list(zip(logits[:3], utilities[:3], strict=True))
     mapped = jax.jit(jax.vmap(surrogate))(logits, utilities)
-    np.testing.assert_allclose(mapped[:3], one_by_one, rtol=1e-5)
+    np.testing.assert_allclose(mapped[:3], [surrogate(*row) for row in three], rtol=1e-5)
+    np.testing.assert_allclose(mapped[:3], [jax.jit(surrogate)(*row) for row in three], rtol=1e-5)
     np.testing.assert_allclose(mapped, surrogate(logits, utilities), rtol=1e-5)
 
 
@@ -251,8 +243,8 @@ def test_levels_do_not_matter(surrogate, rows):
 @every
 def test_loss_and_gradient_are_finite(surrogate):
     """At ties of logits and utilities, at large logits, and where they are opposed."""
-    logits = [[0, 0, 0], [300, -300, 0], [1e4, -1e4, 0], [1e4, 1e4, -1e4]]
-    utilities = [[0, 0, 0], [1, 1, 0], [-1e4, 1e4, 0]]
+    logits = [[0, 0, 0], [80, -80, 0], [300, -300, 0], [1e4, -1e4, 0], [1e4, 1e4, -1e4]]
+    utilities = [[0, 0, 0], [0.7, 0.7, 0.7], [1, 1, 0], [-1e4, 1e4, 0]]
     pairs = np.array([(f, u) for f in logits for u in utilities], np.float32)
     loss, slope = graded(surrogate)(pairs[:, 0], pairs[:, 1])
     assert np.isfinite(loss).all() and np.isfinite(slope).all()

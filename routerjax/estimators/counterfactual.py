@@ -64,8 +64,8 @@ def resolve_estimator(estimator: str | Estimator | Transform) -> Estimator:
     """
     found = estimator
     if isinstance(estimator, str):
-        found = named(estimator, {name: None for name in ESTIMATORS}, kind="estimator")
-        if found is None:
+        found = named(estimator, ESTIMATORS, kind="estimator", record=Estimator)
+        if estimator in ESTIMATORS:
             return ESTIMATORS[estimator]
     own = found if isinstance(found, Estimator) else Estimator(weights=found)  # type: ignore[arg-type]
     _try_out(own, str(estimator) if isinstance(estimator, str) else "estimator")

@@ -74,7 +74,7 @@ def curve(cost: Float[np.ndarray, " w"], quality: Float[np.ndarray, " w"], withi
 
 
 def isotonic(values: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-    """Rising values nearest to the given ones in squares, by pooling adjacent violators.
+    """Rising values nearest to the given ones in squares.
 
     Reference: Barlow, Bartholomew, Bremner, Brunk (1972), Statistical Inference under Order
     Restrictions, section 1.2.
@@ -82,17 +82,9 @@ def isotonic(values: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
     >>> isotonic(np.array([1.0, 4.0, 2.0, 5.0])).tolist()
     [1.0, 3.0, 3.0, 5.0]
     """
-    means: list[float] = []
-    sizes: list[int] = []
-    for value in np.asarray(values, np.float64).tolist():
-        mean, size = value, 1
-        while means and means[-1] >= mean:
-            mean = (means[-1] * sizes[-1] + mean * size) / (sizes[-1] + size)
-            size += sizes.pop()
-            means.pop()
-        means.append(mean)
-        sizes.append(size)
-    return np.repeat(means, sizes)
+    from scipy.optimize import isotonic_regression  # takes a quarter of a second to import
+
+    return isotonic_regression(np.asarray(values, np.float64)).x
 
 
 def quality_at(found: Curve, budgets: Float[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-import jax.numpy as jnp
-import jax.scipy.special
 import numpy as np
 from jaxtyping import Float
 
@@ -49,14 +47,7 @@ def mean_interval(scores: Float[np.ndarray, " n"], *, confidence: float = 0.95) 
 
 @functools.cache
 def student_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's t for a probability above one half, by bisection of its CDF.
+    """Quantile of Student's t with so many degrees of freedom, in double precision."""
+    from scipy.special import stdtrit
 
-    P(T ≤ t) = 1 − I_{ν/(ν+t²)}(ν/2, 1/2) / 2, with I the regularised incomplete beta function.
-    """
-    low, high = 0.0, 1e3
-    for _ in range(60):
-        middle = (low + high) / 2
-        x = degrees / (degrees + middle**2)
-        tail = float(jax.scipy.special.betainc(degrees / 2, 0.5, jnp.asarray(x))) / 2
-        low, high = (middle, high) if 1 - tail < probability else (low, middle)
-    return (low + high) / 2
+    return float(stdtrit(degrees, probability))

@@ -11,13 +11,14 @@ from typing import Any
 from routerjax.errors import InputError
 
 
-def named(name: str, known: Mapping[str, Any], *, kind: str) -> Any:
+def named(name: str, known: Mapping[str, Any], *, kind: str, record: type | None = None) -> Any:
     """Find what a name stands for.
 
     Args:
       name: a key of `known`, or a path to a Python file, a colon and a name in that file.
       known: ours by name.
       kind: what it is, for messages, as in "surrogate".
+      record: a type whose objects a file may hold in place of a function.
 
     Returns:
       The object. One state of a file gives one object, however often it is asked for, so that a
@@ -35,7 +36,10 @@ def named(name: str, known: Mapping[str, Any], *, kind: str) -> Any:
     file = Path(path)
     if not file.is_file():
         raise InputError(f"no such file, where a {kind} was expected", source=path)
-    return _own(path, function, (file.resolve(), file.stat().st_mtime_ns))
+    found = _own(path, function, (file.resolve(), file.stat().st_mtime_ns))
+    if not (callable(found) or (record is not None and isinstance(found, record))):
+        raise InputError(f"the file has no function {function!r}", source=path)
+    return found
 
 
 @functools.lru_cache
@@ -49,6 +53,4 @@ def _own(path: str, function: str, state: tuple[Path, int]) -> Any:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"the file does not run ({reason})", source=path) from error
-    if not callable(getattr(module, function, None)):
-        raise InputError(f"the file has no function {function!r}", source=path)
-    return getattr(module, function)
+    return getattr(module, function, None)
