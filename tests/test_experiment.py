@@ -9,7 +9,14 @@ import pytest
 from experiments.causal_routing.__main__ import main
 from experiments.causal_routing.config import Smoke
 from experiments.causal_routing.repetition import Setting, _members, _split
-from routerjax.reports.tables import by_seed, gap_share, markdown, paired_advantage, utility_table
+from routerjax.reports.tables import (
+    by_seed,
+    cost_weight_sheet,
+    gap_share,
+    markdown,
+    paired_advantage,
+    to_markdown,
+)
 
 
 def _run(monkeypatch, *arguments):
@@ -183,7 +190,7 @@ def test_an_older_folder_is_kept_unless_told(smoke, monkeypatch, capsys):
         (["--table", "nowhere.parquet"], "nowhere.parquet"),
         (["--prices", "p.csv"], "--data and --prices have no effect without --dataset"),
         (["--embeddings", "e.npy"], "have no effect without --table"),
-        (["--seeds", "many"], "invalid int value: 'many'"),
+        (["--seeds", "many"], "Invalid value for --seeds: 'many' is not a whole number"),
     ],
 )
 def test_wrong_options_end_with_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
@@ -219,7 +226,7 @@ def test_gap_share_by_hand():
 
 
 def test_utility_table_by_hand():
-    text = utility_table(RESULTS, base="base", ceiling="full")
+    text = to_markdown(cost_weight_sheet(RESULTS, base="base", ceiling="full"))
     row = next(line for line in text.splitlines() if line.startswith("| mine"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == [

@@ -273,7 +273,7 @@ def run(tmp_path, monkeypatch):
             yield on_block
 
         monkeypatch.setattr("experiments.meta_router.__main__._progress", progress)
-        small = "--preset smoke --gold gold --preference cheap other --components 4 --gold-rows 10"
+        small = "--preset smoke --gold gold --preference cheap,other --components 4 --gold-rows 10"
         runs = "--folds 2 --omega 1 --runs 8 --block 1"
         out = ("--labels", str(labels), "--out", str(tmp_path / name))
         monkeypatch.setattr(sys, "argv", ["meta", *small.split(), *runs.split(), *out, *options])

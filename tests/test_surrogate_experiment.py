@@ -136,7 +136,7 @@ def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, mon
             return _run(patch, *arguments, *options)
 
     assert run(stop="log, cost") == 130
-    assert run("--resume", stop="dr, best-single, softmax_regret, router") == 130
+    assert run("--resume", stop="dr, best-single, softmax_regret, endpoints") == 130
     capsys.readouterr()
     assert (store / "dr-best-single" / "softmax_regret" / "endpoints").is_dir()
     assert run() == 2
@@ -158,8 +158,8 @@ def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, mon
         (["--logging", "biased"], "no logging policy 'biased'; known are uniform, quality"),
         (["--seeds", "0"], "seeds is 0"),
         (["--queries", "20"], "queries is 20; at least 200 are needed"),
-        (["--preset", "paper"], "invalid choice: 'paper'"),
-        (["--seeds", "many"], "invalid int value: 'many'"),
+        (["--preset", "quick"], "Parameter --preset specified multiple times"),
+        (["--seeds", "many"], "Invalid value for --seeds: 'many' is not a whole number"),
     ],
 )
 def test_wrong_options_end_with_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):

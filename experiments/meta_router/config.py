@@ -49,13 +49,13 @@ class MetaRouterConfig:
       gold_rows: Numbers of gold rows, one study each.
       test_rows: Test rows a run; a file with less than twice as many is tested on 30 %.
       runs: Repetitions, each with its own roles (and, synthetic, its own data).
-      nuisance: regression for nuisances, bias and gain, a name of `REGRESSIONS`.
-      learners: of the bias, names of `LEARNERS`; one method each.
-      folds: of the cross-fitting.
-      omega: ω of the preference rows; None has it chosen on held-out gold.
-      as_published: also run what the authors' script does.
-      block: runs a call of the compiled program; finished ones survive a crash.
-      seed: of every key.
+      nuisance: The regression of nuisances, bias and gain: ridge, kernel-ridge, heads or forest.
+      learners: The learners of the bias, one method each: r, dr, t-head, s-head, r-head, dr-head.
+      folds: Number of cross-fitting folds.
+      omega: The weight ω of a preference row, or "chosen" on held-out gold.
+      as_published: What the authors' script does is run, too.
+      block: Runs a call of the compiled program. Finished blocks survive a crash.
+      seed: Seed of every key.
     """
 
     labels: str | None = None

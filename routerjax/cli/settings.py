@@ -8,7 +8,6 @@ into: `FitConfig.nuisance.folds` is `--nuisance.folds`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -66,7 +65,8 @@ def settings_of(record: Any, *, before: Path = ()) -> list[Setting]:
       record: a frozen record that holds the defaults.
       before: path that leads to the record.
     """
-    hints, texts = typing.get_type_hints(type(record)), texts_of(type(record))
+    kind: type[Any] = type(record)
+    hints, texts = typing.get_type_hints(kind), texts_of(kind)
     found: list[Setting] = []
     for field in dataclasses.fields(record):
         value, path = getattr(record, field.name), (*before, field.name)
@@ -88,7 +88,6 @@ def settings_of(record: Any, *, before: Path = ()) -> list[Setting]:
     return found
 
 
-@functools.cache
 def texts_of(record: type[Any]) -> dict[str, str]:
     """Help texts by field, from "Attributes:" of the docstrings of a record and its bases."""
     import docstring_parser

@@ -25,7 +25,7 @@ class Schedule:
       caution: An epoch replaces the starting point only if its mean held-out score is higher by
         more than this many standard errors of the paired difference. Where scores are noisy, the
         best of many epochs is partly luck, and the start deserves the doubt.
-      optimizer: "adamw" or "sgd".
+      optimizer: The optimiser, "adamw" or "sgd".
       epoch_rows: An epoch visits at most this many training rows, others each time, and is scored
         on at most this many held-out rows, always the same. A million rows are not needed before
         the held-out score is worth a look. The rows of an epoch are stretches of neighbouring
