@@ -84,8 +84,9 @@ class RouterConfig:
       schedule: Batch size, epochs, patience, caution.
       joint_caution: The caution of the joint router (see `Schedule`). Its start already carries
         the endpoint routers over exactly, where utilities are concerned.
-      start: "plug-in", the policy that is greedy on the outcome model's predictions; or
-        "best-single", the one arm of highest mean utility by the selection estimates.
+      start: What a router starts from: "plug-in", the policy that is greedy on the outcome model's
+        predictions; or "best-single", the one arm of highest mean utility by the selection
+        estimates.
       start_sharpness: Logits per unit of scaled utility with which a router starts; 0 starts
         undecided.
     """
