@@ -92,6 +92,19 @@ def test_the_bias_is_kept_within_the_limit(learner):
     assert np.all(np.isfinite(free))
 
 
+def test_a_bias_that_a_learner_returns_itself_is_kept_within_the_limit_too():
+    rows, _ = fixed()
+    slope = jnp.linspace(-1.0, 1.0, 300)
+
+    def told(rows, weights, *, regress, key, folds):
+        return jnp.stack([slope, 2 * slope]), None
+
+    learn = functools.partial(learn_bias, rows, ONES, learner=told, regress=ridge, key=KEY, folds=2)
+    free = np.stack([np.linspace(-1, 1, 300), np.linspace(-2, 2, 300)])
+    np.testing.assert_allclose(learn(), free, atol=1e-6)
+    np.testing.assert_allclose(learn(limit=0.5), np.clip(free, -0.5, 0.5), atol=1e-6)
+
+
 # ------------------------------------------------------------------ statistics over seeds
 
 

@@ -154,6 +154,10 @@ def test_a_record_is_taken_as_it_is():
     assert resolve_estimator(own) is own and own.baseline(3) == 3
 
 
+def raises(weights):
+    raise ValueError("the first line\nand the second")
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
@@ -164,9 +168,10 @@ def test_a_record_is_taken_as_it_is():
         (lambda weights: weights.sum(), "gives weights () and baseline (3, 2)"),
         (lambda weights: weights / 0, "not finite"),
         (lambda weights: weights @ jnp.ones(2), "fails on three rows (TypeError: "),
+        (raises, "fails on three rows (ValueError: the first line); "),
         (lambda: 1, "fails on three rows (TypeError: "),
     ],
-    ids=["too few", "a scalar", "infinite", "raises", "takes nothing"],
+    ids=["too few", "a scalar", "infinite", "of a wrong shape", "raises", "takes nothing"],
 )
 def test_wrong_estimators_are_refused_in_a_sentence(weights, message, rows):
     with pytest.raises(InputError) as refused:

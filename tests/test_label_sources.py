@@ -69,6 +69,14 @@ def test_estimated_propensity_is_out_of_fold_and_floored():
     assert (estimated[others][:, ~own] != again[others][:, ~own]).any(axis=1).all()
 
 
+def test_an_estimated_propensity_stays_the_floor_away_from_0_and_from_1():
+    rows, _ = fixed(assignment="dependent", n=600)
+    free = np.asarray(estimate_propensity(rows, np.ones(600, np.float32), floor=0.0))
+    assert free.min() < 0.4 and free.max() > 0.6  # it would go beyond
+    kept = estimate_propensity(rows, np.ones(600, np.float32), floor=0.4)
+    np.testing.assert_allclose(kept, np.clip(free, 0.4, 0.6), atol=1e-6)
+
+
 def test_overlap_by_hand():
     gold = np.array([True, False, False, False])
     report = source_overlap(gold, np.array([0.25, 0.5, 0.2, 0.999]), known=True)
