@@ -24,7 +24,6 @@ OTHER = {
     "surrogate": ("spo_plus", "spo_plus"),
     "architecture": ("affine", "affine"),
     "start": ("best-single", "best-single"),
-    "learning_rate": ("0.25,0.5", (0.25, 0.5)),
     "widths": ("3,4", (3, 4)),
     "optimizer": ("sgd", "sgd"),
     "learner": ("r", "r"),
@@ -59,7 +58,9 @@ def test_every_setting_is_reachable_and_arrives(record):
         name = setting.path[-1]
         if setting.hint is bool:
             text, value = None, True
-        elif name in OTHER and setting.path[0] != "costs":
+        elif setting.path == ("router", "learning_rate"):
+            text, value = "0.25,0.5", (0.25, 0.5)
+        elif name in OTHER:
             text, value = OTHER[name]
         elif name in ("models", "costs"):
             text, value = ("a,b", ("a", "b")) if name == "models" else ("1,2", (1.0, 2.0))

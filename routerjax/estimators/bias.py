@@ -11,7 +11,7 @@ Reference: Zhang, Xie, Yang, Wu, Meta-Router (arXiv 2509.25535).
 from __future__ import annotations
 
 import functools
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +78,7 @@ def dr_pseudo_outcome(
     return gold_outcome - preference_outcome + lever * (label - own)
 
 
+@runtime_checkable
 class Learner(Protocol):
     """Pseudo-outcomes and weights [k, n] whose weighted regression on x is the bias τ(x).
 

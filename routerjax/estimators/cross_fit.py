@@ -8,7 +8,7 @@ that a study maps one run's function over its runs and compiles it once.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ PROPENSITY_FLOOR = 0.005
 """Estimated propensities of gold are kept this far from 0 and 1."""
 
 
+@runtime_checkable
 class Regress(Protocol):
     """Fit weighted rows and predict others: the one interface of every nuisance.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ Params = Any
 Context = Mapping[str, Any]
 
 
+@runtime_checkable
 class Stage(Protocol):
     """One stage of training; hashable, since it is static under jit.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ NEIGHBOURS = 256
 """Rows in a row of the file that an epoch visits together, where it does not visit all."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What a network is trained on. Hashable, since it is static under jit."""
 
