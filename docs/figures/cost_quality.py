@@ -125,6 +125,14 @@ def curves_of(results: dict[str, Any], method: str) -> list[Curve]:
     ]
 
 
+def cheapest(results: dict[str, Any], method: str) -> float:
+    """Mean over seeds of what the router itself costs at least, at its largest cost weight.
+
+    Below it a curve mixes the router's choices with the cheapest model's, at random.
+    """
+    return float(np.mean([min(seed["points"][method]["cost"]) for seed in results["seeds"]]))
+
+
 def band(found: list[Curve], budgets: np.ndarray) -> list[Interval]:
     """Mean quality over seeds at each budget, with its 95 % interval."""
     by_seed = np.array([quality_at(each, budgets) for each in found])
@@ -150,14 +158,11 @@ def draw(results: dict[str, Any], path: Path) -> None:
         ):
             found = band(curves_of(results, method), budgets)
             thousand = 1000 * budgets
-            axes.plot(
-                thousand,
-                [each.mean for each in found],
-                color=colour,
-                linestyle=dashes,
-                label=METHODS[method],
-                zorder=3,
-            )
+            mean = np.array([each.mean for each in found])
+            line = {"color": colour, "linestyle": dashes, "zorder": 3}
+            own = int(np.searchsorted(budgets, cheapest(results, method)))
+            axes.plot(thousand[: own + 1], mean[: own + 1], **line, linewidth=0.8)
+            axes.plot(thousand[own:], mean[own:], **line, label=METHODS[method])
             lower, upper = [each.low for each in found], [each.high for each in found]
             axes.fill_between(thousand, lower, upper, color=colour, alpha=0.2, linewidth=0)
         axes.plot(
@@ -172,15 +177,17 @@ def draw(results: dict[str, Any], path: Path) -> None:
         _names(axes, results["models"], singles)
         axes.set_xlabel("mean cost, US dollars per 1,000 queries (logarithmic)")
         axes.set_ylabel("mean quality, in [0, 1]")
-        axes.set_xlim(right=11)
+        axes.set_xlim(right=14)
         axes.set_title(
             f"Quality and cost of a router learnt from {rows:,} logged answers, one a query "
             "(synthetic table)",
             loc="left",
         )
-        axes.plot(
-            [], [], color="none", label=f"bands: 95 % interval of the mean over {seeds} seeds"
-        )
+        for said in (
+            f"bands: 95 % interval of the mean over {seeds} seeds",
+            "thin: a random share of queries goes to the cheapest model",
+        ):
+            axes.plot([], [], color="none", label=said)
         drawn.legend(loc="outside lower left", ncols=2, columnspacing=1.5)
 
 
