@@ -1,9 +1,12 @@
 """The documentation is true: code runs, commands are taken, the figure shows what is said of it."""
 
 import functools
+import importlib
 import importlib.util
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +22,7 @@ from routerjax.data.io.files import write_log, write_table
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+READMES = [ROOT / "README.md", *sorted((ROOT / "experiments").glob("*/README.md"))]
 WITH_CODE = [page for page in PAGES if blocks("python", page.read_text(encoding="utf-8"))]
 LONG = ("log_to_router",)
 """Pages that fit a router."""
@@ -72,6 +76,33 @@ def test_pages_with_code_are_found():
 def test_every_command_is_one_the_parser_takes(page):
     for command in commands(page.read_text(encoding="utf-8")):
         parse(command)
+
+
+def studies(text):
+    """The commands of a page's shell blocks that run a study: (module, arguments)."""
+    lines = "\n".join(blocks("sh", text)).replace("\\\n", " ").splitlines()
+    found = [re.search(r"python -m (experiments\.\w+)(?: (.*))?$", line) for line in lines]
+    return [(each[1], shlex.split(each[2] or "", comments=True)) for each in found if each]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_study_command_is_one_the_study_takes(page, monkeypatch):
+    for module, arguments in studies(page.read_text(encoding="utf-8")):
+        if "--help" in arguments:
+            continue
+        study, ran = importlib.import_module(f"{module}.__main__"), []
+        monkeypatch.setattr(study, "_run", lambda *given, ran=ran: ran.append(given))
+        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        assert study.main() == 0 and len(ran) == 1, (module, arguments)
+
+
+def test_study_commands_are_found():
+    text = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
+    assert {module.split(".")[1] for module, _ in studies(text)} == {
+        "causal_routing",
+        "meta_router",
+        "surrogates",
+    }
 
 
 def test_commands_are_found():
