@@ -181,7 +181,7 @@ def learn_bias(
     if value_weights is None:
         return jnp.clip(values, -limit, limit)
 
-    def without(fold):
+    def without(fold: tuple[Array, Array, Array]) -> Array:
         k, value, weight = fold
         kept = weight * (rows.fold != k)
         bias = regress(rows.x, value, kept, rows.x, key=jax.random.fold_in(bias_key, k))

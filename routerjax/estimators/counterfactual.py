@@ -123,7 +123,9 @@ def doubly_robust(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _every_row(estimator, predicted, arms, observed, weights):
+def _every_row(
+    estimator: Estimator, predicted: Array, arms: Array, observed: Array, weights: Array
+) -> Array:
     baseline, used = estimator.baseline(predicted), estimator.weights(weights)
     return jax.vmap(doubly_robust)(baseline, arms, observed, used)
 

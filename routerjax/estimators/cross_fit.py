@@ -112,7 +112,7 @@ def cross_fit(
     """
     label = rows.label if label is None else label
 
-    def without(k):
+    def without(k: Array) -> Array:
         key_k = jax.random.fold_in(key, k)
         return regress(rows.x, label, weights * (rows.fold != k), rows.x, key=key_k)
 
@@ -141,7 +141,7 @@ def cross_fit_twice(
     pairs = [(j, k) for j in range(folds) for k in range(j, folds)]
     first, second = jnp.asarray(pairs).T
 
-    def without(pair):
+    def without(pair: tuple[Array, Array]) -> Array:
         j, k = pair
         kept = weights * (rows.fold != j) * (rows.fold != k)
         return regress(rows.x, label, kept, rows.x, key=jax.random.fold_in(key, j * folds + k))
@@ -186,7 +186,9 @@ def estimate_propensity(
     return jnp.clip(jax.nn.sigmoid(logit), floor, 1 - floor)
 
 
-def _logit(x, label, weights, queries, *, key):
+def _logit(
+    x: Array, label: Array, weights: Array, queries: Array, *, key: PRNGKeyArray | None
+) -> Array:
     del key
     return fit_logistic(x, label, weights)(queries)
 

@@ -24,8 +24,8 @@ def upper_envelope(
     quality: Float[np.ndarray, " m"],
     cost: Float[np.ndarray, " m"],
     *,
-    low: float = 0.0,
-    high: float = np.inf,
+    low: float | int = 0.0,
+    high: float | int = np.inf,
 ) -> Envelope:
     """Find argmax_m q_m − λ·c_m for every λ in [low, high], in O(m log m).
 
@@ -65,7 +65,7 @@ def upper_envelope(
     return _within(arms, starts, low, high)
 
 
-def _within(arms: list[int], starts: list[float], low: float, high: float) -> Envelope:
+def _within(arms: list[int], starts: list[float], low: float | int, high: float | int) -> Envelope:
     """The pieces that reach into [low, high], or the one that begins there if it is a point."""
     ends = [*starts[1:], np.inf]
     kept = [i for i in range(len(arms)) if ends[i] > low and (starts[i] < high or starts[i] <= low)]

@@ -106,7 +106,7 @@ class Target(NamedTuple):
     ) -> Float[Array, " q"]:
         """Fit every candidate's predictor on x [n, d]; their mixture for the queries, [q]."""
 
-        def fitted(part):
+        def fitted(part: tuple[Array, Array]) -> Array:
             label, weights = part
             return regress(x, label, weights, queries, key=key)
 
@@ -184,12 +184,12 @@ def held_out_predictions(
     for place, candidate in enumerate(candidates):
         spreads.setdefault(candidate.omega, []).append(place)
 
-    def without(part):
+    def without(part: tuple[Array, Array, Array]) -> Array:
         k, omega, spread = part
         kept = weights * (rows.fold != k) * source_weight(rows.gold, omega)
         mean = _mean(bias[k], weights)
 
-        def fitted(spread):
+        def fitted(spread: Array) -> Array:
             correction = mean + spread * (bias[k] - mean)
             label = corrected_label(rows.label, rows.gold, correction)
             return regress(rows.x, label, kept, rows.x, key=jax.random.fold_in(key, k))

@@ -24,7 +24,7 @@ def mixture(
     predictions: Float[Array, "c n"],
     share: Float[Array, " n"],
     *,
-    caution: float = CAUTION,
+    caution: Float[Array, ""] | float = CAUTION,
 ) -> Float[Array, " c"]:
     """Shares of the candidates' predictors in ψ, by held-out gold; the burden of proof is theirs.
 
@@ -75,7 +75,7 @@ def shrunken_steps(
     """
     count = predictions.shape[0]
 
-    def step(held, place):
+    def step(held: Array, place: Array) -> tuple[Array, None]:
         direction = jax.nn.one_hot(place, count) - held
         slope, t = _slope(label - held @ predictions, direction @ predictions, share)
         kept = jnp.maximum(1 - least**2 / jnp.maximum(t**2, 1e-30), 0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -136,7 +137,7 @@ def choose_landmarks(
     weights: Float[Array, " n"],
     *,
     landmarks: int,
-    bandwidth: float,
+    bandwidth: Float[Array, ""] | float,
     key: PRNGKeyArray,
 ) -> Landmarks:
     """Draw landmarks among the rows of positive weight, with a bandwidth from their spread.
@@ -167,7 +168,7 @@ def kernel_ridge(
     *,
     key: PRNGKeyArray,
     landmarks: int = 150,
-    bandwidth: float = 1.0,
+    bandwidth: Float[Array, ""] | float = 1.0,
 ) -> Float[Array, " q"]:
     """Predict `queries` by Gaussian kernel ridge on weighted rows, [q].
 
@@ -216,14 +217,14 @@ def fit_logistic(
     scale = jnp.mean(xc[:-1] ** 2 @ share) / 4
     start = jnp.zeros(xc.shape[0]).at[-1].set(jnp.log(rate) - jnp.log1p(-rate))
 
-    def fit(start, strength):
+    def fit(start: Array, strength: Array) -> tuple[Array, Any]:
         penalty = (strength * scale + 1e-9) * jnp.ones_like(start).at[-1].set(0.0)
 
-        def curvature(beta):
+        def curvature(beta: Array) -> tuple[Array, Array]:
             p = jax.nn.sigmoid(beta @ xc)
             return p, jnp.diag(penalty) + (xc * (share * p * (1 - p))[None]) @ xc.T
 
-        def step(state):
+        def step(state: tuple[Array, Array, Any]) -> tuple[Array, Array, Any]:
             beta, _, steps = state
             p, hessian = curvature(beta)
             slope = xc @ (share * (p - label)) + penalty * beta
@@ -232,7 +233,7 @@ def fit_logistic(
             # a step that moves some row by more than 4 in the logit is shortened to 4
             return beta - change / jnp.maximum(1.0, farthest / 4), farthest, steps + 1
 
-        def far(state):
+        def far(state: tuple[Array, Array, Any]) -> Array:
             return (state[1] > CLOSE_ENOUGH) & (state[2] < NEWTON_STEPS)
 
         beta, _, _ = jax.lax.while_loop(far, step, (start, jnp.full((), jnp.inf, start.dtype), 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ class Unit(NamedTuple):
     quality_width: jax.Array | float
     mean_cost: jax.Array | float
 
-    def at(self, cost_weights):
+    def at(self, cost_weights: Any) -> Any:
         """s_λ for every λ, positive."""
         return self.quality_width + cost_weights * self.mean_cost
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from routerjax.estimators.utility import Unit, along, between, inside, scaled_utilities
 from routerjax.models.heads import ConditionedHead, Head, JointHead, initial, outputs
@@ -232,5 +232,5 @@ class Everywhere(_Drawing):
         return self.form(self, params, x, start, context["unit"], cost_weights)
 
 
-def _keys(key: PRNGKeyArray, members: int) -> PRNGKeyArray:
+def _keys(key: PRNGKeyArray, members: int) -> Key[Array, " b"]:
     return jax.random.split(jax.random.fold_in(key, 1), members)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -117,7 +117,7 @@ def group_numbers(groups: Sequence[Any] | np.ndarray) -> np.ndarray:
 
 
 def _check(gains: LabelledGains) -> None:
-    def fail(problem: str, field: str | None = None, row: int | None = None):
+    def fail(problem: str, field: str | None = None, row: int | None = None) -> NoReturn:
         raise InputError(problem, source=gains.source, field=field, row=row)
 
     def first(bad: Any, problem: str, field: str) -> None:

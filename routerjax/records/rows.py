@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from typing import Any, Self, TypeAlias, dataclass_transform
+from collections.abc import Callable
+from typing import Any, Self, TypeAlias, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
@@ -13,16 +14,18 @@ import numpy as np
 from routerjax.errors import InputError
 from routerjax.records.on_disk import blocks
 
+Kind = TypeVar("Kind")
 Array: TypeAlias = Any  # NumPy on the host, JAX inside jit
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
-def record(*, data: tuple[str, ...]):
+def record(*, data: tuple[str, ...]) -> Callable[[type[Kind]], type[Kind]]:
     """Make a frozen dataclass a pytree whose leaves are the fields named in `data`."""
 
-    def wrap(cls):
+    def wrap(cls: type[Kind]) -> type[Kind]:
         cls = dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)(cls)
-        static = [field.name for field in dataclasses.fields(cls) if field.name not in data]
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        static = [field.name for field in fields if field.name not in data]
         return jax.tree_util.register_dataclass(cls, data_fields=list(data), meta_fields=static)
 
     return wrap

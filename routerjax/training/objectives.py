@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from routerjax.estimators.utility import scaled_utilities
-from routerjax.losses.by_name import Surrogate
+from routerjax.losses.surrogates import Surrogate
 from routerjax.models.stages import Stage
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
-from routerjax.losses.by_name import Surrogate, resolve
+from routerjax.losses.by_name import resolve
+from routerjax.losses.surrogates import Surrogate
 from routerjax.models.architectures import Architecture, architecture_named
 from routerjax.models.policy import Policy
 from routerjax.models.stages import Stage
