@@ -98,8 +98,8 @@ def test_only_ratios_of_weights_matter_and_zero_is_out():
 
 def test_ridge_survives_large_offsets_in_float32():
     rows, _ = fixed()
-    near = ridge(rows.x, rows.label, ONES, rows.x)
-    far = ridge(rows.x + 100.0, rows.label + 100.0, ONES, rows.x + 100.0) - 100.0
+    near = ridge(rows.x, rows.label, jnp.asarray(ONES), rows.x)
+    far = ridge(rows.x + 100.0, rows.label + 100.0, jnp.asarray(ONES), rows.x + 100.0) - 100.0
     np.testing.assert_allclose(near, far, atol=2e-3)
 
 

@@ -147,7 +147,7 @@ def _in_file_order(train: jax.Array, schedule: Schedule) -> jax.Array:
 def _train(
     engine: Engine,
     schedule: Schedule,
-    block: tuple[Params, jax.Array | np.ndarray, Job],
+    block: tuple[Params, Any, Job],
     on_progress: Callable[[int, int], None] | None,
     checkpoint: Checkpoints | None,
 ) -> Fitted:
