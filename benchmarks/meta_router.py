@@ -166,7 +166,10 @@ def in_turn(calls: Mapping[str, Callable[[int], Curves]], repeats: int) -> tuple
             curves[name].append(found)
             print(f"{name}, repeat {number}: {wall:.2f} s, {cpu:.2f} CPU s", flush=True)
     seconds = {name: measuring.medians(own) for name, own in pairs.items()}
-    joined = lambda *parts: area(np.concatenate(parts))  # noqa: E731
+
+    def joined(*parts: np.ndarray) -> np.ndarray:
+        return area(np.concatenate(parts))
+
     return seconds, {name: jax.tree.map(joined, *own) for name, own in curves.items()}
 
 

@@ -156,7 +156,10 @@ def test_a_training_from_disk_resumes_with_the_same_bits(tmp_path):
     with pytest.raises(Stopped):
         trained(Wave(), on_disk(wave()), **settings, on_progress=stop)
     epochs: list[int] = []
-    listen = lambda done, most: epochs.append(done)  # noqa: E731
+
+    def listen(done, most):
+        epochs.append(done)
+
     same(trained(Wave(), on_disk(wave()), **settings, on_progress=listen), want)
     assert epochs[:2] == [12, 16]
 

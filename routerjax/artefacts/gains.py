@@ -77,12 +77,15 @@ class SavedGains(Saved):
 
     def template(self) -> GainRouter:
         """The shapes of `arrays`."""
-        shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)  # noqa: E731
+
+        def shape(*sizes: int) -> Any:
+            return jax.ShapeDtypeStruct(sizes, jnp.float32)
+
         d, c = self.dimensions, self.components
         return GainRouter(
-            components=Components(centre=shape(d), directions=shape(d, c)),  # type: ignore[arg-type]
-            gain=Linear(coefficients=shape(1, c), intercept=shape(1)),  # type: ignore[arg-type]
-            costs=shape(2),  # type: ignore[arg-type]
+            components=Components(centre=shape(d), directions=shape(d, c)),
+            gain=Linear(coefficients=shape(1, c), intercept=shape(1)),
+            costs=shape(2),
         )
 
 

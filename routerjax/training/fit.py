@@ -100,7 +100,10 @@ def fit(
         jnp.asarray(held_out_index)[:, : schedule.epoch_rows],
         jnp.ones(count, bool),
     )
-    own_key = lambda number: jax.random.fold_in(key, number)  # noqa: E731
+
+    def own_key(number: jax.Array) -> jax.Array:
+        return jax.random.fold_in(key, number)
+
     keys = jax.random.key_data(key if key.ndim else jax.vmap(own_key)(jnp.arange(count)))
     if devices is not None:
         jobs, rows = own_share(params, keys, jobs, rows)
@@ -156,7 +159,10 @@ def _train(
     params, keys, jobs = sweeping.filled(block, engine.size)
     jobs = jobs._replace(real=np.arange(engine.size) < count)
     block = engine.place((params, keys, jobs))
-    own = lambda tree: jax.tree.map(lambda leaf: leaf[:count], engine.fetch(tree))  # noqa: E731
+
+    def own(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[:count], engine.fetch(tree))
+
     with opened(checkpoint) if checkpoint else contextlib.nullcontext() as journal:
         shapes = engine.shapes(*block) if journal else None
         left = journal.resume(own(_blank(shapes))) if journal else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,10 @@ def concatenated(trees: Sequence[Tree]) -> Tree:
     """
     if len(trees) == 1:
         return jax.tree.map(_on_device, trees[0])
-    joined = lambda *leaves: jnp.concatenate([_on_device(read(leaf)) for leaf in leaves])  # noqa: E731
+
+    def joined(*leaves: Any) -> jax.Array:
+        return jnp.concatenate([_on_device(read(leaf)) for leaf in leaves])
+
     return jax.tree.map(joined, *trees)
 
 

@@ -61,7 +61,10 @@ def from_disk(within: Engine, schedule: Schedule, rows: Data) -> Engine:
 
     def shapes(params: Any, keys: jax.Array, jobs: Job) -> State:
         *runs, held_out = jobs.held_out.shape
-        epoch = lambda leaf: jax.ShapeDtypeStruct((*runs, held_out, *leaf.shape[1:]), leaf.dtype)  # noqa: E731
+
+        def epoch(leaf: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct((*runs, held_out, *leaf.shape[1:]), leaf.dtype)
+
         return within.shapes(params, keys, jobs._replace(rows=jax.tree.map(epoch, rows)))
 
     return within._replace(start=start, advance=advance, shapes=shapes)
@@ -92,7 +95,10 @@ def _with_rows(jobs: Job, visits: np.ndarray, visited: Data, held_out: Data) -> 
     """Jobs with the rows they visit and those they are scored on, and where these are."""
     positions = np.concatenate([visits, jobs.held_out], axis=1)
     places = np.where(positions < 0, -1, np.arange(positions.shape[1], dtype=np.int32))
-    joined = lambda *parts: np.concatenate(parts, axis=1)  # noqa: E731
+
+    def joined(*parts: np.ndarray) -> np.ndarray:
+        return np.concatenate(parts, axis=1)
+
     cut = visits.shape[1]
     train, held = jnp.asarray(places[:, :cut]), jnp.asarray(places[:, cut:])
     return jobs._replace(train=train, held_out=held, rows=jax.tree.map(joined, visited, held_out))

@@ -96,7 +96,10 @@ def start(
     recipe: Recipe, side_by_side: bool, rows: Data, params: Params, keys: jax.Array, jobs: Job
 ) -> State:
     """`run.start` of every run."""
-    one = lambda each: run.start(recipe, each[0], each[1], each[2], rows)  # noqa: E731
+
+    def one(each: Any) -> State:
+        return run.start(recipe, each[0], each[1], each[2], rows)
+
     return _over_runs(one, side_by_side)((params, keys, jobs))
 
 
@@ -104,7 +107,10 @@ def advance(
     recipe: Recipe, side_by_side: bool, rows: Data, state: State, jobs: Job
 ) -> tuple[State, jax.Array]:
     """`run.advance` of every run; also which of them want more, [r]."""
-    one = lambda each: run.advance(recipe, each[0], each[1], rows)  # noqa: E731
+
+    def one(each: Any) -> tuple[State, jax.Array]:
+        return run.advance(recipe, each[0], each[1], rows)
+
     return _over_runs(one, side_by_side)((state, jobs))
 
 
