@@ -21,8 +21,8 @@ from routerjax.models.heads import Head, Scaling
 from routerjax.models.outcomes import OutcomeModel, outcome_head, predict_folds
 from routerjax.models.policy import ROWS, Policy, mean_probabilities, within_range
 from routerjax.records.tables import Estimates
+from routerjax.training.architecture import architecture_of
 from routerjax.training.config import FitConfig
-from routerjax.training.routing import architecture_of
 
 if TYPE_CHECKING:
     import pandas

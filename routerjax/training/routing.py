@@ -15,11 +15,12 @@ from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
 from routerjax.losses.by_name import resolve
 from routerjax.losses.surrogates import Surrogate
-from routerjax.models.architectures import Architecture, architecture_named
+from routerjax.models.architectures import Architecture
 from routerjax.models.policy import Policy
 from routerjax.models.stages import Stage
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates
+from routerjax.training.architecture import architecture_of
 from routerjax.training.config import RouterConfig
 from routerjax.training.execution import Execution
 from routerjax.training.fit import Fitted, fit
@@ -137,23 +138,6 @@ def train_routers(
         )
         for p, rows in enumerate(each)
     ]
-
-
-def architecture_of(
-    config: RouterConfig, cost_weights: Sequence[float], models: int
-) -> Architecture:
-    """The architecture that a configuration asks for.
-
-    Raises:
-      InputError: an architecture there is not, or settings that mean nothing to it.
-    """
-    return architecture_named(config.architecture)(
-        cost_weights=tuple(float(cost_weight) for cost_weight in cost_weights),
-        models=models,
-        widths=config.widths,
-        sharpness=config.start_sharpness,
-        separate_trunks=config.separate_trunks,
-    )
 
 
 def check_config(config: RouterConfig) -> None:
