@@ -292,7 +292,7 @@ def test_a_study_that_was_stopped_ends_with_the_same_bits(run, tmp_path, capsys)
     for options, complaint in [
         ([], "made.checkpoints: an interrupted run left checkpoints here; take them up with --res"),
         (["--resume", "--seed", "1"], "these checkpoints were made with config.seed 0, not 1;"),
-        (["--resume", "--block", "2"], "these checkpoints were made with config.block 1, not 2;"),
+        (["--resume", "--strength", "2"], "these checkpoints were made with config.strength 1"),
     ]:
         assert run("made", *options)[0] == 2
         assert complaint in capsys.readouterr().err
