@@ -280,6 +280,7 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
         ("fit log.jsonl --out r --colour red", "Unknown option: --colour"),
         ("evaluate run", "DATA is needed"),
         ("route run --prompt x", "give --cost-weight, or --explain for every cost weight"),
+        ("route run --cost-weight= --prompt x", "give --cost-weight, or --explain for every"),
         ("route run --explain --probabilities --prompt x", "those at one --cost-weight; give it"),
         ("route run --cost-weight 5", "give one of --prompt, --prompts and --embeddings"),
         (

@@ -8,6 +8,7 @@ from typing import Any
 
 from routerjax.cli.parse import count_or_auto, gibibytes, pair
 from routerjax.errors import InputError
+from routerjax.training.config import GainConfig
 
 CORES = 4
 """Host devices at most that auto makes of a CPU's cores: each holds a copy of the rows."""
@@ -106,8 +107,8 @@ class Labels:
     gold: str = option("GL", "COLUMN")
     preference: str = option("PL", "COLUMN")
     group: str | None = option(None, "COLUMN")
-    models: tuple[str, str] = ("primary", "alternative")
-    costs: tuple[float, float] | None = None
+    models: tuple[str, str] = GainConfig().models[::-1]
+    costs: tuple[float, float] | None = GainConfig().costs
 
 
 @dataclasses.dataclass(frozen=True)

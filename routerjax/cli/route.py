@@ -96,7 +96,7 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
             "--explain has no effect on a router of gains: it takes the primary model where its "
             "gain exceeds the cost weight times the difference in cost"
         )
-    if asked.cost_weight is None and not asked.explain:
+    if asked.cost_weight is None and not asked.explain or asked.cost_weight == ():
         raise InputError("give --cost-weight, or --explain for every cost weight")
     if asked.cost_weight is None and asked.probabilities:
         raise InputError("--probabilities are those at one --cost-weight; give it too")

@@ -162,7 +162,7 @@ def learn_bias(
     """Estimate the bias τ(x) once without each fold.
 
     Model k has seen no label of fold k at any stage, nuisances included. So row i's correction
-    is ``own_fold(bias, fold)``, and held-out rows of fold k are judged by ``bias[k]``.
+    is ``own_fold(bias, fold)``, and held-out rows of fold k are evaluated with ``bias[k]``.
 
     Args:
       rows: n rows.

@@ -1,6 +1,6 @@
-"""LabelledRows with gold and preference labels: folds, cross-fitting and the propensity of gold.
+"""Rows with gold and preference labels: folds, cross-fitting and the propensity of gold.
 
-LabelledRows carry weights, and a weight of 0 takes a row out. Which regression is used is the
+Rows carry weights, and a weight of 0 takes a row out. Which regression is used is the
 caller's choice, one callable for all: `Regress`. Everything but the report is traceable, so
 that a study maps one run's function over its runs and compiles it once.
 """

@@ -44,7 +44,8 @@ def value(
     """Estimate a policy's value from a log, doubly robust.
 
     V = mean_i Σ_m p(m | x_i)·ũ_λ(x_i, m), with ũ the dr estimates: right if the propensities
-    or the outcome model are. The standard error is that of the per-row scores.
+    or the outcome model are. The standard error is that of the per-row scores. Where several
+    policies or cost weights are asked for, `value_of` takes the estimates made once.
 
     Args:
       choice: the policy's arms [n] or probabilities [n, m] on the log's queries.
@@ -57,7 +58,38 @@ def value(
 
     Reference: Dudík, Langford, Li (2011), Doubly Robust Policy Evaluation and Learning, eq. 4.
     """
-    estimates = estimate(log, predicted, propensities, estimator="dr", floor=floor)
+    return value_of(
+        choice,
+        estimate(log, predicted, propensities, estimator="dr", floor=floor),
+        log,
+        propensities,
+        cost_weight=cost_weight,
+        floor=floor,
+        over=over,
+    )
+
+
+def value_of(
+    choice: Choice,
+    estimates: Estimates,
+    log: Log,
+    propensities: Float[np.ndarray, " n"],
+    *,
+    cost_weight: float,
+    floor: float = FLOOR,
+    over: Choice | None = None,
+) -> Value:
+    """Estimate a policy's value from counterfactual estimates that are at hand.
+
+    Args:
+      choice: the policy's arms [n] or probabilities [n, m] on the log's queries.
+      estimates: [n, m] counterfactual estimates of the log's rows.
+      log: rows the policy was not fitted on.
+      propensities: [n] probability of the arm that answered.
+      cost_weight: λ, quality per dollar.
+      floor: propensities below it are taken as it in the effective sample size.
+      over: another policy's choice, for the advantage over it.
+    """
     scores = outcome(choice, estimates, cost_weight=cost_weight)
     advantage = None
     if over is not None:

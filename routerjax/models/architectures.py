@@ -18,6 +18,7 @@ tests ask no names.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -35,7 +36,7 @@ from routerjax.records.tables import Estimates
 
 
 @dataclasses.dataclass(frozen=True)
-class Architecture:
+class Architecture(abc.ABC):
     """What fixes the shapes and the form of a router; static under jit.
 
     Attributes:
@@ -65,10 +66,11 @@ class Architecture:
             )
 
     @property
+    @abc.abstractmethod
     def stages(self) -> tuple[Stage, ...]:
         """What is trained, one after the other."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def log_probabilities(
         self,
         params: Mapping[str, Params],
@@ -86,7 +88,6 @@ class Architecture:
           unit: Unit of the utilities.
           cost_weights: [k].
         """
-        raise NotImplementedError
 
     def read_as(self, name: str) -> Architecture:
         """Another architecture of the same fields, for parameters that both understand."""
@@ -169,8 +170,8 @@ class _Everywhere(Architecture):
     """One network for all cost weights."""
 
     @property
-    def stages(self) -> tuple[Everywhere]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def stages(self) -> tuple[Everywhere]: ...
 
     def log_probabilities(self, params, x, start, unit, cost_weights):
         (stage,) = self.stages

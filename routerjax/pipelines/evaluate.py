@@ -17,12 +17,13 @@ from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single, greedy, random_choice
 from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
+from routerjax.estimators.counterfactual import estimate
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
-from routerjax.evaluation.ope import Value, value
+from routerjax.evaluation.ope import Value, value_of
 from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import warn_of_overlap
 from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
@@ -308,10 +309,11 @@ def _on_log(
         execution=execution,
     )
     warn_of_overlap(overlap(log, propensities, floor=config.floor))
+    expected = router.expected(log.features)
     worth = functools.partial(
-        value,
+        value_of,
+        estimates=estimate(log, expected, propensities, estimator="dr", floor=config.floor),
         log=log,
-        predicted=router.expected(log.features),
         propensities=propensities,
         floor=config.floor,
     )
