@@ -159,7 +159,9 @@ def estimate(
     found = resolve_estimator(estimator)
     weights = jnp.asarray(importance_weights(propensities, floor=floor))
     quality, cost = (
-        _every_row(found, jnp.asarray(values), log.arms, jnp.asarray(observed), weights)
+        _every_row(
+            found, jnp.asarray(values), jnp.asarray(log.arms), jnp.asarray(observed), weights
+        )
         for values, observed in ((predicted.quality, log.quality), (predicted.cost, log.cost))
     )
     return Estimates(quality=np.asarray(quality), cost=np.asarray(cost))
