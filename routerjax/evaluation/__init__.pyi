@@ -12,8 +12,10 @@ from .curves import peak as peak
 from .curves import performance_gap_recovered as performance_gap_recovered
 from .curves import quality_at as quality_at
 from .curves import span as span
+from .intervals import Band as Band
 from .intervals import Interval as Interval
 from .intervals import mean_interval as mean_interval
+from .intervals import simultaneous_band as simultaneous_band
 from .metrics import Outcome as Outcome
 from .metrics import collapse as collapse
 from .metrics import gap_recovered as gap_recovered
