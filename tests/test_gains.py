@@ -21,7 +21,8 @@ from routerjax.estimators.ridge import fit_ridge
 from routerjax.models.gain_router import decide
 from routerjax.pipelines.judge_scores import arm_features, correct_log
 from routerjax.pipelines.meta_router import fit_gains
-from routerjax.records.gains import LabelledGains, group_numbers
+from routerjax.records.gains import LabelledGains
+from routerjax.records.groups import group_numbers
 from routerjax.records.tables import Log
 
 KEY = jax.random.key(0)

@@ -16,8 +16,9 @@ BLOCK = 1024  # queries compared at a time: bounds the similarity matrix
 def knn_outcomes(log: Log, embeddings: np.ndarray) -> Estimates:
     """Predict quality and cost of every arm as means over the nearest rows of that arm.
 
-    k is chosen among `NEIGHBOURS`, one for quality and one for cost, by the leave-one-out
-    squared error on the log. An arm with fewer than k rows answers with all it has.
+    k is chosen among `NEIGHBOURS`, one for quality and one for cost, by the squared error on the
+    log, each row predicted without its own group. An arm with fewer than k rows answers with all
+    it has.
 
     Args:
       log: n rows with embeddings, every arm logged at least once.
@@ -31,11 +32,12 @@ def knn_outcomes(log: Log, embeddings: np.ndarray) -> Estimates:
     known = jnp.asarray(read(log.features))
     rows, mask = _rows_of_arms(log)
     outcomes = jnp.stack([jnp.asarray(log.quality), jnp.asarray(log.cost)], axis=1)
-    left_out = _means(known, known, outcomes, rows, mask, own=np.arange(len(log)))
+    groups = jnp.asarray(log.groups)
+    left_out = _means(known, known, outcomes, rows, mask, groups, own=log.groups)
     left_out = left_out[:, np.arange(len(log)), log.arms]  # [k, n, 2]
     errors = np.nansum((left_out - np.asarray(outcomes)) ** 2, axis=1)
     nobody = np.full(len(embeddings), -1)
-    means = _means(jnp.asarray(read(embeddings)), known, outcomes, rows, mask, own=nobody)
+    means = _means(jnp.asarray(read(embeddings)), known, outcomes, rows, mask, groups, own=nobody)
     quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
     return Estimates(quality=quality, cost=cost)
 
@@ -50,13 +52,15 @@ def knn_full_feedback(table: Table, embeddings: np.ndarray) -> Estimates:
     Returns:
       Estimates [q, m].
     """
-    known, count = jnp.asarray(read(table.features)), len(table)
+    known, groups = jnp.asarray(read(table.features)), jnp.asarray(table.groups)
     outcomes = jnp.stack([jnp.asarray(table.quality), jnp.asarray(table.cost)], axis=-1)
     nobody = np.full(len(embeddings), -1)
-    left_out = _in_blocks(_joint_block, known, (known, outcomes), own=np.arange(count))
+    left_out = _in_blocks(_joint_block, known, (known, outcomes, groups), own=table.groups)
     errors = np.mean((left_out - np.asarray(outcomes)) ** 2, axis=1)  # [k, m, 2]
     errors = np.mean(errors / np.maximum(np.var(np.asarray(outcomes), axis=0), 1e-30), axis=1)
-    means = _in_blocks(_joint_block, jnp.asarray(read(embeddings)), (known, outcomes), own=nobody)
+    means = _in_blocks(
+        _joint_block, jnp.asarray(read(embeddings)), (known, outcomes, groups), own=nobody
+    )
     quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
     return Estimates(quality=quality, cost=cost)
 
@@ -73,9 +77,9 @@ def _rows_of_arms(log: Log) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(rows), jnp.asarray(mask)
 
 
-def _means(queries, known, outcomes, rows, mask, *, own: np.ndarray) -> np.ndarray:
-    """Mean outcomes over the k nearest rows of each arm, [k, q, m, 2]; row `own` is left out."""
-    return _in_blocks(_block, queries, (known, outcomes, rows, mask), own=own)
+def _means(queries, known, outcomes, rows, mask, groups, *, own: np.ndarray) -> np.ndarray:
+    """Mean outcomes over the k nearest rows of each arm, [k, q, m, 2]; group `own` is left out."""
+    return _in_blocks(_block, queries, (known, outcomes, rows, mask, groups), own=own)
 
 
 def _in_blocks(block, queries, known: tuple, *, own: np.ndarray) -> np.ndarray:
@@ -92,14 +96,14 @@ def _in_blocks(block, queries, known: tuple, *, own: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def _block(queries, known, outcomes, rows, mask, own):
+def _block(queries, known, outcomes, rows, mask, groups, own):
     # minus half the squared distance, up to a constant per query
     similarity = queries @ known.T - jnp.sum(known**2, axis=1)[None] / 2
     most = min(max(NEIGHBOURS), rows.shape[1])
 
     def one_arm(arm):
         rows, mask = arm
-        usable = mask[None] & (rows[None] != own[:, None])
+        usable = mask[None] & (groups[rows][None] != own[:, None])
         nearest = jax.lax.top_k(jnp.where(usable, similarity[:, rows], -jnp.inf), most)[1]
         weight = jnp.take_along_axis(usable, nearest, axis=1)[..., None].astype(jnp.float32)
         total = jnp.cumsum(outcomes[rows[nearest]] * weight, axis=1)
@@ -110,11 +114,13 @@ def _block(queries, known, outcomes, rows, mask, own):
 
 
 @jax.jit
-def _joint_block(queries, known, outcomes, own):
+def _joint_block(queries, known, outcomes, groups, own):
     """Means over the k nearest rows, [k, q, m, 2], the rows the same for every arm."""
     similarity = queries @ known.T - jnp.sum(known**2, axis=1)[None] / 2
-    usable = jnp.arange(len(known))[None] != own[:, None]
+    usable = groups[None] != own[:, None]
     most = min(max(NEIGHBOURS), len(known) - 1)
     nearest = jax.lax.top_k(jnp.where(usable, similarity, -jnp.inf), most)[1]
-    total = jnp.cumsum(outcomes[nearest], axis=1)
-    return jnp.stack([total[:, min(k, most) - 1] / min(k, most) for k in NEIGHBOURS])
+    weight = jnp.take_along_axis(usable, nearest, axis=1)[..., None, None].astype(jnp.float32)
+    total = jnp.cumsum(outcomes[nearest] * weight, axis=1)
+    means = total / jnp.maximum(jnp.cumsum(weight, axis=1), 1.0)
+    return jnp.stack([means[:, min(k, most) - 1] for k in NEIGHBOURS])

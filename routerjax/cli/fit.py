@@ -68,7 +68,7 @@ def handle(parsed: Parsed) -> None:
     keep_compiled()
     if parsed[Labels].gains:
         names = [f.name for f in dataclasses.fields(FitConfig) if f.name not in SHARED]
-        alone = {FitConfig: names, Reading: _all(Reading, but=("embeddings",))}
+        alone = {FitConfig: names, Reading: _all(Reading, but=("embeddings", "group"))}
         alone |= {kind: _all(kind) for kind in (Learning, Training, Processes)}
         refuse(parsed, alone, why="with --gains")
         gains.fit(parsed)

@@ -41,7 +41,7 @@ def fit(parsed: Parsed) -> None:
         path,
         gold=columns.gold,
         preference=columns.preference,
-        group=columns.group,
+        group=parsed[Reading].group,
         embeddings=parsed[Reading].embeddings,
         encoder=settings.encoder,
     )

@@ -35,6 +35,9 @@ class Reading:
       columns: The columns of the file that have other names, as NAME=COLUMN,..., routerjax's name
         first.
       quality_range: The lowest and highest quality, as LO:HI. Results keep this unit.
+      group: The column that is equal where rows depend on each other: a user, a session, a request.
+        Its rows stay together in every split, and standard errors count its values. If it is not
+        given, rows of equal queries belong together.
       drop_missing: Rows without a quality, cost, model or prompt are left out.
       embeddings: A .npy file [n, d] with the embeddings of the file's rows.
       memory: Embeddings of more GiB than this stay on disk and are read as they are used. If it
@@ -43,6 +46,7 @@ class Reading:
 
     columns: str = option("", "NAME=COLUMN,...")
     quality_range: str = option("0:1", "LO:HI")
+    group: str | None = option(None, "COLUMN")
     drop_missing: bool = False
     embeddings: str | None = option(None, "FILE.npy")
     memory: int | None = option(None, "GIB", gibibytes)
@@ -98,7 +102,6 @@ class Labels:
         better than the alternative's, by a gold label, a cheap preference label or both.
       gold: The column of gold labels, empty where there is none.
       preference: The column of preference labels.
-      group: A column that is equal where a query repeats. If it is not given, the prompt is.
       models: The names of the primary and the alternative model, the dear one first.
       costs: Their costs in US dollars per query, the primary's first; they are needed.
     """
@@ -106,7 +109,6 @@ class Labels:
     gains: bool = False
     gold: str = option("GL", "COLUMN")
     preference: str = option("PL", "COLUMN")
-    group: str | None = option(None, "COLUMN")
     models: tuple[str, str] = GainConfig().models[::-1]
     costs: tuple[float, float] | None = GainConfig().costs
 

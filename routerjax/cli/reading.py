@@ -21,6 +21,8 @@ def read(reading: Reading, path: str, *, scored_by: str | None = None) -> Table 
     from routerjax.data.io import files
 
     columns = files.parse_columns(reading.columns)
+    if reading.group is not None:
+        columns["group"] = reading.group
     if scored_by is not None:
         columns["scored_by"] = scored_by
     return files.read_rows(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int, PRNGKeyArray
 
 from routerjax.errors import InputError
 
@@ -33,39 +34,94 @@ class Folds(NamedTuple):
         return np.asarray(outputs)[of_row, np.arange(len(of_row))]
 
 
-def make_folds(arms: np.ndarray, *, folds: int, held_out: float, key: jax.Array) -> Folds:
-    """Split rows into folds with every arm spread evenly over them.
+def make_folds(
+    arms: Int[np.ndarray, " n"],
+    *,
+    folds: int,
+    held_out: float,
+    key: PRNGKeyArray,
+    groups: Int[np.ndarray, " n"] | None = None,
+) -> Folds:
+    """Split rows into folds, every arm spread evenly over them, rows of a group together.
 
     Args:
       arms: [n] arm that answered.
       folds: K.
       held_out: share of the rows outside a fold that is kept for early stopping.
       key: Random key of the two shuffles.
+      groups: [n] numbers 0, 1, … of what is independent; None where every row is. Where groups
+        hold several rows, sizes are as even as they allow, and shorter folds end in −1, no row.
+
+    Raises:
+      InputError: fewer groups than folds.
     """
     deal, shuffle = jax.random.split(key)
     order = np.asarray(jax.random.permutation(deal, len(arms)))
-    order = order[np.argsort(arms[order], kind="stable")]
-    of_row = np.empty(len(arms), np.int32)
-    of_row[order] = np.arange(len(arms)) % folds
+    if groups is None or groups.max(initial=-1) + 1 == len(arms):
+        order = order[np.argsort(arms[order], kind="stable")]
+        of_row = np.empty(len(arms), np.int32)
+        of_row[order] = np.arange(len(arms)) % folds
+        groups = np.arange(len(arms))
+    else:
+        of_row = _dealt(groups, order, folds)
 
     order = np.asarray(jax.random.permutation(shuffle, len(arms)))
     others = [order[of_row[order] != k] for k in range(folds)]
-    size = min(len(rows) for rows in others)  # they differ by a row; equal shapes compile once
+    size = min(len(rows) for rows in others)  # where groups are rows, they differ by a row
     stop = max(1, round(held_out * size))
-    train = np.stack([rows[stop:size] for rows in others])
-    return Folds(of_row, jnp.asarray(train), jnp.asarray(np.stack([o[:stop] for o in others])))
+    cut = [_cut(rows, groups, stop) for rows in others]
+    if groups.max(initial=-1) + 1 == len(arms):  # equal shapes compile once
+        cut = [(kept[: size - stop], apart) for kept, apart in cut]
+    train, apart = (_padded([pair[part] for pair in cut]) for part in (0, 1))
+    return Folds(of_row, jnp.asarray(train), jnp.asarray(apart))
+
+
+def _dealt(groups: np.ndarray, order: np.ndarray, folds: int) -> np.ndarray:
+    """[n] fold of each row: groups by falling size, each to the fold with the fewest rows."""
+    sizes = np.bincount(groups)
+    if len(sizes) < folds:
+        problem = f"there are {len(sizes)} groups of rows; {folds} folds need as many at least"
+        raise InputError(problem, field="group")
+    shuffled = groups[order][np.sort(np.unique(groups[order], return_index=True)[1])]
+    of_group, rows = np.empty(len(sizes), np.int32), np.zeros(folds, np.int64)
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        of_group[group] = rows.argmin()
+        rows[of_group[group]] += sizes[group]
+    return of_group[groups]
+
+
+def _cut(rows: np.ndarray, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows but for the first groups that hold `count` rows or more between them, and those."""
+    found, first, sizes = np.unique(groups[rows], return_index=True, return_counts=True)
+    met = np.argsort(first)
+    before = np.cumsum(sizes[met]) - sizes[met]
+    taken = found[met[: max(1, min(int((before < count).sum()), len(met) - 1))]]
+    apart = np.isin(groups[rows], taken)
+    return rows[~apart], rows[apart]
+
+
+def _padded(parts: list[np.ndarray]) -> np.ndarray:
+    """Positions of unequal numbers as one array, −1 for no row."""
+    longest = max(len(rows) for rows in parts)
+    return np.stack([np.pad(rows, (0, longest - len(rows)), constant_values=-1) for rows in parts])
 
 
 def member_splits(
-    rows: int, *, members: int, held_out: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+    rows: int,
+    *,
+    members: int,
+    held_out: float,
+    seed: int,
+    groups: Int[np.ndarray, " n"] | None = None,
+) -> tuple[Int[np.ndarray, "b t"], Int[np.ndarray, "b h"]]:
     """Training and held-out positions of each member, [b, ·]: other rows held out for each.
 
     Args:
       rows: n.
       members: b; their held-out rows overlap only where b·held_out exceeds 1.
-      held_out: share of the rows.
+      held_out: share of the rows, or of the groups.
       seed: Seed of the shuffle.
+      groups: [n] as of `make_folds`; where they hold several rows, −1 fills the shorter splits.
 
     Raises:
       InputError: a share outside (0, 1), or no members.
@@ -74,7 +130,21 @@ def member_splits(
         raise InputError(f"validation share is {held_out:g}; it must lie between 0 and 1")
     if members < 1:
         raise InputError(f"members is {members}; at least 1 is needed")
+    if groups is not None and groups.max(initial=-1) + 1 < rows:
+        units = int(groups.max()) + 1
+        train, apart = member_splits(units, members=members, held_out=held_out, seed=seed)
+        return _padded([_of_groups(groups, own) for own in train]), _padded(
+            [_of_groups(groups, own) for own in apart]
+        )
     order = np.random.default_rng(seed).permutation(rows)
     count = min(max(1, round(held_out * rows)), rows - 1)
     turned = np.stack([np.roll(order, -member * count) for member in range(members)])
     return turned[:, count:], turned[:, :count]
+
+
+def _of_groups(groups: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Rows of these groups, group by group in the order given."""
+    place = np.full(int(groups.max()) + 1, -1)
+    place[order] = np.arange(len(order))
+    rows = np.flatnonzero(place[groups] >= 0)
+    return rows[np.argsort(place[groups[rows]], kind="stable")]

@@ -266,7 +266,11 @@ def _full_feedback(
     train = data.in_split("train", *VALIDATION_NAMES).with_models(router.models).complete()
     config, key = router.config, jax.random.key(router.config.seed)
     splits = member_splits(
-        len(train), members=config.router.members, held_out=config.validation, seed=config.seed
+        len(train),
+        members=config.router.members,
+        held_out=config.validation,
+        seed=config.seed,
+        groups=train.groups,
     )
     prepared = prepare(
         train, config, nuisance_key=key, training_key=key, splits=splits, execution=execution

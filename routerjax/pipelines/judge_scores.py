@@ -32,7 +32,6 @@ from routerjax.estimators.cross_fit import (
 from routerjax.estimators.integrative import corrected_label
 from routerjax.estimators.overlap import Overlap
 from routerjax.pipelines.regressions import learner_named, regression_named
-from routerjax.records.gains import group_numbers
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log
 
@@ -131,7 +130,6 @@ def correct_log(
     """
     gold = np.asarray(gold, bool)
     _check(log, gold, propensity)
-    groups = group_numbers(np.arange(len(log)) if log.prompts is None else list(log.prompts))
     fit = functools.partial(
         _bias,
         models=len(log.models),
@@ -143,7 +141,7 @@ def correct_log(
     )
     known = None if propensity is None else jnp.asarray(propensity)
     embeddings = jnp.asarray(read(log.features))  # principal components need all of them
-    bias, used = jax.jit(fit)(embeddings, log.arms, log.quality, gold, known, groups, key)
+    bias, used = jax.jit(fit)(embeddings, log.arms, log.quality, gold, known, log.groups, key)
     quality = np.asarray(corrected_label(jnp.asarray(log.quality), jnp.asarray(gold), bias))
     low, high = log.quality_range
     wide = (min(low, float(quality.min())), max(high, float(quality.max())))

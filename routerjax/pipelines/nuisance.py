@@ -82,7 +82,9 @@ def _task(record: Log | Table, scaling: Scaling, key: jax.Array, config: Nuisanc
         "cost": jnp.asarray(observed.cost),
     }
     strata = observed.arms[:, 0]  # a log's arms are spread over the folds; a table has one stratum
-    folds = make_folds(strata, folds=config.folds, held_out=config.held_out, key=key)
+    folds = make_folds(
+        strata, folds=config.folds, held_out=config.held_out, key=key, groups=record.groups
+    )
     return _Task(record, rows, observed, folds)
 
 

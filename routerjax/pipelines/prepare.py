@@ -197,4 +197,10 @@ def own_splits(record: Log | Table, config: FitConfig) -> Splits:
             shuffled = np.random.default_rng(config.seed).permutation(len(record))
             rows = (shuffled[~held_out[shuffled]], shuffled[held_out[shuffled]])
             return np.tile(rows[0], (members, 1)), np.tile(rows[1], (members, 1))
-    return member_splits(len(record), members=members, held_out=config.validation, seed=config.seed)
+    return member_splits(
+        len(record),
+        members=members,
+        held_out=config.validation,
+        seed=config.seed,
+        groups=record.groups,
+    )

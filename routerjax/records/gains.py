@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from routerjax.errors import InputError
+from routerjax.records.groups import group_numbers
 
 Array = jax.Array | np.ndarray
 
@@ -107,13 +108,6 @@ class LabelledGains:
         )
         _check(gains)
         return gains
-
-
-def group_numbers(groups: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """[n] int: 0, 1, … in order of first appearance, equal where `groups` is equal."""
-    number: dict[Any, int] = {}
-    values = groups.tolist() if isinstance(groups, np.ndarray) else groups
-    return np.asarray([number.setdefault(value, len(number)) for value in values], np.int32)
 
 
 def _check(gains: LabelledGains) -> None:

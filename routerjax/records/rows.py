@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from routerjax.errors import InputError
+from routerjax.records.groups import groups_of
 from routerjax.records.on_disk import blocks
 
 Kind = TypeVar("Kind")
@@ -41,6 +42,7 @@ class Rows:
     prompts: tuple[str, ...] | None
     task: tuple[str, ...] | None
     split: tuple[str, ...] | None
+    group: tuple[str, ...] | None
     quality_range: tuple[float, float]
     encoder: str | None
     source: str
@@ -84,6 +86,11 @@ class Rows:
             elif hasattr(value, "shape"):
                 changes[field.name] = value[index]
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    @functools.cached_property
+    def groups(self) -> Array:
+        """[n] int: what is independent, 0, 1, …: `group`, else equal queries."""
+        return groups_of(self)
 
     @property
     def features(self) -> Array:

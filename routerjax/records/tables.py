@@ -54,6 +54,8 @@ class Table(Rows):
       models: m names, in column order.
       embeddings: [n, d] float, an array or `Stored` on disk; None until the prompts are encoded.
       prompts, task, split: n strings each, or None.
+      group: n strings that are equal where rows depend on each other (a user, a session), or None:
+        then rows of equal queries do.
       quality_range: declared (lowest, highest) quality.
       encoder: name of the encoder that made the embeddings, None where they came ready-made.
       source: where the rows came from, for messages.
@@ -70,6 +72,7 @@ class Table(Rows):
     prompts: tuple[str, ...] | None = None
     task: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
+    group: tuple[str, ...] | None = None
     quality_range: tuple[float, float] = (0.0, 1.0)
     encoder: str | None = None
     source: str = "table"
@@ -90,6 +93,7 @@ class Table(Rows):
         prompts: Sequence[str] | None = None,
         task: Sequence[str] | None = None,
         split: Sequence[str] | None = None,
+        group: Sequence[str] | None = None,
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
         source: str = "table",
@@ -103,6 +107,7 @@ class Table(Rows):
             prompts=_strings(prompts),
             task=_strings(task),
             split=_strings(split),
+            group=_strings(group),
             quality_range=_pair(quality_range),
             encoder=encoder,
             source=source,
@@ -166,7 +171,7 @@ class Log(Rows):
       propensities: probability with which the log's policy chose the arm: [n] for the arm
         that answered, [n, m] for every arm, or None where the log did not record it.
       scored_by: n strings, how each row's quality was scored ("human", a judge's name), or None.
-      embeddings, prompts, task, split, quality_range, encoder, source: As in `Table`.
+      embeddings, prompts, task, split, group, quality_range, encoder, source: As in `Table`.
 
     Raises:
       InputError: as `Table`, and for arms outside `models`, missing quality or cost,
@@ -182,6 +187,7 @@ class Log(Rows):
     prompts: tuple[str, ...] | None = None
     task: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
+    group: tuple[str, ...] | None = None
     scored_by: tuple[str, ...] | None = None
     quality_range: tuple[float, float] = (0.0, 1.0)
     encoder: str | None = None
@@ -205,6 +211,7 @@ class Log(Rows):
         prompts: Sequence[str] | None = None,
         task: Sequence[str] | None = None,
         split: Sequence[str] | None = None,
+        group: Sequence[str] | None = None,
         scored_by: Sequence[str] | None = None,
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
@@ -221,6 +228,7 @@ class Log(Rows):
             prompts=_strings(prompts),
             task=_strings(task),
             split=_strings(split),
+            group=_strings(group),
             scored_by=_strings(scored_by),
             quality_range=_pair(quality_range),
             encoder=encoder,

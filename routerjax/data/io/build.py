@@ -43,6 +43,7 @@ def log_of(
             prompts=queries.prompts,
             task=queries.task,
             split=queries.split,
+            group=queries.group,
             scored_by=None if scored_by is None else [scored_by[row] for row in rows],
             quality_range=quality_range,
             source=file.source,
@@ -72,6 +73,7 @@ def table_of(
             prompts=queries.prompts,
             task=queries.task,
             split=queries.split,
+            group=queries.group,
             quality_range=quality_range,
             source=file.source,
         )
@@ -86,6 +88,7 @@ class _Queries:
     embeddings: Array | None
     task: list[str] | None
     split: list[str] | None
+    group: list[str] | None
     missing: dict[str, np.ndarray]
 
     def take(self, rows: np.ndarray) -> _Queries:
@@ -103,6 +106,7 @@ class _Queries:
             embeddings=embeddings,
             task=taken(self.task),
             split=taken(self.split),
+            group=taken(self.group),
             missing={},
         )
 
@@ -118,8 +122,8 @@ def _queries(file: SourceFile) -> _Queries:
     if "embedding" in file:
         embeddings, present = file.matrix()
         missing["embedding"] = ~present
-    task, split = _label(file, "task"), _label(file, "split")
-    return _Queries(file, _filled(prompts), embeddings, task, split, missing)
+    task, split, group = (_label(file, name) for name in ("task", "split", "group"))
+    return _Queries(file, _filled(prompts), embeddings, task, split, group, missing)
 
 
 def _label(file: SourceFile, name: str) -> list[str] | None:

@@ -2,9 +2,10 @@
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
-`task`, `split` and `scored_by` (how the row's quality was scored). A *table* is in wide form, one
+`task`, `split`, `group` (equal where rows depend on each other: a user, a session) and
+`scored_by` (how the row's quality was scored). A *table* is in wide form, one
 row a query that every model answered: `prompt` or `embedding`, `score:<model>` and `cost:<model>`
-for every model, and `task` and `split`.
+for every model, and `task`, `split` and `group`.
 Other columns are left alone. Rows are counted from zero, without a header.
 """
 
@@ -205,6 +206,8 @@ def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:
         cells["task"] = pa.array(record.task, pa.string())
     if record.split is not None:
         cells["split"] = pa.array(record.split, pa.string())
+    if record.group is not None:
+        cells["group"] = pa.array(record.group, pa.string())
     return cells
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from routerjax.data.encoders.encoding import DEFAULT, encode
 from routerjax.data.io.source_file import SourceFile, found, open_file
 from routerjax.errors import InputError
-from routerjax.records.gains import group_numbers
+from routerjax.records.groups import group_numbers
 
 AUTHORS_FILE = "1_PC50_varstd.csv of the public repository github.com/yichistat/Meta-router"
 """Where the labels of the Meta-Router paper's Figure 1(a) are published (HealthBench)."""

@@ -22,12 +22,12 @@ from routerjax.records.on_disk import Stored, memory
 from routerjax.support.cache import scratch
 
 SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
-TEXT_NAMES = ("prompt", "model", "task", "split", "scored_by")
+TEXT_NAMES = ("prompt", "model", "task", "split", "group", "scored_by")
 LOG_NAMES = (
     *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
-    "scored_by",
+    *("group", "scored_by"),
 )
-TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split")
+TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split", "group")
 MOST_LISTED = 30  # columns of a file that a message lists
 
 

@@ -1,0 +1,110 @@
+"""What is independent of what: groups of rows, equal queries, and rows that were logged twice.
+
+A *group* is what repeats its own ways: a user, a session, or a query that was asked several
+times. Rows of a group stay together in every split, and a standard error counts groups.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Int, UInt64
+
+from routerjax.records.on_disk import blocks
+
+if TYPE_CHECKING:
+    from routerjax.records.rows import Rows
+    from routerjax.records.tables import Log
+
+CHANCE = 0.01
+"""Two answers of a model to different queries that agree less often than this in score and cost
+agree by being the same answer."""
+
+
+def group_numbers(groups: Sequence[Any] | np.ndarray) -> Int[np.ndarray, " n"]:
+    """[n] int: 0, 1, … in order of first appearance, equal where `groups` is equal."""
+    number: dict[Any, int] = {}
+    values = groups.tolist() if isinstance(groups, np.ndarray) else groups
+    return np.asarray([number.setdefault(value, len(number)) for value in values], np.int32)
+
+
+def digests(values: Sequence[str] | np.ndarray, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
+    """[n] numbers of 64 bits, equal where strings, or rows of a matrix, are equal.
+
+    Args:
+      values: n strings, or a matrix [n, d], in memory or on disk.
+      salt: without it nobody can tell from a digest whether it is that of a given value.
+    """
+
+    def digest(content: bytes) -> bytes:
+        return hashlib.blake2b(content, digest_size=8, key=salt.encode()[:64]).digest()
+
+    if isinstance(values, Sequence):
+        found = [digest(value.encode("utf-8", "surrogatepass")) for value in values]
+    else:
+        found = [digest(row.tobytes()) for block in blocks(values) for row in block]
+    return np.frombuffer(b"".join(found), np.uint64)
+
+
+def query_digests(record: Rows, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
+    """[n] digest of each query: of its prompt, or of its embedding where there are no prompts.
+
+    A record with neither has queries of which nothing is known; each stands for itself.
+    """
+    queries = record.prompts if record.prompts is not None else record.embeddings
+    if queries is None:
+        return np.arange(len(record), dtype=np.uint64)
+    return digests(queries, salt=salt)
+
+
+def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
+    """[n] group of each row, 0, 1, …: by the record's `group`, else by equal queries.
+
+    A row whose `group` is empty belongs with rows of the same query that have none either.
+    """
+    queries = query_digests(record)
+    if record.group is None:
+        return group_numbers(queries)
+    return group_numbers([name or int(query) for name, query in zip(record.group, queries)])  # noqa: B905
+
+
+def repeated(log: Log) -> Bool[np.ndarray, " n"]:
+    """[n] True where a row says again what an earlier row said: a retry, or a row logged twice.
+
+    Such rows agree in query, group, model, score, cost, and in how they were scored. Where scores
+    and costs are coarse, two answers to one query may agree by chance, and leaving the second out
+    would favour failures. Answers of a model to *different* queries tell how often that is, a
+    share p of the pairs. Rows that agree are repeats if p is below `CHANCE`, or if of the pairs of
+    answers of one model to one query at least (1 + p)/2 agree, half way from chance to certainty.
+    """
+    queries, arms = query_digests(log), np.asarray(log.arms)
+    whose = queries if log.group is None else group_numbers(list(log.group))
+    scored = arms if log.scored_by is None else group_numbers(list(log.scored_by))
+    asked = _together(queries, whose, arms, scored)
+    answered = _together(arms, np.asarray(log.quality), np.asarray(log.cost))
+    said = _together(asked, answered)
+    again = np.ones(len(log), bool)
+    again[np.unique(said, return_index=True)[1]] = False
+    if not again.any():
+        return again
+    chance = _pairs(answered) / max(_pairs(arms), 1.0)
+    agreeing = _pairs(said) / max(_pairs(asked), 1.0)
+    return again if chance < CHANCE or agreeing >= (1 + chance) / 2 else np.zeros(len(log), bool)
+
+
+def _together(*columns: np.ndarray) -> Int[np.ndarray, " n"]:
+    """[n] numbers that are equal where all columns [n] are."""
+    together = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        values, own = np.unique(column, return_inverse=True)
+        together = np.unique(together * len(values) + own, return_inverse=True)[1]
+    return together
+
+
+def _pairs(numbers: np.ndarray) -> float:
+    """Number of pairs of rows that have the same number."""
+    counts = np.unique(numbers, return_counts=True)[1].astype(np.float64)
+    return float((counts * (counts - 1) / 2).sum())

@@ -1,0 +1,144 @@
+"""What is independent of what: groups, their folds and splits, and rows that say the same twice."""
+
+import jax
+import numpy as np
+import pytest
+
+from routerjax.baselines.knn import knn_outcomes
+from routerjax.errors import InputError
+from routerjax.estimators.folds import make_folds, member_splits
+from routerjax.records.groups import digests, query_digests, repeated
+from routerjax.records.on_disk import Stored
+from routerjax.records.tables import Log
+
+
+def log_of(arms, quality, cost, **more):
+    count = len(arms)
+    more.setdefault("prompts", [f"prompt {i}" for i in range(count)])
+    return Log.from_arrays(
+        np.array(arms), np.array(quality, float), np.array(cost, float), models="ab", **more
+    )
+
+
+def test_equal_queries_are_a_group_and_a_column_is_stronger():
+    log = log_of([0, 1, 0, 1], [1, 1, 0, 0], [1e-3] * 4, prompts=["a", "b", "a", "c"])
+    assert log.groups.tolist() == [0, 1, 0, 2]
+    by_user = log.replace(group=("x", "x", "y", ""))
+    assert by_user.groups.tolist() == [0, 0, 1, 2]
+    assert by_user.rows([3, 2, 1]).groups.tolist() == [0, 1, 2]
+
+
+def test_without_prompts_equal_embeddings_are_a_group(tmp_path):
+    x = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]], np.float32)
+    np.save(tmp_path / "x.npy", x)
+    for embeddings in (x, Stored(np.load(tmp_path / "x.npy", mmap_mode="r"))):
+        log = log_of([0, 1, 1], [1, 1, 0], [1e-3] * 3, prompts=None, embeddings=embeddings)
+        assert log.groups.tolist() == [0, 1, 0]
+
+
+def test_a_digest_is_of_its_salt():
+    assert (digests(["a", "b", "a"]) == digests(["a", "b", "a"])).all()
+    assert len(set(digests(["a", "b", "a"]).tolist())) == 2
+    assert (digests(["a"], salt="one") != digests(["a"], salt="two")).all()
+    log = log_of([0, 1], [1, 0], [1e-3] * 2)
+    assert (query_digests(log, salt="s") == digests(["prompt 0", "prompt 1"], salt="s")).all()
+
+
+GROUPS = np.repeat(np.arange(30), [1, 2, 3, 4, 5] * 6)
+ARMS = np.random.default_rng(0).integers(0, 3, len(GROUPS))
+
+
+def test_a_group_is_in_one_fold_and_never_both_trained_on_and_stopped_by():
+    folds = make_folds(ARMS, folds=5, held_out=0.2, key=jax.random.key(0), groups=GROUPS)
+    assert all(len(set(folds.of_row[GROUPS == group])) == 1 for group in range(30))
+    assert np.bincount(folds.of_row).tolist() == [18] * 5  # 90 rows
+    for fold in range(5):
+        train, stop = (np.asarray(each[fold]) for each in (folds.train, folds.held_out))
+        train, stop = train[train >= 0], stop[stop >= 0]
+        assert sorted([*train, *stop]) == np.flatnonzero(folds.of_row != fold).tolist()
+        assert not set(GROUPS[train]) & set(GROUPS[stop])
+        assert 14 <= len(stop) < 14 + 5  # 0.2 of 72 rows, and what makes the last group whole
+
+
+def test_groups_of_one_row_are_folds_as_without_groups():
+    plain = make_folds(ARMS, folds=5, held_out=0.2, key=jax.random.key(0))
+    alone = np.random.default_rng(1).permutation(len(ARMS))
+    grouped = make_folds(ARMS, folds=5, held_out=0.2, key=jax.random.key(0), groups=alone)
+    for one, other in zip(plain, grouped, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_fewer_groups_than_folds_are_refused():
+    with pytest.raises(InputError, match="there are 2 groups of rows; 5 folds need"):
+        make_folds(ARMS, folds=5, held_out=0.2, key=jax.random.key(0), groups=GROUPS % 2)
+
+
+def test_a_group_is_on_one_side_of_a_members_split():
+    train, held_out = member_splits(90, members=4, held_out=0.2, seed=0, groups=GROUPS)
+    chosen = []
+    for own, apart in zip(train, held_out, strict=True):
+        own, apart = own[own >= 0], apart[apart >= 0]
+        assert sorted([*own, *apart]) == list(range(90))
+        assert not set(GROUPS[own]) & set(GROUPS[apart])
+        assert len(set(GROUPS[apart])) == 6
+        chosen.append(set(GROUPS[apart]))
+    assert not set.intersection(*chosen)
+
+
+def test_neighbours_of_a_row_are_of_other_groups():
+    """Every query was asked five times, with one score: the nearest five tell it, if they may."""
+    rng = np.random.default_rng(0)
+    which = np.repeat(np.arange(40), 6)
+    x = rng.normal(size=(40, 2)).astype(np.float32)[which]
+    quality = rng.integers(0, 2, 40)[which]
+    arms = np.tile([0, 0, 0, 0, 0, 1], 40)
+    log = log_of(arms, quality, np.full(240, 1e-3), prompts=None, embeddings=x)
+    together = knn_outcomes(log, x).quality[:, 0]
+    apart = knn_outcomes(log.replace(group=tuple(map(str, range(240)))), x).quality[:, 0]
+    np.testing.assert_array_equal(apart, quality)
+    assert together.min() > 0.1 and together.max() < 0.9
+
+
+def rows(times, *, quality, cost):
+    which = np.tile(np.arange(len(quality)), times)
+    prompts = [f"prompt {i}" for i in which]
+    return log_of(which % 2, np.array(quality)[which], np.array(cost)[which], prompts=prompts)
+
+
+def test_rows_logged_several_times_are_repeats():
+    rng = np.random.default_rng(0)
+    log = rows(4, quality=rng.integers(0, 2, 50), cost=np.full(50, 2e-3))
+    assert repeated(log).tolist() == [False] * 50 + [True] * 150
+    assert not repeated(log.rows(slice(0, 50))).any()
+
+
+def test_answers_that_agree_by_chance_are_no_repeats():
+    """Asked again, with a coin for a score and one cost: half the pairs agree, as by chance."""
+    rng = np.random.default_rng(0)
+    which = np.tile(np.arange(50), 4)
+    prompts = [f"prompt {i}" for i in which]
+    log = log_of(which % 2, rng.integers(0, 2, 200), np.full(200, 2e-3), prompts=prompts)
+    assert not repeated(log).any()
+
+
+def test_a_cost_of_its_own_tells_a_repeat_among_answers_of_the_same_query():
+    """Every query is asked ten times of one model, and one answer in ten is logged twice."""
+    rng = np.random.default_rng(0)
+    which = np.tile(np.arange(20), 10)
+    cost = rng.uniform(1e-3, 2e-3, 200)
+    order = np.concatenate([np.arange(200), np.arange(0, 200, 10)])
+    log = log_of(
+        (which % 2)[order],
+        rng.integers(0, 2, 200)[order],
+        cost[order],
+        prompts=[f"prompt {i}" for i in which[order]],
+    )
+    assert np.flatnonzero(repeated(log)).tolist() == list(range(200, 220))
+
+
+def test_other_users_and_other_judges_say_no_repeats():
+    log = rows(2, quality=np.linspace(0, 1, 50), cost=np.linspace(1e-3, 2e-3, 50))
+    assert repeated(log).sum() == 50
+    users = log.replace(group=tuple(f"user {i}" for i in range(100)))
+    judges = log.replace(scored_by=("human",) * 50 + ("judge",) * 50)
+    assert not repeated(users).any() and not repeated(judges).any()
