@@ -99,12 +99,9 @@ from .evaluation import ope as ope
 from .evaluation.curves import Curve as Curve
 from .evaluation.curves import Span as Span
 from .evaluation.curves import area as area
-from .evaluation.curves import average_gap_recovered as average_gap_recovered
-from .evaluation.curves import calls_for_gap as calls_for_gap
 from .evaluation.curves import cost_to_reach as cost_to_reach
 from .evaluation.curves import curve as curve
 from .evaluation.curves import peak as peak
-from .evaluation.curves import performance_gap_recovered as performance_gap_recovered
 from .evaluation.curves import span as span
 from .evaluation.intervals import Interval as Interval
 from .evaluation.intervals import mean_interval as mean_interval
@@ -114,5 +111,15 @@ from .evaluation.metrics import gap_recovered as gap_recovered
 from .evaluation.metrics import outcome as outcome
 from .evaluation.metrics import paired_difference as paired_difference
 from .evaluation.metrics import shares as shares
+from .evaluation.published import average_improvement_in_quality as average_improvement_in_quality
+from .evaluation.published import cost_ratio as cost_ratio
+from .evaluation.published import normalized_area as normalized_area
+from .evaluation.published import peak_score as peak_score
+from .evaluation.published import quality_neutral_cost as quality_neutral_cost
+from .evaluation.published import routing_collapse_index as routing_collapse_index
+from .evaluation.two_models import TwoModels as TwoModels
+from .evaluation.two_models import average_gap_recovered as average_gap_recovered
+from .evaluation.two_models import calls_for_gap as calls_for_gap
+from .evaluation.two_models import performance_gap_recovered as performance_gap_recovered
 
 __version__: str

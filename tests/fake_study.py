@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from routerjax.evaluation.metrics import label_error, outcome, shares
+from routerjax.evaluation.published import routing_collapse_index
 from routerjax.records.tables import Estimates
 from routerjax.reports.scores import reference_record
 
@@ -100,7 +101,7 @@ def _results(known, rng, scale, every, between, where, methods):
             yield (
                 {"method": method, **where, "cost_weight": cost_weight, "held_out": held_out}
                 | {name: float(value.mean()) for name, value in got._asdict().items()}
-                | {"shares": shares(arms, m).tolist()}
+                | {"shares": shares(arms, m).tolist(), "rci": routing_collapse_index(arms, known)}
             )
 
 

@@ -9,16 +9,11 @@ import pytest
 from routerjax.evaluation import curves
 from routerjax.evaluation.curves import (
     Span,
-    TwoModels,
     area,
-    average_gap_recovered,
-    call_curve,
-    calls_for_gap,
     cost_to_reach,
     curve,
     isotonic,
     peak,
-    performance_gap_recovered,
     quality_at,
     span,
 )
@@ -180,44 +175,3 @@ def test_area_does_not_depend_on_the_unit_of_cost():
 def test_where_every_model_costs_the_same_the_area_is_the_quality():
     within = Span(2.0, 2.0, 0.4)
     assert area(curve(np.array([2.0, 2.0]), np.array([0.8, 0.8]), within), within) == 0.8
-
-
-MODELS = TwoModels(weak=0.5, strong=0.9)
-
-
-def test_gap_recovered_by_hand():
-    assert performance_gap_recovered(0.7, MODELS) == pytest.approx(0.5)
-    assert np.isnan(performance_gap_recovered(0.7, TwoModels(0.9, 0.9)))
-
-
-def test_average_gap_and_calls_by_hand():
-    # shares 0, 0.2, 0.6: quality 0.5, 0.8, 0.9 and level from there
-    got = call_curve(np.array([0.6, 0.2, 0.0]), np.array([0.9, 0.8, 0.5]), MODELS)
-    # 0.2·0.65 + 0.4·0.85 + 0.4·0.9 = 0.83, and (0.83 − 0.5)/0.4
-    assert average_gap_recovered(got, MODELS) == pytest.approx(0.33 / 0.4)
-    # half the gap is 0.7, two thirds of the way from 0.5 to 0.8; 80 % is 0.82, a fifth to 0.9
-    assert calls_for_gap(got, MODELS, share=0.5) == pytest.approx(0.2 * 2 / 3)
-    assert calls_for_gap(got, MODELS, share=0.8) == pytest.approx(0.2 + 0.4 * 0.2)
-    assert np.isnan(calls_for_gap(got, TwoModels(0.9, 0.5), share=0.5))
-
-
-def test_choosing_at_random_recovers_half():
-    share = np.array([1.0, 0.7, 0.3, 0.0])
-    got = call_curve(share, 0.5 + 0.4 * share, MODELS)
-    assert average_gap_recovered(got, MODELS) == pytest.approx(0.5)
-    assert calls_for_gap(got, MODELS, share=0.8) == pytest.approx(0.8)
-
-
-def test_fewer_calls_and_more_quality_recover_no_less():
-    rng = np.random.default_rng(5)
-    for _ in range(500):
-        size = rng.integers(1, 7)
-        calls, quality = rng.random(size), rng.uniform(0.4, 1, size)
-        worse = call_curve(calls, quality, MODELS)
-        better = call_curve(calls * rng.random(size), quality + 0.1 * rng.random(size), MODELS)
-        assert average_gap_recovered(better, MODELS) >= average_gap_recovered(worse, MODELS) - 1e-12
-        for share in (0.5, 0.8):
-            assert (
-                calls_for_gap(better, MODELS, share=share)
-                <= calls_for_gap(worse, MODELS, share=share) + 1e-9
-            )

@@ -100,8 +100,17 @@ def test_a_quality_only_table_has_no_cost_quality_plot(tmp_path):
 
 
 def test_two_models_get_their_own_columns():
-    text = tables(records(seeds=2, models=2), **TOLD)
-    assert "APGR" in text and "CPT(50 %), %" in text
+    found = records(seeds=2, models=2)
+    for text in (tables(found, **TOLD), report(found, **TOLD)):
+        for name in ("area over calls", "APGR", "CPT(50 %), %", "CPT(80 %), %"):
+            assert f" {name} |" in text
+
+
+def test_other_authors_metrics_stand_beside_the_area(study):
+    _, out, _ = study
+    for name in ("report.md", "table.md"):
+        assert re.search(r"\| +area \| +AIQ \| +nAUC \|", (out / name).read_text())
+    assert "APGR" not in (out / "report.md").read_text()
 
 
 def test_several_loggings_get_a_section_each():

@@ -9,6 +9,7 @@ from fake_study import GRID, NOISE, REFERENCES, records, truth
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.reports.latex import escape, to_latex
+from routerjax.reports.published_scores import PUBLISHED
 from routerjax.reports.scores import SCORES, curves, reference_record, scores
 from routerjax.reports.selection import band, by_seed, cost_weights_of, off_grid, on_grid, where
 from routerjax.reports.tables import (
@@ -194,25 +195,42 @@ def test_scores_by_hand():
         "cost_to_best_single": np.inf,
         "most_used": 0.75,
         "collapse": ((0.5 - 0.6) + (1.0 - 0.7)) / 2,
-        "apgr": ((0.5 * 0.65 + 0.5 * 0.8) - 0.5) / 0.4,
-        "cpt50": 0.5 * 2 / 3,  # 0.7 of 0.5 to 0.8
-        "cpt80": np.inf,  # 0.82 is never reached
+        "area_over_calls": ((0.5 * 0.65 + 0.5 * 0.8) - 0.5) / 0.4,
     }
     assert list(got) == list(SCORES)
     assert got == pytest.approx(expected)
     sheet = score_sheet(scores(some, [reference]))
     assert [cell.text for cell in sheet.rows[0]][5] == "never"
 
+    some[0]["rci"], some[1]["rci"], reference["mean_quality"] = 0.25, 0.5, [0.5, 0.7]
+    found = scores(some, [reference], columns=PUBLISHED)
+    got = {name: column["r"][0] for name, column in found.items()}
+    # PGR 1.5 at share 1/2; the two points are (0.01, 0.5) and (0.02, 0.8), level to 0.03
+    expected = {
+        "area": 0.725,
+        "apgr": 0.5 * 0.75 + 0.5 * 1.25,
+        "cpt50": 0.5 / 3,
+        "cpt80": 0.5 * 0.8 / 1.5,
+        "aiq": 0.725,
+        "nauc": 0.725,
+        "peak_score": 0.8,
+        "qnc": 2 / 3,  # 0.02 of the dear model's 0.03
+        "rci": 0.25,
+    }
+    assert list(got) == list(PUBLISHED)
+    assert got == pytest.approx(expected)
 
-@pytest.mark.parametrize("name", SCORES)
+
+@pytest.mark.parametrize("name", {**SCORES, **PUBLISHED})
 def test_every_score_is_finite_has_its_sign_and_its_column(study, name):
     """Holds for a score that is added, too."""
     results, references = study
-    if "two models" in SCORES[name].needs:
+    columns = SCORES if name in SCORES else PUBLISHED
+    if "two models" in columns[name].needs:
         found = records(seeds=3, models=2)
         results, references = where_results(found), where(found, record="reference")
-    found = scores(results, references)
-    sign, oracle = SCORES[name].sign, found[name]["oracle"]
+    found = scores(results, references, columns=columns)
+    sign, oracle = columns[name].sign, found[name]["oracle"]
     assert np.isfinite(oracle).all()
     for method, values in found[name].items():
         assert values.shape == (3,)
@@ -221,7 +239,7 @@ def test_every_score_is_finite_has_its_sign_and_its_column(study, name):
     # the oracle is ahead of the noisiest, so that the sign is the right way round
     noisiest = max((m for m in NOISE if NOISE[m] is not None), key=NOISE.__getitem__)
     assert sign * oracle.mean() >= sign * found[name][noisiest].mean()
-    assert SCORES[name].title in score_sheet(found).header
+    assert columns[name].title in score_sheet(found, columns=columns).header
 
 
 def test_scores_hold_what_the_records_allow(study):
@@ -236,6 +254,10 @@ def test_scores_hold_what_the_records_allow(study):
         "collapse",
     ]
     assert list(scores(results, [])) == ["utility", "regret"]
+    published = ["area", "aiq", "nauc", "peak_score", "qnc", "rci"]
+    assert list(scores(results, references, columns=PUBLISHED)) == published
+    older = [{k: v for k, v in r.items() if k != "rci"} for r in results]
+    assert list(scores(older, references, columns=PUBLISHED)) == published[:-1]
     without = [{k: v for k, v in r.items() if k != "shares"} for r in results]
     assert "collapse" not in scores(without, references)
 
@@ -319,6 +341,7 @@ def test_latex_of_a_study_is_whole(study):
     for sheet in (
         cost_weight_sheet(on_grid(results), base="best-single-log", references=REFERENCES),
         score_sheet(scores(results, references), references=REFERENCES),
+        score_sheet(scores(results, references, columns=PUBLISHED), columns=PUBLISHED),
     ):
         text = to_latex(sheet, label="tab:x")
         assert text.startswith(r"\begin{table*}") and text.isascii()

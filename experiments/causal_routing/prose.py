@@ -20,6 +20,7 @@ from experiments.causal_routing.sentences import bracket, difference_sentence, n
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import paired_difference
 from routerjax.reports.plots import sag_values
+from routerjax.reports.published_scores import CAPTION, PUBLISHED
 from routerjax.reports.scores import Scores, scores
 from routerjax.reports.selection import (
     Results,
@@ -74,6 +75,10 @@ def report(
         text += [f"## Logging policy `{part.logging}`", _log(part)]
         found = scores(part.results, part.references)
         text.append(to_markdown(score_sheet(found, references=references)))
+        if part.references:
+            others = scores(part.results, part.references, columns=PUBLISHED)
+            sheet = score_sheet(others, columns=PUBLISHED, references=references)
+            text += [f"{CAPTION}:", to_markdown(sheet)]
         text += _paragraphs(part, found, references, base, trained, architectures, pairs)
         text += [f"![{caption}]({file})" for file, caption in (figures or {}).get(part.logging, ())]
     return "\n\n".join(paragraph for paragraph in text if paragraph) + "\n"

@@ -11,6 +11,7 @@ from experiments.causal_routing.prose import Figure, report
 from experiments.causal_routing.roles import ARCHITECTURES, BASE, CEILING, TRAINED, yardsticks
 from routerjax.reports.latex import to_latex
 from routerjax.reports.plots import cost_quality, sag, utility_by_cost_weight
+from routerjax.reports.published_scores import CAPTION, PUBLISHED
 from routerjax.reports.scores import scores
 from routerjax.reports.selection import (
     Results,
@@ -183,6 +184,15 @@ def sheets(part: Part, *, references: Collection[str], base: str = BASE) -> list
             f"also less the oracle's ({setting}). {bold}",
         ),
     ]
+    if part.references:
+        found.append(
+            score_sheet(
+                scores(part.results, part.references, columns=PUBLISHED),
+                columns=PUBLISHED,
+                references=references,
+                caption=f"{CAPTION} ({setting}). {bold}",
+            )
+        )
     if between_weights(part.results):
         caption = f"Mean utility at cost weights between those of the grid ({setting}). {bold}"
         found.append(

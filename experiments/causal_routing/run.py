@@ -11,6 +11,7 @@ from experiments.causal_routing.data import Source
 from experiments.causal_routing.methods import methods
 from experiments.causal_routing.repetition import Repetition, Setting, overlaps, repetitions
 from routerjax.evaluation.metrics import Choice, label_error, outcome, shares
+from routerjax.evaluation.published import routing_collapse_index
 from routerjax.reports.scores import reference_record
 from routerjax.training.execution import Execution
 
@@ -67,6 +68,7 @@ def _results(method: str, own: Repetition, choices: Sequence[Choice]) -> Iterato
             "held_out": cost_weight not in own.config.cost_weights,
             **{name: float(value.mean()) for name, value in got._asdict().items()},
             "shares": shares(choice, models).tolist(),
+            "rci": routing_collapse_index(choice, own.evaluated_by),
         }
 
 

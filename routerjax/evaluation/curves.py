@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from routerjax.errors import InputError
 from routerjax.records.tables import Estimates
 
 ROUNDING = 1e-9
@@ -148,63 +149,25 @@ def cost_to_reach(found: Curve, quality: float) -> float:
     return float(start + (quality - low) / (high - low) * (end - start))
 
 
-class TwoModels(NamedTuple):
-    """Mean quality of the weak and the strong one of two models on the test queries."""
-
-    weak: float
-    strong: float
-
-
-def performance_gap_recovered(quality: float, models: TwoModels) -> float:
-    """PGR = (quality − weak) / (strong − weak), 1 at the strong model's own quality.
-
-    NaN where the strong model is not better.
+def checked_points(
+    first: Float[np.ndarray, " w"], second: Float[np.ndarray, " w"], *, names: tuple[str, str]
+) -> tuple[Float[np.ndarray, " w"], Float[np.ndarray, " w"]]:
+    """The two coordinates of a router's points as float64.
 
     Args:
-      quality: mean quality of the router.
-      models: mean quality of the two models on the same queries.
+      first, second: [w] of one router.
+      names: of the two, for the error.
 
-    Reference: Ong et al. (2024), RouteLLM, arXiv 2406.18665, section 3.
+    Raises:
+      InputError: they differ in length, there is no point, or a value is not finite.
     """
-    gap = models.strong - models.weak
-    return (quality - models.weak) / gap if gap > 0 else float("nan")
-
-
-def call_curve(
-    calls: Float[np.ndarray, " w"], quality: Float[np.ndarray, " w"], models: TwoModels
-) -> Curve:
-    """The curve over the share of queries sent to the strong model, in place of cost.
-
-    It starts at the weak model alone, share 0.
-    """
-    return curve(calls, quality, Span(low=0.0, high=1.0, floor=models.weak))
-
-
-def average_gap_recovered(found: Curve, models: TwoModels) -> float:
-    """APGR: mean PGR over shares 0 to 1 of queries sent to the strong model.
-
-    1/2 for a router that chooses at random. RouteLLM sums ten shares; this integrates.
-
-    Args:
-      found: quality over the share of calls, as `call_curve` makes it.
-      models: mean quality of the two models on the same queries.
-
-    Reference: arXiv 2406.18665, section 3.
-    """
-    return performance_gap_recovered(area(found, Span(0.0, 1.0, models.weak)), models)
-
-
-def calls_for_gap(found: Curve, models: TwoModels, *, share: float) -> float:
-    """CPT: smallest share of queries to the strong model with PGR of at least `share`.
-
-    inf where the router never gets there, NaN where the strong model is not better.
-
-    Args:
-      found: quality over the share of calls, as `call_curve` makes it.
-      models: mean quality of the two models on the same queries.
-      share: of the gap between the two, in [0, 1].
-
-    Reference: arXiv 2406.18665, section 3.
-    """
-    gap = models.strong - models.weak
-    return cost_to_reach(found, models.weak + share * gap) if gap > 0 else float("nan")
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    both = " and ".join(names)
+    if first.ndim != 1 or first.shape != second.shape or not len(first):
+        shapes = f"{list(first.shape)} and {list(second.shape)}"
+        raise InputError(
+            f"a router's points are two arrays of one length, 1 or more, not {shapes}", source=both
+        )
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise InputError("every point must be finite", source=both)
+    return first, second

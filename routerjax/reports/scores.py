@@ -12,17 +12,14 @@ from routerjax.errors import InputError
 from routerjax.evaluation.curves import (
     Curve,
     Span,
-    TwoModels,
     area,
-    average_gap_recovered,
-    call_curve,
-    calls_for_gap,
     cost_to_reach,
     curve,
     peak,
     span,
 )
 from routerjax.evaluation.metrics import collapse, shares
+from routerjax.evaluation.two_models import TwoModels, area_over_calls, call_curve
 from routerjax.records.tables import Estimates
 from routerjax.reports.selection import (
     Results,
@@ -89,10 +86,9 @@ class OneSeed:
         return TwoModels(quality[1 - strong], quality[strong])
 
     @property
-    def call_curve(self) -> Curve:
-        """Quality over the share of queries that the strong model answers."""
-        calls = self.values("shares")[:, self._strong]
-        return call_curve(calls, self.values("quality"), self.two_models)
+    def calls(self) -> np.ndarray:
+        """[w] share of queries that the strong model answers, λ rising."""
+        return self.values("shares")[:, self._strong]
 
     @property
     def _strong(self) -> int:
@@ -150,16 +146,9 @@ def _collapse(own: OneSeed) -> float:
     return float(np.mean([collapse(row, oracle[r["cost_weight"]]) for r, row in shares]))
 
 
-def _average_gap(own: OneSeed) -> float:
-    return average_gap_recovered(own.call_curve, own.two_models)
-
-
-def _calls_for_half(own: OneSeed) -> float:
-    return calls_for_gap(own.call_curve, own.two_models, share=0.5)
-
-
-def _calls_for_most(own: OneSeed) -> float:
-    return calls_for_gap(own.call_curve, own.two_models, share=0.8)
+def _area_over_calls(own: OneSeed) -> float:
+    found = call_curve(own.calls, own.values("quality"), own.two_models)
+    return area_over_calls(found, own.two_models)
 
 
 _COMPARED, _SHARES = ("reference",), ("reference", "shares")
@@ -175,12 +164,10 @@ SCORES = {
     ),
     "most_used": Score("most used model, %", 0, _most_used, _SHARES, scale=100.0, digits=0),
     "collapse": Score("less oracle's, %", 0, _collapse, _SHARES, scale=100.0, digits=0),
-    "apgr": Score("APGR", 1, _average_gap, _TWO),
-    "cpt50": Score("CPT(50 %), %", -1, _calls_for_half, _TWO, scale=100.0, digits=0),
-    "cpt80": Score("CPT(80 %), %", -1, _calls_for_most, _TWO, scale=100.0, digits=0),
+    "area_over_calls": Score("area over calls", 1, _area_over_calls, _TWO),
 }
-"""In the order of a table's columns. A score that is added here is a column of every table whose
-records hold what it needs."""
+"""Our own, in the order of a table's columns. A score that is added here is a column of every table
+whose records hold what it needs. Other authors' are in `published_scores`."""
 
 Scores = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -256,12 +243,15 @@ def curves(results: Results, references: Results, method: str) -> dict[int, Curv
     }
 
 
-def scores(results: Results, references: Results) -> Scores:
+def scores(
+    results: Results, references: Results, *, columns: Mapping[str, Score] = SCORES
+) -> Scores:
     """Every score the records allow: name → method → [s] by seed, NaN where a seed is missing.
 
     Args:
       results: records of one logging policy, strength and number of rows.
       references: reference records of that logging policy; empty for utility and regret alone.
+      columns: the scores by name.
     """
     results = on_grid(results)
     seeds, cost_weights = seeds_of(results), cost_weights_of(results)
@@ -273,12 +263,12 @@ def scores(results: Results, references: Results) -> Scores:
             records = sorted(where(own, seed=seed), key=lambda record: record["cost_weight"])
             reference = reference_of(references, seed) if references else None
             rows[seed] = OneSeed(records, cost_weights, reference)
-        for name, score in SCORES.items():
+        for name, score in columns.items():
             column = [_value(score, rows.get(seed)) for seed in seeds]
             if not all(value is None for value in column):
                 values = [np.nan if value is None else value for value in column]
                 found.setdefault(name, {})[method] = np.array(values, np.float64)
-    return {name: found[name] for name in SCORES if name in found}
+    return {name: found[name] for name in columns if name in found}
 
 
 def _value(score: Score, own: OneSeed | None) -> float | None:

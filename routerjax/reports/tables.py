@@ -9,7 +9,7 @@ import numpy as np
 
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import gap_recovered, paired_difference
-from routerjax.reports.scores import SCORES, Scores
+from routerjax.reports.scores import SCORES, Score, Scores
 from routerjax.reports.selection import (
     Results,
     by_seed,
@@ -136,7 +136,13 @@ def cost_weight_sheet(
     return Sheet(caption, tuple(header), tuple(rows), candidates)
 
 
-def score_sheet(scores: Scores, *, references: Collection[str] = (), caption: str = "") -> Sheet:
+def score_sheet(
+    scores: Scores,
+    *,
+    columns: Mapping[str, Score] = SCORES,
+    references: Collection[str] = (),
+    caption: str = "",
+) -> Sheet:
     """Methods × scores: mean ± standard error over seeds, the best apart in bold.
 
     A cost or a share of calls that some seeds never reach is told by how many seeds reach it.
@@ -145,12 +151,12 @@ def score_sheet(scores: Scores, *, references: Collection[str] = (), caption: st
     methods, candidates = _references_last(list(named), references)
     rows = [[Cell(method)] for method in methods]
     for name, column in scores.items():
-        shown = SCORES[name]
+        shown = columns[name]
         best = best_apart(column, references=references, sign=shown.sign)
         for row, method in zip(rows, methods, strict=True):
             values = shown.scale * column.get(method, np.array([np.nan]))
             row.append(Cell(_score(values, digits=shown.digits), method == best))
-    header = ("method", *[SCORES[name].title for name in scores])
+    header = ("method", *[columns[name].title for name in scores])
     return Sheet(caption, header, tuple(tuple(row) for row in rows), candidates)
 
 
