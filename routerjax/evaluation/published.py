@@ -1,10 +1,10 @@
 """Metrics of routers among any number of models, as their authors define them.
 
 They are here so that our numbers can be laid beside published ones, under the names they were
-published with. Every one of them picks its points by their quality on the test rows: a hull, a
-Pareto front, a maximum. Noise on those rows then counts as quality, more of it for a router that
-was asked at more cost weights. `curves.area`, `curves.peak` and `curves.cost_to_reach` pick
-nothing, and compare all routers over one cost range.
+published with. All but RCI pick points by their quality on the test rows: a hull, a Pareto front,
+a maximum. Noise on those rows then counts as quality, more of it for a router that was asked at
+more cost weights. `curves.area`, `curves.peak` and `curves.cost_to_reach` pick nothing, and
+compare all routers over one cost range.
 """
 
 from __future__ import annotations
