@@ -23,7 +23,7 @@ def _of_arms(outputs: jax.Array, arms: jax.Array) -> jax.Array:
     return jnp.take_along_axis(outputs, arms, axis=1)
 
 
-def cost_ratio(outputs: jax.Array) -> jax.Array:
+def relative_cost(outputs: jax.Array) -> jax.Array:
     """Cost over the arm's unit cost, exp(output), from the outputs of a cost head."""
     return jnp.exp(jnp.clip(outputs, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
 
@@ -62,7 +62,7 @@ class CostLikelihood(_Likelihood):
     head: Head
 
     def loss(self, params, context, batch, key):
-        ratio = cost_ratio(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
+        ratio = relative_cost(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
         observed = batch["cost"] / jnp.maximum(context[batch["arm"]], 1e-30)
         return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
 
@@ -108,7 +108,7 @@ def predict_folds(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
         quality, cost, unit_cost = fold
         return Estimates(
             quality=low + (high - low) * jax.nn.sigmoid(outputs(head, quality, x)),
-            cost=unit_cost[None] * cost_ratio(outputs(head, cost, x)),
+            cost=unit_cost[None] * relative_cost(outputs(head, cost, x)),
         )
 
     return jax.lax.map(one, (model.quality, model.cost, model.unit_cost))

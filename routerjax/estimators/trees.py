@@ -1,0 +1,155 @@
+"""Boosted oblivious trees: which arm answers a query, where rules with thresholds decide it.
+
+Production logs are written by rules: prompts longer than this go there, this tenant never goes
+elsewhere. A network smooths such an edge over; a tree finds it. In an oblivious tree all nodes
+of a level ask the same question, so that a tree is a table and a query's leaf a few bits.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+ROUNDS = 50
+DEPTH = 2
+BINS = 32
+MOST_FEATURES = 32
+MOST_ROWS = 2048
+STEP = 0.25
+"""Share of a Newton step that a tree goes."""
+RIDGE = 1.0
+"""Rows, in units of curvature, by which a leaf is drawn to 0."""
+
+
+class Trees(NamedTuple):
+    """A boosted multinomial model of m arms, t trees of depth l.
+
+    Attributes:
+      start: [m] log share of each arm.
+      feature: [t, l] column that each level asks of.
+      edge: [t, l] the bit of a level is whether the column lies above this.
+      leaves: [t, 2^l, m] log odds that a leaf adds.
+    """
+
+    start: Float[Array, "*k m"]
+    feature: Int[Array, "*k t l"]
+    edge: Float[Array, "*k t l"]
+    leaves: Float[Array, "*k t leaves m"]
+
+
+def log_odds(trees: Trees, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+    """Logits of the arms at queries x; their softmax is the propensity π(m | x)."""
+    bits = x[:, trees.feature] > trees.edge[None]  # [n, t, l]
+    leaf = jnp.sum(bits * 2 ** jnp.arange(bits.shape[-1]), axis=-1)
+    added = jax.vmap(lambda own: trees.leaves[jnp.arange(own.shape[0]), own].sum(axis=0))(leaf)
+    return trees.start[None] + added
+
+
+@functools.partial(jax.jit, static_argnames=("models", "rounds"))
+def grow(
+    x: Float[Array, "n d"],
+    arms: Int[Array, " n"],
+    train: Int[Array, " t"],
+    held_out: Int[Array, " h"],
+    *,
+    models: int,
+    rounds: int = ROUNDS,
+) -> Trees:
+    """Grow trees by Newton boosting on the multinomial likelihood, stopped by held-out rows.
+
+    A round adds to the logits F the leaves ν·G / (H + 1), G = Σ (1{t = m} − p_m) and
+    H = Σ p_m (1 − p_m) over a leaf's rows. Its questions are those with the largest Σ G² / (N + 1)
+    over leaves and arms, N the rows of a leaf. Questions are asked of at most `MOST_FEATURES` columns, those whose means
+    differ most between the arms, at `BINS` quantiles. What follows the round of the best held-out
+    likelihood is set to 0.
+
+    Args:
+      x: [n, d] features.
+      arms: [n] arm that answered.
+      train: rows to grow on; the first `MOST_ROWS` of them are used. A negative one is no row.
+      held_out: rows that choose the number of trees.
+      models: m.
+      rounds: t.
+
+    Returns:
+      `Trees`.
+
+    Reference: Friedman (2001), Greedy Function Approximation; Prokhorenkova et al. (2018),
+    CatBoost, for oblivious trees.
+    """
+    train, own = train[:MOST_ROWS], arms[train[:MOST_ROWS]]
+    real = (train >= 0).astype(jnp.float32)
+    answered = jax.nn.one_hot(own, models) * real[:, None]
+    start = jnp.log((answered.sum(axis=0) + 0.5) / jnp.sum(answered.sum(axis=0) + 0.5))
+    columns = _telling(x[train], answered)
+    rows = x[train][:, columns]
+    edges = jnp.quantile(rows, (jnp.arange(BINS) + 0.5) / BINS, axis=0).T  # [f, bins]
+    above = (rows[:, :, None] > edges[None]).astype(jnp.float32)
+    above = above.reshape(rows.shape[0], -1) * real[:, None]  # [t, f·bins]
+
+    def one_round(state, _):
+        logits, outside = state
+        chance = jax.nn.softmax(logits) * real[:, None]
+        slopes = jnp.concatenate([answered - chance, real[:, None]], axis=1)
+        leaf = jnp.zeros(rows.shape[0], jnp.int32)
+        questions = []
+        for level in range(DEPTH):
+            question = jnp.argmax(_gains(above, slopes, leaf, 2**level))
+            questions.append(question)
+            leaf = leaf + 2**level * (above[:, question] > 0)
+        inside = jax.nn.one_hot(leaf, 2**DEPTH).T
+        curvature = inside @ (chance * (1 - chance)) + RIDGE
+        leaves = STEP * (inside @ slopes[:, :models]) / curvature
+        asked = jnp.stack(questions)
+        tree = (columns[asked // BINS], edges.reshape(-1)[asked], leaves)
+        outside = outside + log_odds(
+            Trees(jnp.zeros(models), *(each[None] for each in tree)), x[held_out]
+        )
+        return (logits + leaves[leaf], outside), (*tree, _likelihood(outside, arms, held_out))
+
+    first = jnp.broadcast_to(start, (rows.shape[0], models))
+    outside = jnp.broadcast_to(start, (held_out.shape[0], models))
+    _, (feature, edge, leaves, scores) = jax.lax.scan(
+        one_round, (first, outside), None, length=rounds
+    )
+    scores = jnp.concatenate([_likelihood(outside, arms, held_out)[None], scores])
+    kept = jnp.arange(rounds) < jnp.argmax(scores)
+    return Trees(start, feature, edge, leaves * kept[:, None, None])
+
+
+def _telling(x: Float[Array, "t d"], answered: Float[Array, "t m"]) -> Int[Array, " f"]:
+    """The columns whose means differ most between arms, in units of their spread."""
+    count = jnp.maximum(answered.sum(axis=0), 1.0)
+    mean = (answered.sum(axis=1) @ x) / jnp.sum(count)
+    between = jnp.sum(count[:, None] * ((answered.T @ x) / count[:, None] - mean) ** 2, axis=0)
+    spread = jnp.sum(answered.sum(axis=1)[:, None] * (x - mean) ** 2, axis=0)
+    return jax.lax.top_k(between / jnp.maximum(spread, 1e-30), min(x.shape[1], MOST_FEATURES))[1]
+
+
+def _gains(
+    above: Float[Array, "t q"], slopes: Float[Array, "t s"], leaf: Int[Array, " t"], leaves: int
+) -> Float[Array, " q"]:
+    """Σ G² / (N + 1) over the leaves that each question would make of these, and the arms.
+
+    The last column of `slopes` counts rows, the others are 1{t = m} − p_m.
+    """
+    inside = jax.nn.one_hot(leaf, leaves)[:, :, None] * slopes[:, None, :]  # [t, leaves, s]
+    flat = inside.reshape(inside.shape[0], -1)
+    right = (above.T @ flat).reshape(above.shape[1], leaves, -1)
+    left = flat.sum(axis=0).reshape(1, leaves, -1) - right
+
+    def gain(sums: Array) -> Array:
+        return jnp.sum(sums[..., :-1] ** 2 / (sums[..., -1:] + RIDGE), axis=(1, 2))
+
+    return gain(left) + gain(right)
+
+
+def _likelihood(logits: Array, arms: Array, rows: Array) -> Array:
+    """Mean log likelihood of the arms that answered these rows."""
+    own = jnp.take_along_axis(jax.nn.log_softmax(logits), arms[rows][:, None], axis=1)[:, 0]
+    real: Bool[Array, " h"] = rows >= 0
+    return jnp.sum(own * real) / jnp.maximum(jnp.sum(real), 1)
