@@ -105,6 +105,8 @@ from .evaluation.curves import peak as peak
 from .evaluation.curves import span as span
 from .evaluation.intervals import Interval as Interval
 from .evaluation.intervals import mean_interval as mean_interval
+from .evaluation.off_policy import OFF_POLICY as OFF_POLICY
+from .evaluation.off_policy import OffPolicy as OffPolicy
 from .evaluation.metrics import Outcome as Outcome
 from .evaluation.metrics import collapse as collapse
 from .evaluation.metrics import gap_recovered as gap_recovered

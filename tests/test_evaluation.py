@@ -1,4 +1,4 @@
-"""Metrics, intervals and off-policy values: hand-worked, and coverage against known truth."""
+"""Metrics, intervals and bands: hand-worked, and coverage against known truth."""
 
 import doctest
 
@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from routerjax.evaluation import intervals
-from routerjax.evaluation.intervals import mean_interval, student_quantile
+from routerjax.evaluation.intervals import (
+    mean_interval,
+    simultaneous_band,
+    student_quantile,
+)
 from routerjax.evaluation.metrics import (
     collapse,
     expected,
@@ -16,8 +20,7 @@ from routerjax.evaluation.metrics import (
     paired_difference,
     shares,
 )
-from routerjax.evaluation.ope import effective_sample_size, value
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.tables import Estimates
 
 CELLS = Estimates(
     quality=np.array([[1.0, 0.5], [0.2, 0.4]]), cost=np.array([[0.010, 0.001], [0.010, 0.001]])
@@ -149,86 +152,77 @@ def test_student_quantile(degrees, quantile):
     assert student_quantile(0.975, degrees) == pytest.approx(quantile, abs=1e-7)
 
 
-def _logged(rng, n=500):
-    x = rng.uniform(-1, 1, size=n)
-    truth = np.stack([0.5 + 0.3 * x, 0.6 - 0.2 * x], axis=1)
-    policy = 1 / (1 + np.exp(-np.stack([2 * x, -2 * x], axis=1)))
-    arms = (rng.random(n) > policy[:, 0]).astype(int)
-    log = Log(
-        arms=arms,
-        quality=(rng.random(n) < truth[np.arange(n), arms]).astype(np.float32),
-        cost=np.full(n, 0.001, np.float32),
-        models=("a", "b"),
-    )
-    return log, policy[np.arange(n), arms], np.full(n, 1)
+def test_a_clustered_interval_by_hand():
+    # mean 3; sums of deviations by group −2 − 1 = −3, 0 + 3 = 3; two groups, four rows
+    got = mean_interval(np.array([1.0, 2.0, 3.0, 6.0]), groups=np.array([0, 0, 1, 1]))
+    error = np.sqrt(2 / 1 * (9 + 9)) / 4
+    assert (got.mean, got.n) == (3.0, 2)
+    assert got.standard_error == pytest.approx(error)
+    assert got.high - 3 == pytest.approx(np.tan(0.475 * np.pi) * error)  # Student's of one degree
+    # groups of unequal size: −2 alone, −1 + 0 + 3 = 2
+    uneven = mean_interval(np.array([1.0, 2.0, 3.0, 6.0]), groups=np.array([1, 0, 0, 0]))
+    assert uneven.standard_error == pytest.approx(np.sqrt(2 * (4 + 4)) / 4)
 
 
-def test_value_by_hand():
-    log = Log.from_arrays(
-        np.array([0, 1]), np.array([1.0, 0.0]), np.array([0.01, 0.02]), models="ab"
-    )
-    predicted = Estimates(
-        quality=np.array([[0.5, 0.5], [0.5, 0.5]], np.float32),
-        cost=np.array([[0.01, 0.02], [0.01, 0.02]], np.float32),
-    )
-    got = value(np.array([0, 0]), log, predicted, np.array([0.5, 0.5]), cost_weight=10.0)
-    # row 0 follows: 0.5 + (1 − 0.5)/0.5 = 1.5, less 0.1; row 1 does not: 0.5 less 0.1
-    assert got.utility.mean == pytest.approx((1.4 + 0.4) / 2, rel=1e-5)
-    assert got.quality.mean == pytest.approx(1.0, rel=1e-5)
-    assert got.effective_sample_size == pytest.approx(1.0)
-    neither = np.array([1, 0])
-    assert effective_sample_size(neither, log, np.array([0.5, 0.5])) == 0.0
+def test_groups_of_one_are_no_groups():
+    scores = np.random.default_rng(1).normal(size=(4, 40))
+    order = np.random.default_rng(2).permutation(40)
+    assert mean_interval(scores[0], groups=order) == pytest.approx(mean_interval(scores[0]))
+    with_groups, without = simultaneous_band(scores, groups=order), simultaneous_band(scores)
+    np.testing.assert_allclose(with_groups.high, without.high)
+    assert with_groups.n == without.n == 40
 
 
-def test_a_floor_keeps_a_rare_arm_from_outweighing_the_rest():
-    log = Log.from_arrays(
-        np.array([0, 1]), np.array([1.0, 0.0]), np.array([0.01, 0.03]), models="ab"
-    )
-    predicted = Estimates(
-        quality=np.full((2, 2), 0.5, np.float32), cost=np.full((2, 2), 0.02, np.float32)
-    )
-    propensities = np.array([0.125, 0.5])
-    settings = {"cost_weight": 10.0, "floor": 0.25}
-    got = value(np.array([0, 0]), log, predicted, propensities, **settings)
-    # row 0 follows: quality 0.5 + 0.5 / 0.25, cost 0.02 − 0.01 / 0.25; row 1: 0.5 and 0.02
-    assert got.quality.mean == pytest.approx((2.5 + 0.5) / 2)
-    assert got.cost.mean == pytest.approx((-0.02 + 0.02) / 2, abs=1e-6)
-    assert got.utility.mean == pytest.approx((2.7 + 0.3) / 2)
-    # the default floor of 0.01 does not reach: 0.5 + 0.5 / 0.125
-    free = value(np.array([0, 0]), log, predicted, propensities, cost_weight=10.0)
-    assert free.quality.mean == pytest.approx((4.5 + 0.5) / 2)
-    rare = value(np.array([0, 0]), log, predicted, propensities / 1000, cost_weight=10.0)
-    assert rare.quality.mean == pytest.approx((0.5 + 0.5 / 0.01 + 0.5) / 2)
+def test_every_row_twice_tells_no_more_than_once():
+    scores, rows = np.random.default_rng(3).normal(size=(2, 30)), np.tile(np.arange(30), 2)
+    once, twice = mean_interval(scores[0]), mean_interval(scores[0][rows], groups=rows)
+    assert twice == pytest.approx(once) and twice.n == 30
+    assert mean_interval(scores[0][rows]).standard_error < 0.75 * once.standard_error
+    band, same = simultaneous_band(scores), simultaneous_band(scores[:, rows], groups=rows)
+    np.testing.assert_allclose(same.low, band.low)
 
 
-def test_effective_sample_size_by_hand():
-    log = Log.from_arrays(np.array([0, 1]), np.ones(2), np.ones(2), models="ab")
-    propensities = np.array([0.125, 0.5])
-    mixed = np.array([[0.5, 0.5], [0.0, 1.0]])
-    # 0.5 / 0.25 = 2 and 1 / 0.5 = 2: two rows that weigh alike
-    assert effective_sample_size(mixed, log, propensities, floor=0.25) == pytest.approx(2.0)
-    # without a floor that reaches 0.5 / 0.125 = 4 and 2: (4 + 2)² / (16 + 4)
-    assert effective_sample_size(mixed, log, propensities) == pytest.approx(36 / 20)
-    # at the default of 0.01: 0.5 / 0.01 = 50 and 2
-    tiny = effective_sample_size(mixed, log, np.array([1e-5, 0.5]))
-    assert tiny == pytest.approx(52**2 / (2500 + 4))
-    ones = Estimates(quality=np.ones((2, 2)), cost=np.ones((2, 2)))
-    got = value(mixed, log, ones, propensities, cost_weight=0.0, floor=0.25)
-    assert got.effective_sample_size == pytest.approx(2.0)
+def test_one_group_has_no_interval():
+    one = np.zeros(5, int)
+    assert np.isnan(mean_interval(np.arange(5.0), groups=one).high)
+    band = simultaneous_band(np.arange(10.0).reshape(2, 5), groups=one)
+    assert np.isnan(band.low).all() and band.mean.tolist() == [2.0, 7.0] and band.n == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model_right", [True, False])
-def test_interval_covers_the_truth(model_right):
-    """95 % intervals of dr values on 1,000 logs: coverage inside its binomial band."""
-    rng = np.random.default_rng(11)
-    covered, logs = 0, 1_000
-    for _ in range(logs):
-        log, propensities, arms = _logged(rng)
-        quality = np.tile([0.5, 0.6], (500, 1)) if model_right else np.full((500, 2), 0.1)
-        predicted = Estimates(
-            quality=quality.astype(np.float32), cost=np.full((500, 2), 0.001, np.float32)
-        )
-        interval = value(arms, log, predicted, propensities, cost_weight=0.0).utility
-        covered += interval.low <= 0.6 <= interval.high  # E[0.6 − 0.2·x] over x
-    assert abs(covered / logs - 0.95) < 4 * np.sqrt(0.95 * 0.05 / logs)
+def test_the_band_of_one_curve_is_students_interval():
+    scores = np.random.default_rng(4).normal(size=12)
+    one, copies = simultaneous_band(scores[None]), simultaneous_band(np.stack([scores, 2 * scores]))
+    # 20,000 draws of a quantile whose density is 0.0525 · 2: ± 0.016
+    assert one.critical == pytest.approx(student_quantile(0.975, 11), abs=0.06)
+    assert copies.critical == pytest.approx(student_quantile(0.975, 11), abs=0.06)
+    by_itself = mean_interval(scores)
+    assert one.mean[0] == by_itself.mean
+    assert one.standard_error[0] == pytest.approx(by_itself.standard_error)
+    np.testing.assert_allclose(one.low, one.mean - one.critical * one.standard_error)
+
+
+def test_a_band_of_unrelated_curves_is_wider_and_one_that_is_level_has_no_width():
+    rows = np.random.default_rng(5).normal(size=(10, 2_000))
+    scores = np.concatenate([rows, np.ones((1, 2_000))])
+    band = simultaneous_band(scores)
+    # ten independent normals: the quantile at 0.95^(1/10) of |Z| is 2.7995
+    assert band.critical == pytest.approx(2.7995, abs=0.06)
+    assert band.low[-1] == band.high[-1] == 1.0
+    level = simultaneous_band(np.ones((2, 6)))
+    assert level.low.tolist() == level.high.tolist() == [1.0, 1.0]
+
+
+def test_bands_hold_at_once_as_often_as_they_say():
+    """300 draws of five curves of 60 groups of three: 95 % within 4 binomial standard errors."""
+    rng, groups = np.random.default_rng(6), np.repeat(np.arange(60), 3)
+    slope = np.linspace(0, 1, 5)[:, None]
+    band_holds, intervals_hold, draws = 0, 0, 300
+    for _ in range(draws):
+        level, tilt = rng.normal(size=(2, 60))[:, groups] + 0.5 * rng.normal(size=(2, 180))
+        scores = level + slope * tilt
+        band = simultaneous_band(scores, groups=groups, draws=4_000)
+        band_holds += bool(np.all((band.low <= 0) & (band.high >= 0)))
+        each = [mean_interval(row, groups=groups) for row in scores]
+        intervals_hold += all(one.low <= 0 <= one.high for one in each)
+    assert abs(band_holds / draws - 0.95) < 4 * np.sqrt(0.95 * 0.05 / draws)
+    assert intervals_hold < band_holds

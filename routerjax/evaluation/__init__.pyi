@@ -18,7 +18,15 @@ from .metrics import label_error as label_error
 from .metrics import outcome as outcome
 from .metrics import paired_difference as paired_difference
 from .metrics import shares as shares
+from .off_policy import OFF_POLICY as OFF_POLICY
+from .off_policy import OffPolicy as OffPolicy
+from .off_policy import resolve_off_policy as resolve_off_policy
+from .ope import Scores as Scores
+from .ope import Value as Value
+from .ope import difference as difference
 from .ope import effective_sample_size as effective_sample_size
+from .ope import logged_scores as logged_scores
+from .ope import policy_scores as policy_scores
 from .published import average_improvement_in_quality as average_improvement_in_quality
 from .published import cost_ratio as cost_ratio
 from .published import nondecreasing_hull as nondecreasing_hull

@@ -55,10 +55,10 @@ def outcome(choice: Choice, outcomes: Estimates, *, cost_weight: float) -> Outco
 
 def expected(values: Float[np.ndarray, "n m"], choice: Choice) -> Float[np.ndarray, " n"]:
     """Each row's value under its chosen arm [n] or its probabilities [n, m], float64."""
-    values = np.asarray(values, np.float64)
+    values = np.asarray(values)
     if choice.ndim == 1:
-        return values[np.arange(len(values)), choice]
-    return (values * choice).sum(axis=1)
+        return np.asarray(values[np.arange(len(values)), choice], np.float64)
+    return (values.astype(np.float64) * choice).sum(axis=1)
 
 
 def gap_recovered(value: float, *, floor: float, ceiling: float) -> float:

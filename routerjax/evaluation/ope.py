@@ -1,17 +1,46 @@
-"""Off-policy evaluation: what a policy would have earned on a log it did not write."""
+"""Off-policy evaluation: what a policy would have earned on a log it did not write.
+
+A policy is scored row by row, once, for quality and cost. The mean of the scores is its value and
+their spread, by group, its standard error, at every cost weight and for every difference.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from routerjax.estimators.counterfactual import estimate, importance_weights
+from routerjax.estimators.counterfactual import importance_weights
 from routerjax.estimators.defaults import FLOOR
-from routerjax.evaluation.intervals import Interval, mean_interval
-from routerjax.evaluation.metrics import Choice, expected, outcome
+from routerjax.evaluation.intervals import Interval, group_sums, mean_interval
+from routerjax.evaluation.metrics import Choice, expected
+from routerjax.evaluation.off_policy import (
+    OffPolicy,
+    least_error,
+    resolve_off_policy,
+    transformed,
+    weighted,
+)
 from routerjax.records.tables import Estimates, Log
+
+Groups = Int[np.ndarray, " n"] | None
+
+
+class Scores(NamedTuple):
+    """Per-row scores of a policy, whose mean is its value; [n] each.
+
+    Attributes:
+      quality: in the unit of the log's quality.
+      cost: dollars per query.
+    """
+
+    quality: Float[np.ndarray, " n"]
+    cost: Float[np.ndarray, " n"]
+
+    def utility(self, cost_weight: float) -> Float[np.ndarray, " n"]:
+        """Scores of the utility q − λ·c, [n]."""
+        return self.quality - cost_weight * self.cost
 
 
 class Value(NamedTuple):
@@ -20,7 +49,7 @@ class Value(NamedTuple):
     Attributes:
       utility, quality, cost: mean per query with standard error and 95 % interval.
       effective_sample_size: (Σ w)² / Σ w² of the weights w = p(t | x) / π(t | x) with which
-        the log's rows speak of the policy.
+        the log's groups speak of the policy.
       advantage: paired difference in utility to another policy; None where none is given.
     """
 
@@ -31,6 +60,83 @@ class Value(NamedTuple):
     advantage: Interval | None = None
 
 
+def policy_scores(
+    choice: Choice,
+    log: Log,
+    predicted: Estimates,
+    propensities: Float[np.ndarray, " n"],
+    *,
+    estimator: str | OffPolicy = "dr",
+    floor: float = FLOOR,
+    groups: Groups = None,
+) -> Scores:
+    """Score a policy on every row of a log.
+
+    dr: s_i = Σ_m p(m | x_i)·ŷ(x_i, m) + w_i·(y_i − ŷ(x_i, t_i)), w = p(t | x) / max(π, floor);
+    the others change w, leave ŷ out, or divide by the mean weight (`OFF_POLICY`). A parameter of
+    theirs is chosen once, for quality and cost alike. If no row follows the policy, estimators
+    with a baseline give the outcome model's word, and those without give NaN: such a log says
+    nothing of the policy.
+
+    Args:
+      choice: the policy's arms [n] or probabilities [n, m] on the log's queries.
+      log: rows the policy was not fitted on.
+      predicted: [n, m] outcome predictions made without the log's rows.
+      propensities: [n] probability of the arm that answered.
+      estimator: a name in `OFF_POLICY`, an estimator, or ``file.py:name``.
+      floor: propensities below it are taken as it.
+      groups: [n] as of `mean_interval`; they count where a parameter is chosen.
+
+    Raises:
+      InputError: no such estimator, or weights of one's own that cannot be used.
+
+    Reference: Dudík, Langford, Li (2011), Doubly Robust Policy Evaluation and Learning, eq. 4.
+    """
+    found = resolve_off_policy(estimator)
+    weights = transformed(found, policy_weights(choice, log, propensities, floor=floor))
+    if not (found.baseline or weights.any()):
+        return Scores(*np.full((2, len(log.arms)), np.nan))
+    outcomes = ((log.quality, predicted.quality), (log.cost, predicted.cost))
+    candidates, scales = [], []
+    for observed, model in outcomes:
+        base, residual = _parts(choice, log, observed, model if found.baseline else None)
+        candidates.append(weighted(base, residual, weights, normalised=found.normalised))
+        scales.append(float(np.var(observed, dtype=np.float64)))
+    best = least_error(candidates, scales, groups) if len(weights) > 1 else 0
+    return Scores(*(scores[best] for scores in candidates))
+
+
+def _parts(
+    choice: Choice, log: Log, observed: np.ndarray, model: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Baseline and residual of every row, [n] float64 each."""
+    outcome = np.asarray(observed, np.float64)
+    if model is None:
+        return np.zeros(len(outcome)), outcome
+    return expected(model, choice), outcome - expected(model, np.asarray(log.arms))
+
+
+def logged_scores(log: Log) -> Scores:
+    """Scores of the policy that wrote the log: the outcomes it met."""
+    return Scores(np.asarray(log.quality, np.float64), np.asarray(log.cost, np.float64))
+
+
+def policy_weights(
+    choice: Choice, log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = FLOOR
+) -> Float[np.ndarray, " n"]:
+    """Importance weights w = p(t | x) / max(π(t | x), floor) of a log's rows for a policy, [n].
+
+    Args:
+      choice: arms [n] or probabilities [n, m] on the log's queries.
+      log: whose arms t count.
+      propensities: [n] probability of the arm that answered.
+      floor: propensities below it are taken as it.
+    """
+    arms = np.asarray(log.arms)
+    followed = choice == arms if choice.ndim == 1 else choice[np.arange(len(arms)), arms]
+    return np.asarray(followed, np.float64) * importance_weights(propensities, floor=floor)
+
+
 def value(
     choice: Choice,
     log: Log,
@@ -38,77 +144,71 @@ def value(
     propensities: Float[np.ndarray, " n"],
     *,
     cost_weight: float,
+    estimator: str | OffPolicy = "dr",
     floor: float = FLOOR,
-    over: Choice | None = None,
+    over: Scores | None = None,
+    groups: Groups = None,
 ) -> Value:
-    """Estimate a policy's value from a log, doubly robust.
+    """Estimate a policy's value from a log, by default doubly robust.
 
-    V = mean_i Σ_m p(m | x_i)·ũ_λ(x_i, m), with ũ the dr estimates: right if the propensities
-    or the outcome model are. The standard error is that of the per-row scores. Where several
-    policies or cost weights are asked for, `value_of` takes the estimates made once.
+    V = mean_i s_i of `policy_scores`; the dr value is right if the propensities or the outcome
+    model are. The standard error is that of the scores, clustered by group. Estimated propensities
+    are taken as known. Where several cost weights are asked for, `policy_scores` serve all.
 
     Args:
-      choice: the policy's arms [n] or probabilities [n, m] on the log's queries.
-      log: rows the policy was not fitted on.
-      predicted: [n, m] outcome predictions made without the log's rows.
-      propensities: [n] probability of the arm that answered.
+      choice, log, predicted, propensities, estimator, floor: as of `policy_scores`.
       cost_weight: λ, quality per dollar.
-      floor: propensities below it are taken as it.
-      over: another policy's choice, for the advantage over it.
+      over: another policy's scores on the same rows, for the advantage over it; `logged_scores`
+        for the policy that wrote the log.
+      groups: [n] numbers, equal where rows depend on each other; None where none do.
 
-    Reference: Dudík, Langford, Li (2011), Doubly Robust Policy Evaluation and Learning, eq. 4.
+    Raises:
+      InputError: no such estimator.
     """
-    return value_of(
-        choice,
-        estimate(log, predicted, propensities, estimator="dr", floor=floor),
-        log,
-        propensities,
-        cost_weight=cost_weight,
-        floor=floor,
-        over=over,
+    scores = policy_scores(
+        choice, log, predicted, propensities, estimator=estimator, floor=floor, groups=groups
     )
-
-
-def value_of(
-    choice: Choice,
-    estimates: Estimates,
-    log: Log,
-    propensities: Float[np.ndarray, " n"],
-    *,
-    cost_weight: float,
-    floor: float = FLOOR,
-    over: Choice | None = None,
-) -> Value:
-    """Estimate a policy's value from counterfactual estimates that are at hand.
-
-    Args:
-      choice: the policy's arms [n] or probabilities [n, m] on the log's queries.
-      estimates: [n, m] counterfactual estimates of the log's rows.
-      log: rows the policy was not fitted on.
-      propensities: [n] probability of the arm that answered.
-      cost_weight: λ, quality per dollar.
-      floor: propensities below it are taken as it in the effective sample size.
-      over: another policy's choice, for the advantage over it.
-    """
-    scores = outcome(choice, estimates, cost_weight=cost_weight)
-    advantage = None
-    if over is not None:
-        others = outcome(over, estimates, cost_weight=cost_weight)
-        advantage = mean_interval(scores.utility - others.utility)
+    weights = policy_weights(choice, log, propensities, floor=floor)
     return Value(
-        utility=mean_interval(scores.utility),
-        quality=mean_interval(scores.quality),
-        cost=mean_interval(scores.cost),
-        effective_sample_size=effective_sample_size(choice, log, propensities, floor=floor),
-        advantage=advantage,
+        utility=mean_interval(scores.utility(cost_weight), groups=groups),
+        quality=mean_interval(scores.quality, groups=groups),
+        cost=mean_interval(scores.cost, groups=groups),
+        effective_sample_size=_effective(weights, groups),
+        advantage=None
+        if over is None
+        else difference(scores, over, cost_weight=cost_weight, groups=groups),
     )
+
+
+def difference(
+    scores: Scores, others: Scores, *, cost_weight: float, groups: Groups = None
+) -> Interval:
+    """How much more utility a policy is worth than another on the same rows: paired, clustered.
+
+    Args:
+      scores, others: of the two policies.
+      cost_weight: λ, quality per dollar.
+      groups: [n] as of `mean_interval`.
+    """
+    return mean_interval(scores.utility(cost_weight) - others.utility(cost_weight), groups=groups)
 
 
 def effective_sample_size(
-    choice: Choice, log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = FLOOR
+    choice: Choice,
+    log: Log,
+    propensities: Float[np.ndarray, " n"],
+    *,
+    floor: float = FLOOR,
+    groups: Groups = None,
 ) -> float:
-    """(Σ w)² / Σ w² of the weights w = p(t | x) / max(π(t | x), floor); 0 if none follows."""
-    followed = expected(np.eye(len(log.models))[log.arms], choice)
-    weights = followed * importance_weights(propensities, floor=floor)
-    total = float((weights**2).sum())
-    return float(weights.sum() ** 2 / total) if total > 0 else 0.0
+    """(Σ w)² / Σ w² of the weights w = p(t | x) / max(π(t | x), floor); 0 if none follows.
+
+    With groups the weights of each are added up first, so that what is counted is groups.
+    """
+    return _effective(policy_weights(choice, log, propensities, floor=floor), groups)
+
+
+def _effective(weights: Float[np.ndarray, " n"], groups: Groups) -> float:
+    sums = group_sums(weights[None], groups)[0]
+    total = float((sums**2).sum())
+    return float(sums.sum() ** 2 / total) if total > 0 else 0.0

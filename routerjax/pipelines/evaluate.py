@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -17,13 +17,12 @@ from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single, greedy, random_choice
 from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
-from routerjax.estimators.counterfactual import estimate
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
-from routerjax.evaluation.ope import Value, value_of
+from routerjax.evaluation.ope import Scores, Value, policy_scores, value
 from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import warn_of_overlap
 from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
@@ -313,14 +312,12 @@ def _on_log(
         execution=execution,
     )
     warn_of_overlap(overlap(log, propensities, floor=config.floor))
-    expected = router.expected(log.features)
-    worth = functools.partial(
-        value_of,
-        estimates=estimate(log, expected, propensities, estimator="dr", floor=config.floor),
-        log=log,
-        propensities=propensities,
-        floor=config.floor,
-    )
+    given: dict[str, Any] = {
+        "log": log,
+        "predicted": router.expected(log.features),
+        "propensities": propensities,
+        "floor": config.floor,
+    }
     choices = _router_choices(router, log.features, cost_weights)
     return Evaluation(
         kind="log",
@@ -330,17 +327,25 @@ def _on_log(
         fingerprint=log.fingerprint,
         quality_range=log.quality_range,
         notes=("values are doubly robust estimates from the log, not observations",),
-        lines=_lines_on_log(choices, worth, cost_weights),
+        lines=_lines_on_log(
+            choices,
+            functools.partial(policy_scores, **given),
+            functools.partial(value, **given),
+            cost_weights,
+        ),
     )
 
 
 def _lines_on_log(
-    choices: Choices, worth: Callable[..., Value], cost_weights: tuple[float, ...]
+    choices: Choices,
+    scored: Callable[[Choice], Scores],
+    worth: Callable[..., Value],
+    cost_weights: tuple[float, ...],
 ) -> tuple[Line, ...]:
     """The value of every choice; regret is left out, a maximum over noise."""
     lines = []
     for k, cost_weight in enumerate(cost_weights):
-        base = choices["best-single-log"][k]
+        base = scored(choices["best-single-log"][k])
         for method, choice in choices.items():
             got = worth(choice[k], cost_weight=cost_weight, over=base)
             assert got.advantage is not None
