@@ -25,11 +25,10 @@ from routerjax.cli.options import option
 from routerjax.cli.terminal import exit_code
 from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
 from routerjax.estimators.components import fit_components
+from routerjax.estimators.counterfactual import estimate
 from routerjax.estimators.cross_fit import FOLDS, LabelledRows, assign_folds, cross_fit
-from routerjax.estimators.overlap import overlap
 from routerjax.estimators.ridge import fit_ridge, ridge
 from routerjax.pipelines.judge_scores import correct_log
-from routerjax.pipelines.nuisance import Nuisances
 from routerjax.records.tables import Estimates, Log
 from routerjax.support import atomic
 from routerjax.support.provenance import dumps, provenance
@@ -93,8 +92,7 @@ def value(log: Log, table: EmbeddedTable, key: jax.Array) -> float:
     ]
     filled = Estimates(quality=jnp.stack(predicted, axis=1), cost=jnp.zeros((len(log), len(arms))))
     propensities = np.asarray(log.logged_propensities)
-    nuisances = Nuisances(filled, propensities, overlap(log, propensities), model=None)
-    quality = nuisances.estimates(log, "dr").quality
+    quality = estimate(log, filled, propensities, estimator="dr").quality
     assert table.table.embeddings is not None
     fresh = components(jnp.asarray(table.table.embeddings[LOGGED:]))
     scores = [fit_ridge(x, jnp.asarray(quality[:, arm]), everyone)(fresh) for arm in arms]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from routerjax.estimators.calibration import calibration
 from routerjax.estimators.counterfactual import importance_weights
 from routerjax.estimators.defaults import FLOOR
 from routerjax.records.tables import Log
@@ -20,11 +21,17 @@ class Overlap:
       rows: n.
       models: m names.
       arm_rows: rows that each model answered.
-      effective_sample_size: per arm, (Σ w)² / Σ w² over its rows, w = 1 / max(π, floor).
+      effective_sample_size: per arm, (Σ w)² / Σ w² over the groups of its rows, w the sum of
+        1 / max(π, floor) over a group.
       smallest_propensity: before clipping.
       floor: where propensities are clipped from below.
       share_clipped: share of rows whose propensity lay below the floor.
-      source: "recorded" or "estimated" propensities.
+      source: "recorded" or "estimated" propensities, or "recorded in part".
+      groups: number of what is independent.
+      unsupported: per arm the share of queries of which the log's policy would hardly have asked
+        it; empty where that was not asked.
+      calibration: per arm the mean of 1{t = m} / π, 1 where propensities are right.
+      errors_off: per arm how many standard errors that is from 1.
     """
 
     rows: int
@@ -35,6 +42,10 @@ class Overlap:
     floor: float
     share_clipped: float
     source: str
+    groups: int = 0
+    unsupported: tuple[float, ...] = ()
+    calibration: tuple[float, ...] = ()
+    errors_off: tuple[float, ...] = ()
 
     @property
     def weakest(self) -> tuple[str, float]:
@@ -48,18 +59,29 @@ def overlap(
     propensities: Float[np.ndarray, " n"],
     *,
     floor: float = FLOOR,
+    supported: Bool[np.ndarray, "n m"] | None = None,
 ) -> Overlap:
-    """Report smallest propensity, share clipped and effective sample size per arm of a log.
+    """Report how well a log covers its arms, and whether its propensities can be right.
 
     Args:
       log: n rows.
       propensities: [n] probability of the arm that answered, recorded or estimated.
       floor: the clipping floor the estimates will use.
+      supported: [n, m] True where the log's policy asked the arm often enough; None if unknown.
     """
-    values = np.asarray(propensities)
-    weights = importance_weights(values, floor=floor)
-    total = np.bincount(log.arms, weights=weights, minlength=len(log.models))
-    squares = np.bincount(log.arms, weights=weights**2, minlength=len(log.models))
+    values, models = np.asarray(propensities), len(log.models)
+    sums = np.zeros((models, int(log.groups.max()) + 1))
+    np.add.at(sums, (log.arms, log.groups), importance_weights(values, floor=floor))
+    total, squares = sums.sum(axis=1), (sums**2).sum(axis=1)
+    recorded = log.propensities
+    matrix = recorded is not None and recorded.ndim == 2
+    checked = calibration(
+        np.asarray(log.arms),
+        values,
+        models=models,
+        available=~(np.asarray(recorded) == 0) if matrix else None,
+        groups=log.groups,
+    )
     return Overlap(
         rows=len(log),
         models=log.models,
@@ -68,5 +90,15 @@ def overlap(
         smallest_propensity=float(values.min()),
         floor=floor,
         share_clipped=float(np.mean(values < floor)),
-        source="estimated" if log.propensities is None else "recorded",
+        source=_source(log.logged_propensities),
+        groups=sums.shape[1],
+        unsupported=() if supported is None else tuple((~supported).mean(axis=0).tolist()),
+        calibration=tuple(checked.mean.tolist()),
+        errors_off=tuple(checked.errors_off.tolist()),
     )
+
+
+def _source(recorded: np.ndarray | None) -> str:
+    if recorded is None or not np.isfinite(recorded).any():
+        return "estimated"
+    return "recorded" if np.isfinite(recorded).all() else "recorded in part"

@@ -8,17 +8,16 @@ of a level ask the same question, so that a tree is a table and a query's leaf a
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 ROUNDS = 50
 DEPTH = 2
 BINS = 32
 MOST_FEATURES = 32
-MOST_ROWS = 2048
 STEP = 0.25
 """Share of a Newton step that a tree goes."""
 RIDGE = 1.0
@@ -44,17 +43,17 @@ class Trees(NamedTuple):
 def log_odds(trees: Trees, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
     """Logits of the arms at queries x; their softmax is the propensity π(m | x)."""
     bits = x[:, trees.feature] > trees.edge[None]  # [n, t, l]
-    leaf = jnp.sum(bits * 2 ** jnp.arange(bits.shape[-1]), axis=-1)
+    leaf = jnp.sum(bits * 2 ** jnp.arange(bits.shape[-1])[None, None], axis=-1)
     added = jax.vmap(lambda own: trees.leaves[jnp.arange(own.shape[0]), own].sum(axis=0))(leaf)
     return trees.start[None] + added
 
 
 @functools.partial(jax.jit, static_argnames=("models", "rounds"))
 def grow(
-    x: Float[Array, "n d"],
-    arms: Int[Array, " n"],
-    train: Int[Array, " t"],
-    held_out: Int[Array, " h"],
+    x: Float[Array, "t d"],
+    arms: Int[Array, " t"],
+    held_out: Float[Array, "h d"],
+    held_out_arms: Int[Array, " h"],
     *,
     models: int,
     rounds: int = ROUNDS,
@@ -63,15 +62,15 @@ def grow(
 
     A round adds to the logits F the leaves ν·G / (H + 1), G = Σ (1{t = m} − p_m) and
     H = Σ p_m (1 − p_m) over a leaf's rows. Its questions are those with the largest Σ G² / (N + 1)
-    over leaves and arms, N the rows of a leaf. Questions are asked of at most `MOST_FEATURES` columns, those whose means
-    differ most between the arms, at `BINS` quantiles. What follows the round of the best held-out
-    likelihood is set to 0.
+    over leaves and arms, N the rows of a leaf. Questions are asked of at most `MOST_FEATURES`
+    columns, those whose means differ most between the arms, at `BINS` quantiles. Trees after
+    the round of the best held-out likelihood are set to 0; all of them, unless that is better than
+    none by a standard error of the paired difference.
 
     Args:
-      x: [n, d] features.
-      arms: [n] arm that answered.
-      train: rows to grow on; the first `MOST_ROWS` of them are used. A negative one is no row.
-      held_out: rows that choose the number of trees.
+      x: [t, d] features of the rows to grow on.
+      arms: [t] arm that answered; −1 marks a row that is none.
+      held_out, held_out_arms: rows that choose the number of trees, likewise.
       models: m.
       rounds: t.
 
@@ -81,17 +80,16 @@ def grow(
     Reference: Friedman (2001), Greedy Function Approximation; Prokhorenkova et al. (2018),
     CatBoost, for oblivious trees.
     """
-    train, own = train[:MOST_ROWS], arms[train[:MOST_ROWS]]
-    real = (train >= 0).astype(jnp.float32)
-    answered = jax.nn.one_hot(own, models) * real[:, None]
+    answered = jax.nn.one_hot(arms, models)  # all 0 for −1
+    real = (arms >= 0).astype(jnp.float32)
     start = jnp.log((answered.sum(axis=0) + 0.5) / jnp.sum(answered.sum(axis=0) + 0.5))
-    columns = _telling(x[train], answered)
-    rows = x[train][:, columns]
+    columns = _telling(x, answered)
+    rows = x[:, columns]
     edges = jnp.quantile(rows, (jnp.arange(BINS) + 0.5) / BINS, axis=0).T  # [f, bins]
     above = (rows[:, :, None] > edges[None]).astype(jnp.float32)
     above = above.reshape(rows.shape[0], -1) * real[:, None]  # [t, f·bins]
 
-    def one_round(state, _):
+    def one_round(state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Any]:
         logits, outside = state
         chance = jax.nn.softmax(logits) * real[:, None]
         slopes = jnp.concatenate([answered - chance, real[:, None]], axis=1)
@@ -106,27 +104,27 @@ def grow(
         leaves = STEP * (inside @ slopes[:, :models]) / curvature
         asked = jnp.stack(questions)
         tree = (columns[asked // BINS], edges.reshape(-1)[asked], leaves)
-        outside = outside + log_odds(
-            Trees(jnp.zeros(models), *(each[None] for each in tree)), x[held_out]
-        )
-        return (logits + leaves[leaf], outside), (*tree, _likelihood(outside, arms, held_out))
+        one = Trees(jnp.zeros(models), *(each[None] for each in tree))
+        outside = outside + log_odds(one, held_out)
+        return (logits + leaves[leaf], outside), (*tree, _likelihood(outside, held_out_arms))
 
     first = jnp.broadcast_to(start, (rows.shape[0], models))
     outside = jnp.broadcast_to(start, (held_out.shape[0], models))
     _, (feature, edge, leaves, scores) = jax.lax.scan(
         one_round, (first, outside), None, length=rounds
     )
-    scores = jnp.concatenate([_likelihood(outside, arms, held_out)[None], scores])
-    kept = jnp.arange(rounds) < jnp.argmax(scores)
+    better = scores - _likelihood(outside, held_out_arms)[None]
+    kept = jnp.arange(rounds) < _rounds(better, held_out_arms)
     return Trees(start, feature, edge, leaves * kept[:, None, None])
 
 
 def _telling(x: Float[Array, "t d"], answered: Float[Array, "t m"]) -> Int[Array, " f"]:
     """The columns whose means differ most between arms, in units of their spread."""
-    count = jnp.maximum(answered.sum(axis=0), 1.0)
-    mean = (answered.sum(axis=1) @ x) / jnp.sum(count)
-    between = jnp.sum(count[:, None] * ((answered.T @ x) / count[:, None] - mean) ** 2, axis=0)
-    spread = jnp.sum(answered.sum(axis=1)[:, None] * (x - mean) ** 2, axis=0)
+    count = jnp.maximum(answered.sum(axis=0), 1.0)[:, None]  # [m, 1]
+    real = answered.sum(axis=1)[None]  # [1, t]
+    mean = (real @ x) / jnp.maximum(jnp.sum(real), 1.0)
+    between = jnp.sum(count * ((answered.T @ x) / count - mean) ** 2, axis=0)
+    spread = (real @ (x - mean) ** 2)[0]
     return jax.lax.top_k(between / jnp.maximum(spread, 1e-30), min(x.shape[1], MOST_FEATURES))[1]
 
 
@@ -148,8 +146,16 @@ def _gains(
     return gain(left) + gain(right)
 
 
-def _likelihood(logits: Array, arms: Array, rows: Array) -> Array:
-    """Mean log likelihood of the arms that answered these rows."""
-    own = jnp.take_along_axis(jax.nn.log_softmax(logits), arms[rows][:, None], axis=1)[:, 0]
-    real: Bool[Array, " h"] = rows >= 0
-    return jnp.sum(own * real) / jnp.maximum(jnp.sum(real), 1)
+def _likelihood(logits: Float[Array, "h m"], arms: Int[Array, " h"]) -> Float[Array, " h"]:
+    """Log likelihood of the arms that answered; 0 for −1, no row."""
+    return jnp.sum(jax.nn.log_softmax(logits) * jax.nn.one_hot(arms, logits.shape[1]), axis=1)
+
+
+def _rounds(better: Float[Array, "t h"], arms: Int[Array, " h"]) -> Int[Array, ""]:
+    """How many trees to keep, from what the rows' likelihood gains after each round."""
+    real = (arms >= 0)[None].astype(jnp.float32)
+    count = jnp.maximum(jnp.sum(real), 2.0)
+    mean = jnp.sum(better * real, axis=1) / count
+    spread = jnp.sum(((better - mean[:, None]) * real) ** 2, axis=1) / (count - 1)
+    best = jnp.argmax(mean)
+    return jnp.where(mean[best] > jnp.sqrt(spread[best] / count), best + 1, 0)

@@ -1,4 +1,4 @@
-"""Outcome and propensity models: what each head means and the likelihood it is trained on."""
+"""Outcome models: what each head means and the likelihood it is trained on."""
 
 from __future__ import annotations
 
@@ -65,17 +65,6 @@ class CostLikelihood(_Likelihood):
         ratio = relative_cost(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
         observed = batch["cost"] / jnp.maximum(context[batch["arm"]], 1e-30)
         return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
-
-
-@dataclasses.dataclass(frozen=True)
-class PropensityLikelihood(_Likelihood):
-    """Multinomial likelihood of the arm that answered: ℓ = −log softmax(f)_t."""
-
-    head: Head
-
-    def loss(self, params, context, batch, key):
-        log_propensities = jax.nn.log_softmax(outputs(self.head, params, batch["x"]))
-        return -_of_arms(log_propensities, batch["arm"])[:, 0]
 
 
 def outcome_head(models: int, widths: tuple[int, ...]) -> Head:

@@ -16,20 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.estimators.counterfactual import Estimator, Transform, estimate
-from routerjax.estimators.defaults import FLOOR
+from routerjax.estimators.defaults import FLOOR, SUPPORT
 from routerjax.estimators.folds import Folds, make_folds
 from routerjax.estimators.overlap import Overlap, overlap
-from routerjax.models.heads import Head, Scaling, initial, outputs
+from routerjax.models.heads import Head, Scaling, initial
 from routerjax.models.outcomes import (
     CostLikelihood,
     OutcomeModel,
-    PropensityLikelihood,
     QualityLikelihood,
     outcome_head,
     over_blocks,
     predict_folds,
 )
 from routerjax.pipelines.observed import Observed, arm_means, calibrated_costs
+from routerjax.pipelines.propensities import Propensities, fit_propensities
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.config import NuisanceConfig
 from routerjax.training.execution import Execution
@@ -43,13 +43,13 @@ class Nuisances(NamedTuple):
 
     Attributes:
       predicted: [n, m] quality and cost, by models that never saw the row.
-      propensities: [n] probability of the arm that answered, recorded or out-of-fold.
+      propensities: of the arm that answered and of every arm, with support.
       overlap: report on the propensities, with the floor below which they are clipped.
       model: outcome models of the folds; None where the predictions were made by other means.
     """
 
     predicted: Estimates
-    propensities: np.ndarray
+    propensities: Propensities
     overlap: Overlap
     model: OutcomeModel | None
 
@@ -58,7 +58,7 @@ class Nuisances(NamedTuple):
         return estimate(
             log,
             self.predicted,
-            self.propensities,
+            self.propensities.answered,
             estimator=estimator,
             floor=self.overlap.floor,
         )
@@ -230,47 +230,25 @@ def _calibrated_model(
     return own, model._replace(unit_cost=jnp.asarray(unit_cost))
 
 
-def _fit_propensities(joined: _Joined, keys: Sequence[jax.Array]) -> list[np.ndarray]:
-    """Per log [n] out-of-fold probability of the arm that answered."""
-    starts = [np.log(_arm_shares(task)) for task in joined.tasks]
-    none = [jnp.zeros(len(start)) for start in starts]
-    objective = PropensityLikelihood(joined.head)
-    fitted = _fit_folds(joined, "propensity", objective, starts, none, keys)
-
-    def predicted(task: _Task, params: Any) -> np.ndarray:
-        def block(x, place):
-            logits = jax.lax.map(lambda params: outputs(joined.head, params, x), params)
-            return task.folds.own(jax.nn.softmax(logits, axis=-1), place)
-
-        propensities = over_blocks(block, task.rows["x"])
-        return propensities[np.arange(len(task.record)), task.observed.arms[:, 0]]
-
-    return [predicted(*each) for each in zip(joined.tasks, fitted, strict=True)]
-
-
-def _arm_shares(task: _Task) -> np.ndarray:
-    """[k, m] share of every arm among the rows outside each fold, none of them 0."""
-    ones, models = np.ones((len(task.record), 1)), len(task.record.models)
-    counts = [task.observed.by_arm(ones, rows, models) + 0.5 for rows in task.folds.outside()]
-    return np.stack(counts) / np.sum(counts, axis=1, keepdims=True)
-
-
 def propensities_of(
     log: Log,
     scaling: Scaling,
     *,
     key: jax.Array,
     config: NuisanceConfig = NuisanceConfig(),
-    execution: Execution = Execution(),
-) -> np.ndarray:
-    """[n] probability of the arm that answered: as recorded, else cross-fitted."""
-    if log.propensities is not None:
-        return np.asarray(log.logged_propensities)
-    keys = jax.random.split(key)
-    (propensities,) = _fit_propensities(
-        _join([log], [scaling], [keys[0]], config, execution), [keys[1]]
-    )
-    return propensities
+    support: float = SUPPORT,
+) -> Propensities:
+    """Propensities of a log's rows, cross-fitted where they were not recorded, and support.
+
+    Args:
+      log: n rows with embeddings.
+      scaling: of the embeddings.
+      key: Random key of the folds.
+      config: folds.
+      support: as of `fit_propensities`.
+    """
+    task = _task(log, scaling, key, config)
+    return fit_propensities(log, task.rows["x"], task.folds, support=support)
 
 
 def fit_all_nuisances(
@@ -280,11 +258,12 @@ def fit_all_nuisances(
     keys: Sequence[jax.Array],
     config: NuisanceConfig = NuisanceConfig(),
     floor: float = FLOOR,
+    support: float = SUPPORT,
     execution: Execution = Execution(),
 ) -> list[Nuisances]:
     """Fit the quality, cost and propensity models of several logs as one sweep.
 
-    Propensities are taken as recorded if every log has them, and estimated otherwise.
+    Propensities are taken as recorded, and estimated where they were not.
 
     Args:
       logs: of equal shapes, n rows each, with embeddings.
@@ -292,6 +271,7 @@ def fit_all_nuisances(
       keys: one a log, for folds, starting values and shuffling.
       config: folds, trunk, optimiser.
       floor: where the overlap reports count propensities as clipped.
+      support: share of an even share, 1/m, from which an arm is supported.
       execution: progress, devices, checkpoints.
 
     Returns:
@@ -300,11 +280,13 @@ def fit_all_nuisances(
     triples = [jax.random.split(key, 3) for key in keys]
     joined = _join(logs, scalings, [triple[0] for triple in triples], config, execution)
     outcomes = _fit_outcomes(joined, [triple[1] for triple in triples])
-    known = [log.logged_propensities for log in logs]
-    recorded = [np.asarray(own) for own in known if own is not None]
-    if len(recorded) < len(logs):
-        recorded = _fit_propensities(joined, [triple[2] for triple in triples])
+    chances = [
+        fit_propensities(log, task.rows["x"], task.folds, support=support)
+        for log, task in zip(logs, joined.tasks, strict=True)
+    ]
     return [
-        Nuisances(predicted, own, overlap(log, own, floor=floor), model)
-        for (predicted, model), own, log in zip(outcomes, recorded, logs, strict=True)
+        Nuisances(
+            predicted, own, overlap(log, own.answered, floor=floor, supported=own.supported), model
+        )
+        for (predicted, model), own, log in zip(outcomes, chances, logs, strict=True)
     ]

@@ -182,6 +182,7 @@ def _nuisances(logs, scalings, keys, config: FitConfig, execution: Execution) ->
         keys=keys,
         config=config.nuisance,
         floor=config.floor,
+        support=config.support,
         execution=execution,
     )
     models = [own.model for own in fitted if own.model is not None]  # those fitted here have one

@@ -125,14 +125,14 @@ def check_propensity_shape(record: Rows, values: np.ndarray) -> None:
 
 
 def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> None:
-    """Raise InputError where a propensity is impossible.
+    """Raise InputError where a propensity is impossible; NaN, not recorded, is let through.
 
     Args:
       record: n rows, m models.
       values: [n] or [n, m] as recorded.
       logged: [n] of the arm that answered.
     """
-    bad = ~((logged > 0) & (logged <= 1))
+    bad = ~((logged > 0) & (logged <= 1)) & ~np.isnan(logged)
     if bad.any():
         row = int(bad.argmax())
         problem = (
@@ -141,7 +141,8 @@ def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> 
         )
         _fail(record, problem, "propensity", row)
     if values.ndim == 2:
-        bad = ~((values >= 0).all(axis=1) & (abs(values.sum(axis=1) - 1) < 1e-3))
+        right = (values >= 0).all(axis=1) & (abs(values.sum(axis=1) - 1) < 1e-3)
+        bad = ~(right | np.isnan(values).all(axis=1))
         if bad.any():
             problem = "the propensities of a row must be 0 or more and sum to 1"
             _fail(record, problem, "propensity", int(bad.argmax()))

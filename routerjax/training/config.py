@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from routerjax.estimators.defaults import FLOOR
+from routerjax.estimators.defaults import FLOOR, SUPPORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +43,12 @@ class Schedule:
 
 @dataclasses.dataclass(frozen=True)
 class NuisanceConfig:
-    """How outcome and propensity models are fitted.
+    """How outcome models are fitted, and the folds of outcome and propensity models.
 
     Attributes:
       folds: Number K of cross-fitting folds.
       held_out: Share of a fold's training rows on which its models stop early.
-      widths: Hidden widths of the quality, cost and propensity heads. An empty tuple is a linear
-        model.
+      widths: Hidden widths of the quality and cost heads. An empty tuple is a linear model.
       learning_rate: AdamW's step size.
       weight_decay: AdamW's decoupled weight decay.
       schedule: Batch size, epochs, patience. With max_epochs = 0 the outcome models stay at the
@@ -116,6 +115,11 @@ class FitConfig:
       estimator: The counterfactual estimates the router is trained on: a name of
         `routerjax.estimators.ESTIMATORS`, "file.py:function", or an `Estimator`.
       floor: Propensities below this are taken as this; 0 clips none.
+      support: The router chooses a model only where the log's policy would have asked it of such
+        queries with at least this share of an even share, 1/m; 0 switches this off.
+      trust_propensities: Recorded propensities that cannot be right are taken as they are.
+      evaluation: Share of the groups of rows that nothing is fitted on; the report says what the
+        router is worth on them. 0 keeps none, and then the report cannot say it.
       validation: Share of the rows that chooses a network's epoch, where the log names no
         validation split.
       seed: Seed of folds, splits, starting values and shuffling.
@@ -127,6 +131,9 @@ class FitConfig:
     encoder: str = "wordllama"
     estimator: str | Callable[..., Any] = "dr"
     floor: float = FLOOR
+    support: float = SUPPORT
+    trust_propensities: bool = False
+    evaluation: float = 0.2
     validation: float = 0.2
     seed: int = 0
     router: RouterConfig = RouterConfig()

@@ -28,6 +28,8 @@ def log_of(
     queries = _queries(file)
     quality, cost, answered = file.numbers("quality"), file.numbers("cost"), file.texts("model")
     propensity = file.numbers("propensity") if "propensity" in file else None
+    if propensity is not None and np.isnan(propensity).all():
+        propensity = None
     missing = {"quality": np.isnan(quality), "cost": np.isnan(cost), "model": _empty(answered)}
     rows = _kept(file, missing | queries.missing, drop_missing=drop_missing)
     arms, names = _arms(file, [answered[row] for row in rows], rows, models)

@@ -1,0 +1,47 @@
+"""The log's policy as a model: how probable every arm is for a query, and which are supported."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from routerjax.estimators.trees import Trees, log_odds
+
+
+class PropensityModel(NamedTuple):
+    """Propensity models of K folds; a new query gets their average.
+
+    Attributes:
+      trees: leading axis k.
+      threshold: [m] propensity from which an arm has support; infinite where it never has.
+    """
+
+    trees: Trees
+    threshold: Float[Array, " m"]
+
+
+def propensities_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
+    """π̂(m | x) by every fold's trees."""
+
+    def one(trees: Trees) -> Float[Array, "n m"]:
+        return jax.nn.softmax(log_odds(trees, x), axis=-1)
+
+    return jax.lax.map(one, model.trees)
+
+
+def supported(model: PropensityModel, x: Float[Array, "n d"]) -> Bool[Array, "n m"]:
+    """Which arms the log's policy asked often enough of queries like these to say what they do."""
+    chances = jnp.mean(propensities_by_fold(model, x), axis=0)
+    return with_support(chances, model.threshold)
+
+
+def with_support(
+    propensities: Float[Array, "n m"], threshold: Float[Array, " m"]
+) -> Bool[Array, "n m"]:
+    """π̂(m | x) ≥ threshold of m; of a query without any such arm the most probable one."""
+    enough = propensities >= threshold[None]
+    likeliest = jax.nn.one_hot(jnp.argmax(propensities, axis=-1), propensities.shape[-1]) > 0
+    return jnp.where(jnp.any(enough, axis=-1, keepdims=True), enough, likeliest)
