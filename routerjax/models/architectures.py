@@ -114,7 +114,14 @@ class Shared(Architecture):
     def stages(self) -> tuple[Stage, ...]:
         return (self.endpoints,)
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
         lower, upper, share = bracket_of(cost_weights, self.cost_weights)
         ends, share = jax.nn.log_softmax(ends), share[None, :, None]
@@ -138,7 +145,14 @@ class Interpolated(Shared):
     name = "interpolated"
     may_separate = True
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
         lower, upper, share = bracket_of(cost_weights, self.cost_weights)
         share = share[None, :, None]
@@ -157,7 +171,14 @@ class Interval(Shared):
             return (self.endpoints,)
         return (self.endpoints, Joint(self.cost_weights, self.models, self.endpoints))
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         if len(self.cost_weights) == 1:
             return super().log_probabilities(params, x, start, unit, cost_weights)
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
@@ -173,7 +194,14 @@ class _Everywhere(Architecture):
     @abc.abstractmethod
     def stages(self) -> tuple[Everywhere]: ...
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         (stage,) = self.stages
         own = params[stage.key]
         return jax.nn.log_softmax(stage.logits(own, {"unit": unit}, x, start, cost_weights))
