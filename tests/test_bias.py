@@ -25,13 +25,17 @@ LEARNERS = {"r": r_learner, "dr": dr_learner}
 
 
 def test_pseudo_outcomes_by_hand():
-    value, weight = r_pseudo_outcome(jnp.float32(0.2), jnp.array(False), 0.5, 0.2)
+    value, weight = r_pseudo_outcome(*map(jnp.array, (0.2, False, 0.5, 0.2)))
     assert float(value) == pytest.approx(1.5)  # (0.2 − 0.5) / (0 − 0.2)
     assert float(weight) == pytest.approx(0.04)
     # 0.75 − 0.5 + (0 − 0.2) / 0.16 · (0.9 − 0.5) = 0.25 − 0.5
-    assert float(dr_pseudo_outcome(0.9, jnp.array(False), 0.5, 0.75, 0.2)) == pytest.approx(-0.25)
+    assert float(dr_pseudo_outcome(*map(jnp.array, (0.9, False, 0.5, 0.75, 0.2)))) == pytest.approx(
+        -0.25
+    )
     # 0.75 − 0.5 + (1 − 0.2) / 0.16 · (0.9 − 0.75) = 0.25 + 0.75
-    assert float(dr_pseudo_outcome(0.9, jnp.array(True), 0.5, 0.75, 0.2)) == pytest.approx(1.0)
+    assert float(dr_pseudo_outcome(*map(jnp.array, (0.9, True, 0.5, 0.75, 0.2)))) == pytest.approx(
+        1.0
+    )
 
 
 def test_dr_with_zero_outcomes_is_the_inverse_propensity_contrast():
@@ -149,7 +153,9 @@ def test_dr_is_right_when_either_nuisance_is_wrong(wrong):
 def test_dr_is_wrong_when_both_are():
     def one(key):
         rows, data = made_rows(key, assignment="dependent", share=0.3, n=500)
-        value = dr_pseudo_outcome(rows.label, rows.gold, data.psi + 1.0, 0 * data.psi, 0.15)
+        value = dr_pseudo_outcome(
+            rows.label, rows.gold, data.psi + 1.0, 0 * data.psi, jnp.array(0.15)
+        )
         return jnp.mean(value - data.tau)
 
     values = over_seeds(one, 50)

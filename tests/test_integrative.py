@@ -75,7 +75,7 @@ def test_no_bias_and_omega_one_is_pooling_exactly():
     goal = target(
         rows, w, jnp.zeros((5, 300)), regress=ridge, key=KEY, candidates=(Candidate(1.0),)
     )
-    pooled = ridge(rows.x, rows.label, w, rows.x)
+    pooled = ridge(rows.x, rows.label, jnp.asarray(w), rows.x)
     np.testing.assert_array_equal(goal.predict(rows.x, rows.x, regress=ridge, key=KEY), pooled)
 
 

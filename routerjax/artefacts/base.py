@@ -47,6 +47,11 @@ class Saved(abc.ABC):
         """The shapes of `arrays`, from the other fields."""
 
     @classmethod
+    def unread(cls) -> PyTree:
+        """What stands in the place of `arrays` until they are read."""
+        return None
+
+    @classmethod
     def from_manifest(cls, fields: dict[str, Any], *, version: int) -> dict[str, Any]:
         """Fields of a manifest of any format that is read, as this version's."""
         del version
@@ -127,7 +132,7 @@ class Saved(abc.ABC):
                 for name, value in manifest.items()
             }
             fields = cls.from_manifest(fields, version=version)
-            blank = cls(**{**fields, "arrays": None})
+            blank = cls(**{**fields, "arrays": cls.unread()})
             template = blank.template()
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             problem = f"{MANIFEST} is damaged or was written by another version"

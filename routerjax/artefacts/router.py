@@ -139,7 +139,7 @@ class Router(Saved):
     def route(self, queries: Queries, *, cost_weight: Sequence[float]) -> tuple[Routes, ...]: ...
 
     def route(
-        self, queries: Queries, *, cost_weight: float | Sequence[float]
+        self, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
     ) -> Routes | tuple[Routes, ...]:
         """Choose a model for every query, at one cost weight or at several.
 
@@ -269,6 +269,11 @@ class Router(Saved):
         )
 
     @classmethod
+    def unread(cls) -> Arrays:
+        """`Arrays` of nothing."""
+        return Arrays._make([None] * len(Arrays._fields))
+
+    @classmethod
     def from_manifest(cls, fields: dict[str, Any], *, version: int) -> dict[str, Any]:
         """Fields of a manifest as this version's, the configuration as its record."""
         if version == 1:
@@ -287,7 +292,7 @@ def route(
 
 
 def route(
-    router: Router, queries: Queries, *, cost_weight: float | Sequence[float]
+    router: Router, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
 ) -> Routes | tuple[Routes, ...]:
     """Choose a model for every query, at one cost weight or at several.
 

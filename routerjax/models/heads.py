@@ -132,8 +132,8 @@ class Scaling:
       scale: scalar.
     """
 
-    centre: Float[Array | np.ndarray, " d"]
-    scale: Float[Array | np.ndarray, ""]
+    centre: PyTree  # an array, or what a map over trees puts in its place: a shape, say
+    scale: PyTree
 
     @classmethod
     def of(cls, embeddings: Float[np.ndarray, "n d"] | Stored) -> Scaling:
