@@ -165,7 +165,7 @@ def test_dr_is_wrong_when_both_are():
 @pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
 def test_a_smooth_bias_is_learnt(learner):
     rows, data = fixed(bias="flips", share=0.2, n=2000)
-    bias = learn_bias(rows, np.ones(2000, np.float32), learner=learner, regress=ridge, key=KEY)
+    bias = learn_bias(rows, jnp.ones(2000), learner=learner, regress=ridge, key=KEY)
     estimate = np.asarray(own_fold(bias, rows.fold))
     error = np.mean((estimate - data.tau) ** 2) / np.var(data.tau)
     assert error < 0.05
@@ -176,7 +176,7 @@ def test_a_smooth_bias_is_learnt(learner):
 def test_error_falls_with_gold_also_when_the_propensity_is_estimated(learner):
     def error(key, share):
         rows, data = made_rows(key, assignment="dependent", bias="flips", share=share, n=2000)
-        w = np.ones(2000, np.float32)
+        w = jnp.ones(2000)
         rows = rows._replace(propensity=estimate_propensity(rows, w))
         bias = learn_bias(rows, w, learner=learner, regress=ridge, key=key)
         return jnp.mean((own_fold(bias, rows.fold) - data.tau) ** 2)

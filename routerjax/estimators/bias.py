@@ -187,4 +187,5 @@ def learn_bias(
         bias = regress(rows.x, value, kept, rows.x, key=jax.random.fold_in(bias_key, k))
         return jnp.clip(bias, -limit, limit)
 
-    return jax.lax.map(without, (jnp.arange(folds), values, value_weights))
+    bias: Float[Array, "k n"] = jax.lax.map(without, (jnp.arange(folds), values, value_weights))
+    return bias

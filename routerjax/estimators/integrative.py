@@ -112,7 +112,8 @@ class Target(NamedTuple):
             label, weights = part
             return regress(x, label, weights, queries, key=key)
 
-        return self.mixture @ jax.lax.map(fitted, (self.label, self.weights))
+        mixed: Array = self.mixture @ jax.lax.map(fitted, (self.label, self.weights))
+        return mixed
 
 
 @functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates", "caution"))

@@ -236,7 +236,12 @@ class Affine(_Everywhere):
 
 
 def conditioned_logits(
-    stage: Everywhere, params: Params, x: jax.Array, start: Estimates, unit: Unit, cost_weights
+    stage: Everywhere,
+    params: Params,
+    x: Float[Array, "n d"],
+    start: Estimates,
+    unit: Unit,
+    cost_weights: Float[Array, " k"],
 ) -> Float[Array, "n k m"]:
     """sharpness·u_λ / s_λ + f(x, p), p = λ·mean_cost / s_λ brought to [−1, 1] on the range."""
     position = normalised(cost_weights, stage.cost_weights, unit)[:, None]
@@ -245,7 +250,12 @@ def conditioned_logits(
 
 
 def affine_logits(
-    stage: Everywhere, params: Params, x: jax.Array, start: Estimates, unit: Unit, cost_weights
+    stage: Everywhere,
+    params: Params,
+    x: Float[Array, "n d"],
+    start: Estimates,
+    unit: Unit,
+    cost_weights: Float[Array, " k"],
 ) -> Float[Array, "n k m"]:
     """(A(x) − λ·B(x)) / s_λ with A = sharpness·q + width·a(x) and B = sharpness·c·e^{b(x)} ≥ 0.
 

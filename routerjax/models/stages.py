@@ -250,7 +250,8 @@ class Everywhere(_Drawing):
         start: Estimates,
         cost_weights: Float[Array, " k"],
     ) -> Float[Array, "n k m"]:
-        return self.form(self, params, x, start, context["unit"], cost_weights)
+        logits: Array = self.form(self, params, x, start, context["unit"], cost_weights)
+        return logits
 
 
 def _keys(key: PRNGKeyArray, members: int) -> Key[Array, " b"]:
