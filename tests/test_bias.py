@@ -77,7 +77,7 @@ def test_a_poisoned_row_never_meets_what_saw_it(learner):
 def test_eager_jit_and_vmap_agree():
     rows, _ = fixed()
     learn = functools.partial(learn_bias, learner=dr_learner, regress=ridge, key=KEY)
-    w = ONES
+    w = jnp.asarray(ONES)
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), (rows, w))
     np.testing.assert_allclose(learn(rows, w), jax.vmap(learn)(*batch)[1], atol=1e-4)
     compiled = ridge(rows.x, rows.label, w, rows.x)
