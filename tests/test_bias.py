@@ -25,13 +25,17 @@ LEARNERS = {"r": r_learner, "dr": dr_learner}
 
 
 def test_pseudo_outcomes_by_hand():
-    value, weight = r_pseudo_outcome(jnp.float32(0.2), jnp.array(False), 0.5, 0.2)
+    value, weight = r_pseudo_outcome(*map(jnp.array, (0.2, False, 0.5, 0.2)))
     assert float(value) == pytest.approx(1.5)  # (0.2 − 0.5) / (0 − 0.2)
     assert float(weight) == pytest.approx(0.04)
     # 0.75 − 0.5 + (0 − 0.2) / 0.16 · (0.9 − 0.5) = 0.25 − 0.5
-    assert float(dr_pseudo_outcome(0.9, jnp.array(False), 0.5, 0.75, 0.2)) == pytest.approx(-0.25)
+    assert float(dr_pseudo_outcome(*map(jnp.array, (0.9, False, 0.5, 0.75, 0.2)))) == pytest.approx(
+        -0.25
+    )
     # 0.75 − 0.5 + (1 − 0.2) / 0.16 · (0.9 − 0.75) = 0.25 + 0.75
-    assert float(dr_pseudo_outcome(0.9, jnp.array(True), 0.5, 0.75, 0.2)) == pytest.approx(1.0)
+    assert float(dr_pseudo_outcome(*map(jnp.array, (0.9, True, 0.5, 0.75, 0.2)))) == pytest.approx(
+        1.0
+    )
 
 
 def test_dr_with_zero_outcomes_is_the_inverse_propensity_contrast():
@@ -73,7 +77,7 @@ def test_a_poisoned_row_never_meets_what_saw_it(learner):
 def test_eager_jit_and_vmap_agree():
     rows, _ = fixed()
     learn = functools.partial(learn_bias, learner=dr_learner, regress=ridge, key=KEY)
-    w = ONES
+    w = jnp.asarray(ONES)
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), (rows, w))
     np.testing.assert_allclose(learn(rows, w), jax.vmap(learn)(*batch)[1], atol=1e-4)
     compiled = ridge(rows.x, rows.label, w, rows.x)
@@ -149,7 +153,9 @@ def test_dr_is_right_when_either_nuisance_is_wrong(wrong):
 def test_dr_is_wrong_when_both_are():
     def one(key):
         rows, data = made_rows(key, assignment="dependent", share=0.3, n=500)
-        value = dr_pseudo_outcome(rows.label, rows.gold, data.psi + 1.0, 0 * data.psi, 0.15)
+        value = dr_pseudo_outcome(
+            rows.label, rows.gold, data.psi + 1.0, 0 * data.psi, jnp.array(0.15)
+        )
         return jnp.mean(value - data.tau)
 
     values = over_seeds(one, 50)
@@ -159,7 +165,7 @@ def test_dr_is_wrong_when_both_are():
 @pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
 def test_a_smooth_bias_is_learnt(learner):
     rows, data = fixed(bias="flips", share=0.2, n=2000)
-    bias = learn_bias(rows, np.ones(2000, np.float32), learner=learner, regress=ridge, key=KEY)
+    bias = learn_bias(rows, jnp.ones(2000), learner=learner, regress=ridge, key=KEY)
     estimate = np.asarray(own_fold(bias, rows.fold))
     error = np.mean((estimate - data.tau) ** 2) / np.var(data.tau)
     assert error < 0.05
@@ -170,7 +176,7 @@ def test_a_smooth_bias_is_learnt(learner):
 def test_error_falls_with_gold_also_when_the_propensity_is_estimated(learner):
     def error(key, share):
         rows, data = made_rows(key, assignment="dependent", bias="flips", share=share, n=2000)
-        w = np.ones(2000, np.float32)
+        w = jnp.ones(2000)
         rows = rows._replace(propensity=estimate_propensity(rows, w))
         bias = learn_bias(rows, w, learner=learner, regress=ridge, key=key)
         return jnp.mean((own_fold(bias, rows.fold) - data.tau) ** 2)

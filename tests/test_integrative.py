@@ -22,10 +22,16 @@ from routerjax.estimators.ridge import Linear, fit_ridge, ridge
 
 
 def test_integrative_loss_and_correction_by_hand():
-    assert float(corrected_label(0.5, jnp.array(True), 9.0)) == 0.5
-    assert float(corrected_label(0.5, jnp.array(False), -0.2)) == pytest.approx(0.3)
-    assert float(integrative_loss(0.1, 0.5, jnp.array(True), 9.0, 0.3)) == pytest.approx(0.16)
-    assert float(integrative_loss(0.1, 0.5, jnp.array(False), -0.2, 0.3)) == pytest.approx(0.012)
+    assert float(corrected_label(jnp.array(0.5), jnp.array(True), jnp.array(9.0))) == 0.5
+    assert float(
+        corrected_label(jnp.array(0.5), jnp.array(False), jnp.array(-0.2))
+    ) == pytest.approx(0.3)
+    assert float(integrative_loss(*map(jnp.array, (0.1, 0.5, True, 9.0, 0.3)))) == pytest.approx(
+        0.16
+    )
+    assert float(integrative_loss(*map(jnp.array, (0.1, 0.5, False, -0.2, 0.3)))) == pytest.approx(
+        0.012
+    )
 
 
 def test_gradients_against_finite_differences():
@@ -69,7 +75,7 @@ def test_no_bias_and_omega_one_is_pooling_exactly():
     goal = target(
         rows, w, jnp.zeros((5, 300)), regress=ridge, key=KEY, candidates=(Candidate(1.0),)
     )
-    pooled = ridge(rows.x, rows.label, w, rows.x)
+    pooled = ridge(rows.x, rows.label, jnp.asarray(w), rows.x)
     np.testing.assert_array_equal(goal.predict(rows.x, rows.x, regress=ridge, key=KEY), pooled)
 
 

@@ -49,7 +49,9 @@ def test_the_endpoint_loss_is_of_the_target_and_its_score_of_the_selection_estim
     # λ = 0: utilities (1, 0.5), logits (0, 2); λ = 100: (0, 0.4) / 2 and (0, 1)
     second = [1 / (1 + np.exp(-2.0)), 1 / (1 + np.exp(-1.0))]
     loss = (0.5 * second[0] + 0.2 * (1 - second[1])) / 2
-    assert objective.loss(params, context, BATCH, None)[0] == pytest.approx(loss, rel=1e-5)
+    assert objective.loss(params, context, BATCH, jax.random.key(0))[0] == pytest.approx(
+        loss, rel=1e-5
+    )
     # the second arm at both: 3 at λ = 0, (3 − 5) / 2 at λ = 100
     assert objective.score(params, context, BATCH)[0] == pytest.approx((3 - 1) / 2, rel=1e-5)
 

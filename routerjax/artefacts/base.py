@@ -7,9 +7,10 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from jaxtyping import Float, PyTree, Shaped
 
 from routerjax.errors import InputError
 from routerjax.support.atomic import folder_digest, new_folder
@@ -20,6 +21,9 @@ ARRAYS = "parameters"
 FORMAT = 2
 READS = (1, 2)
 """Formats of the manifest that this version reads; 1 is that of version 0.1.0."""
+
+
+Own = TypeVar("Own", bound="Saved")  # not Self, which beartype takes in decorated classes alone
 
 
 class Saved(abc.ABC):
@@ -35,11 +39,17 @@ class Saved(abc.ABC):
     kind: ClassVar[str]
     encoder: str | None
     dimensions: int
-    arrays: Any
+    arrays: PyTree
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     @abc.abstractmethod
-    def template(self) -> Any:
+    def template(self) -> PyTree:
         """The shapes of `arrays`, from the other fields."""
+
+    @classmethod
+    def unread(cls) -> PyTree:
+        """What stands in the place of `arrays` until they are read."""
+        return None
 
     @classmethod
     def from_manifest(cls, fields: dict[str, Any], *, version: int) -> dict[str, Any]:
@@ -47,7 +57,7 @@ class Saved(abc.ABC):
         del version
         return fields
 
-    def embed(self, queries: Sequence[str] | np.ndarray) -> np.ndarray:
+    def embed(self, queries: Sequence[str] | Shaped[np.ndarray, "*_"]) -> Float[np.ndarray, "n d"]:
         """Embeddings [n, d] of n prompts, by the router's own encoder; embeddings stay.
 
         Raises:
@@ -65,7 +75,9 @@ class Saved(abc.ABC):
             queries = encode(queries, encoder=self.encoder)
         return self.checked(queries)
 
-    def checked(self, embeddings: np.ndarray, *, first: int = 0) -> np.ndarray:
+    def checked(
+        self, embeddings: Shaped[np.ndarray, "*_"], *, first: int = 0
+    ) -> Float[np.ndarray, "n {self.dimensions}"]:
         """Embeddings in single precision; errors as in `embed`, rows counted from `first`."""
         embeddings = np.asarray(embeddings, np.float32)
         if embeddings.ndim != 2 or embeddings.shape[1] != self.dimensions:
@@ -89,14 +101,14 @@ class Saved(abc.ABC):
 
         with new_folder(Path(path), marker=MANIFEST, overwrite=overwrite) as folder:
             save_arrays(folder / ARRAYS, self.arrays)
-            fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+            fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
             del fields["arrays"]
             sums = {"arrays": digest(self.arrays), "files": folder_digest(folder / ARRAYS)}
             manifest = {"format": FORMAT, "kind": self.kind, "sha256": sums, **fields}
             (folder / MANIFEST).write_text(dumps(manifest, indent=2) + "\n")
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls: type[Own], path: str | Path) -> Own:
         """Read a router from its folder.
 
         Raises:
@@ -120,7 +132,7 @@ class Saved(abc.ABC):
                 for name, value in manifest.items()
             }
             fields = cls.from_manifest(fields, version=version)
-            blank = cls(**fields, arrays=None)  # type: ignore[call-arg]
+            blank = cls(**{**fields, "arrays": cls.unread()})
             template = blank.template()
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             problem = f"{MANIFEST} is damaged or was written by another version"
@@ -130,7 +142,7 @@ class Saved(abc.ABC):
         arrays = load_arrays(folder / ARRAYS, template)
         if digest(arrays) != sums.get("arrays"):
             raise InputError(f"the saved arrays do not match {MANIFEST}", source=str(folder))
-        return dataclasses.replace(blank, arrays=arrays)  # type: ignore[type-var]
+        return dataclasses.replace(blank, arrays=arrays)
 
 
 def listed(names: Sequence[str], *, most: int = 12) -> str:

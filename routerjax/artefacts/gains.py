@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from routerjax.artefacts.base import Saved, listed
 from routerjax.errors import InputError
@@ -56,7 +57,9 @@ class SavedGains(Saved):
             f"{self.components} components"
         )
 
-    def route(self, queries: Sequence[str] | np.ndarray, *, cost_weight: float) -> GainRoutes:
+    def route(
+        self, queries: Sequence[str] | Float[np.ndarray, "n d"], *, cost_weight: float
+    ) -> GainRoutes:
         """The primary where its expected gain exceeds λ (C_primary − C_alternative).
 
         Args:
@@ -99,8 +102,8 @@ class GainRoutes(NamedTuple):
     """
 
     models: tuple[str, ...]
-    gain: np.ndarray
-    cost: np.ndarray
+    gain: Float[np.ndarray, " n"]
+    cost: Float[np.ndarray, " n"]
 
     def __repr__(self) -> str:
         sent = [f"{count:,} to {model}" for model, count in Counter(self.models).most_common()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from routerjax.artefacts import migrate
 from routerjax.artefacts.base import Saved, listed
@@ -42,7 +42,7 @@ class Arrays(NamedTuple):
     """
 
     scaling: Scaling
-    policy: Any
+    policy: PyTree
     constant: Estimates
     outcomes: OutcomeModel
 
@@ -138,7 +138,9 @@ class Router(Saved):
     @overload
     def route(self, queries: Queries, *, cost_weight: Sequence[float]) -> tuple[Routes, ...]: ...
 
-    def route(self, queries, *, cost_weight):
+    def route(
+        self, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
+    ) -> Routes | tuple[Routes, ...]:
         """Choose a model for every query, at one cost weight or at several.
 
         Args:
@@ -267,6 +269,11 @@ class Router(Saved):
         )
 
     @classmethod
+    def unread(cls) -> Arrays:
+        """`Arrays` of nothing."""
+        return Arrays._make([None] * len(Arrays._fields))
+
+    @classmethod
     def from_manifest(cls, fields: dict[str, Any], *, version: int) -> dict[str, Any]:
         """Fields of a manifest as this version's, the configuration as its record."""
         if version == 1:
@@ -284,7 +291,9 @@ def route(
 ) -> tuple[Routes, ...]: ...
 
 
-def route(router, queries, *, cost_weight):
+def route(
+    router: Router, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
+) -> Routes | tuple[Routes, ...]:
     """Choose a model for every query, at one cost weight or at several.
 
     Args:
@@ -304,7 +313,15 @@ def route(router, queries, *, cost_weight):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _decide(architecture, head, arrays, unit, constant, embeddings, cost_weights):
+def _decide(
+    architecture: Architecture,
+    head: Head,
+    arrays: Arrays,
+    unit: Unit,
+    constant: Estimates | None,
+    embeddings: Float[Array, "n d"],
+    cost_weights: Float[Array, " k"],
+) -> tuple[Float[Array, "k n m"], Estimates]:
     x = arrays.scaling(embeddings)
     folds = predict_folds(head, arrays.outcomes, x)
     expected = jax.tree.map(lambda fold: jnp.mean(fold, axis=0), folds)

@@ -21,11 +21,11 @@ from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, cross_f
 
 
 def r_pseudo_outcome(
-    label: Float[Array, ""],
-    gold: Bool[Array, ""],
-    outcome: Float[Array, ""],
-    propensity: Float[Array, ""],
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    label: Float[Array, "*#n"],
+    gold: Bool[Array, "*#n"],
+    outcome: Float[Array, "*#n"],
+    propensity: Float[Array, "*#n"],
+) -> tuple[Float[Array, "*#n"], Float[Array, "*#n"]]:
     """R-learner's pseudo-outcome and weight of a row.
 
     Σ ((Y − m̂) − (s − ê) τ(x))² = Σ (s − ê)² · ((Y − m̂)/(s − ê) − τ(x))².
@@ -49,12 +49,12 @@ def r_pseudo_outcome(
 
 
 def dr_pseudo_outcome(
-    label: Float[Array, ""],
-    gold: Bool[Array, ""],
-    preference_outcome: Float[Array, ""],
-    gold_outcome: Float[Array, ""],
-    propensity: Float[Array, ""],
-) -> Float[Array, ""]:
+    label: Float[Array, "*#n"],
+    gold: Bool[Array, "*#n"],
+    preference_outcome: Float[Array, "*#n"],
+    gold_outcome: Float[Array, "*#n"],
+    propensity: Float[Array, "*#n"],
+) -> Float[Array, "*#n"]:
     """DR-learner's pseudo-outcome of a row, with mean τ(x) if either nuisance is right.
 
     μ̂₁ − μ̂₀ + (s − ê) / (ê (1 − ê)) · (Y − μ̂_s).
@@ -187,4 +187,5 @@ def learn_bias(
         bias = regress(rows.x, value, kept, rows.x, key=jax.random.fold_in(bias_key, k))
         return jnp.clip(bias, -limit, limit)
 
-    return jax.lax.map(without, (jnp.arange(folds), values, value_weights))
+    bias: Float[Array, "k n"] = jax.lax.map(without, (jnp.arange(folds), values, value_weights))
+    return bias

@@ -171,4 +171,5 @@ def importance_weights(
     propensities: Float[np.ndarray, " n"], *, floor: float = FLOOR
 ) -> Float[np.ndarray, " n"]:
     """Inverse propensities 1 / max(π, floor), [n]."""
-    return 1.0 / np.maximum(np.asarray(propensities), floor)
+    weights: np.ndarray = 1.0 / np.maximum(np.asarray(propensities), floor)
+    return weights

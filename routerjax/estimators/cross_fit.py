@@ -190,7 +190,8 @@ def _logit(
     x: Array, label: Array, weights: Array, queries: Array, *, key: PRNGKeyArray | None
 ) -> Array:
     del key
-    return fit_logistic(x, label, weights)(queries)
+    predicted: Array = fit_logistic(x, label, weights)(queries)
+    return predicted
 
 
 def source_overlap(

@@ -31,7 +31,8 @@ class Folds(NamedTuple):
     def own(self, outputs: Any, rows: slice = slice(None)) -> np.ndarray:
         """Each row's output by its own fold's model, of all or some: [k, n, ...] → [n, ...]."""
         of_row = self.of_row[rows]
-        return np.asarray(outputs)[of_row, np.arange(len(of_row))]
+        own: np.ndarray = np.asarray(outputs)[of_row, np.arange(len(of_row))]
+        return own
 
 
 def make_folds(

@@ -46,24 +46,26 @@ CANDIDATES = (
 
 
 def corrected_label(
-    label: Float[Array, ""], gold: Bool[Array, ""], bias: Float[Array, ""]
-) -> Float[Array, ""]:
+    label: Float[Array, "*#n"], gold: Bool[Array, "*#n"], bias: Float[Array, "*#n"]
+) -> Float[Array, "*#n"]:
     """A gold label as it is, a preference label plus its bias τ̂(x)."""
     return label + (1 - gold) * bias
 
 
-def source_weight(gold: Bool[Array, ""], omega: Float[Array, ""] | float) -> Float[Array, ""]:
+def source_weight(
+    gold: Bool[Array, "*#n"], omega: Float[Array, "*#n"] | float
+) -> Float[Array, "*#n"]:
     """1 for a gold row, ω for a preference row."""
     return gold + (1 - gold) * omega
 
 
 def integrative_loss(
-    prediction: Float[Array, ""],
-    label: Float[Array, ""],
-    gold: Bool[Array, ""],
-    bias: Float[Array, ""],
-    omega: Float[Array, ""] | float,
-) -> Float[Array, ""]:
+    prediction: Float[Array, "*#n"],
+    label: Float[Array, "*#n"],
+    gold: Bool[Array, "*#n"],
+    bias: Float[Array, "*#n"],
+    omega: Float[Array, "*#n"] | float,
+) -> Float[Array, "*#n"]:
     """One row's term of Σ_gold (r − ψ(x))² + ω Σ_pref (y + τ̂(x) − ψ(x))².
 
     ω = 0 is gold only; τ̂ = 0 with ω = 1 is naive pooling.
@@ -110,7 +112,8 @@ class Target(NamedTuple):
             label, weights = part
             return regress(x, label, weights, queries, key=key)
 
-        return self.mixture @ jax.lax.map(fitted, (self.label, self.weights))
+        mixed: Array = self.mixture @ jax.lax.map(fitted, (self.label, self.weights))
+        return mixed
 
 
 @functools.partial(jax.jit, static_argnames=("regress", "folds", "candidates", "caution"))

@@ -101,7 +101,8 @@ def ridge(
       key: of no use here; every `Regress` has one.
     """
     del key
-    return fit_ridge(x, label, weights)(queries)
+    predicted: Float[Array, " q"] = fit_ridge(x, label, weights)(queries)
+    return predicted
 
 
 @jax.tree_util.register_dataclass
@@ -182,7 +183,8 @@ def kernel_ridge(
       landmarks, bandwidth: As in `choose_landmarks`.
     """
     features = choose_landmarks(x, weights, landmarks=landmarks, bandwidth=bandwidth, key=key)
-    return fit_ridge(features(x), label, weights)(features(queries))
+    predicted: Float[Array, " q"] = fit_ridge(features(x), label, weights)(features(queries))
+    return predicted
 
 
 @functools.partial(jax.jit, static_argnames="strengths")
@@ -234,7 +236,8 @@ def fit_logistic(
             return beta - change / jnp.maximum(1.0, farthest / 4), farthest, steps + 1
 
         def far(state: tuple[Array, Array, Any]) -> Array:
-            return (state[1] > CLOSE_ENOUGH) & (state[2] < NEWTON_STEPS)
+            more: Array = (state[1] > CLOSE_ENOUGH) & (state[2] < NEWTON_STEPS)
+            return more
 
         beta, _, _ = jax.lax.while_loop(far, step, (start, jnp.full((), jnp.inf, start.dtype), 0))
         p, hessian = curvature(beta)

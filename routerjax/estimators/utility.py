@@ -34,7 +34,8 @@ class Unit(NamedTuple):
 def scaled_utilities(estimates: Estimates, cost_weights: jax.Array, unit: Unit) -> jax.Array:
     """(q − λ·c) / s_λ, [n, k, m], of estimates [n, m] at cost weights [k]."""
     per_dollar, scale = (part[None, :, None] for part in (cost_weights, unit.at(cost_weights)))
-    return (estimates.quality[:, None] - per_dollar * estimates.cost[:, None]) / scale
+    utilities: jax.Array = estimates.quality[:, None] - per_dollar * estimates.cost[:, None]
+    return utilities / scale
 
 
 class Bracket(NamedTuple):

@@ -85,7 +85,8 @@ def isotonic(values: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
     """
     from scipy.optimize import isotonic_regression  # takes a quarter of a second to import
 
-    return isotonic_regression(np.asarray(values, np.float64)).x
+    rising: np.ndarray = isotonic_regression(np.asarray(values, np.float64)).x
+    return rising
 
 
 def quality_at(found: Curve, budgets: Float[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
@@ -95,7 +96,9 @@ def quality_at(found: Curve, budgets: Float[np.ndarray, " b"]) -> Float[np.ndarr
     above = np.minimum(below + 1, len(found.cost) - 1)
     width = found.cost[above] - found.cost[below]
     share = np.clip((budgets - found.cost[below]) / np.where(width > 0, width, 1.0), 0.0, 1.0)
-    return found.quality[below] + share * (found.quality[above] - found.quality[below])
+    low, high = found.quality[below], found.quality[above]
+    between: np.ndarray = low + share * (high - low)
+    return between
 
 
 def area(found: Curve, within: Span) -> float:

@@ -57,8 +57,10 @@ def expected(values: Float[np.ndarray, "n m"], choice: Choice) -> Float[np.ndarr
     """Each row's value under its chosen arm [n] or its probabilities [n, m], float64."""
     values = np.asarray(values)
     if choice.ndim == 1:
-        return np.asarray(values[np.arange(len(values)), choice], np.float64)
-    return (values.astype(np.float64) * choice).sum(axis=1)
+        chosen: np.ndarray = np.asarray(values[np.arange(len(values)), choice], np.float64)
+        return chosen
+    mean: np.ndarray = (values.astype(np.float64) * choice).sum(axis=1)
+    return mean
 
 
 def gap_recovered(value: float, *, floor: float, ceiling: float) -> float:
@@ -93,7 +95,8 @@ def shares(choice: Choice, models: int) -> Float[np.ndarray, " m"]:
     """
     if choice.ndim == 1:
         return np.bincount(choice, minlength=models) / len(choice)
-    return np.asarray(choice, np.float64).mean(axis=0)
+    shares: np.ndarray = np.asarray(choice, np.float64).mean(axis=0)
+    return shares
 
 
 def collapse(router: Float[np.ndarray, " m"], oracle: Float[np.ndarray, " m"]) -> float:

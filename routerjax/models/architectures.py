@@ -114,7 +114,14 @@ class Shared(Architecture):
     def stages(self) -> tuple[Stage, ...]:
         return (self.endpoints,)
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
         lower, upper, share = bracket_of(cost_weights, self.cost_weights)
         ends, share = jax.nn.log_softmax(ends), share[None, :, None]
@@ -138,7 +145,14 @@ class Interpolated(Shared):
     name = "interpolated"
     may_separate = True
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
         lower, upper, share = bracket_of(cost_weights, self.cost_weights)
         share = share[None, :, None]
@@ -157,7 +171,14 @@ class Interval(Shared):
             return (self.endpoints,)
         return (self.endpoints, Joint(self.cost_weights, self.models, self.endpoints))
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         if len(self.cost_weights) == 1:
             return super().log_probabilities(params, x, start, unit, cost_weights)
         ends = self.endpoints.all_logits(params["endpoints"], x, start, unit)
@@ -173,7 +194,14 @@ class _Everywhere(Architecture):
     @abc.abstractmethod
     def stages(self) -> tuple[Everywhere]: ...
 
-    def log_probabilities(self, params, x, start, unit, cost_weights):
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         (stage,) = self.stages
         own = params[stage.key]
         return jax.nn.log_softmax(stage.logits(own, {"unit": unit}, x, start, cost_weights))
@@ -208,7 +236,12 @@ class Affine(_Everywhere):
 
 
 def conditioned_logits(
-    stage: Everywhere, params: Params, x: jax.Array, start: Estimates, unit: Unit, cost_weights
+    stage: Everywhere,
+    params: Params,
+    x: Float[Array, "n d"],
+    start: Estimates,
+    unit: Unit,
+    cost_weights: Float[Array, " k"],
 ) -> Float[Array, "n k m"]:
     """sharpness·u_λ / s_λ + f(x, p), p = λ·mean_cost / s_λ brought to [−1, 1] on the range."""
     position = normalised(cost_weights, stage.cost_weights, unit)[:, None]
@@ -217,7 +250,12 @@ def conditioned_logits(
 
 
 def affine_logits(
-    stage: Everywhere, params: Params, x: jax.Array, start: Estimates, unit: Unit, cost_weights
+    stage: Everywhere,
+    params: Params,
+    x: Float[Array, "n d"],
+    start: Estimates,
+    unit: Unit,
+    cost_weights: Float[Array, " k"],
 ) -> Float[Array, "n k m"]:
     """(A(x) − λ·B(x)) / s_λ with A = sharpness·q + width·a(x) and B = sharpness·c·e^{b(x)} ≥ 0.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, overload
+from typing import overload
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from routerjax.records.on_disk import Stored, blocks
 
@@ -25,7 +26,7 @@ class Trunk(nn.Module):
     widths: tuple[int, ...] = (128,)
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n h"]:
         for width in self.widths:
             x = nn.gelu(nn.Dense(width)(x))
         return x
@@ -42,7 +43,7 @@ class Head(nn.Module):
     widths: tuple[int, ...] = (128,)
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*_"]:
         hidden = Trunk(self.widths)(x)
         flat = nn.Dense(int(np.prod(self.outputs)), kernel_init=nn.initializers.zeros, name="out")(
             hidden
@@ -61,7 +62,9 @@ class ConditionedHead(nn.Module):
     widths: tuple[int, ...] = (128,)
 
     @nn.compact
-    def __call__(self, x: jax.Array, position: jax.Array) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "*n d"], position: Float[Array, "k f"]
+    ) -> Float[Array, "*n k {self.models}"]:
         first, *others = self.widths
         hidden = nn.Dense(first, name="query")(x)[..., None, :]
         moved = nn.Dense(first, use_bias=False, name="position")(position)
@@ -83,8 +86,12 @@ class JointHead(nn.Module):
 
     @nn.compact
     def __call__(
-        self, lower: jax.Array, upper: jax.Array, share: jax.Array, bracket: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        self,
+        lower: Float[Array, "*n k m"],
+        upper: Float[Array, "*n k m"],
+        share: Float[Array, " k"],
+        bracket: Float[Array, "k w"],
+    ) -> tuple[Float[Array, "*n k m"], Float[Array, " k"], Float[Array, " k"]]:
         centred = [z - jnp.mean(z, axis=-1, keepdims=True) for z in (lower, upper)]
         where = jnp.concatenate([bracket, bracket * share[:, None]], axis=-1)
         where = jnp.broadcast_to(where, (*lower.shape[:-1], where.shape[-1]))
@@ -96,16 +103,18 @@ class JointHead(nn.Module):
         return term, low, high
 
 
-def outputs(head: nn.Module, params: Any, *inputs: jax.Array) -> Any:
+def outputs(head: nn.Module, params: PyTree, *inputs: Float[Array, "*_"]) -> PyTree:
     """A head's outputs; for a `Head` and x [..., d] they are [..., *head.outputs]."""
     return head.apply(params, *inputs)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def initial(head: Head, dimensions: int, key: jax.Array, intercepts: jax.Array) -> Any:
+def initial(
+    head: Head, dimensions: int, key: PRNGKeyArray, intercepts: Float[Array, "r ..."]
+) -> PyTree[Float[Array, "r ..."]]:
     """Parameters of r heads, leading axis r, whose outputs start at `intercepts` [r, *outputs]."""
 
-    def one(key, intercepts):
+    def one(key: PRNGKeyArray, intercepts: Float[Array, "*_"]) -> PyTree[Float[Array, "*_"]]:
         params = head.init(key, jnp.zeros(dimensions))["params"]
         out = {**params["out"], "bias": jnp.ravel(intercepts)}
         return {"params": {**params, "out": out}}
@@ -123,11 +132,11 @@ class Scaling:
       scale: scalar.
     """
 
-    centre: jax.Array | np.ndarray
-    scale: jax.Array | np.ndarray
+    centre: PyTree  # an array, or what a map over trees puts in its place: a shape, say
+    scale: PyTree
 
     @classmethod
-    def of(cls, embeddings: np.ndarray | Stored) -> Scaling:
+    def of(cls, embeddings: Float[np.ndarray, "n d"] | Stored) -> Scaling:
         """The scaling under which `embeddings` [n, d] have mean 0 and mean square 1."""
         count, doubles = len(embeddings), functools.partial(np.sum, axis=0, dtype=np.float64)
         centre = sum(doubles(block) for block in blocks(embeddings)) / count
@@ -140,9 +149,11 @@ class Scaling:
     def __call__(self, embeddings: Stored) -> Stored: ...
 
     @overload
-    def __call__(self, embeddings: jax.Array | np.ndarray) -> jax.Array: ...
+    def __call__(self, embeddings: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n d"]: ...
 
-    def __call__(self, embeddings):
+    def __call__(
+        self, embeddings: Float[Array | np.ndarray, "n d"] | Stored
+    ) -> Float[Array, "n d"] | Stored:
         if isinstance(embeddings, Stored):
             return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
         return (jnp.asarray(embeddings, jnp.float32) - self.centre[None]) / self.scale

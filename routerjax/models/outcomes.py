@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from routerjax.models.heads import Head, outputs
 from routerjax.records.on_disk import BLOCK, Stored, read
 from routerjax.records.tables import Estimates
 
+Batch = Mapping[str, Array]
+"""Rows by name: scaled embeddings x [b, d], arm [b, k], quality and cost [b, k]."""
+
 LARGEST_LOG_RATIO = 8.0  # e⁸ times the arm's mean is as far as a cost model may go
 
 
-def _of_arms(outputs: jax.Array, arms: jax.Array) -> jax.Array:
+def _of_arms(outputs: Float[Array, "b m"], arms: Int[Array, "b k"]) -> Float[Array, "b k"]:
     """Outputs [b, m] of the arms [b, k] whose outcomes are known: one in a log, all in a table."""
     return jnp.take_along_axis(outputs, arms, axis=1)
 
 
-def relative_cost(outputs: jax.Array) -> jax.Array:
+def relative_cost(outputs: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """Cost over the arm's unit cost, exp(output), from the outputs of a cost head."""
     return jnp.exp(jnp.clip(outputs, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
 
 
-class _Likelihood:
-    loss: Callable
+class _Likelihood(abc.ABC):
     """An objective whose held-out score is minus the loss."""
 
-    def score(self, params, context, rows):
+    @abc.abstractmethod
+    def loss(
+        self, params: PyTree, context: PyTree, batch: Batch, key: PRNGKeyArray | None
+    ) -> Float[Array, " b"]:
+        """Minus the log likelihood of every row, but for a constant."""
+
+    def score(self, params: PyTree, context: PyTree, rows: Batch) -> Float[Array, " h"]:
         return -self.loss(params, context, rows, None)
 
 
@@ -45,7 +55,9 @@ class QualityLikelihood(_Likelihood):
 
     head: Head
 
-    def loss(self, params, context, batch, key):
+    def loss(
+        self, params: PyTree, context: PyTree, batch: Batch, key: PRNGKeyArray | None
+    ) -> Float[Array, " b"]:
         logit = _of_arms(outputs(self.head, params, batch["x"]), batch["arm"])
         losses = jnp.logaddexp(0.0, logit) - batch["quality"] * logit
         return jnp.mean(losses, axis=1)
@@ -61,7 +73,9 @@ class CostLikelihood(_Likelihood):
 
     head: Head
 
-    def loss(self, params, context, batch, key):
+    def loss(
+        self, params: PyTree, context: Float[Array, " m"], batch: Batch, key: PRNGKeyArray | None
+    ) -> Float[Array, " b"]:
         ratio = relative_cost(_of_arms(outputs(self.head, params, batch["x"]), batch["arm"]))
         observed = batch["cost"] / jnp.maximum(context[batch["arm"]], 1e-30)
         return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
@@ -82,38 +96,43 @@ class OutcomeModel(NamedTuple):
       quality_range: [2] lowest and highest quality.
     """
 
-    quality: Any
-    cost: Any
-    unit_cost: jax.Array
-    quality_range: jax.Array
+    quality: PyTree
+    cost: PyTree
+    unit_cost: Float[Array, "k m"]
+    quality_range: Float[Array, " 2"]
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def predict_folds(head: Head, model: OutcomeModel, x: jax.Array) -> Estimates:
+def predict_folds(head: Head, model: OutcomeModel, x: Float[Array, "n d"]) -> Estimates:
     """Quality and cost of every arm by every fold's model, [k, n, m] each."""
     low, high = model.quality_range
 
-    def one(fold):
+    def one(fold: tuple[PyTree, PyTree, Float[Array, " m"]]) -> Estimates:
         quality, cost, unit_cost = fold
         return Estimates(
             quality=low + (high - low) * jax.nn.sigmoid(outputs(head, quality, x)),
             cost=unit_cost[None] * relative_cost(outputs(head, cost, x)),
         )
 
-    return jax.lax.map(one, (model.quality, model.cost, model.unit_cost))
+    folds: Estimates = jax.lax.map(one, (model.quality, model.cost, model.unit_cost))
+    return folds
 
 
-def predict(head: Head, model: OutcomeModel, x: jax.Array | Stored) -> Estimates:
+def predict(head: Head, model: OutcomeModel, x: Float[Array, "n d"] | Stored) -> Estimates:
     """Expected quality and cost of every arm for scaled embeddings x [n, d], [n, m] each."""
 
-    def mean(block, _):
+    def mean(block: Float[Array, "b d"], _: slice) -> Estimates:
         folds = predict_folds(head, model, block)
-        return jax.tree.map(lambda fold: np.asarray(fold).mean(axis=0), folds)
+        means: Estimates = jax.tree.map(lambda fold: np.asarray(fold).mean(axis=0), folds)
+        return means
 
-    return over_blocks(mean, x)
+    estimates: Estimates = over_blocks(mean, x)
+    return estimates
 
 
-def over_blocks(call: Callable[[jax.Array, slice], Any], x: jax.Array | Stored) -> Any:
+def over_blocks(
+    call: Callable[[Float[Array, "b d"], slice], PyTree], x: Float[Array, "n d"] | Stored
+) -> PyTree[Float[np.ndarray, "n ..."]]:
     """A call for each block of rows of x [n, d], its arrays [b, ...] joined to [n, ...].
 
     `call` takes the block and its place in x; no array of all rows has to fit beside x.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PyTree
 
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
@@ -29,7 +30,7 @@ class Policy(NamedTuple):
     """
 
     architecture: Architecture
-    params: Any
+    params: PyTree
     unit: Unit
     constant: Estimates | None
 
@@ -50,8 +51,12 @@ class Policy(NamedTuple):
         return self._replace(params=jax.tree.map(lambda leaf: leaf[index : index + 1], self.params))
 
     def at(
-        self, x: jax.Array | Stored, predicted: Estimates, *, cost_weights: Sequence[float]
-    ) -> np.ndarray:
+        self,
+        x: Float[Array | np.ndarray, "n d"] | Stored,
+        predicted: Estimates,
+        *,
+        cost_weights: Sequence[float],
+    ) -> Float[np.ndarray, "k n m"]:
         """Probabilities [k, n, m] at k cost weights; the largest is the choice.
 
         Args:
@@ -77,11 +82,16 @@ class Policy(NamedTuple):
 
     def _start(self, predicted: Estimates, rows: slice) -> Estimates:
         if self.constant is None:
-            return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows], jnp.float32), predicted)
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32)[None], self.constant)
+            own = predicted[rows]
+        else:
+            own = self.constant[None]
+        start: Estimates = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), own)
+        return start
 
 
-def within_range(cost_weights: Sequence[float], fitted: tuple[float, ...]) -> np.ndarray:
+def within_range(
+    cost_weights: Sequence[float], fitted: tuple[float, ...]
+) -> Float[np.ndarray, " k"]:
     """Cost weights in float32; where rounding leaves the fitted range, its end is taken."""
     ends = np.asarray((fitted[0], fitted[-1]), np.float32)
     return np.clip(np.asarray(cost_weights, np.float32), *ends)
@@ -89,16 +99,16 @@ def within_range(cost_weights: Sequence[float], fitted: tuple[float, ...]) -> np
 
 def mean_probabilities(
     architecture: Architecture,
-    params: Any,
-    x: jax.Array,
+    params: PyTree,
+    x: Float[Array, "n d"],
     start: Estimates,
     unit: Unit,
-    cost_weights: jax.Array,
-) -> jax.Array:
+    cost_weights: Float[Array, " k"],
+) -> Float[Array, "k n m"]:
     """Probabilities [k, n, m], the mean of the members; arguments as in
     `Architecture.log_probabilities`."""
 
-    def member(params):
+    def member(params: PyTree) -> Float[Array, "n k m"]:
         return jnp.exp(architecture.log_probabilities(params, x, start, unit, cost_weights))
 
     return jnp.moveaxis(jnp.mean(jax.lax.map(member, params), axis=0), 0, 1)

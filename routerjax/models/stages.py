@@ -102,22 +102,29 @@ class Endpoints:
         """Of one network: a block of arm logits for each of its cost weights."""
         return Head(outputs=(len(self.cost_weights) // self.count, self.models), widths=self.widths)
 
-    def initial(self, dimensions, members, key):
+    def initial(self, dimensions: int, members: int, key: PRNGKeyArray) -> Params:
         zero = jnp.zeros((members * self.count, *self.head.outputs))
         return initial(self.head, dimensions, key, zero)
 
-    def context(self):
+    def context(self) -> Context:
         own = jnp.asarray(self.cost_weights, jnp.float32).reshape(self.count, -1)
         return {"cost_weights": own}
 
-    def drawn(self, context, key):
+    def drawn(self, context: Context, key: PRNGKeyArray) -> Float[Array, " k"]:
         del key
         return context["cost_weights"]
 
-    def scored(self, context):
+    def scored(self, context: Context) -> Float[Array, " k"]:
         return context["cost_weights"]
 
-    def logits(self, params, context, x, start, cost_weights):
+    def logits(
+        self,
+        params: Params,
+        context: Context,
+        x: Float[Array, "n d"],
+        start: Estimates,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         from_start = scaled_utilities(start, cost_weights, context["unit"])
         return outputs(self.head, params, x) + self.sharpness * from_start
 
@@ -164,7 +171,7 @@ class _Drawing:
         every = -(-(len(self.cost_weights) - 1) // MOST) or 1
         return self._with_fitted(quarters)[::every]
 
-    def _with_fitted(self, cost_weights: jax.Array) -> jax.Array:
+    def _with_fitted(self, cost_weights: Float[Array, " q"]) -> Float[Array, " k"]:
         if not self.at_fitted:
             return cost_weights
         return jnp.concatenate([jnp.asarray(self.cost_weights, jnp.float32), cost_weights])
@@ -183,16 +190,23 @@ class Joint(_Drawing):
     models: int
     endpoints: Endpoints
 
-    def initial(self, dimensions, members, key):
+    def initial(self, dimensions: int, members: int, key: PRNGKeyArray) -> Params:
         del dimensions
         logits, brackets = jnp.zeros((1, self.models)), len(self.cost_weights) - 1
 
-        def one(key):
+        def one(key: PRNGKeyArray) -> Params:
             return JointHead().init(key, logits, logits, jnp.zeros(1), jnp.zeros((1, brackets)))
 
         return jax.vmap(one)(_keys(key, members))
 
-    def logits(self, params, context, x, start, cost_weights):
+    def logits(
+        self,
+        params: Params,
+        context: Context,
+        x: Float[Array, "n d"],
+        start: Estimates,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
         unit = context["unit"]
         ends = self.endpoints.all_logits(context[self.endpoints.key], x, start, unit)
         return joint_logits(params, ends, self.cost_weights, unit, cost_weights)
@@ -220,16 +234,24 @@ class Everywhere(_Drawing):
     form: Any
     sharpness: float
 
-    def initial(self, dimensions, members, key):
+    def initial(self, dimensions: int, members: int, key: PRNGKeyArray) -> Params:
         extra = () if isinstance(self.head, Head) else (jnp.zeros((1, 1)),)
 
-        def one(key):
+        def one(key: PRNGKeyArray) -> Params:
             return self.head.init(key, jnp.zeros(dimensions), *extra)
 
         return jax.vmap(one)(_keys(key, members))
 
-    def logits(self, params, context, x, start, cost_weights):
-        return self.form(self, params, x, start, context["unit"], cost_weights)
+    def logits(
+        self,
+        params: Params,
+        context: Context,
+        x: Float[Array, "n d"],
+        start: Estimates,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
+        logits: Array = self.form(self, params, x, start, context["unit"], cost_weights)
+        return logits
 
 
 def _keys(key: PRNGKeyArray, members: int) -> Key[Array, " b"]:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
-from typing import Any, Self, TypeAlias, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
@@ -46,6 +46,7 @@ class Rows:
     quality_range: tuple[float, float]
     encoder: str | None
     source: str
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def __len__(self) -> int:
         return int(self.quality.shape[0])
@@ -77,7 +78,7 @@ class Rows:
         """The record restricted to `index`: positions, a slice or a boolean mask."""
         index = np.arange(len(self))[index]
         changes: dict[str, Any] = {}
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name in ("models", "quality_range") or value is None:
                 continue
@@ -85,7 +86,7 @@ class Rows:
                 changes[field.name] = tuple(value[i] for i in index)
             elif hasattr(value, "shape"):
                 changes[field.name] = value[index]
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(self, **changes)
 
     @functools.cached_property
     def groups(self) -> Array:
@@ -111,13 +112,13 @@ class Rows:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated anew."""
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(self, **changes)
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits of the SHA-256 of the content: same rows, same fingerprint."""
         digest = hashlib.sha256()
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name == "source" or value is None:
                 continue

@@ -20,12 +20,13 @@ import re
 import shutil
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import PyTree, Shaped
 
 from routerjax.errors import DataWarning, InputError
 from routerjax.support.atomic import folder_digest, write_text
@@ -75,7 +76,7 @@ class Position(NamedTuple):
       finished: whether it had ended.
     """
 
-    state: Any
+    state: PyTree[Shaped[np.ndarray, "*_"]]
     epoch: int
     finished: bool
 
@@ -92,7 +93,7 @@ class Journal:
         self._every, self._settings = checkpoints.every, named(checkpoints.settings)
         self._last = 0
 
-    def resume(self, template: Any) -> Position | None:
+    def resume(self, template: PyTree) -> Position | None:
         """The newest checkpoint, None where there is none.
 
         Args:
@@ -115,7 +116,7 @@ class Journal:
         """Whether `every` epochs have passed since the start or the last checkpoint."""
         return epoch - self._last >= self._every
 
-    def write(self, state: Any, *, epoch: int, finished: bool) -> None:
+    def write(self, state: PyTree, *, epoch: int, finished: bool) -> None:
         """Write a checkpoint; returns when it is on disk and older ones are pruned.
 
         Raises:
@@ -192,14 +193,14 @@ def _remove_unfinished(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _check_space(folder: Path, state: Any) -> None:
+def _check_space(folder: Path, state: PyTree[Shaped[np.ndarray, "*_"]]) -> None:
     """Raise OSError where the disk has no room: orbax is loud about it."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + (1 << 20)
     if shutil.disk_usage(folder).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def save_arrays(path: Path, tree: Any) -> None:
+def save_arrays(path: Path, tree: PyTree) -> None:
     """Write a pytree of arrays into the new folder `path`; returns when it is on disk.
 
     Raises:
@@ -222,7 +223,7 @@ def save_arrays(path: Path, tree: Any) -> None:
         raise OSError(errno.EIO, _reason(error), str(path)) from error
 
 
-def load_arrays(path: Path, template: Any) -> Any:
+def load_arrays(path: Path, template: PyTree) -> PyTree[Shaped[np.ndarray, "*_"]]:
     """Read a pytree of NumPy arrays with the structure and shapes of `template`.
 
     Raises:
@@ -240,7 +241,7 @@ def load_arrays(path: Path, template: Any) -> Any:
     return tree
 
 
-def _as_numpy(template: Any) -> Any:
+def _as_numpy(template: PyTree) -> PyTree:
     """What orbax needs to be told to read the leaves of `template` as NumPy arrays."""
     return jax.tree.map(lambda _: _orbax().RestoreArgs(restore_type=np.ndarray), template)
 
@@ -266,7 +267,7 @@ def _settled() -> Iterator[None]:
 
 
 @functools.cache
-def _registry():
+def _registry() -> Any:
     """How orbax writes NumPy arrays here: each in a thread of its own, which can be waited for.
 
     orbax's own handler leaves all arrays to one event loop and closes it at the first error.
@@ -277,7 +278,9 @@ def _registry():
     numpy_handler: Any = ocp.type_handlers.NumpyHandler
 
     class Handler(numpy_handler):
-        async def serialize(self, values, infos, args=None):
+        async def serialize(
+            self, values: Sequence[Any], infos: Sequence[Any], args: Sequence[Any] | None = None
+        ) -> list[Any]:
             args = args or [ocp.SaveArgs()] * len(values)
             alone = [
                 await super(Handler, self).serialize([value], [info], [arg])
@@ -299,7 +302,7 @@ def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
-def _orbax():
+def _orbax() -> Any:
     """orbax, imported where it is used (it costs half a second) and told to be quiet."""
     import orbax.checkpoint
 
@@ -307,7 +310,7 @@ def _orbax():
     return orbax.checkpoint
 
 
-def digest(tree: Any) -> str:
+def digest(tree: PyTree) -> str:
     """Sixteen hex digits of the SHA-256 of the arrays of a pytree."""
     sha = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):

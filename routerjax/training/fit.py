@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, Shaped, UInt32
 
 from routerjax.records.on_disk import stored
 from routerjax.training import parallel, streaming
@@ -44,9 +45,9 @@ class Fitted(NamedTuple):
     """
 
     params: Params
-    score: jax.Array
-    epoch: jax.Array
-    epochs: jax.Array
+    score: Float[Array, " r"]
+    epoch: Int[Array, " r"]
+    epochs: Int[Array, " r"]
 
 
 def fit(
@@ -54,12 +55,12 @@ def fit(
     params: Params,
     *,
     rows: Data,
-    train_index: jax.Array,
-    held_out_index: jax.Array,
+    train_index: Int[Array | np.ndarray, "r n"],
+    held_out_index: Int[Array | np.ndarray, "r h"],
     context: Context,
-    learning_rate: jax.Array | float,
-    weight_decay: jax.Array | float,
-    key: jax.Array,
+    learning_rate: Float[Array, " r"] | float,
+    weight_decay: Float[Array, " r"] | float,
+    key: PRNGKeyArray | Key[Array, " r"],
     schedule: Schedule,
     on_progress: Callable[[int, int], None] | None = None,
     sweep: Sweep = Sweep(),
@@ -101,7 +102,7 @@ def fit(
         jnp.ones(count, bool),
     )
 
-    def own_key(number: jax.Array) -> jax.Array:
+    def own_key(number: Int[Array, ""]) -> PRNGKeyArray:
         return jax.random.fold_in(key, number)
 
     keys = jax.random.key_data(key if key.ndim else jax.vmap(own_key)(jnp.arange(count)))
@@ -123,7 +124,8 @@ def fit(
         report = _later(on_progress, number, len(blocks))
         stage = checkpoint and checkpoint.stage(f"block-{number}")
         done.append(jax.tree.map(np.asarray, _train(engine, schedule, own, report, stage)))
-    return jax.tree.map(lambda *parts: jnp.asarray(np.concatenate(parts)), *done)
+    fitted: Fitted = jax.tree.map(lambda *parts: jnp.asarray(np.concatenate(parts)), *done)
+    return fitted
 
 
 def _engine(
@@ -141,7 +143,7 @@ def _engine(
     return streaming.from_disk(engine, recipe.schedule, rows) if on_disk else engine
 
 
-def _in_file_order(train: jax.Array, schedule: Schedule) -> jax.Array:
+def _in_file_order(train: Int[Array | np.ndarray, "r n"], schedule: Schedule) -> Int[Array, "r n"]:
     """Training positions [r, n_train]: an epoch that does not visit all reads neighbours."""
     order = jnp.sort(train, axis=1) if train.shape[1] > schedule.epoch_rows else train
     return jnp.asarray(order)
@@ -150,7 +152,7 @@ def _in_file_order(train: jax.Array, schedule: Schedule) -> jax.Array:
 def _train(
     engine: Engine,
     schedule: Schedule,
-    block: tuple[Params, Any, Job],
+    block: tuple[Params, UInt32[Array | np.ndarray, "r k"], Job],
     on_progress: Callable[[int, int], None] | None,
     checkpoint: Checkpoints | None,
 ) -> Fitted:
@@ -160,7 +162,7 @@ def _train(
     jobs = jobs._replace(real=np.arange(engine.size) < count)
     block = engine.place((params, keys, jobs))
 
-    def own(tree: Any) -> Any:
+    def own(tree: PyTree) -> PyTree:
         return jax.tree.map(lambda leaf: leaf[:count], engine.fetch(tree))
 
     with opened(checkpoint) if checkpoint else contextlib.nullcontext() as journal:
@@ -185,16 +187,17 @@ def _train(
                 done = int(engine.fetch(state.epoch).max()) if running else schedule.max_epochs
                 on_progress(done, schedule.max_epochs)
     best = Fitted(state.best_params, state.best_score, state.best_epoch, state.epoch)
-    return jax.tree.map(jnp.asarray, own(best))
+    fitted: Fitted = jax.tree.map(jnp.asarray, own(best))
+    return fitted
 
 
-def _blank(shapes: Any) -> Any:
+def _blank(shapes: PyTree) -> PyTree[Shaped[np.ndarray, "*_"]]:
     """Zeros of these shapes, which take no memory."""
     return jax.tree.map(lambda s: np.broadcast_to(np.zeros((), s.dtype), s.shape), shapes)
 
 
 def _settings(
-    recipe: Recipe, params: Params, keys: jax.Array, jobs: Job, rows: Data
+    recipe: Recipe, params: Params, keys: UInt32[Array, "r k"], jobs: Job, rows: Data
 ) -> dict[str, Any]:
     """What a result depends on, by name, for whoever resumes a training."""
     schedule = dataclasses.asdict(recipe.schedule)

@@ -22,15 +22,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree, Shaped
 
 from routerjax.errors import InputError
 from routerjax.training import sweep
-from routerjax.training.run import Data, Recipe, Whole
+from routerjax.training.run import Data, Recipe, Tree, Whole
 from routerjax.training.sweep import Engine
 
 PARALLEL = ("runs", "rows", "both")
@@ -95,25 +95,27 @@ class Share(Whole):
     groups: int = 1
     parts: int = 1
 
-    def shuffle_key(self, key: jax.Array) -> jax.Array:
+    def shuffle_key(self, key: PRNGKeyArray) -> PRNGKeyArray:
         process = jax.lax.axis_index(AXIS) // self.parts
         return jax.random.fold_in(key, process) if self.processes > 1 else key
 
-    def step_key(self, key: jax.Array) -> jax.Array:
+    def step_key(self, key: PRNGKeyArray) -> PRNGKeyArray:
         return jax.random.fold_in(key, jax.lax.axis_index(AXIS) % (self.parts * self.processes))
 
-    def part(self, index: jax.Array) -> jax.Array:
+    def part(self, index: Int[Array, "*s b"]) -> Int[Array, "*s p"]:
         width = math.ceil(index.shape[-1] / self.parts)
         missing = [(0, 0)] * (index.ndim - 1) + [(0, width * self.parts - index.shape[-1])]
         index = jnp.pad(index, missing, constant_values=-1)
         own = jax.lax.axis_index(AXIS) % self.parts
         return jax.lax.dynamic_slice_in_dim(index, own * width, width, axis=-1)
 
-    def total(self, tree: Any) -> Any:
-        return jax.lax.psum(tree, AXIS, axis_index_groups=self._members())
+    def total(self, tree: Tree) -> Tree:
+        summed: Tree = jax.lax.psum(tree, AXIS, axis_index_groups=self._members())
+        return summed
 
-    def joined(self, values: jax.Array) -> jax.Array:
-        return jax.lax.all_gather(values, AXIS, axis_index_groups=self._members(), tiled=True)
+    def joined(self, values: Shaped[Array, " p"]) -> Shaped[Array, " h"]:
+        groups = self._members()
+        return jnp.asarray(jax.lax.all_gather(values, AXIS, axis_index_groups=groups, tiled=True))
 
     def _members(self) -> list[list[int]] | None:
         if self.groups == 1:
@@ -150,15 +152,15 @@ def on_devices(
     if rows is not None:
         rows = _copies(jax.tree.map(np.asarray, rows), np.zeros(groups * parts))
 
-    def place(tree):
-        def spread(leaf):
+    def place(tree: PyTree) -> PyTree:
+        def spread(leaf: Shaped[Array | np.ndarray, "b ..."]) -> Shaped[np.ndarray, "d e ..."]:
             grid = np.asarray(leaf).reshape(groups, each, *leaf.shape[1:])
             return np.repeat(grid, parts, axis=0)
 
         return _own(jax.tree.map(spread, tree))
 
-    def fetch(tree):
-        def joined(leaf):
+    def fetch(tree: PyTree) -> PyTree:
+        def joined(leaf: Shaped[Array | np.ndarray, "d e ..."]) -> Shaped[np.ndarray, "b ..."]:
             local = _local(leaf)[: groups * parts : parts]
             return local.reshape(groups * each, *leaf.shape[2:])
 
@@ -178,7 +180,7 @@ def on_devices(
     )
 
 
-def _local(leaf: jax.Array | np.ndarray) -> np.ndarray:
+def _local(leaf: Shaped[Array | np.ndarray, "all ..."]) -> Shaped[np.ndarray, "local ..."]:
     """What this process's devices hold of an array, [local devices, ...]."""
     if isinstance(leaf, np.ndarray):
         return leaf

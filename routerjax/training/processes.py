@@ -8,11 +8,11 @@ the rows, every P-th, and rows that are `Stored` are read by the process that tr
 from __future__ import annotations
 
 import zlib
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, PyTree, UInt32
 
 from routerjax.errors import InputError
 from routerjax.records.on_disk import blocks
@@ -45,12 +45,14 @@ def initialize(
         raise InputError(f"the processes cannot be joined ({error})") from error
 
 
-def own_rows(count: int) -> np.ndarray:
+def own_rows(count: int) -> Int[np.ndarray, " own"]:
     """Positions, among `count` rows, of those this process reads: every P-th."""
     return np.arange(jax.process_index(), count, jax.process_count())
 
 
-def own_share(params: Params, keys: jax.Array, jobs: Job, rows: Data) -> tuple[Job, Data]:
+def own_share(
+    params: Params, keys: UInt32[Array, "r k"], jobs: Job, rows: Data
+) -> tuple[Job, Data]:
     """Jobs and rows of this process, filled up to the largest share of any process.
 
     Raises:
@@ -68,7 +70,7 @@ def own_share(params: Params, keys: jax.Array, jobs: Job, rows: Data) -> tuple[J
     return jobs, jax.tree.map(lambda leaf: leaf[own], rows)
 
 
-def _own_positions(index: jax.Array) -> jax.Array:
+def _own_positions(index: Int[Array, "r k"]) -> Int[Array, "r own"]:
     """Positions [r, k] among all rows as positions among this process's, in the same order.
 
     Runs have fewer of them than k: −1 fills up, in all processes to the same width.
@@ -87,10 +89,10 @@ def of_all(number: int) -> list[int]:
         return [number]
     from jax.experimental import multihost_utils
 
-    return multihost_utils.process_allgather(np.int32(number)).tolist()
+    return [int(each) for each in multihost_utils.process_allgather(np.int32(number))]
 
 
-def checksum(tree: Any) -> int:
+def checksum(tree: PyTree) -> int:
     """31 bits of the CRC of the arrays of a pytree."""
     crc = 0
     for leaf in jax.tree.leaves(tree):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, Shaped
 
 from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
@@ -43,13 +44,13 @@ class Problem(NamedTuple):
       key: Random key of starting values, shuffling and drawing.
     """
 
-    x: jax.Array | Stored
+    x: Float[Array | np.ndarray, "n d"] | Stored
     target: Estimates
     selection: Estimates
     predicted: Estimates
-    train: np.ndarray
-    held_out: np.ndarray
-    key: jax.Array
+    train: Int[np.ndarray, "b k"]
+    held_out: Int[np.ndarray, "b h"]
+    key: PRNGKeyArray
 
 
 class Trained(NamedTuple):
@@ -152,10 +153,10 @@ class _Joined(NamedTuple):
     """Several problems as one: rows joined, members of all problems on one axis r."""
 
     rows: dict[str, Any]
-    train: jax.Array
-    held_out: jax.Array
+    train: Int[Array, "r k"]
+    held_out: Int[Array, "r h"]
     unit: Unit
-    keys: list[jax.Array]
+    keys: list[PRNGKeyArray]
     members: int
     units: list[Unit]
     constants: list[Estimates | None]
@@ -174,7 +175,7 @@ def _joined(
     constants = [_means(problem.selection) if constant else None for problem in problems]
     each = [_rows(*pair) for pair in zip(problems, constants, strict=True)]
 
-    def per_member(values: Sequence[float | jax.Array]) -> jax.Array:
+    def per_member(values: Sequence[float | Float[Array, ""]]) -> Float[Array, " r"]:
         return jnp.repeat(jnp.asarray(values, jnp.float32), members)
 
     return _Joined(
@@ -210,10 +211,10 @@ def _rows(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
 
 def _trained(
     architecture: Architecture, joined: _Joined
-) -> tuple[dict[str, Any], dict[str, jax.Array]]:
+) -> tuple[dict[str, PyTree], dict[str, Int[Array, "r _"]]]:
     """Parameters of every stage, leading axis r, and best epochs [r, ·] of every stage."""
-    params: dict[str, Any] = {}
-    epochs: dict[str, jax.Array] = {}
+    params: dict[str, PyTree] = {}
+    epochs: dict[str, Int[Array, "r _"]] = {}
     for stage in architecture.stages:
         fitted = _fit(stage, joined, params)
         by_member = functools.partial(_by_member, len(joined.train), stage.networks)
@@ -222,12 +223,14 @@ def _trained(
     return params, epochs
 
 
-def _by_member(members: int, networks: tuple[int, ...], leaf: jax.Array) -> jax.Array:
+def _by_member(
+    members: int, networks: tuple[int, ...], leaf: Shaped[Array, "runs ..."]
+) -> Shaped[Array, "{members} ..."]:
     """The axis of runs as members and the networks of each."""
     return leaf.reshape(members, *networks, *leaf.shape[1:])
 
 
-def _fit(stage: Stage, joined: _Joined, before: dict[str, Any]) -> Fitted:
+def _fit(stage: Stage, joined: _Joined, before: dict[str, PyTree]) -> Fitted:
     """Train a stage at every learning rate and keep, run by run, the best on held-out rows."""
     config, count = joined.config, int(np.prod(stage.networks, dtype=int))
     dimensions, members = joined.rows["x"].shape[1], joined.members
@@ -235,16 +238,16 @@ def _fit(stage: Stage, joined: _Joined, before: dict[str, Any]) -> Fitted:
     rates = np.atleast_1d(np.asarray(config.learning_rate, np.float32))
     runs = len(joined.train) * count
 
-    def per_network(leaf: jax.Array) -> jax.Array:
+    def per_network(leaf: Shaped[Array, "r ..."]) -> Shaped[Array, "runs ..."]:
         return jnp.repeat(leaf, count, axis=0)
 
-    def at_every_rate(tree: Any) -> Any:
+    def at_every_rate(tree: PyTree) -> PyTree:
         return jax.tree.map(lambda leaf: concatenated([leaf] * len(rates)), tree)
 
-    def per_member(leaf: jax.Array) -> jax.Array:
+    def per_member(leaf: Shaped[Array, "k ..."]) -> Shaped[Array, "runs ..."]:
         return jnp.tile(leaf, (len(joined.train), *[1] * (leaf.ndim - 1)))
 
-    def own_keys(key: jax.Array) -> jax.Array:
+    def own_keys(key: PRNGKeyArray) -> Key[Array, " runs"]:
         of_stage = jax.random.fold_in(key, int(stage.carries_over))
         return jax.vmap(functools.partial(jax.random.fold_in, of_stage))(
             jnp.arange(members * count)
@@ -270,9 +273,13 @@ def _fit(stage: Stage, joined: _Joined, before: dict[str, Any]) -> Fitted:
     if len(rates) == 1:
         return fitted
     best = jnp.argmax(fitted.score.reshape(len(rates), runs), axis=0) * runs + jnp.arange(runs)
-    return jax.tree.map(lambda leaf: leaf[best], fitted)
+    kept: Fitted = jax.tree.map(lambda leaf: leaf[best], fitted)
+    return kept
 
 
 def _means(estimates: Estimates) -> Estimates:
     """[m] mean quality and cost of every arm."""
-    return jax.tree.map(lambda values: np.mean(values, axis=0, dtype=np.float32), estimates)
+    means: Estimates = jax.tree.map(
+        lambda values: np.mean(values, axis=0, dtype=np.float32), estimates
+    )
+    return means

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Shaped, UInt32
 
 from routerjax.errors import InputError
 from routerjax.training.config import Schedule
 
-Params = Any
-Data = Any
-Context = Any
+Params: TypeAlias = PyTree
+Data: TypeAlias = PyTree
+Context: TypeAlias = PyTree
+
+Tree = TypeVar("Tree")
 
 OPTIMIZERS = ("adamw", "sgd")
 NEIGHBOURS = 256
@@ -31,10 +35,12 @@ NEIGHBOURS = 256
 class Objective(Protocol):
     """What a network is trained on. Hashable, since it is static under jit."""
 
-    def loss(self, params: Params, context: Context, batch: Data, key: jax.Array) -> jax.Array:
+    def loss(
+        self, params: Params, context: Context, batch: Data, key: PRNGKeyArray
+    ) -> Float[Array, " b"]:
         """Per-row loss, [b]; `key` is the step's own, for an objective that draws."""
 
-    def score(self, params: Params, context: Context, rows: Data) -> jax.Array:
+    def score(self, params: Params, context: Context, rows: Data) -> Float[Array, " h"]:
         """Score of every held-out row, [h]; a higher mean is better."""
 
 
@@ -50,11 +56,11 @@ class Job(NamedTuple):
     """
 
     context: Context
-    learning_rate: jax.Array
-    weight_decay: jax.Array
-    train: jax.Array
-    held_out: jax.Array
-    real: jax.Array
+    learning_rate: Float[Array, "*r"]
+    weight_decay: Float[Array, "*r"]
+    train: Int[Array, "*r n"]
+    held_out: Int[Array, "*r h"]
+    real: Bool[Array | np.ndarray, "*r"]
     rows: Data = None
 
 
@@ -63,12 +69,12 @@ class State(NamedTuple):
 
     params: Params
     optimizer: optax.OptState
-    key: jax.Array
-    epoch: jax.Array
-    start_scores: jax.Array
+    key: UInt32[Array, "*r k"]
+    epoch: Int[Array, "*r"]
+    start_scores: Float[Array, "*r h"]
     best_params: Params
-    best_score: jax.Array
-    best_epoch: jax.Array
+    best_score: Float[Array, "*r"]
+    best_epoch: Int[Array, "*r"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,23 +86,23 @@ class Whole:
 
     processes: int = 1
 
-    def shuffle_key(self, key: jax.Array) -> jax.Array:
+    def shuffle_key(self, key: PRNGKeyArray) -> PRNGKeyArray:
         """The key with which this device's rows are shuffled."""
         return key
 
-    def step_key(self, key: jax.Array) -> jax.Array:
+    def step_key(self, key: PRNGKeyArray) -> PRNGKeyArray:
         """The key of a step's draws on this device."""
         return key
 
-    def part(self, index: jax.Array) -> jax.Array:
+    def part(self, index: Int[Array, "*s b"]) -> Int[Array, "*s p"]:
         """This device's part of row positions, [..., b] → [..., b / parts]."""
         return index
 
-    def total(self, tree: Any) -> Any:
+    def total(self, tree: Tree) -> Tree:
         """Sum over the devices that share the rows."""
         return tree
 
-    def joined(self, values: jax.Array) -> jax.Array:
+    def joined(self, values: Shaped[Array, " p"]) -> Shaped[Array, " h"]:
         """The devices' parts put together again, [h / parts] → [h]."""
         return values
 
@@ -119,7 +125,7 @@ class Recipe:
             raise InputError(f"no optimizer {self.schedule.optimizer!r}; known are {known}")
 
 
-def start(recipe: Recipe, params: Params, key: jax.Array, job: Job, rows: Data) -> State:
+def start(recipe: Recipe, params: Params, key: UInt32[Array, " k"], job: Job, rows: Data) -> State:
     """The state before the first epoch, the starting point scored.
 
     `rows` are those that all runs share; None where each has its own.
@@ -132,23 +138,23 @@ def start(recipe: Recipe, params: Params, key: jax.Array, job: Job, rows: Data) 
     return State(params, optimizer, key, zero, scores, params, score, zero)
 
 
-def stopped(schedule: Schedule, state: State, job: Job) -> jax.Array:
+def stopped(schedule: Schedule, state: State, job: Job) -> Bool[Array | np.ndarray, "*r"]:
     """Whether the run has had its epochs, or its patience has run out."""
     idle = state.epoch - state.best_epoch >= schedule.patience
     return idle | (state.epoch >= schedule.max_epochs) | ~job.real
 
 
-def advance(recipe: Recipe, state: State, job: Job, rows: Data) -> tuple[State, jax.Array]:
+def advance(recipe: Recipe, state: State, job: Job, rows: Data) -> tuple[State, Bool[Array, ""]]:
     """A chunk of epochs, none once the run has stopped; also whether it wants more."""
     rows = job.rows if rows is None else rows
 
-    def body(state, _):
+    def body(state: State, _: None) -> tuple[State, None]:
         done = stopped(recipe.schedule, state, job)
         train = functools.partial(_epoch, recipe, job, rows)
         return jax.lax.cond(done, lambda state: state, train, state), None
 
     state, _ = jax.lax.scan(body, state, length=recipe.schedule.chunk)
-    return state, ~stopped(recipe.schedule, state, job)
+    return state, jnp.logical_not(stopped(recipe.schedule, state, job))
 
 
 def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
@@ -159,12 +165,16 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
     batches = share.part(_batches(own, visited(own, job.train, most), size))
     optimizer = _optimizer(schedule, job)
 
-    def loss(params, index, count, step):
+    def loss(
+        params: Params, index: Int[Array, " b"], count: Float[Array, ""], step: Int[Array, ""]
+    ) -> Float[Array, ""]:
         own = share.step_key(jax.random.fold_in(key, step))
         losses = objective.loss(params, job.context, _take(rows, index), own)
         return jnp.sum(losses * (index >= 0)) / count
 
-    def step(carry, batch):
+    def step(
+        carry: tuple[Params, optax.OptState], batch: tuple[Int[Array, " b"], Int[Array, ""]]
+    ) -> tuple[tuple[Params, optax.OptState], None]:
         (params, opt), (index, step) = carry, batch
         count = share.total(jnp.sum(index >= 0, dtype=jnp.float32))
         slope = share.total(jax.grad(loss)(params, index, count, step))
@@ -180,7 +190,7 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
     better = (score > state.best_score) & enough
     epoch = state.epoch + 1
 
-    def keep(new, old):
+    def keep(new: Shaped[Array, "*p"], old: Shaped[Array, "*p"]) -> Shaped[Array, "*p"]:
         return jnp.where(better, new, old)
 
     return State(
@@ -198,7 +208,7 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
 def _optimizer(schedule: Schedule, job: Job) -> optax.GradientTransformation:
     rate, decay = job.learning_rate, job.weight_decay
 
-    def kernels(params):
+    def kernels(params: Params) -> PyTree[bool]:
         return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
     if schedule.optimizer == "sgd":
@@ -206,18 +216,20 @@ def _optimizer(schedule: Schedule, job: Job) -> optax.GradientTransformation:
     return optax.adamw(rate, weight_decay=decay, mask=kernels)
 
 
-def _scores(recipe: Recipe, params: Params, job: Job, rows: Data):
+def _scores(
+    recipe: Recipe, params: Params, job: Job, rows: Data
+) -> tuple[Float[Array, " h"], Bool[Array, " h"]]:
     """Scores of all held-out rows [h], and which of them stand for a row [h]."""
     index = recipe.share.part(job.held_out)
     scores = recipe.objective.score(params, job.context, _take(rows, index))
     return recipe.share.joined(scores), recipe.share.joined(index >= 0)
 
 
-def _take(rows: Data, index: jax.Array) -> Data:
+def _take(rows: Data, index: Int[Array, " b"]) -> Data:
     return jax.tree.map(lambda leaf: leaf[jnp.maximum(index, 0)], rows)
 
 
-def visited(key: jax.Array, train: jax.Array, most: int) -> jax.Array:
+def visited(key: PRNGKeyArray, train: Int[Array, " n"], most: int) -> Int[Array, " k"]:
     """The row positions an epoch visits, at most so many: all, or random stretches of them.
 
     Stretches are `NEIGHBOURS` long, cut from a random position on; which of them are visited is
@@ -235,7 +247,7 @@ def visited(key: jax.Array, train: jax.Array, most: int) -> jax.Array:
     return train[places.ravel() % count]
 
 
-def _batches(key: jax.Array, train: jax.Array, size: int) -> jax.Array:
+def _batches(key: PRNGKeyArray, train: Int[Array, " n"], size: int) -> Int[Array, "steps {size}"]:
     """Shuffle the row positions into batches [steps, size]; the last is filled up with −1."""
     count = -(-train.shape[0] // size)
     none = jnp.full(count * size - train.shape[0], -1, train.dtype)

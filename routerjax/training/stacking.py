@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, Shaped
 
 from routerjax.records.on_disk import Stored, read
 
@@ -20,21 +21,25 @@ def concatenated(trees: Sequence[Tree]) -> Tree:
     What one tree alone holds as `Stored` stays on disk.
     """
     if len(trees) == 1:
-        return jax.tree.map(_on_device, trees[0])
+        alone: Tree = jax.tree.map(_on_device, trees[0])
+        return alone
 
-    def joined(*leaves: Any) -> jax.Array:
+    def joined(*leaves: Any) -> Shaped[Array, "n ..."]:
         return jnp.concatenate([_on_device(read(leaf)) for leaf in leaves])
 
-    return jax.tree.map(joined, *trees)
+    together: Tree = jax.tree.map(joined, *trees)
+    return together
 
 
-def _on_device(leaf):
+def _on_device(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array | Stored):
         return leaf
     return jnp.asarray(leaf, jnp.float32 if np.issubdtype(leaf.dtype, np.floating) else None)
 
 
-def offset(indices: Sequence[np.ndarray | jax.Array], rows: Sequence[int]) -> jax.Array:
+def offset(
+    indices: Sequence[Int[Array | np.ndarray, "b k"]], rows: Sequence[int]
+) -> Int[Array, "r k"]:
     """Row positions [b, ·] of every problem as positions in the joined rows, [Σ b, ·]."""
     starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
     moved = [np.asarray(own) + start for own, start in zip(indices, starts, strict=True)]

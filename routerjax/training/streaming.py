@@ -15,9 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Int, PyTree, Shaped, UInt32
 
 from routerjax.training.config import Schedule
-from routerjax.training.run import Data, Job, Recipe, State, stopped, visited
+from routerjax.training.run import Data, Job, Params, Recipe, State, stopped, visited
 from routerjax.training.sweep import Engine
 
 
@@ -39,16 +40,16 @@ def from_disk(within: Engine, schedule: Schedule, rows: Data) -> Engine:
     held_out = _Last(read)
 
     @_Last
-    def epoch_of(own: Job, visits: np.ndarray, running: np.ndarray) -> Job:
+    def epoch_of(own: Job, visits: Int[np.ndarray, "r k"], running: Bool[np.ndarray, " r"]) -> Job:
         kept = held_out(np.asarray(own.held_out), np.asarray(own.real))
         return within.place(_with_rows(own, visits, read(visits, running), kept))
 
-    def start(params: Any, keys: jax.Array, jobs: Job) -> State:
+    def start(params: Params, keys: UInt32[Array | np.ndarray, "*_"], jobs: Job) -> State:
         own = within.fetch(jobs)
         nothing = np.full((within.size, 1), -1, np.int32)
         return within.start(params, keys, epoch_of(own, nothing, own.real))
 
-    def advance(state: State, jobs: Job) -> tuple[State, jax.Array]:
+    def advance(state: State, jobs: Job) -> tuple[State, Bool[Array, "*_"]]:
         own, going = within.fetch(jobs), within.place(np.zeros(within.size, bool))
         for _ in range(schedule.chunk):
             seen = jax.tree.map(within.fetch, _seen(state))
@@ -59,7 +60,7 @@ def from_disk(within: Engine, schedule: Schedule, rows: Data) -> Engine:
             state, going = within.advance(state, epoch_of(own, visits, running))
         return state, going
 
-    def shapes(params: Any, keys: jax.Array, jobs: Job) -> State:
+    def shapes(params: Params, keys: UInt32[Array | np.ndarray, "*_"], jobs: Job) -> State:
         *runs, held_out = jobs.held_out.shape
 
         def epoch(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -72,7 +73,10 @@ def from_disk(within: Engine, schedule: Schedule, rows: Data) -> Engine:
 
 def _seen(state: State) -> State:
     """What of a run's state decides which rows it visits next; the rest stays on the device."""
-    return state._replace(params=None, optimizer=None, start_scores=None, best_params=None)  # type: ignore[arg-type]
+    nothing: Any = None
+    return state._replace(
+        params=nothing, optimizer=nothing, start_scores=nothing, best_params=nothing
+    )
 
 
 class _Last:
@@ -91,12 +95,12 @@ class _Last:
         return self._result
 
 
-def _with_rows(jobs: Job, visits: np.ndarray, visited: Data, held_out: Data) -> Job:
+def _with_rows(jobs: Job, visits: Int[np.ndarray, "r k"], visited: Data, held_out: Data) -> Job:
     """Jobs with the rows they visit and those they are scored on, and where these are."""
     positions = np.concatenate([visits, jobs.held_out], axis=1)
     places = np.where(positions < 0, -1, np.arange(positions.shape[1], dtype=np.int32))
 
-    def joined(*parts: np.ndarray) -> np.ndarray:
+    def joined(*parts: Shaped[np.ndarray, "r _ ..."]) -> Shaped[np.ndarray, "r _ ..."]:
         return np.concatenate(parts, axis=1)
 
     cut = visits.shape[1]
@@ -104,10 +108,12 @@ def _with_rows(jobs: Job, visits: np.ndarray, visited: Data, held_out: Data) -> 
     return jobs._replace(train=train, held_out=held, rows=jax.tree.map(joined, visited, held_out))
 
 
-def _read_all(rows: Data, positions: np.ndarray, wanted: np.ndarray) -> Data:
+def _read_all(
+    rows: Data, positions: Int[np.ndarray, "r k"], wanted: Bool[np.ndarray, " r"]
+) -> PyTree[Shaped[np.ndarray, "r k ..."]]:
     """Rows at positions [r, k], zeros for runs not wanted: leaves [r, k, ...]."""
 
-    def read(leaf: Any) -> np.ndarray:
+    def read(leaf: Any) -> Shaped[np.ndarray, "r k ..."]:
         if len(wanted) == 1 and wanted[0]:
             return np.asarray(leaf[np.maximum(positions[0], 0)])[None]
         out = np.zeros((*positions.shape, *leaf.shape[1:]), leaf.dtype)
@@ -119,13 +125,18 @@ def _read_all(rows: Data, positions: np.ndarray, wanted: np.ndarray) -> Data:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _visited(schedule: Schedule, keys: jax.Array, train: jax.Array) -> jax.Array:
+def _visited(
+    schedule: Schedule,
+    keys: UInt32[Array | np.ndarray, "r w"],
+    train: Int[Array | np.ndarray, "r n"],
+) -> Int[Array, "r k"]:
     """Row positions [r, k] of every run's next epoch; keys are their data."""
     processes = jax.process_count()
 
-    def one(key, train):
+    def one(key: UInt32[Array, " w"], train: Int[Array, " n"]) -> Int[Array, " k"]:
         _, shuffle = jax.random.split(jax.random.wrap_key_data(key))
         own = jax.random.fold_in(shuffle, jax.process_index()) if processes > 1 else shuffle
         return visited(own, train, schedule.epoch_rows // processes)
 
-    return jax.vmap(one)(keys, jnp.asarray(train))
+    positions: Int[Array, "r k"] = jax.vmap(one)(jnp.asarray(keys), jnp.asarray(train))
+    return positions

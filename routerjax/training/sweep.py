@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from routerjax.errors import InputError
 from routerjax.records.on_disk import stored
 from routerjax.training import run
-from routerjax.training.run import Data, Job, Params, Recipe, State
+from routerjax.training.config import Schedule
+from routerjax.training.run import Data, Job, Params, Recipe, State, Tree
 
 MODES = ("auto", "map", "vmap")
 
@@ -70,11 +72,11 @@ class Engine(NamedTuple):
     """
 
     size: int
-    place: Callable[[Any], Any]
-    start: Callable[[Params, jax.Array, Job], State]
-    advance: Callable[[State, Job], tuple[State, jax.Array]]
-    fetch: Callable[[Any], Any]
-    shapes: Callable[[Params, jax.Array, Job], State]
+    place: Callable[[PyTree], PyTree]
+    start: Callable[[Params, UInt32[Array | np.ndarray, "*_"], Job], State]
+    advance: Callable[[State, Job], tuple[State, Bool[Array, "*_"]]]
+    fetch: Callable[[PyTree], PyTree]
+    shapes: Callable[[Params, UInt32[Array | np.ndarray, "*_"], Job], State]
     shared: int = 1
 
 
@@ -93,25 +95,32 @@ def on_one_device(recipe: Recipe, side_by_side: bool, rows: Data, size: int) -> 
 
 
 def start(
-    recipe: Recipe, side_by_side: bool, rows: Data, params: Params, keys: jax.Array, jobs: Job
+    recipe: Recipe,
+    side_by_side: bool,
+    rows: Data,
+    params: Params,
+    keys: UInt32[Array, "r k"],
+    jobs: Job,
 ) -> State:
     """`run.start` of every run."""
 
-    def one(each: Any) -> State:
+    def one(each: tuple[Params, UInt32[Array, " k"], Job]) -> State:
         return run.start(recipe, each[0], each[1], each[2], rows)
 
-    return _over_runs(one, side_by_side)((params, keys, jobs))
+    state: State = _over_runs(one, side_by_side)((params, keys, jobs))
+    return state
 
 
 def advance(
     recipe: Recipe, side_by_side: bool, rows: Data, state: State, jobs: Job
-) -> tuple[State, jax.Array]:
+) -> tuple[State, Bool[Array, " r"]]:
     """`run.advance` of every run; also which of them want more, [r]."""
 
-    def one(each: Any) -> tuple[State, jax.Array]:
+    def one(each: tuple[State, Job]) -> tuple[State, Bool[Array, ""]]:
         return run.advance(recipe, each[0], each[1], rows)
 
-    return _over_runs(one, side_by_side)((state, jobs))
+    moved: tuple[State, Bool[Array, " r"]] = _over_runs(one, side_by_side)((state, jobs))
+    return moved
 
 
 def _over_runs(one: Callable[[Any], Any], side_by_side: bool) -> Callable[[Any], Any]:
@@ -122,9 +131,7 @@ _start = jax.jit(start, static_argnums=(0, 1))
 _advance = jax.jit(advance, static_argnums=(0, 1), donate_argnums=3)
 
 
-def runs_at_once(
-    sweep: Sweep, schedule: run.Schedule, params: Params, jobs: Job, rows: Data
-) -> int:
+def runs_at_once(sweep: Sweep, schedule: Schedule, params: Params, jobs: Job, rows: Data) -> int:
     """Number of runs that the memory budget holds on one device, at least one.
 
     A run keeps its parameters, their best, and two moments; while it trains, a gradient, an
@@ -150,26 +157,27 @@ def runs_at_once(
     return max(1, (memory - working) // kept)
 
 
-def _bytes(tree: Any) -> int:
+def _bytes(tree: PyTree) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _half_of_memory() -> int:
     statistics = jax.local_devices()[0].memory_stats()
     if statistics and "bytes_limit" in statistics:
-        return statistics["bytes_limit"] // 2
+        return int(statistics["bytes_limit"]) // 2
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def blocks(count: int, size: int) -> list[np.ndarray]:
+def blocks(count: int, size: int) -> list[Int[np.ndarray, " b"]]:
     """Positions of `count` runs in as few blocks as hold `size` each, of nearly equal length."""
     return np.array_split(np.arange(count), -(-count // size))
 
 
-def filled(tree: Any, size: int) -> Any:
+def filled(tree: Tree, size: int) -> Tree:
     """The leading axis filled up to `size` by starting over."""
 
-    def fill(leaf):
+    def fill(leaf: Any) -> Any:
         return leaf if len(leaf) == size else np.asarray(leaf)[np.arange(size) % len(leaf)]
 
-    return jax.tree.map(fill, tree)
+    full: Tree = jax.tree.map(fill, tree)
+    return full
