@@ -27,8 +27,8 @@ from .data.synthetic.table import embedded_table as embedded_table
 from .pipelines.fit_log import fit as fit
 from .pipelines.prepare import Prepared as Prepared
 from .pipelines.prepare import prepare as prepare
-from .pipelines.evaluate import Evaluation as Evaluation
 from .pipelines.evaluate import evaluate as evaluate
+from .pipelines.lines import Evaluation as Evaluation
 from .artefacts.loading import load as load
 from .artefacts.router import Router as Router
 from .artefacts.router import Routes as Routes

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
 
-from routerjax.artefacts import migrate
+from routerjax.artefacts import migrate, shapes
 from routerjax.artefacts.base import Saved, listed
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
@@ -20,12 +20,18 @@ from routerjax.models.architectures import Architecture
 from routerjax.models.heads import Head, Scaling
 from routerjax.models.outcomes import OutcomeModel, outcome_head, predict_folds
 from routerjax.models.policy import ROWS, Policy, mean_probabilities, within_range
+from routerjax.models.propensity import PropensityModel, supported
+from routerjax.records.groups import query_digests
+from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import architecture_of
 from routerjax.training.config import FitConfig
 
 if TYPE_CHECKING:
     import pandas
+
+LEAST = 1e-30
+"""Of a supported model's probability, so that one is left where the router gives them none."""
 
 Queries = Sequence[str] | np.ndarray
 """n prompts, or embeddings [n, d]."""
@@ -39,12 +45,16 @@ class Arrays(NamedTuple):
       policy: parameters of the policy, leading axis b.
       constant: [m] means the policy starts from where `start` is "best-single"; else zeros.
       outcomes: quality and cost models, for the expected outcome of a route.
+      propensities: The log's policy and where it supports which model; None in routers of before.
+      seen: [g, 2] digests of the queries that the router was fitted on; None in those too.
     """
 
     scaling: Scaling
     policy: PyTree
     constant: Estimates
     outcomes: OutcomeModel
+    propensities: PropensityModel | None = None
+    seen: UInt32[np.ndarray, "g 2"] | None = None
 
 
 class Routes(NamedTuple):
@@ -58,6 +68,8 @@ class Routes(NamedTuple):
       cost: [n] its expected cost, dollars.
       cost_weight: λ, quality given up per dollar.
       candidates: m names, in the order of the arms.
+      fell_back: [n] True where the router would have chosen another model, which the log it was
+        fitted on does not support for such a query.
     """
 
     models: tuple[str, ...]
@@ -67,6 +79,7 @@ class Routes(NamedTuple):
     cost: Float[np.ndarray, " n"]
     cost_weight: float
     candidates: tuple[str, ...]
+    fell_back: Bool[np.ndarray, " n"]
 
     def __repr__(self) -> str:
         counts = np.bincount(self.arms, minlength=len(self.candidates))
@@ -102,6 +115,10 @@ class Router(Saved):
       config: how it was fitted.
       mean_cost: dollars per query, of the unit of the utilities at each cost weight.
       best_single: per cost weight the best single model by the log's dr utilities.
+      arm_quality, arm_cost: of every model the mean of the log's dr estimates, from which the best
+        single model of any cost weight follows; empty in routers of before.
+      seen: number of queries the router was fitted on, 0 where it does not know them.
+      salt: of their digests.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -120,6 +137,10 @@ class Router(Saved):
     report: dict[str, Any]
     provenance: dict[str, Any]
     arrays: Arrays
+    arm_quality: tuple[float, ...] = ()
+    arm_cost: tuple[float, ...] = ()
+    seen: int = 0
+    salt: str = ""
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -160,14 +181,20 @@ class Router(Saved):
         for each in several:
             check_range(each, self.cost_weights)
         embeddings = queries if isinstance(queries, np.ndarray) else self.embed(queries)
-        probabilities, expected = self._decided(embeddings, several)
+        probabilities, moved, expected = self._decided(embeddings, several)
         routes = tuple(
-            self._routes(own, expected, each)
-            for own, each in zip(probabilities, several, strict=True)
+            self._routes(own, fell_back, expected, each)
+            for own, fell_back, each in zip(probabilities, moved, several, strict=True)
         )
         return routes[0] if np.ndim(cost_weight) == 0 else routes
 
-    def _routes(self, probabilities: np.ndarray, expected: Estimates, cost_weight: float) -> Routes:
+    def _routes(
+        self,
+        probabilities: np.ndarray,
+        fell_back: np.ndarray,
+        expected: Estimates,
+        cost_weight: float,
+    ) -> Routes:
         arms = probabilities.argmax(axis=1)
         rows = np.arange(len(arms))
         return Routes(
@@ -178,6 +205,7 @@ class Router(Saved):
             cost=expected.cost[rows, arms],
             cost_weight=cost_weight,
             candidates=self.models,
+            fell_back=fell_back,
         )
 
     def choices(self, embeddings: np.ndarray, *, cost_weights: Sequence[float]) -> np.ndarray:
@@ -186,14 +214,33 @@ class Router(Saved):
             check_range(cost_weight, self.cost_weights)
         return self._decided(embeddings, cost_weights)[0].argmax(axis=-1)
 
+    def best_single_at(self, cost_weight: float) -> str:
+        """The best single model by the log it was fitted on, at any cost weight.
+
+        Utility is affine in the cost weight, so that means of quality and cost tell it exactly.
+        Routers of before kept no means; of them it is that of the nearest fitted cost weight.
+        """
+        if not self.arm_quality:
+            nearest = int(abs(np.asarray(self.cost_weights) - cost_weight).argmin())
+            return self.best_single[nearest]
+        utility = np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
+        return self.models[int(utility.argmax())]
+
+    def has_seen(self, record: Rows) -> Bool[np.ndarray, " n"]:
+        """[n] True where the router was fitted on a row of the same query."""
+        if self.arrays.seen is None:
+            return np.zeros(len(record), bool)
+        seen = np.ascontiguousarray(np.asarray(self.arrays.seen, np.uint32)).view(np.uint64)
+        return np.isin(query_digests(record, salt=self.salt), seen.ravel())
+
     def expected(self, embeddings: np.ndarray) -> Estimates:
         """Expected quality and cost of every model for every query, [n, m] each."""
-        return self._decided(embeddings, (self.cost_weights[0],))[1]
+        return self._decided(embeddings, (self.cost_weights[0],))[2]
 
     def _decided(
         self, embeddings: np.ndarray, cost_weights: Sequence[float]
-    ) -> tuple[np.ndarray, Estimates]:
-        """Probabilities [k, n, m] and expected outcomes [n, m], one compiled call a block."""
+    ) -> tuple[np.ndarray, np.ndarray, Estimates]:
+        """Probabilities [k, n, m], whether support moved the choice [k, n], expected outcomes."""
         device = self._on_device
         asked = within_range(cost_weights, self.cost_weights)
         parts = []
@@ -202,12 +249,13 @@ class Router(Saved):
             filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
             filled[: len(block)] = block
             found = _decide(self._architecture, self._outcome_head, *device, filled, asked)
-            probabilities, expected = jax.tree.map(np.asarray, found)
+            probabilities, moved, expected = jax.tree.map(np.asarray, found)
             rows = slice(len(block))
-            parts.append((probabilities[:, rows], expected.quality[rows], expected.cost[rows]))
-        probabilities, quality, cost = zip(*parts, strict=True)
+            by_row = (probabilities[:, rows], moved[:, rows])
+            parts.append((*by_row, expected.quality[rows], expected.cost[rows]))
+        probabilities, moved, quality, cost = zip(*parts, strict=True)
         expected = Estimates(quality=np.concatenate(quality), cost=np.concatenate(cost))
-        return np.concatenate(probabilities, axis=1), expected
+        return np.concatenate(probabilities, axis=1), np.concatenate(moved, axis=1), expected
 
     def explain(self, embeddings: np.ndarray) -> list[Envelope]:
         """The model of highest expected utility as a function of λ, query by query.
@@ -226,7 +274,7 @@ class Router(Saved):
 
     @functools.cached_property
     def _on_device(self) -> tuple[Arrays, Unit, Estimates | None]:
-        arrays = jax.tree.map(jnp.asarray, self.arrays)
+        arrays = jax.tree.map(jnp.asarray, self.arrays._replace(seen=None))
         return arrays, self.policy.unit, arrays.constant if self._has_constant_start else None
 
     @property
@@ -255,17 +303,14 @@ class Router(Saved):
     def template(self) -> Arrays:
         """The shapes of `arrays`."""
         models, d, folds = len(self.models), self.dimensions, self.config.nuisance.folds
-        outcome = _stacked(_head_shapes(self._outcome_head, d), folds)
+        digests: Any = jax.ShapeDtypeStruct((self.seen, 2), jnp.uint32)
         return Arrays(
-            scaling=Scaling(centre=_shape(d), scale=_shape()),
-            policy=_policy_shapes(self._architecture, d, self.config.router.members),
-            constant=Estimates(quality=_shape(models), cost=_shape(models)),
-            outcomes=OutcomeModel(
-                quality=outcome,
-                cost=outcome,
-                unit_cost=_shape(folds, models),
-                quality_range=_shape(2),
-            ),
+            scaling=Scaling(centre=shapes.real(d), scale=shapes.real()),
+            policy=shapes.policy(self._architecture, d, self.config.router.members),
+            constant=Estimates(quality=shapes.real(models), cost=shapes.real(models)),
+            outcomes=shapes.outcomes(self._outcome_head, d, models, folds),
+            propensities=shapes.propensities(models, folds) if self.seen else None,
+            seen=digests if self.seen else None,
         )
 
     @classmethod
@@ -321,7 +366,7 @@ def _decide(
     constant: Estimates | None,
     embeddings: Float[Array, "n d"],
     cost_weights: Float[Array, " k"],
-) -> tuple[Float[Array, "k n m"], Estimates]:
+) -> tuple[Float[Array, "k n m"], Bool[Array, "k n"], Estimates]:
     x = arrays.scaling(embeddings)
     folds = predict_folds(head, arrays.outcomes, x)
     expected = jax.tree.map(lambda fold: jnp.mean(fold, axis=0), folds)
@@ -329,41 +374,13 @@ def _decide(
     if constant is not None:
         start = jax.tree.map(lambda mean: mean[None], constant)
     found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights)
-    return found, expected
+    if arrays.propensities is None:
+        return found, jnp.zeros(found.shape[:2], bool), expected
+    allowed = jnp.where(supported(arrays.propensities, x)[None], found + LEAST, 0.0)
+    kept = allowed / jnp.sum(allowed, axis=-1, keepdims=True)
+    return kept, jnp.argmax(kept, axis=-1) != jnp.argmax(found, axis=-1), expected
 
 
 def _round_up(count: int) -> int:
     """The next power of two: few shapes, few compilations."""
     return 1 << max(count - 1, 0).bit_length()
-
-
-def _policy_shapes(architecture: Architecture, dimensions: int, members: int) -> dict[str, Any]:
-    """Shapes of the parameters of a policy."""
-
-    def by_member(networks: tuple[int, ...], leaf: Any) -> Any:
-        return jax.ShapeDtypeStruct((members, *networks, *leaf.shape[1:]), leaf.dtype)
-
-    shapes = {}
-    for stage in architecture.stages:
-        initial = functools.partial(stage.initial, dimensions, members)
-        shapes[stage.key] = jax.tree.map(
-            functools.partial(by_member, stage.networks), jax.eval_shape(initial, jax.random.key(0))
-        )
-    return shapes
-
-
-def _head_shapes(head: Head, dimensions: int) -> Any:
-    return jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
-
-
-def _shape(*sizes: int) -> Any:
-    return jax.ShapeDtypeStruct(sizes, jnp.float32)
-
-
-def _stacked(shapes: Any, count: int) -> Any:
-    """Shapes with one more axis before them."""
-
-    def more(leaf: Any) -> Any:
-        return jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype)
-
-    return jax.tree.map(more, shapes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
 from routerjax.cli.options import Output, Reading, option
+from routerjax.cli.parse import pair
 from routerjax.cli.reading import keep_compiled, print_json, read
 from routerjax.errors import InputError
 
@@ -32,12 +33,18 @@ class Evaluating:
       log_columns: The columns of that log that have other names, as NAME=COLUMN,... If it is not
         given, they are those of --columns.
       log_embeddings: A .npy file with the embeddings of that log's rows.
+      gold_column: The column that says how a row was scored and its value where the score is
+        gold, as COLUMN=VALUE (source=human). The value is then that of gold scores; the others
+        are a judge's, whose bias they carry.
+      trust_propensities: Recorded propensities that cannot be right are taken as they are.
     """
 
     cost_weights: tuple[float, ...] | None = option(None, "L,L,...")
     log: str | None = option(None, "LOG")
     log_columns: str | None = option(None, "NAME=COLUMN,...")
     log_embeddings: str | None = option(None, "FILE.npy")
+    gold_column: tuple[str, str] | None = option(None, "COLUMN=VALUE", pair)
+    trust_propensities: bool = False
 
 
 def add(app: App) -> None:
@@ -65,7 +72,7 @@ def handle(parsed: Parsed) -> None:
     from routerjax.artefacts.router import Router
     from routerjax.cli.progress import progress_bars
     from routerjax.pipelines.evaluate import evaluate
-    from routerjax.records.tables import Log
+    from routerjax.records.tables import Log, Table
     from routerjax.training.execution import Execution
 
     folder, path = parsed.arguments["router"], parsed.arguments["data"]
@@ -74,11 +81,15 @@ def handle(parsed: Parsed) -> None:
     if asked.log is None:
         refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
     router = Router.load(folder)
-    data = read(reading, path)
+    column, gold = asked.gold_column or (None, None)
+    data = read(reading, path, scored_by=column)
     if asked.log is not None and isinstance(data, Log):
         raise InputError(
             "--log has no effect where the data are a log: it serves the kNN plug-in on a table"
         )
+    if isinstance(data, Table) and (gold is not None or asked.trust_propensities):
+        option = "--gold-column" if gold is not None else "--trust-propensities"
+        raise InputError(f"{option} has no effect where the data are a table of known cells")
     log = None if asked.log is None else _fitted_log(asked, reading)
     with progress_bars(quiet=output.quiet) as on_progress:
         evaluation = evaluate(
@@ -86,6 +97,8 @@ def handle(parsed: Parsed) -> None:
             data,
             cost_weights=asked.cost_weights,
             log=log,
+            gold=gold,
+            trust_propensities=asked.trust_propensities,
             execution=Execution(on_progress=on_progress),
         )
     if output.json:

@@ -88,7 +88,8 @@ def _dealt(groups: np.ndarray, order: np.ndarray, folds: int) -> np.ndarray:
     for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
         of_group[group] = rows.argmin()
         rows[of_group[group]] += sizes[group]
-    return of_group[groups]
+    of_row: np.ndarray = of_group[groups]
+    return of_row
 
 
 def _cut(rows: np.ndarray, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -143,11 +143,13 @@ def weighted(
       normalised: Whether to divide by the mean weight.
     """
     if not normalised:
-        return base + weights * residual
+        plain: np.ndarray = base + weights * residual
+        return plain
     total = weights.sum(axis=1, keepdims=True)
     total = np.where(total == 0, 1.0, total)  # all weights are 0, and so is what is divided
     ratio = (weights @ residual)[:, None] / total
-    return base + ratio + weights * (residual - ratio) * (weights.shape[1] / total)
+    scores: np.ndarray = base + ratio + weights * (residual - ratio) * (weights.shape[1] / total)
+    return scores
 
 
 def least_error(

@@ -134,7 +134,9 @@ def policy_weights(
     """
     arms = np.asarray(log.arms)
     followed = choice == arms if choice.ndim == 1 else choice[np.arange(len(arms)), arms]
-    return np.asarray(followed, np.float64) * importance_weights(propensities, floor=floor)
+    inverse: np.ndarray = importance_weights(propensities, floor=floor)
+    weights: np.ndarray = np.asarray(followed, np.float64) * inverse
+    return weights
 
 
 def value(

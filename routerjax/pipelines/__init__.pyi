@@ -1,11 +1,11 @@
 from .cate_heads import HeadConfig as HeadConfig
 from .cate_heads import cate_head as cate_head
 from .cate_heads import heads as heads
-from .evaluate import Evaluation as Evaluation
 from .fit_gains import fit_labels as fit_labels
 from .fit_log import fit as fit
 from .judge_scores import CorrectedLog as CorrectedLog
 from .judge_scores import correct_log as correct_log
+from .lines import Evaluation as Evaluation
 from .meta_router import FittedGains as FittedGains
 from .nuisance import Nuisances as Nuisances
 from .prepare import Prepared as Prepared

@@ -2,120 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from routerjax.artefacts.base import listed
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
-from routerjax.baselines.policies import best_single, greedy, random_choice
+from routerjax.baselines.policies import best_single, greedy
 from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
-from routerjax.estimators.folds import member_splits
+from routerjax.estimators.folds import make_folds, member_splits
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
-from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.evaluation.intervals import mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
-from routerjax.evaluation.ope import Scores, Value, policy_scores, value
-from routerjax.pipelines.nuisance import propensities_of
-from routerjax.pipelines.overlap import warn_of_overlap
+from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
+from routerjax.pipelines.lines import Evaluation, Line
+from routerjax.pipelines.on_log import Evidence
+from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
+from routerjax.pipelines.page import Choices, page, router_choices
 from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.pipelines.propensities import fit_propensities
+from routerjax.pipelines.repeats import said_once
+from routerjax.records.tables import Log, Table
 from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import train_router
-
-if TYPE_CHECKING:
-    import pandas
-
-Choices = dict[str, list[Choice]]
-"""Method → its choice at every cost weight."""
-
-
-INTERVALS = ("utility", "regret", "quality", "cost", "advantage")
-"""The fields of a `Line` that are intervals."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """A method at one cost weight; means per query with standard error and 95 % interval.
-
-    Attributes:
-      regret: against the oracle; None on a log, where no row knows its best arm.
-      advantage: paired difference in utility to the best single model picked from the log.
-      effective_sample_size: That of the rows that speak of the policy; None on a table.
-    """
-
-    method: str
-    cost_weight: float
-    utility: Interval
-    regret: Interval | None
-    quality: Interval
-    cost: Interval
-    advantage: Interval
-    effective_sample_size: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """What `evaluate` returns.
-
-    Attributes:
-      kind: "table" or "log".
-      source: Where the data came from.
-      rows: queries evaluated.
-      left_out: rows left out, for a missing cell or another split.
-      fingerprint: Fingerprint of the evaluated rows.
-      quality_range: unit of quality, utility, regret and cost weights.
-      notes: what a reader must know of the numbers.
-      lines: method × cost weight.
-    """
-
-    kind: str
-    source: str
-    rows: int
-    left_out: int
-    fingerprint: str
-    quality_range: tuple[float, float]
-    notes: tuple[str, ...]
-    lines: tuple[Line, ...]
-
-    def __repr__(self) -> str:
-        methods = list(dict.fromkeys(line.method for line in self.lines))
-        weights = sorted({line.cost_weight for line in self.lines})
-        return (
-            f"Evaluation on the {self.kind} {self.source}: {self.rows:,} rows, "
-            f"{self.left_out:,} left out; quality in "
-            f"[{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
-            f"  methods: {listed(methods)}\n"
-            f"  {len(weights)} cost weights from {weights[0]:g} to {weights[-1]:g}"
-        )
-
-    def to_frame(self) -> pandas.DataFrame:
-        """One row a method and cost weight, in the order of `lines`.
-
-        Every interval is four columns, such as utility, utility_low, utility_high and
-        utility_standard_error; what the kind of data does not have is NaN.
-        """
-        import pandas
-
-        rows = []
-        for line in self.lines:
-            row: dict[str, object] = {"method": line.method, "cost_weight": line.cost_weight}
-            for name in INTERVALS:
-                found = getattr(line, name)
-                row[name] = np.nan if found is None else found.mean
-                for part in ("low", "high", "standard_error"):
-                    row[f"{name}_{part}"] = np.nan if found is None else getattr(found, part)
-            weighed = line.effective_sample_size
-            row["effective_sample_size"] = np.nan if weighed is None else weighed
-            rows.append(row)
-        return pandas.DataFrame(rows)
 
 
 def evaluate(
@@ -124,6 +37,8 @@ def evaluate(
     *,
     cost_weights: Sequence[float] | None = None,
     log: Log | None = None,
+    gold: str | None = None,
+    trust_propensities: bool = False,
     execution: Execution = Execution(),
     progress: bool = False,
 ) -> Evaluation:
@@ -134,20 +49,28 @@ def evaluate(
     plug-in (where `log` is given), the same router trained on full feedback (where the table
     has rows of a train split) and the oracle. Rows with a missing cell are left out. On a log
     each policy's value is estimated doubly robust, with the router's outcome model, which saw
-    none of these rows, and with the log's propensities, recorded or cross-fitted.
+    none of these rows, and with the log's propensities, recorded or cross-fitted. Recorded ones
+    are tested first. The policy that wrote the log, "today", stands beside the others.
 
-    Where the data name splits, only rows of "test" are evaluated.
+    Where the data name splits, only rows of "test" are evaluated. Rows of queries that the router
+    was fitted on are left out, and a log's rows that were logged twice are taken once. Standard
+    errors count groups (`Log.groups`).
 
     Args:
       router: fitted.
       data: table or log with embeddings of the router's encoder.
       cost_weights: λ to evaluate at, within the fitted range; by default the fitted ones.
       log: the log the router was fitted on, for the kNN plug-in on a table.
+      gold: Value of the log's `scored_by` that marks gold scores; the value is then that of gold
+        scores, whatever bias other judges have. None takes every score as it is.
+      trust_propensities: Whether recorded propensities that cannot be right are taken as they are.
       execution: Progress, devices and checkpoints of the full-feedback router's training.
       progress: Whether to show a bar for everything that is trained, in a terminal or a notebook.
 
     Raises:
-      InputError: a cost weight out of range, models or embeddings that are not the router's.
+      InputError: a cost weight out of range, models or embeddings that are not the router's, no
+        row of a query that the router was not fitted on, recorded propensities that cannot be
+        right, or `gold` where no row or hardly any has a gold score.
     """
     cost_weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
     if data.quality_range != router.quality_range:
@@ -162,8 +85,9 @@ def evaluate(
         if isinstance(data, Table):
             log = _encoded(log, router) if log is not None else None
             return _on_table(router, _encoded(data, router), cost_weights, log, execution)
-        evaluated = _evaluated(_encoded(data, router))
-        return _on_log(router, evaluated, len(data) - len(evaluated), cost_weights, execution)
+        evaluated = _unseen(router, said_once(_evaluated(_encoded(data, router))))
+        left_out = len(data) - len(evaluated)
+        return _on_log(router, evaluated, left_out, cost_weights, gold, trust_propensities)
 
 
 def _encoded(data: Record, router: Router) -> Record:
@@ -191,9 +115,9 @@ def _on_table(
     log: Log | None,
     execution: Execution,
 ) -> Evaluation:
-    evaluated = _evaluated(data).with_models(router.models).complete()
+    evaluated = _unseen(router, _evaluated(data)).with_models(router.models).complete()
     cells = evaluated.estimates
-    choices = _router_choices(router, evaluated.features, cost_weights)
+    choices = router_choices(router, evaluated.features, cost_weights)
     choices["best-single-hindsight"] = [
         np.full(len(evaluated), best_single(cells, cost_weight=each)) for each in cost_weights
     ]
@@ -213,31 +137,18 @@ def _on_table(
         kind="table",
         source=data.source,
         rows=len(evaluated),
+        groups=int(evaluated.groups.max()) + 1,
         left_out=len(data) - len(evaluated),
         fingerprint=evaluated.fingerprint,
         quality_range=data.quality_range,
         notes=tuple(notes),
-        lines=_lines(choices, cells, cost_weights),
+        lines=_lines(choices, evaluated, cost_weights),
     )
 
 
-def _router_choices(router: Router, embeddings: np.ndarray, cost_weights) -> Choices:
-    """The router's own choices, and those of what it carries with it."""
-    expected = router.expected(embeddings)
-    fitted = np.asarray(router.cost_weights)
-    nearest = [router.best_single[int(abs(fitted - each).argmin())] for each in cost_weights]
-    rows, models = len(embeddings), len(router.models)
-    return {
-        "router": list(router.choices(embeddings, cost_weights=cost_weights)),
-        "random": [random_choice(rows, models) for _ in cost_weights],
-        "best-single-log": [np.full(rows, router.models.index(name)) for name in nearest],
-        "regression-plug-in": [greedy(expected, cost_weight=each) for each in cost_weights],
-    }
-
-
-def _lines(choices: Choices, cells: Estimates, cost_weights) -> tuple[Line, ...]:
+def _lines(choices: Choices, table: Table, cost_weights: Sequence[float]) -> tuple[Line, ...]:
     """Score every choice by known cells."""
-    lines = []
+    cells, groups, lines = table.estimates, table.groups, []
     for k, cost_weight in enumerate(cost_weights):
         base = outcome(choices["best-single-log"][k], cells, cost_weight=cost_weight).utility
         for method, choice in choices.items():
@@ -246,14 +157,35 @@ def _lines(choices: Choices, cells: Estimates, cost_weights) -> tuple[Line, ...]
                 Line(
                     method=method,
                     cost_weight=cost_weight,
-                    utility=mean_interval(got.utility),
-                    regret=mean_interval(got.regret),
-                    quality=mean_interval(got.quality),
-                    cost=mean_interval(got.cost),
-                    advantage=mean_interval(got.utility - base),
+                    utility=mean_interval(got.utility, groups=groups),
+                    regret=mean_interval(got.regret, groups=groups),
+                    quality=mean_interval(got.quality, groups=groups),
+                    cost=mean_interval(got.cost, groups=groups),
+                    advantage=mean_interval(got.utility - base, groups=groups),
                 )
             )
     return tuple(lines)
+
+
+def _unseen(router: Router, data: Record) -> Record:
+    """The rows of queries that the router was not fitted on; how many it was is said.
+
+    Raises:
+      InputError: it was fitted on all of them.
+    """
+    seen = router.has_seen(data)
+    if not seen.any():
+        return data
+    if seen.all():
+        problem = "the router was fitted on the query of every row; evaluate it on other queries"
+        raise InputError(problem, source=data.source)
+    warnings.warn(
+        f"{data.source}: {seen.sum()} of {len(data)} rows are of queries that the router was "
+        "fitted on, and are left out: its value there is optimistic",
+        DataWarning,
+        stacklevel=4,
+    )
+    return data.rows(~seen)
 
 
 def _full_feedback(
@@ -294,71 +226,48 @@ def _on_log(
     log: Log,
     left_out: int,
     cost_weights: tuple[float, ...],
-    execution: Execution,
+    gold: str | None,
+    trust_propensities: bool,
 ) -> Evaluation:
-    if log.fingerprint == router.provenance["data_fingerprint"]:
-        warnings.warn(
-            f"{log.source}: these are the rows the router was fitted on; its value on them is "
-            "optimistic",
-            DataWarning,
-            stacklevel=3,
-        )
-    log, config = log.with_models(router.models), router.config
-    propensities = propensities_of(
-        log,
-        router.arrays.scaling,
-        key=jax.random.key(config.seed),
-        config=config.nuisance,
-        execution=execution,
+    """The page of a log that the router was not fitted on, by propensities of its own."""
+    config, x = router.config, router.arrays.scaling(log.features)
+    known = gold_rows(log, gold) if gold is not None else None
+    log, key = log.with_models(router.models), jax.random.key(config.seed)
+    folds = make_folds(
+        np.asarray(log.arms),
+        folds=config.nuisance.folds,
+        held_out=config.nuisance.held_out,
+        key=key,
+        groups=log.groups,
     )
-    warn_of_overlap(overlap(log, propensities, floor=config.floor))
-    given: dict[str, Any] = {
-        "log": log,
-        "predicted": router.expected(log.features),
-        "propensities": propensities,
-        "floor": config.floor,
-    }
-    choices = _router_choices(router, log.features, cost_weights)
-    return Evaluation(
-        kind="log",
-        source=log.source,
-        rows=len(log),
-        left_out=left_out,
-        fingerprint=log.fingerprint,
-        quality_range=log.quality_range,
-        notes=("values are doubly robust estimates from the log, not observations",),
-        lines=_lines_on_log(
-            choices,
-            functools.partial(policy_scores, **given),
-            functools.partial(value, **given),
-            cost_weights,
-        ),
+    propensities = fit_propensities(log, x, folds, support=config.support)
+    covered = overlap(
+        log, propensities.answered, floor=config.floor, supported=propensities.supported
+    )
+    check_propensities(log, covered, trust=trust_propensities)
+    warn_of_overlap(log, covered)
+    evidence = Evidence(
+        log=log,
+        predicted=router.expected(log.features),
+        propensities=propensities,
+        floor=config.floor,
+        gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
+    )
+    notes = _judged(log) if gold is None else ()
+    return page(
+        router, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
     )
 
 
-def _lines_on_log(
-    choices: Choices,
-    scored: Callable[[Choice], Scores],
-    worth: Callable[..., Value],
-    cost_weights: tuple[float, ...],
-) -> tuple[Line, ...]:
-    """The value of every choice; regret is left out, a maximum over noise."""
-    lines = []
-    for k, cost_weight in enumerate(cost_weights):
-        base = scored(choices["best-single-log"][k])
-        for method, choice in choices.items():
-            got = worth(choice[k], cost_weight=cost_weight, over=base)
-            assert got.advantage is not None
-            lines.append(
-                Line(
-                    method=method,
-                    cost_weight=cost_weight,
-                    utility=got.utility,
-                    regret=None,
-                    quality=got.quality,
-                    cost=got.cost,
-                    advantage=got.advantage,
-                    effective_sample_size=got.effective_sample_size,
-                )
-            )
-    return tuple(lines)
+def _judged(log: Log) -> tuple[str, ...]:
+    """Warn where scores come from several sources and none is said to be gold."""
+    found = judges(log)
+    if len(found) < 2:
+        return ()
+    told = f"scores come from {', '.join(found)}; taken as they are, they carry every judge's bias"
+    warnings.warn(
+        f"{log.source}: {told} (--gold-column COLUMN=VALUE evaluates by gold scores)",
+        DataWarning,
+        stacklevel=4,
+    )
+    return (told,)

@@ -12,10 +12,12 @@ from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator
-from routerjax.pipelines.held_out import held_out_report
+from routerjax.pipelines.held_out import fit_report, set_apart
 from routerjax.pipelines.judge_scores import corrected_scores
-from routerjax.pipelines.overlap import warn_of_overlap
+from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
+from routerjax.pipelines.repeats import said_once
+from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import check_seed
 from routerjax.support.provenance import provenance
@@ -38,8 +40,9 @@ def fit(
     """Learn from a log which model should answer which query.
 
     Rows whose split is "test" are left alone; rows of a validation split choose the epoch,
-    or a random share of the rows where there is none. A log with prompts and without
-    embeddings is encoded first.
+    or a random share of the rows where there is none. A share of the groups is set apart first:
+    nothing is fitted on them or chosen by them, and the report says what the router is worth
+    there. Rows logged twice are taken once. A log with prompts and without embeddings is encoded.
 
     Args:
       log: one model's answer per query.
@@ -51,16 +54,18 @@ def fit(
       progress: show a bar for everything that is trained, in a terminal or a notebook.
 
     Returns:
-      Router, with `report` on overlap and on the validation rows.
+      Router, with `report` on overlap and, as `evaluate` gives it, on the rows set apart.
 
     Raises:
       InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
         split, estimator, architecture or surrogate, a setting out of its range, or `gold` with
-        no column `scored_by` or too few gold rows.
+        no column `scored_by` or too few gold rows; recorded propensities that cannot be right.
     """
     _check(config)
-    given = log = encoded(_usable(log, drop_unlogged), encoder=config.encoder)
+    given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
+    log, kept = set_apart(given, share=config.evaluation, seed=config.seed)
     key, correction = jax.random.key(config.seed), None
+    learnt = log
     if gold is not None:  # the router keeps the range that was given, and so its unit of quality
         log, correction = corrected_scores(log, gold, key=jax.random.fold_in(key, 2))
     cost_weights = config.cost_weights or default_cost_weights(given)
@@ -71,7 +76,8 @@ def fit(
             log, config, nuisance_key=nuisance_key, training_key=training_key, execution=execution
         )
         assert prepared.nuisances is not None
-        warn_of_overlap(prepared.nuisances.overlap)
+        check_propensities(log, prepared.nuisances.overlap, trust=config.trust_propensities)
+        warn_of_overlap(log, prepared.nuisances.overlap)
         problem = prepared.problem(config.estimator)
         policy, epochs = train_router(
             problem,
@@ -80,7 +86,12 @@ def fit(
             config=config.router,
             execution=execution,
         )
-    arms = [best_single(problem.selection, cost_weight=each) for each in cost_weights]
+    means = jax.tree.map(
+        lambda cells: np.asarray(cells, np.float64).mean(axis=0), problem.selection
+    )
+    best = [best_single(means[None], cost_weight=each) for each in cost_weights]
+    salt = salt_of(given.fingerprint, config.seed)
+    seen = seen_queries(learnt, salt=salt)
     router = Router(
         models=log.models,
         cost_weights=cost_weights,
@@ -89,7 +100,7 @@ def fit(
         quality_range=given.quality_range,
         config=config,
         mean_cost=float(policy.unit.mean_cost),
-        best_single=tuple(log.models[arm] for arm in arms),
+        best_single=tuple(log.models[arm] for arm in best),
         report={},
         provenance=provenance(config=config, seed=config.seed, data=given.fingerprint),
         arrays=Arrays(
@@ -97,9 +108,15 @@ def fit(
             policy.params,
             policy.constant or _no_means(len(log.models)),
             prepared.model,
+            prepared.nuisances.propensities.model,
+            seen,
         ),
+        arm_quality=tuple(means.quality.tolist()),
+        arm_cost=tuple(means.cost.tolist()),
+        seen=len(seen),
+        salt=salt,
     )
-    report = held_out_report(router, prepared, problem.selection, arms)
+    report = fit_report(router, prepared, kept, gold=gold)
     report["epochs"] = epochs
     if correction is not None:
         report["correction"] = correction
@@ -117,6 +134,12 @@ def _check(config: FitConfig) -> None:
     check_config(config.router)
     if not 0 <= config.floor < 1:
         raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
+    if not 0 <= config.evaluation < 1:
+        problem = f"share kept for the evaluation is {config.evaluation:g}"
+        raise InputError(f"{problem}; it must be 0 or more and below 1")
+    if not 0 <= config.support < 1:
+        problem = f"support is {config.support:g}; it must be 0 or more and below 1"
+        raise InputError(problem)
     if not 0 < config.validation < 1:
         raise InputError(f"validation share is {config.validation:g}; it must lie between 0 and 1")
     for rate in rates:

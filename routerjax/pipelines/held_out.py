@@ -1,75 +1,89 @@
-"""What a fit reports of rows that its networks were not trained on."""
+"""What a fit reports of rows that nothing was fitted on and nothing was chosen by."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from routerjax.artefacts.router import Router
-from routerjax.evaluation.intervals import mean_interval
-from routerjax.evaluation.metrics import outcome
+from routerjax.estimators.overlap import overlap
+from routerjax.pipelines.gold import gold_rows
+from routerjax.pipelines.on_log import Evidence
+from routerjax.pipelines.page import page
 from routerjax.pipelines.prepare import Prepared
-from routerjax.records.tables import Estimates
+from routerjax.pipelines.propensities import applied
+from routerjax.records.tables import Log
 
 
-def held_out_report(
-    router: Router, prepared: Prepared, selection: Estimates, best_arms: Sequence[int]
+def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
+    """A log without a random share of its groups, and these; None where the share is 0.
+
+    A model that only they hold is of no use there: its rows go back to the log.
+
+    Args:
+      log: n rows.
+      share: of the groups.
+      seed: Seed of the draw.
+    """
+    if share == 0:
+        return log, None
+    count = int(log.groups.max()) + 1
+    chosen = np.random.default_rng([seed, 1]).permutation(count)[: max(1, round(share * count))]
+    apart = np.isin(log.groups, chosen)
+    learnt = np.bincount(log.arms[~apart], minlength=len(log.models)) > 0
+    apart &= learnt[log.arms]
+    return log.rows(~apart), log.rows(apart)
+
+
+def fit_report(
+    router: Router, prepared: Prepared, kept: Log | None, *, gold: str | None
 ) -> dict[str, Any]:
-    """Overlap, and dr utility of router and best single model on rows held out of training.
+    """Overlap of the log, its sizes, and the page of the rows set apart.
 
-    Each member is evaluated on its own held-out rows, so that no row evaluates a network trained
-    on it; rows held out of several members count once, with the mean of their scores.
+    The router that is saved is what is evaluated. Outcome and propensity models are the router's
+    own and never saw these rows.
 
     Args:
       router: fitted.
       prepared: the log it was fitted on.
-      selection: [n, m] dr estimates of the log's rows.
-      best_arms: [w] best single model at every cost weight.
+      kept: rows set apart; None where there are none.
+      gold: value of `scored_by` that marks gold scores, or None.
     """
-    assert prepared.nuisances is not None
-    choices = _held_out_choices(router, prepared)
-    rows = np.flatnonzero((choices >= 0).any(axis=(0, 1)))
-    lines = []
-    for w, (cost_weight, arm) in enumerate(zip(router.cost_weights, best_arms, strict=True)):
-        shares = _arm_shares(choices[:, w][:, rows], len(router.models))
-        routed = outcome(shares, selection[rows], cost_weight=cost_weight)
-        single = outcome(np.full(len(rows), arm), selection[rows], cost_weight=cost_weight)
-        lines.append(
-            {
-                "cost_weight": cost_weight,
-                "router": mean_interval(routed.utility)._asdict(),
-                "best_single": mean_interval(single.utility)._asdict(),
-                "advantage": mean_interval(routed.utility - single.utility)._asdict(),
-                "best_single_model": router.models[arm],
-                "quality": float(routed.quality.mean()),
-                "cost": float(routed.cost.mean()),
-            }
-        )
-    sizes = {"log": len(prepared.record), "held_out": len(rows), "members": len(prepared.held_out)}
-    return {
+    assert prepared.nuisances is not None and isinstance(prepared.record, Log)
+    sizes = {"log": len(prepared.record), "members": len(prepared.held_out)}
+    report: dict[str, Any] = {
         "overlap": dataclasses.asdict(prepared.nuisances.overlap),
-        "rows": sizes,
-        "held_out": lines,
+        "rows": {**sizes, "held_out": 0 if kept is None else len(kept)},
+        "evaluation": None,
     }
+    if kept is None or not len(kept):
+        return report
+    kept, model = kept.with_models(router.models), router.arrays.propensities
+    assert model is not None
+    known = applied(model, kept, router.arrays.scaling(kept.features))
+    evidence = Evidence(
+        log=kept,
+        predicted=router.expected(kept.features),
+        propensities=known,
+        floor=router.config.floor,
+        gold=None if gold is None else _gold(kept, gold, prepared.record),
+    )
+    covered = overlap(kept, known.answered, floor=router.config.floor, supported=known.supported)
+    found = page(router, evidence, covered, left_out=0, cost_weights=router.cost_weights)
+    report["evaluation"] = dataclasses.asdict(found)
+    return report
 
 
-def _held_out_choices(router: Router, prepared: Prepared) -> np.ndarray:
-    """[b, w, n] arm each member chooses for the rows held out of it; −1 elsewhere."""
-    features, held_out = prepared.record.features, prepared.held_out
-    shape = (len(held_out), len(router.cost_weights), len(prepared.record))
-    choices = np.full(shape, -1, np.int32)
-    for member, rows in enumerate(held_out):
-        x = router.arrays.scaling(features[rows])
-        own = router.policy.member(member)
-        probabilities = own.at(x, prepared.predicted[rows], cost_weights=router.cost_weights)
-        choices[member][:, rows] = probabilities.argmax(axis=-1)
-    return choices
-
-
-def _arm_shares(choices: np.ndarray, models: int) -> np.ndarray:
-    """[n, m] share of the members' choices [b, n] that fell on each arm, −1 left out."""
-    votes = (choices[..., None] == np.arange(models)).sum(axis=0)
-    return votes / votes.sum(axis=1, keepdims=True)
+def _gold(kept: Log, gold: str, learnt: Log) -> tuple[np.ndarray, np.ndarray]:
+    """Gold rows, and the share of gold rows by model as the probability that a row is gold."""
+    known = gold_rows(kept, gold)
+    marks = np.array([value == gold for value in learnt.scored_by or ()])
+    share = np.array(
+        [
+            (marks[learnt.arms == arm].sum() + 1) / ((learnt.arms == arm).sum() + 2)
+            for arm in range(len(learnt.models))
+        ]
+    )
+    return known, share[kept.arms]

@@ -39,7 +39,7 @@ def check_propensities(log: Log, overlap: Overlap, *, trust: bool) -> None:
         as often again as its propensities say, or all models asked much less often.
     """
     recorded = log.logged_propensities
-    if recorded is None:
+    if recorded is None or log.propensities is None:
         return
     known = recorded[np.isfinite(recorded)]
     off = _off(overlap)

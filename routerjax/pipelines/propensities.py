@@ -90,6 +90,28 @@ def fit_propensities(log: Log, x: Array | Stored, folds: Folds, *, support: floa
     )
 
 
+def applied(model: PropensityModel, log: Log, x: Array | Stored) -> Propensities:
+    """Propensities of rows that the model never saw; recorded ones of the arm that answered.
+
+    Args:
+      model: of another log of the same policy.
+      log: n rows.
+      x: [n, d] scaled embeddings.
+    """
+    by_fold = jax.jit(propensities_by_fold)
+
+    def block(rows: Array, place: slice) -> np.ndarray:
+        del place
+        return np.asarray(by_fold(model, rows)).mean(axis=0)
+
+    every = over_blocks(block, x)
+    answered, share = _answered(
+        log.logged_propensities, every[np.arange(len(log)), np.asarray(log.arms)]
+    )
+    supported = with_support(jnp.asarray(every), jnp.asarray(model.threshold))
+    return Propensities(answered, every, np.asarray(supported), model, share)
+
+
 def _answered(
     recorded: np.ndarray | None, estimated: np.ndarray
 ) -> tuple[Float[np.ndarray, " n"], float]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt64
+from jaxtyping import Bool, Int, UInt32, UInt64
 
 from routerjax.records.on_disk import blocks
 
@@ -58,6 +58,16 @@ def query_digests(record: Rows, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
     if queries is None:
         return np.arange(len(record), dtype=np.uint64)
     return digests(queries, salt=salt)
+
+
+def salt_of(fingerprint: str, seed: int) -> str:
+    """The salt of a fit's digests: the same for the same data and seed."""
+    return hashlib.blake2b(f"{fingerprint} {seed}".encode(), digest_size=8).hexdigest()
+
+
+def seen_queries(record: Rows, *, salt: str) -> UInt32[np.ndarray, "g 2"]:
+    """[g, 2] digests of the record's distinct queries, in halves that JAX can hold."""
+    return np.unique(query_digests(record, salt=salt)).view(np.uint32).reshape(-1, 2)
 
 
 def groups_of(record: Rows) -> Int[np.ndarray, " n"]:

@@ -9,8 +9,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
+from routerjax.artefacts.migrate import rebuilt
 from routerjax.artefacts.router import Router, Routes
-from routerjax.pipelines.evaluate import Evaluation
+from routerjax.evaluation.intervals import Interval
+from routerjax.pipelines.lines import FEW, Evaluation, Line
 
 if TYPE_CHECKING:
     from routerjax.artefacts.gains import GainRoutes, SavedGains
@@ -20,41 +22,108 @@ CELL = 8  # characters of a column of numbers
 
 
 def print_fit(router: Router, console: Console) -> None:
-    """Overlap of the log, and the router beside the best single model on the validation rows."""
+    """Overlap of the log, and the page of the rows that were set apart."""
     overlap, rows = router.report["overlap"], router.report["rows"]
     console.print(
-        f"{rows['log']} rows, {rows['members']} networks, {rows['held_out']} rows held out of one "
-        f"or more of them.\nPropensities {overlap['source']}: smallest "
-        f"{overlap['smallest_propensity']:.3g}, {overlap['share_clipped']:.1%} below "
-        f"{overlap['floor']:g} and clipped.\n",
+        f"{rows['log']} rows to learn from, {rows['held_out']} set apart to evaluate on; "
+        f"{rows['members']} networks.\n{_overlap_sentence(overlap)}\n",
         highlight=False,
     )
     if "correction" in router.report:
         console.print(_correction_sentence(router.report["correction"]), highlight=False)
-    grid = _grid("rows of the log by model", "rows", "effective")
-    for model, count, size in zip(
-        router.models, overlap["arm_rows"], overlap["effective_sample_size"], strict=True
-    ):
-        grid.add_row(model, str(count), f"{size:.0f}")
-    console.print(grid)
-    console.print(
-        "Utility on rows held out of training, doubly robust; each row evaluates only networks "
-        "that did not\ntrain on it (they did choose the epoch); ± is one standard error.\n",
-        highlight=False,
+    console.print(_overlap_grid(overlap))
+    if router.report["evaluation"] is None:
+        console.print(
+            "No rows were set apart (--evaluation 0): evaluate the router on another log.",
+            highlight=False,
+        )
+        return
+    print_log_page(rebuilt(Evaluation, router.report["evaluation"]), console)
+
+
+def _overlap_sentence(overlap: dict[str, Any]) -> str:
+    return (
+        f"Propensities {overlap['source']}: smallest {overlap['smallest_propensity']:.3g}, "
+        f"{overlap['share_clipped']:.1%} below {overlap['floor']:g} and clipped. "
+        f"{overlap['groups']:,} groups of rows are independent."
     )
-    grid = _grid("cost weight", "router", "best one", "advantage", "quality", "$/1000")
-    grid.add_column("best one is", overflow="fold")  # the one to give way on a narrow terminal
-    for line in router.report["held_out"]:
+
+
+def _overlap_grid(overlap: dict[str, Any]) -> Grid:
+    """Rows, effective rows, share without support and calibration of every model."""
+    grid = _grid("model of the log", "rows", "effective", "no support", "calibration")
+    for model, count, size, without, mean in zip(
+        overlap["models"],
+        overlap["arm_rows"],
+        overlap["effective_sample_size"],
+        overlap["unsupported"],
+        overlap["calibration"],
+        strict=True,
+    ):
+        grid.add_row(model, str(count), f"{size:.0f}", f"{without:.0%}", f"{mean:.2f}")
+    return grid
+
+
+def print_log_page(evaluation: Evaluation, console: Console) -> None:
+    """The verdict, today's policy and the router at every cost weight, and all single models."""
+    console.print(
+        f"{evaluation.source}: {evaluation.rows:,} rows evaluated of {evaluation.groups:,} "
+        f"groups, {evaluation.left_out:,} left out.\n",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    for sentence in evaluation.verdict:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    console.print()
+    today = evaluation.of("today")[0]
+    console.print(
+        f"Today's policy: quality {_range(today.quality)}, $ per 1000 {1000 * today.cost.mean:.3g}. "
+        "Utility by cost weight; brackets hold 95 % intervals, those over today's policy at all "
+        "cost weights at once:\n",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    grid = _grid("cost weight", "today", "best single", "router", "over today", "over best single")
+    for line in evaluation.of("router"):
+        beside = {
+            each.method: each for each in evaluation.lines if each.cost_weight == line.cost_weight
+        }
         grid.add_row(
-            f"{line['cost_weight']:g}",
-            f"{line['router']['mean']:.3f}",
-            f"{line['best_single']['mean']:.3f}",
-            f"{line['advantage']['mean']:+.3f} ±{line['advantage']['standard_error']:.3f}",
-            f"{line['quality']:.3f}",
-            f"{1000 * line['cost']:.3g}",
-            line["best_single_model"],
+            f"{line.cost_weight:g}",
+            f"{beside['today'].utility.mean:.3f}",
+            f"{beside['best-single-log'].utility.mean:.3f}",
+            f"{line.utility.mean:.3f}",
+            _signed(line, line.over_today, line.band),
+            _signed(line, line.advantage, (line.advantage.low, line.advantage.high)),
         )
     console.print(grid)
+    grid = _grid("always", "quality", "$/1000", "no support")
+    for single in evaluation.singles:
+        grid.add_row(
+            single.model,
+            _range(single.quality),
+            f"{1000 * single.cost.mean:.3g}",
+            f"{single.unsupported:.0%}",
+        )
+    console.print(grid)
+    for note in evaluation.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _range(interval: Interval) -> str:
+    return f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def _signed(line: Line, interval: Interval | None, ends: tuple[float, float] | None) -> str:
+    """A difference with its ends, or that there is none, or that the log cannot tell."""
+    assert interval is not None and ends is not None
+    if interval.mean == 0 and interval.standard_error == 0:
+        return "the same policy"
+    if line.effective_sample_size is not None and line.effective_sample_size < FEW:
+        return "cannot tell"
+    return f"{interval.mean:+.3f} ({ends[0]:+.3f} to {ends[1]:+.3f})"
 
 
 def _correction_sentence(correction: dict[str, Any]) -> str:
@@ -113,7 +182,13 @@ def gain_lines(routes: GainRoutes) -> list[str]:
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """Utility of every method at every cost weight, then the router's own figures."""
+    """The page of a log; of a table utility of every method, then the router's own figures."""
+    if evaluation.kind == "log":
+        assert evaluation.overlap is not None
+        console.print(_overlap_sentence(evaluation.overlap), highlight=False)
+        console.print(_overlap_grid(evaluation.overlap))
+        print_log_page(evaluation, console)
+        return
     cost_weights = sorted({line.cost_weight for line in evaluation.lines})
     by = {(line.method, line.cost_weight): line for line in evaluation.lines}
     methods = list(dict.fromkeys(line.method for line in evaluation.lines))
@@ -121,8 +196,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     console.print(
         f"{evaluation.source}: {evaluation.rows} rows evaluated, {evaluation.left_out} left out.\n"
         f"Mean utility by cost weight, "
-        f"{'from all cells' if evaluation.kind == 'table' else 'estimated doubly robust'}; "
-        f"standard errors are {largest:.3f} or less (--json has each).\n",
+        f"from all cells; standard errors are {largest:.3f} or less (--json has each).\n",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -148,11 +222,7 @@ def _own_figures(lines) -> dict[str, list[str]]:
         "router's quality": [f"{line.quality.mean:.3f}" for line in lines],
         "router's $ per 1000": [f"{1000 * line.cost.mean:.3g}" for line in lines],
     }
-    if lines[0].regret is not None:
-        figures["router's regret"] = [f"{line.regret.mean:.3f}" for line in lines]
-    else:
-        sizes = [line.effective_sample_size for line in lines]
-        figures["effective rows"] = [f"{size:.0f}" for size in sizes]
+    figures["router's regret"] = [f"{line.regret.mean:.3f}" for line in lines]
     return figures
 
 

@@ -1,0 +1,59 @@
+"""Shapes of a router's parameters, from what its manifest says: what a saved file must hold."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from routerjax.estimators.trees import DEPTH, ROUNDS, Trees
+from routerjax.models.architectures import Architecture
+from routerjax.models.heads import Head
+from routerjax.models.outcomes import OutcomeModel
+from routerjax.models.propensity import PropensityModel
+
+
+def policy(architecture: Architecture, dimensions: int, members: int) -> dict[str, Any]:
+    """Shapes of the parameters of a policy."""
+
+    def by_member(networks: tuple[int, ...], leaf: Any) -> Any:
+        return jax.ShapeDtypeStruct((members, *networks, *leaf.shape[1:]), leaf.dtype)
+
+    found = {}
+    for stage in architecture.stages:
+        initial = functools.partial(stage.initial, dimensions, members)
+        found[stage.key] = jax.tree.map(
+            functools.partial(by_member, stage.networks), jax.eval_shape(initial, jax.random.key(0))
+        )
+    return found
+
+
+def outcomes(head: Head, dimensions: int, models: int, folds: int) -> Any:
+    """Shapes of the outcome models of K folds."""
+    own = jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
+    stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((folds, *leaf.shape), leaf.dtype), own)
+    return OutcomeModel(
+        quality=stacked, cost=stacked, unit_cost=real(folds, models), quality_range=real(2)
+    )
+
+
+def propensities(models: int, folds: int) -> Any:
+    """Shapes of the propensity models of K folds."""
+    asked = (folds, ROUNDS, DEPTH)
+    columns: Any = jax.ShapeDtypeStruct(asked, jnp.int32)
+    return PropensityModel(
+        trees=Trees(
+            start=real(folds, models),
+            feature=columns,
+            edge=real(*asked),
+            leaves=real(folds, ROUNDS, 2**DEPTH, models),
+        ),
+        threshold=real(models),
+    )
+
+
+def real(*sizes: int) -> Any:
+    """The shape of an array in single precision."""
+    return jax.ShapeDtypeStruct(sizes, jnp.float32)

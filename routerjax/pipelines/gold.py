@@ -1,0 +1,72 @@
+"""Logs whose scores come from mixed sources, evaluated by their gold scores alone.
+
+A judge's score is not an outcome. What is evaluated is the score that a gold-standard reading of
+the answer would have given, known on the gold rows. A row is gold with probability e(x, t), so
+that its outcome stands for 1/e rows. The judge's scores serve through the outcome model ŷ(x, m)
+of the router, which learnt from them; whatever ŷ is, the value is right if e is, and its interval
+shrinks with the number of gold rows and not with the judge's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from routerjax.errors import InputError
+from routerjax.estimators.folds import Folds
+from routerjax.pipelines.propensities import fit_propensities
+from routerjax.records.on_disk import Stored, read
+from routerjax.records.tables import Log
+
+FEWEST_GOLD = 10
+"""Gold rows with fewer of which nothing can be said."""
+
+
+def gold_rows(log: Log, gold: str) -> Bool[np.ndarray, " n"]:
+    """[n] True where `scored_by` is `gold`.
+
+    Raises:
+      InputError: there is no such column, or too few or no other rows.
+    """
+    if log.scored_by is None:
+        problem = "no column says how each row was scored, so that gold scores cannot be told"
+        raise InputError(problem, source=log.source, field="scored_by")
+    found = np.array([value == gold for value in log.scored_by])
+    if found.sum() < FEWEST_GOLD:
+        problem = (
+            f"only {found.sum()} rows are scored by {gold!r}; at least {FEWEST_GOLD} are needed"
+        )
+        raise InputError(problem, source=log.source, field="scored_by")
+    return found
+
+
+def gold_propensities(
+    log: Log, x: jax.Array | Stored, folds: Folds, gold: Bool[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """[n] probability e(x, t) that a row's score is gold, out of fold.
+
+    It is estimated as the log's policy is, by trees on the query and on the model that answered.
+    Where gold rows were picked at random it is their share.
+    """
+    if gold.all():
+        return np.ones(len(log))
+    answered = np.eye(len(log.models), dtype=np.float32)[log.arms]
+    features = jnp.concatenate([jnp.asarray(read(x)), jnp.asarray(answered)], axis=1)
+    sources = dataclasses.replace(
+        log,
+        arms=gold.astype(np.int32),
+        models=("judge", "gold"),
+        propensities=None,
+        embeddings=np.asarray(features),
+    )
+    found = fit_propensities(sources, features, folds, support=0.0).every[:, 1]
+    return np.asarray(np.maximum(found, 1.0 / len(log)))
+
+
+def judges(log: Log) -> tuple[str, ...]:
+    """What scored the rows, in order of first appearance."""
+    return () if log.scored_by is None else tuple(dict.fromkeys(log.scored_by))

@@ -1,0 +1,152 @@
+"""What an evaluation says: a line a method and cost weight, and the page they stand on."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from routerjax.artefacts.base import listed
+from routerjax.evaluation.intervals import Interval
+
+if TYPE_CHECKING:
+    import pandas
+
+INTERVALS = ("utility", "regret", "quality", "cost", "advantage", "over_today")
+"""The fields of a `Line` that are intervals."""
+FEW = 10
+"""Effective rows (groups) with fewer of which an interval cannot be relied on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A method at one cost weight; means per query with standard error and 95 % interval.
+
+    Where a policy chooses what the log does not support, its quality there may be anything in the
+    quality range: the interval then reaches from the lower bound's end to the upper bound's, and
+    its mean is the middle.
+
+    Attributes:
+      regret: against the oracle; None on a log, where no row knows its best arm.
+      advantage: paired difference in utility to the best single model, picked on other rows.
+      over_today: paired difference in utility to the policy that wrote the log; None on a table.
+      band: (lowest, highest) of `over_today`, at all cost weights at once; None on a table.
+      effective_sample_size: of the groups that speak of the policy; None on a table.
+      unsupported: Share of the queries on which the log does not support the choice.
+      mostly: (model, share) the policy chooses most.
+    """
+
+    method: str
+    cost_weight: float
+    utility: Interval
+    regret: Interval | None
+    quality: Interval
+    cost: Interval
+    advantage: Interval
+    over_today: Interval | None = None
+    band: tuple[float, float] | None = None
+    effective_sample_size: float | None = None
+    unsupported: float | None = None
+    mostly: tuple[str, float] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the log says of the method beside today's policy.
+
+        "better", "worse", "the same policy" (identical on every row) or "cannot tell".
+        """
+        if self.over_today is None or self.band is None:
+            return "cannot tell"
+        low, high = self.band
+        if self.over_today.mean == 0 and self.over_today.standard_error == 0:
+            return "the same policy"
+        few = self.effective_sample_size is not None and self.effective_sample_size < FEW
+        if few or not (np.isfinite(low) and np.isfinite(high)):
+            return "cannot tell"
+        return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
+
+
+@dataclasses.dataclass(frozen=True)
+class Single:
+    """One model asked for every query, by the log: a point of the cost–quality plane."""
+
+    model: str
+    quality: Interval
+    cost: Interval
+    unsupported: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` returns.
+
+    Attributes:
+      kind: "table" or "log".
+      source: Where the data came from.
+      rows: queries evaluated.
+      groups: what is independent among them, which standard errors count.
+      left_out: Rows left out: in another split, with a missing cell, logged twice, or of queries
+        the router was fitted on.
+      fingerprint: Fingerprint of the evaluated rows.
+      quality_range: unit of quality, utility, regret and cost weights.
+      notes: what a reader must know of the numbers.
+      lines: method × cost weight.
+      overlap: of the log, as `routerjax.estimators.overlap.Overlap`; None on a table.
+      singles: every model asked for every query; none on a table.
+      verdict: sentences that the numbers support; none on a table.
+    """
+
+    kind: str
+    source: str
+    rows: int
+    groups: int
+    left_out: int
+    fingerprint: str
+    quality_range: tuple[float, float]
+    notes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    overlap: dict[str, Any] | None = None
+    singles: tuple[Single, ...] = ()
+    verdict: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        methods = list(dict.fromkeys(line.method for line in self.lines))
+        weights = sorted({line.cost_weight for line in self.lines})
+        said = "".join(f"\n  {sentence}" for sentence in self.verdict)
+        return (
+            f"Evaluation on the {self.kind} {self.source}: {self.rows:,} rows, "
+            f"{self.left_out:,} left out; quality in "
+            f"[{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
+            f"  methods: {listed(methods)}\n"
+            f"  {len(weights)} cost weights from {weights[0]:g} to {weights[-1]:g}{said}"
+        )
+
+    def of(self, method: str) -> tuple[Line, ...]:
+        """The lines of one method, in the order of the cost weights."""
+        return tuple(line for line in self.lines if line.method == method)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a method and cost weight, in the order of `lines`.
+
+        Every interval is four columns, such as utility, utility_low, utility_high and
+        utility_standard_error; what the kind of data does not have is NaN.
+        """
+        import pandas
+
+        rows = []
+        for line in self.lines:
+            row: dict[str, object] = {"method": line.method, "cost_weight": line.cost_weight}
+            for name in INTERVALS:
+                found = getattr(line, name)
+                row[name] = np.nan if found is None else found.mean
+                for part in ("low", "high", "standard_error"):
+                    row[f"{name}_{part}"] = np.nan if found is None else getattr(found, part)
+            row["band_low"], row["band_high"] = line.band or (np.nan, np.nan)
+            for name in ("effective_sample_size", "unsupported"):
+                value = getattr(line, name)
+                row[name] = np.nan if value is None else value
+            row["mostly"], row["mostly_share"] = line.mostly or (None, np.nan)
+            row["verdict"] = line.verdict if self.kind == "log" else None
+            rows.append(row)
+        return pandas.DataFrame(rows)
