@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 import pytest
-from labelled_rows import KEY, ONES, fixed
+from labelled_rows import KEY, ONES, fixed, small_rows, weighted_mean
 
 from routerjax.estimators.bias import dr_learner, learn_bias
 from routerjax.estimators.integrative import (
@@ -133,6 +133,53 @@ def test_held_out_predictions_against_a_loop():
             expected = ridge(rows.x, jnp.asarray(label), jnp.asarray(weights), rows.x)
             own = fold == k
             np.testing.assert_allclose(found[place, own], np.asarray(expected)[own], atol=1e-4)
+
+
+def test_target_and_held_out_predictions_of_weighted_rows_against_a_loop():
+    """Three folds, means for regressions: what each stage weighs, corrects and leaves out."""
+    rows, weights = small_rows()
+    label, gold, fold = (np.asarray(part) for part in (rows.label, rows.gold, rows.fold))
+    bias = np.random.default_rng(12).normal(size=(3, 12)) + 2.0
+    means = bias @ weights / weights.sum()
+    candidates = (Candidate(1.0, 0.5), Candidate(0.25), Candidate(1.0, 0.0))
+    predictions, labels, each = (np.empty((3, 12)) for _ in range(3))
+    for c, (omega, spread) in enumerate(candidates):
+        each[c] = weights * np.where(gold, 1.0, omega)
+        for i, k in enumerate(fold):
+            correction = means.mean() + spread * (bias[k, i] - means[k])
+            labels[c, i] = label[i] if gold[i] else label[i] + correction
+            own = np.where(gold, label, label + means[k] + spread * (bias[k] - means[k]))
+            predictions[c, i] = np.average(own, weights=each[c] * (fold != k))
+    settings = {"regress": weighted_mean, "key": KEY, "folds": 3, "candidates": candidates}
+    known = jnp.asarray(weights), jnp.asarray(bias, jnp.float32)
+    found = held_out_predictions(rows, *known, **settings)
+    np.testing.assert_allclose(found, predictions, rtol=1e-4, atol=1e-5)
+    goal = target(rows, *known, **settings)
+    np.testing.assert_allclose(goal.label, labels, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(goal.weights, each, rtol=1e-5)
+    share = weights * gold / np.sum(weights[gold])
+    np.testing.assert_allclose(goal.errors, (label - predictions) ** 2 @ share, rtol=1e-4)
+    shares, known_share = np.asarray(goal.mixture), jnp.asarray(share, jnp.float32)
+    free = target(rows, *known, **settings, caution=0.0).mixture
+    for got, caution in ((free, 0.0), (shares, 1.0)):
+        wanted = mixture(rows.label, found, known_share, caution=caution)
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+    assert np.abs(free - shares).max() > 0.1
+    np.testing.assert_allclose(goal.omega, shares @ [1.0, 0.25, 1.0], rtol=1e-5)
+    np.testing.assert_allclose(goal.spread, shares @ [0.5, 1.0, 0.0], rtol=1e-5)
+
+
+def test_a_run_without_any_weight_is_finite():
+    """As one that only fills a place among runs that are mapped together."""
+    rows, _ = small_rows()
+
+    def none(x, label, weights, queries, *, key):
+        return jnp.zeros(queries.shape[0])
+
+    settings = {"regress": none, "key": KEY, "folds": 3}
+    goal = target(rows, jnp.zeros(12), jnp.ones((3, 12)), **settings)
+    assert all(np.isfinite(part).all() for part in goal)
+    np.testing.assert_array_equal(goal.weights, 0.0)
 
 
 def test_held_out_predictions_see_no_label_of_their_fold():
