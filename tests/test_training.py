@@ -149,7 +149,7 @@ def test_an_optimizer_there_is_not():
 def test_weight_decay_acts_on_kernels_alone(optimizer):
     """Without a slope a kernel of 1 shrinks by rate · decay = ⅛ of it, and a bias stays."""
     rows = {"y": jnp.zeros(4)}
-    params = {"w": jnp.ones((1, 1, 1)), "b": jnp.ones(1)}
+    params = {"w": jnp.ones((1, 1, 1)), "b": jnp.ones((1, 2))}
     positions = jnp.array([[0, 1]]), jnp.array([[2, 3]])
     schedule = Schedule(batch_size=2, max_epochs=1, chunk=1, optimizer=optimizer)
     settings = {"learning_rate": 0.5, "weight_decay": 0.25, "schedule": schedule}
