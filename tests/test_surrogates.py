@@ -318,6 +318,23 @@ def test_a_function_is_taken_as_it_is_once_it_has_been_tried():
         by_name.resolve(first)
 
 
+def test_a_surrogate_is_tried_on_values_of_both_signs_and_less_than_one_apart():
+    def near(logits, utilities):
+        apart = jnp.stack([jnp.ptp(logits), jnp.ptp(utilities)])
+        return jnp.sum(logits) + jnp.where(apart < 1, 0.0, jnp.inf).sum()
+
+    def roots_of_utilities(logits, utilities):
+        return jnp.sum(logits) + jnp.sum(jnp.sqrt(utilities))
+
+    def roots_of_logits(logits, utilities):
+        return jnp.sum(jnp.sqrt(logits))
+
+    assert by_name.resolve(near) is near
+    for roots in (roots_of_utilities, roots_of_logits):
+        with pytest.raises(InputError, match="not finite"):
+            by_name.resolve(roots)
+
+
 def test_a_surrogate_that_cannot_be_hashed_is_refused():
     class Own(list):  # a list has no hash
         def __call__(self, logits, utilities):
