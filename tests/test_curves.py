@@ -58,6 +58,8 @@ def test_curve_in_order_goes_through_its_points():
     np.testing.assert_allclose(
         quality_at(got, np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0])), [0.2, 0.4, 0.6, 0.7, 0.8, 0.8]
     )
+    narrow = curve(np.array([1.5, 1.25]), np.array([0.8, 0.6]), WITHIN)
+    np.testing.assert_allclose(quality_at(narrow, np.array([1.125, 1.375])), [0.4, 0.7])
     # below the cheapest policy there is no less, and beyond the dearest point no more
     np.testing.assert_allclose(quality_at(got, np.array([0.5, 99.0])), [0.2, 0.8])
     # (2 − 1)·0.4 + (4 − 2)·0.7 + (5 − 4)·0.8 = 2.6, over a width of 4

@@ -157,6 +157,9 @@ def test_target_and_held_out_predictions_of_weighted_rows_against_a_loop():
     goal = target(rows, *known, **settings)
     np.testing.assert_allclose(goal.label, labels, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(goal.weights, each, rtol=1e-5)
+    light = target(rows, known[0] / 1000, known[1], **settings)  # only ratios of weights matter
+    np.testing.assert_allclose(light.label, labels, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(light.errors, goal.errors, rtol=1e-4)
     share = weights * gold / np.sum(weights[gold])
     np.testing.assert_allclose(goal.errors, (label - predictions) ** 2 @ share, rtol=1e-4)
     shares, known_share = np.asarray(goal.mixture), jnp.asarray(share, jnp.float32)
