@@ -145,13 +145,12 @@ def test_an_optimizer_there_is_not():
         Recipe(Climb(), Schedule(optimizer="adam"))
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_weight_decay_acts_on_kernels_alone(optimizer):
+def test_weight_decay_acts_on_kernels_alone():
     """Without a slope a kernel of 1 shrinks by rate · decay = ⅛ of it, and a bias stays."""
     rows = {"y": jnp.zeros(4)}
     params = {"w": jnp.ones((1, 1, 1)), "b": jnp.ones((1, 2))}
     positions = jnp.array([[0, 1]]), jnp.array([[2, 3]])
-    schedule = Schedule(batch_size=2, max_epochs=1, chunk=1, optimizer=optimizer)
+    schedule = Schedule(batch_size=2, max_epochs=1, chunk=1, optimizer="sgd")
     settings = {"learning_rate": 0.5, "weight_decay": 0.25, "schedule": schedule}
     got = trained(Shrink(), (rows, params, *positions), **settings)
     np.testing.assert_allclose(got.params["w"], 0.875, rtol=1e-6)
