@@ -135,7 +135,7 @@ def test_held_out_predictions_against_a_loop():
             np.testing.assert_allclose(found[place, own], np.asarray(expected)[own], atol=1e-4)
 
 
-def test_target_and_held_out_predictions_of_weighted_rows_against_a_loop():
+def test_target_of_weighted_rows_against_a_loop():
     """Three folds, means for regressions: what each stage weighs, corrects and leaves out."""
     rows, weights = small_rows()
     label, gold, fold = (np.asarray(part) for part in (rows.label, rows.gold, rows.fold))
@@ -150,39 +150,29 @@ def test_target_and_held_out_predictions_of_weighted_rows_against_a_loop():
             labels[c, i] = label[i] if gold[i] else label[i] + correction
             own = np.where(gold, label, label + means[k] + spread * (bias[k] - means[k]))
             predictions[c, i] = np.average(own, weights=each[c] * (fold != k))
-    settings = {"regress": weighted_mean, "key": KEY, "folds": 3, "candidates": candidates}
-    known = jnp.asarray(weights), jnp.asarray(bias, jnp.float32)
-    found = held_out_predictions(rows, *known, **settings)
-    np.testing.assert_allclose(found, predictions, rtol=1e-4, atol=1e-5)
-    goal = target(rows, *known, **settings)
+    share = weights * gold / np.sum(weights[gold])
+
+    def found(weights):
+        settings = {"regress": weighted_mean, "folds": 3, "candidates": candidates, "caution": 0.0}
+        return target(
+            rows, jnp.asarray(weights), jnp.asarray(bias, jnp.float32), key=KEY, **settings
+        )
+
+    goal = found(weights)
     np.testing.assert_allclose(goal.label, labels, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(goal.weights, each, rtol=1e-5)
-    light = target(rows, known[0] / 1000, known[1], **settings)  # only ratios of weights matter
+    np.testing.assert_allclose(goal.errors, (label - predictions) ** 2 @ share, rtol=1e-4)
+    light = found(weights / 1000)  # only ratios of weights matter
     np.testing.assert_allclose(light.label, labels, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(light.errors, goal.errors, rtol=1e-4)
-    share = weights * gold / np.sum(weights[gold])
-    np.testing.assert_allclose(goal.errors, (label - predictions) ** 2 @ share, rtol=1e-4)
-    shares, known_share = np.asarray(goal.mixture), jnp.asarray(share, jnp.float32)
-    free = target(rows, *known, **settings, caution=0.0).mixture
-    for got, caution in ((free, 0.0), (shares, 1.0)):
-        wanted = mixture(rows.label, found, known_share, caution=caution)
-        np.testing.assert_allclose(got, wanted, atol=1e-5)
-    assert np.abs(free - shares).max() > 0.1
+    # a run that only fills a place among others has no weight at all
+    assert all(np.isfinite(part).all() for part in found(0 * weights))
+    known = rows.label, jnp.asarray(predictions, jnp.float32), jnp.asarray(share, jnp.float32)
+    shares = np.asarray(goal.mixture)
+    np.testing.assert_allclose(shares, mixture(*known, caution=0.0), atol=1e-4)
+    assert np.abs(shares - mixture(*known)).max() > 0.1  # the caution is the one asked for
     np.testing.assert_allclose(goal.omega, shares @ [1.0, 0.25, 1.0], rtol=1e-5)
     np.testing.assert_allclose(goal.spread, shares @ [0.5, 1.0, 0.0], rtol=1e-5)
-
-
-def test_a_run_without_any_weight_is_finite():
-    """As one that only fills a place among runs that are mapped together."""
-    rows, _ = small_rows()
-
-    def none(x, label, weights, queries, *, key):
-        return jnp.zeros(queries.shape[0])
-
-    settings = {"regress": none, "key": KEY, "folds": 3}
-    goal = target(rows, jnp.zeros(12), jnp.ones((3, 12)), **settings)
-    assert all(np.isfinite(part).all() for part in goal)
-    np.testing.assert_array_equal(goal.weights, 0.0)
 
 
 def test_held_out_predictions_see_no_label_of_their_fold():

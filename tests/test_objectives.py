@@ -118,7 +118,7 @@ def test_an_architecture_without_endpoints_is_trained_on_the_fitted_weights_as_w
 
 @pytest.mark.parametrize(
     ("name", "fitted", "drawn"),
-    [("interval", 9, 8), ("interval", 10, 8), ("conditioned", 9, 9 + 8), ("conditioned", 10, 8)],
+    [("interval", 9, 8), ("conditioned", 9, 9 + 8), ("conditioned", 10, 8)],
 )
 def test_how_many_cost_weights_a_step_draws(name, fitted, drawn):
     """One of each of up to eight intervals, then with the fitted ones; of more of them, eight."""
