@@ -178,4 +178,4 @@ def test_area_does_not_depend_on_the_unit_of_cost():
 
 def test_where_every_model_costs_the_same_the_area_is_the_quality():
     within = Span(2.0, 2.0, 0.4)
-    assert area(curve(np.array([2.0, 2.0]), np.array([0.8, 0.8]), within), within) == 0.8
+    assert area(curve(np.array([2.0, 2.0]), np.array([0.8, 0.6]), within), within) == 0.8
