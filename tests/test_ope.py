@@ -474,6 +474,8 @@ def test_names_and_transforms_that_cannot_be_used():
         case().scores(OffPolicy(weights=lambda weights: weights[:2]))
     with pytest.raises(InputError, match="not finite"):
         case().scores(OffPolicy(weights=lambda weights: np.full(60, np.nan)))
+    with pytest.raises(InputError, match="not finite"):
+        case().scores(OffPolicy(weights=lambda weights: np.r_[np.inf, np.ones(59)]))
 
 
 def _logged(rng, n=500):
