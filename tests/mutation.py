@@ -55,6 +55,8 @@ TESTS = {
     "evaluation/metrics": ("evaluation",),
     "evaluation/off_policy": ("ope",),
     "evaluation/ope": ("ope",),
+    "models/joint": ("architectures",),
+    "models/stages": ("objectives", "architectures"),
     "support/own_code": ("surrogates", "estimators"),
     "training/objectives": ("objectives",),
     "training/run": ("training",),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 import pytest
-from labelled_rows import KEY, ONES, fixed, made_rows
+from labelled_rows import KEY, ONES, fixed, made_rows, small_rows, weighted_mean
 
 from routerjax.estimators.bias import (
     dr_learner,
@@ -72,6 +72,39 @@ def test_a_poisoned_row_never_meets_what_saw_it(learner):
         np.testing.assert_array_equal(clean[k], poisoned[k])  # nor does any row of its fold
         others = np.arange(5) != k
         assert (np.abs(clean - poisoned)[others].max(axis=1) > 0.1).all()
+
+
+def loop_means(label, weights, fold, part):
+    """[k, i]: weighted mean label of those rows of `part` in neither fold k nor the fold of i."""
+    found = np.empty((3, 12))
+    for k in range(3):
+        for i in range(12):
+            kept = part & (fold != k) & (fold != fold[i])
+            found[k, i] = np.average(label[kept], weights=weights[kept])
+    return found
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learners_against_a_loop_with_means_for_regressions(name):
+    """Rows of unequal weight in three folds: which rows each nuisance is fitted on, and how."""
+    rows, weights = small_rows()
+    label, gold, e, fold = (np.asarray(part) for part in rows[1:])
+    if name == "r":
+        outcome = loop_means(label, weights, fold, np.full(12, True))
+        value, weight = (label - outcome) / (gold - e), np.tile(weights * (gold - e) ** 2, (3, 1))
+    else:
+        zero, one = (loop_means(label, weights, fold, part) for part in (~gold, gold))
+        own = np.where(gold, one, zero)
+        value = one - zero + (gold - e) / (e * (1 - e)) * (label - own)
+        weight = np.tile(weights, (3, 1))
+    settings = {"regress": weighted_mean, "key": KEY, "folds": 3}
+    found = LEARNERS[name](rows, jnp.asarray(weights), **settings)
+    np.testing.assert_allclose(found[0], value, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[1], weight, rtol=1e-5)
+    outside = weight * (fold != np.arange(3)[:, None])
+    bias = np.sum(outside * value, axis=1) / np.sum(outside, axis=1)
+    learnt = learn_bias(rows, jnp.asarray(weights), learner=LEARNERS[name], **settings)
+    np.testing.assert_allclose(learnt, np.tile(bias[:, None], 12), rtol=1e-4)
 
 
 def test_eager_jit_and_vmap_agree():

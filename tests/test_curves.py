@@ -6,10 +6,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from routerjax.errors import InputError
 from routerjax.evaluation import curves
 from routerjax.evaluation.curves import (
     Span,
     area,
+    checked_points,
     cost_to_reach,
     curve,
     isotonic,
@@ -58,6 +60,10 @@ def test_curve_in_order_goes_through_its_points():
     np.testing.assert_allclose(
         quality_at(got, np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0])), [0.2, 0.4, 0.6, 0.7, 0.8, 0.8]
     )
+    narrow = curve(np.array([1.5, 1.25]), np.array([0.8, 0.6]), WITHIN)
+    np.testing.assert_allclose(quality_at(narrow, np.array([1.125, 1.375])), [0.4, 0.7])
+    # below the cheapest policy there is no less, and beyond the dearest point no more
+    np.testing.assert_allclose(quality_at(got, np.array([0.5, 99.0])), [0.2, 0.8])
     # (2 − 1)·0.4 + (4 − 2)·0.7 + (5 − 4)·0.8 = 2.6, over a width of 4
     assert area(got, WITHIN) == pytest.approx(2.6 / 4)
 
@@ -174,4 +180,15 @@ def test_area_does_not_depend_on_the_unit_of_cost():
 
 def test_where_every_model_costs_the_same_the_area_is_the_quality():
     within = Span(2.0, 2.0, 0.4)
-    assert area(curve(np.array([2.0, 2.0]), np.array([0.8, 0.8]), within), within) == 0.8
+    assert area(curve(np.array([2.0, 2.0]), np.array([0.8, 0.6]), within), within) == 0.8
+
+
+def test_points_are_two_arrays_of_one_length():
+    first, second = checked_points([1, 2], [0.5, 0.25], names=("cost", "quality"))
+    assert first.tolist() == [1.0, 2.0] and second.tolist() == [0.5, 0.25]
+    for one, other in (([1.0], [1.0, 2.0]), ([], []), ([[1.0]], [[1.0]])):
+        with pytest.raises(InputError, match="cost and quality: .*one length, 1 or more, not"):
+            checked_points(np.array(one), np.array(other), names=("cost", "quality"))
+    for one, other in (([1.0, np.nan], [1.0, 2.0]), ([1.0, 2.0], [np.inf, 1.0])):
+        with pytest.raises(InputError, match="every point must be finite"):
+            checked_points(np.array(one), np.array(other), names=("cost", "quality"))

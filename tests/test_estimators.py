@@ -167,11 +167,20 @@ def raises(weights):
         ),
         (lambda weights: weights.sum(), "gives weights () and baseline (3, 2)"),
         (lambda weights: weights / 0, "not finite"),
+        (lambda weights: jnp.where(weights > 50, jnp.inf, weights), "not finite"),
         (lambda weights: weights @ jnp.ones(2), "fails on three rows (TypeError: "),
         (raises, "fails on three rows (ValueError: the first line); "),
         (lambda: 1, "fails on three rows (TypeError: "),
     ],
-    ids=["too few", "a scalar", "infinite", "of a wrong shape", "raises", "takes nothing"],
+    ids=[
+        "too few",
+        "a scalar",
+        "infinite",
+        "one infinite",
+        "of a wrong shape",
+        "raises",
+        "takes nothing",
+    ],
 )
 def test_wrong_estimators_are_refused_in_a_sentence(weights, message, rows):
     with pytest.raises(InputError) as refused:
@@ -184,13 +193,24 @@ def test_wrong_estimators_are_refused_in_a_sentence(weights, message, rows):
     [
         (lambda predicted: predicted[:, 0], "and baseline (3,) for 3 rows of 2 arms"),
         (lambda predicted: predicted * jnp.nan, "a baseline that are not finite"),
+        (lambda predicted: predicted.at[0, 0].set(jnp.nan), "a baseline that are not finite"),
     ],
-    ids=["one column", "not numbers"],
+    ids=["one column", "not numbers", "one not a number"],
 )
 def test_wrong_baselines_are_refused(baseline, message):
     with pytest.raises(InputError) as refused:
         resolve_estimator(Estimator(baseline=baseline))
     assert message in str(refused.value)
+
+
+def within_bounds(predicted):
+    return jnp.sqrt(predicted) + jnp.sqrt(1 - predicted)
+
+
+def test_it_is_tried_on_weights_of_one_or_more_and_on_shares_of_one():
+    """What asks of its input only what holds of inverse propensities and of quality is taken."""
+    own = Estimator(weights=lambda weights: jnp.sqrt(weights - 1), baseline=within_bounds)
+    assert resolve_estimator(own) is own
 
 
 def test_files_without_the_estimator_are_refused(tmp_path):

@@ -73,6 +73,9 @@ def test_paired_difference_by_hand():
     got = paired_difference(np.array([2.0, 5.0, 4.0]), np.array([1.0, 2.0, 2.0]))
     assert got.mean == pytest.approx(2.0) and got.n == 3
     assert got.low == pytest.approx(2 - 4.302653 / np.sqrt(3), rel=1e-4)
+    # half of all: the upper quartile of t with 2 degrees is √(2/3)
+    half = paired_difference(np.array([2.0, 5.0, 4.0]), np.array([1.0, 2.0, 2.0]), confidence=0.5)
+    assert half.high == pytest.approx(2 + np.sqrt(2 / 3) / np.sqrt(3), rel=1e-6)
 
 
 def test_paired_difference_takes_the_seeds_that_both_have():
@@ -80,6 +83,8 @@ def test_paired_difference_takes_the_seeds_that_both_have():
     assert (got.mean, got.n) == (2.0, 2)
     never = paired_difference(np.array([np.inf, 1.0]), np.array([np.inf, 2.0]))
     assert np.isnan(never.mean) and np.isnan(never.low)
+    for scores, base in (([np.inf, 1.0], [0.0, 2.0]), ([0.0, 2.0], [np.inf, 1.0])):
+        assert np.isnan(paired_difference(np.array(scores), np.array(base)).mean)
     assert paired_difference(np.array([np.nan]), np.array([1.0])).n == 0
 
 

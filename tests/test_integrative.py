@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 import pytest
-from labelled_rows import KEY, ONES, fixed
+from labelled_rows import KEY, ONES, fixed, small_rows, weighted_mean
 
 from routerjax.estimators.bias import dr_learner, learn_bias
 from routerjax.estimators.integrative import (
@@ -139,6 +139,46 @@ def test_held_out_predictions_against_a_loop():
             expected = ridge(rows.x, jnp.asarray(label), jnp.asarray(weights), rows.x)
             own = fold == k
             np.testing.assert_allclose(found[place, own], np.asarray(expected)[own], atol=1e-4)
+
+
+def test_target_of_weighted_rows_against_a_loop():
+    """Three folds, means for regressions: what each stage weighs, corrects and leaves out."""
+    rows, weights = small_rows()
+    label, gold, fold = (np.asarray(part) for part in (rows.label, rows.gold, rows.fold))
+    bias = np.random.default_rng(12).normal(size=(3, 12)) + 2.0
+    means = bias @ weights / weights.sum()
+    candidates = (Candidate(1.0, 0.5), Candidate(0.25), Candidate(1.0, 0.0))
+    predictions, labels, each = (np.empty((3, 12)) for _ in range(3))
+    for c, (omega, spread) in enumerate(candidates):
+        each[c] = weights * np.where(gold, 1.0, omega)
+        for i, k in enumerate(fold):
+            correction = means.mean() + spread * (bias[k, i] - means[k])
+            labels[c, i] = label[i] if gold[i] else label[i] + correction
+            own = np.where(gold, label, label + means[k] + spread * (bias[k] - means[k]))
+            predictions[c, i] = np.average(own, weights=each[c] * (fold != k))
+    share = weights * gold / np.sum(weights[gold])
+
+    def found(weights):
+        settings = {"regress": weighted_mean, "folds": 3, "candidates": candidates, "caution": 0.0}
+        return target(
+            rows, jnp.asarray(weights), jnp.asarray(bias, jnp.float32), key=KEY, **settings
+        )
+
+    goal = found(weights)
+    np.testing.assert_allclose(goal.label, labels, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(goal.weights, each, rtol=1e-5)
+    np.testing.assert_allclose(goal.errors, (label - predictions) ** 2 @ share, rtol=1e-4)
+    light = found(weights / 1000)  # only ratios of weights matter
+    np.testing.assert_allclose(light.label, labels, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(light.errors, goal.errors, rtol=1e-4)
+    # a run that only fills a place among others has no weight at all
+    assert all(np.isfinite(part).all() for part in found(0 * weights))
+    known = rows.label, jnp.asarray(predictions, jnp.float32), jnp.asarray(share, jnp.float32)
+    shares = np.asarray(goal.mixture)
+    np.testing.assert_allclose(shares, mixture(*known, caution=0.0), atol=1e-4)
+    assert np.abs(shares - mixture(*known)).max() > 0.1  # the caution is the one asked for
+    np.testing.assert_allclose(goal.omega, shares @ [1.0, 0.25, 1.0], rtol=1e-5)
+    np.testing.assert_allclose(goal.spread, shares @ [0.5, 1.0, 0.0], rtol=1e-5)
 
 
 def test_held_out_predictions_see_no_label_of_their_fold():

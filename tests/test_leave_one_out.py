@@ -65,6 +65,23 @@ def test_ridge_chooses_by_the_residuals_of_rows_left_out():
     np.testing.assert_allclose(found.intercept, wanted[:, -1], atol=1e-9)
 
 
+def test_a_row_that_stands_alone_does_not_settle_the_strength():
+    """Only one row has a first column, so 1 − h of it is smaller than what float32 can tell.
+
+    Its label is far off and no other row predicts it, whatever the strength; the others, whose
+    labels follow the second column with slope 1, ask for the small strength.
+    """
+    rng = np.random.default_rng(0)
+    alone = np.tile(np.where(np.arange(12) == 0, 1000.0, 0.0), (8, 1))
+    signal = rng.normal(size=(8, 12))
+    label = signal + 0.1 * rng.normal(size=(8, 12))
+    label[:, 0] = 100.0
+    fit = jax.vmap(functools.partial(fit_ridge, strengths=(np.inf, 1e-8)))
+    x = jnp.asarray(np.stack([alone, signal], axis=2), jnp.float32)
+    found = fit(x, jnp.asarray(label, jnp.float32), jnp.ones((8, 12)))
+    np.testing.assert_allclose(found.coefficients[:, 1], 1.0, atol=0.15)
+
+
 LOGISTIC = (0.03, 0.3, 1.0, 3.0)
 
 

@@ -118,5 +118,26 @@ def test_an_architecture_without_endpoints_is_trained_on_the_fitted_weights_as_w
     assert abs(drawn.mean() - 4) < 4 * 8 / np.sqrt(12 * 400)
 
 
+@pytest.mark.parametrize(
+    ("name", "fitted", "drawn"),
+    [("interval", 9, 8), ("conditioned", 9, 9 + 8), ("conditioned", 10, 8)],
+)
+def test_how_many_cost_weights_a_step_draws(name, fitted, drawn):
+    """One of each of up to eight intervals, then with the fitted ones; of more of them, eight."""
+    *_, stage = ARCHITECTURES[name](tuple(map(float, range(fitted))), 2, (4,), 1.0).stages
+    found = stage.drawn({}, KEY)
+    assert found.shape == (drawn,) and np.all((0 <= found) & (found <= fitted - 1))
+
+
+def test_the_joint_stage_alone_starts_from_the_result_of_another():
+    (ends, joint) = ARCHITECTURES["interval"]((0.0, 1.0), 2, (4,), 1.0).stages
+    (whole,) = ARCHITECTURES["conditioned"]((0.0, 1.0), 2, (4,), 1.0).stages
+    assert (joint.carries_over, ends.carries_over, whole.carries_over) == (True, False, False)
+    assert (ends.networks, joint.networks, whole.networks) == ((1,), (), ())
+    assert (joint.context(), whole.context()) == ({}, {})
+    for stage in (ends, joint, whole):
+        assert hash(RouterObjective(stage, softmax_regret))  # static under jit
+
+
 def test_a_single_fitted_weight_is_trained_there():
     np.testing.assert_allclose(drawn_means("conditioned", (7.0,), 3), 7.0, rtol=1e-6)

@@ -157,6 +157,9 @@ def test_effective_sample_size_by_hand():
     # at the default of 0.01: 0.5 / 0.01 = 50 and 2
     tiny = effective_sample_size(mixed, log, np.array([1e-5, 0.5]))
     assert tiny == pytest.approx(52**2 / (2500 + 4))
+    # rows that hardly speak of a policy: weights 0.125 and 0.25, (0.375)² / (0.125² + 0.25²)
+    hardly = np.array([[0.125, 0.875], [0.75, 0.25]])
+    assert effective_sample_size(hardly, log, np.ones(2)) == pytest.approx(9 / 5)
     # one group of both rows
     assert effective_sample_size(mixed, log, propensities, groups=np.array([0, 0])) == 1.0
     ones = Estimates(quality=np.ones((2, 2)), cost=np.ones((2, 2)))
@@ -471,6 +474,8 @@ def test_names_and_transforms_that_cannot_be_used():
         case().scores(OffPolicy(weights=lambda weights: weights[:2]))
     with pytest.raises(InputError, match="not finite"):
         case().scores(OffPolicy(weights=lambda weights: np.full(60, np.nan)))
+    with pytest.raises(InputError, match="not finite"):
+        case().scores(OffPolicy(weights=lambda weights: np.r_[np.inf, np.ones(59)]))
 
 
 def _logged(rng, n=500):

@@ -13,6 +13,7 @@ from labelled_rows import ONES, fixed
 from routerjax.errors import InputError
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.ridge import (
+    LOGISTIC_STRENGTHS,
     STRENGTHS,
     choose_landmarks,
     fit_logistic,
@@ -96,6 +97,27 @@ def test_only_ratios_of_weights_matter_and_zero_is_out():
     np.testing.assert_array_equal(beta, fit_ridge(rows.x, poisoned, w).coefficients)
 
 
+@pytest.mark.parametrize("method", ["ridge", "logistic"])
+def test_neither_the_unit_of_features_nor_that_of_weights_matters(method):
+    rng = np.random.default_rng(8)
+    x, w = rng.normal(size=(40, 3)), rng.uniform(0.5, 2.0, size=40)
+    label = (x[:, 0] + rng.normal(size=40) > 0).astype(np.float32)
+
+    def predicted(x, w):
+        return ridge(x, label, w, x) if method == "ridge" else fit_logistic(x, label, w)(x)
+
+    features, weights = np.stack([x, x / 10, x, 10 * x]), np.stack([w, w, w / 1e3, 1e3 * w])
+    found = jax.vmap(predicted)(jnp.asarray(features), jnp.asarray(weights))
+    assert np.ptp(found[0]) > 0.2
+    np.testing.assert_allclose(found, np.tile(found[0], (4, 1)), atol=5e-3)
+
+
+def test_strengths_are_tried_from_weak_to_strong():
+    for strengths in (STRENGTHS, LOGISTIC_STRENGTHS):
+        assert strengths[0] > 0 and all(np.diff(strengths) > 0)
+    assert np.isinf(STRENGTHS[-1])  # the mean alone
+
+
 def test_ridge_survives_large_offsets_in_float32():
     rows, _ = fixed()
     near = ridge(rows.x, rows.label, jnp.asarray(ONES), rows.x)
@@ -123,6 +145,21 @@ def test_kernel_ridge_with_every_row_a_landmark_is_kernel_ridge():
         if error < best:
             best, expected = error, hat @ y
     np.testing.assert_allclose(found, expected, atol=2e-2)
+
+
+def test_landmarks_are_rows_of_positive_weight_and_so_is_their_spread():
+    """Rows 2 and 2.5 count, whose distance from their mean is ¼; rows 50 do not."""
+    x = jnp.array([2.0, 50.0, 2.5, 50.0, 2.0, 50.0, 2.5, 50.0])[:, None]
+    w = jnp.array([0.5, 0.0] * 4)
+    for seed in range(5):
+        key = jax.random.key(seed)
+        found = choose_landmarks(x, w, landmarks=4, bandwidth=3.0, key=key)
+        assert sorted(found.points[:, 0].tolist()) == [2.0, 2.0, 2.5, 2.5]
+        assert float(found.width) == pytest.approx(0.75, rel=1e-6)
+    more = choose_landmarks(x, w, landmarks=99, bandwidth=3.0, key=key)
+    assert more.points.shape == (8, 1)  # all there are
+    single = choose_landmarks(x, w.at[1:].set(0.0), landmarks=4, bandwidth=3.0, key=key)
+    assert float(single.width) < 1e-4 and 2.0 in single.points[:, 0]
 
 
 def test_logistic_matches_its_own_optimality_condition():

@@ -291,6 +291,11 @@ def test_a_users_own_is_one_object_until_its_file_changes(tmp_path):
         ("def f(a):\n    return a.sum()", "f", "fails on a row of three arms"),
         ("def f(a, b):\n    return (a * 0).sum() / 0", "f", "not finite"),
         ("def f(a, b):\n    return 1", "f", "fails on a row of three arms"),
+        ("def f(a, b):\n    return a.sum() + float('inf')", "f", "not finite"),
+        ("def f(a, b):\n    return (abs(a) * 0).sum() ** 0.5", "f", "not finite"),
+        ("def f(a, b):\n    return a[1] + (a[0] * 0) ** 0.5", "f", "not finite"),
+        ("def f(a, b):\n    raise ValueError", "f", "three arms (ValueError: ); it must"),
+        ("def f(a, b):\n    raise ValueError('one\\ntwo')", "f", "(ValueError: one); it must"),
     ],
 )
 def test_resolve_refuses(tmp_path, body, function, message):
@@ -299,6 +304,44 @@ def test_resolve_refuses(tmp_path, body, function, message):
     with pytest.raises(InputError) as error:
         by_name.resolve(f"{path}:{function}")
     assert message in str(error.value) and str(path) in str(error.value)
+
+
+def test_a_function_is_taken_as_it_is_once_it_has_been_tried():
+    def hinge(logits, utilities):
+        return ((logits - utilities) ** 2).sum()
+
+    def first(logits, utilities):
+        return logits
+
+    assert by_name.resolve(hinge) is hinge
+    with pytest.raises(InputError, match="first: surrogate fails on a row of three arms"):
+        by_name.resolve(first)
+
+
+def test_a_surrogate_is_tried_on_values_of_both_signs_and_less_than_one_apart():
+    def near(logits, utilities):
+        apart = jnp.stack([jnp.ptp(logits), jnp.ptp(utilities)])
+        return jnp.sum(logits) + jnp.where(apart < 1, 0.0, jnp.inf).sum()
+
+    def roots_of_utilities(logits, utilities):
+        return jnp.sum(logits) + jnp.sum(jnp.sqrt(utilities))
+
+    def roots_of_logits(logits, utilities):
+        return jnp.sum(jnp.sqrt(logits))
+
+    assert by_name.resolve(near) is near
+    for roots in (roots_of_utilities, roots_of_logits):
+        with pytest.raises(InputError, match="not finite"):
+            by_name.resolve(roots)
+
+
+def test_a_surrogate_that_cannot_be_hashed_is_refused():
+    class Own(list):  # a list has no hash
+        def __call__(self, logits, utilities):
+            return logits.sum()
+
+    with pytest.raises(InputError, match="must be hashable"):
+        by_name.resolve(Own())
 
 
 def test_resolve_names_what_there_is():

@@ -5,11 +5,22 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from training_toys import Climb, Line, climb, line, trained
+from training_toys import Climb, Line, Shrink, climb, line, trained
 
+from routerjax.errors import InputError
 from routerjax.models.heads import Head, Scaling, initial, outputs
 from routerjax.training.config import Schedule
-from routerjax.training.run import _batches
+from routerjax.training.run import (
+    Job,
+    Recipe,
+    State,
+    Whole,
+    _batches,
+    advance,
+    start,
+    stopped,
+    visited,
+)
 
 
 def test_equals_a_plain_loop_of_steps():
@@ -22,8 +33,8 @@ def test_equals_a_plain_loop_of_steps():
     for epoch in range(20):
         key, shuffle = jax.random.split(key)
         order = np.asarray(jax.random.permutation(shuffle, train[0]))
-        for start in range(0, 27, 8):
-            chosen = order[start : start + 8]  # the last batch has three rows
+        for first in range(0, 27, 8):
+            chosen = order[first : first + 8]  # the last batch has three rows
             batch = {name: values[chosen] for name, values in rows.items()}
             slope = jax.grad(lambda p, b: jnp.mean(Line().loss(p, 0.0, b, None)))(p, batch)
             updates, state = optimizer.update(slope, state, p)
@@ -109,6 +120,106 @@ def test_positions_that_stand_for_no_row_weigh_nothing():
     want = trained(Line(), (rows, params, train, held_out), schedule=schedule)
     assert np.all(want.epoch > 0)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, want)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "best", "real", "stops"),
+    [
+        (0, 0, True, False),
+        (4, 2, True, False),
+        (5, 2, True, True),  # three epochs without a better one
+        (9, 8, True, False),
+        (10, 9, True, True),  # the last
+        (0, 0, False, True),
+    ],
+)
+def test_when_a_run_stops(epoch, best, real, stops):
+    schedule = Schedule(patience=3, max_epochs=10)
+    state = State(None, None, None, jnp.array(epoch), None, None, None, jnp.array(best))
+    job = Job(None, None, None, None, None, jnp.array(real))
+    assert bool(stopped(schedule, state, job)) is stops
+
+
+def test_an_optimizer_there_is_not():
+    with pytest.raises(InputError, match="no optimizer 'adam'; known are adamw, sgd"):
+        Recipe(Climb(), Schedule(optimizer="adam"))
+
+
+def test_weight_decay_acts_on_kernels_alone():
+    """Without a slope a kernel of 1 shrinks by rate · decay = ⅛ of it, and a bias stays."""
+    rows = {"y": jnp.zeros(4)}
+    params = {"w": jnp.ones((1, 1, 1)), "b": jnp.ones((1, 2))}
+    positions = jnp.array([[0, 1]]), jnp.array([[2, 3]])
+    schedule = Schedule(batch_size=2, max_epochs=1, chunk=1, optimizer="sgd")
+    settings = {"learning_rate": 0.5, "weight_decay": 0.25, "schedule": schedule}
+    got = trained(Shrink(), (rows, params, *positions), **settings)
+    np.testing.assert_allclose(got.params["w"], 0.875, rtol=1e-6)
+    np.testing.assert_array_equal(got.params["b"], 1.0)
+
+
+ALONE = Whole()
+
+
+def after_a_chunk(objective, params, *, share=ALONE, rows=4, real=True, own_rows=False, **changes):
+    """State after one chunk of plain descent by rates of ¼ on so many rows, and the first state."""
+    settings = {"batch_size": 4, "max_epochs": 9, "chunk": 1, "optimizer": "sgd"} | changes
+    recipe = Recipe(objective, Schedule(**settings), share)
+    data = {"x": jnp.zeros(rows + 1), "y": jnp.ones(rows + 1)}
+    train, held_out = jnp.arange(rows), jnp.array([rows])
+    given = data if own_rows else None
+    job = Job(0.0, jnp.array(0.25), jnp.array(0.0), train, held_out, jnp.array(True), given)
+    shared = None if own_rows else data
+
+    @jax.jit
+    def chunk(params, key, job, shared):
+        first = start(recipe, params, key, job, shared)
+        return *advance(recipe, first, job, shared), first
+
+    return chunk(params, jax.random.key_data(jax.random.key(5)), job, shared)
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({"rows": 9, "own_rows": True}, 3),
+        ({"rows": 9, "epoch_rows": 8, "chunk": 3}, 3 * 2),  # an epoch sees eight of nine
+        ({"share": Whole(processes=2)}, 2),  # half of a batch is this process's
+        ({"share": Whole(processes=2), "epoch_rows": 4}, 1),  # and half of an epoch's rows
+    ],
+)
+def test_steps_of_a_chunk(changes, steps):
+    """Every step lifts b by ¼, and the held-out score with it."""
+    state, more, first = after_a_chunk(Climb(), {"b": jnp.zeros(())}, **changes)
+    assert (float(first.best_score), int(first.best_epoch)) == (0.0, 0)
+    np.testing.assert_array_equal(first.start_scores, [0.0])
+    epochs = changes.get("chunk", 1)
+    assert float(state.params["b"]) == float(state.best_params["b"]) == steps / 4
+    assert float(state.best_score) == steps / 4
+    assert int(state.epoch) == int(state.best_epoch) == epochs
+    assert bool(more)
+
+
+@pytest.mark.parametrize(("rows", "most", "long"), [(1000, 600, 256), (100, 30, 30)])
+def test_an_epoch_visits_stretches_of_neighbours(rows, most, long):
+    """As many stretches as go into `most`, of those that go into the rows from a random cut on."""
+    keys = jax.random.split(jax.random.key(0), 300)
+    visit = jax.jit(jax.vmap(visited, in_axes=(0, None, None)), static_argnums=2)
+    seen = np.asarray(visit(keys, 7 * jnp.arange(rows), most)) // 7
+    assert seen.shape == (300, most // long * long)
+    stretches = seen.reshape(300, -1, long)
+    assert np.all(np.diff(stretches, axis=2) % rows == 1)  # round the end, too
+    assert all(len({*one}) == len(one) for one in seen)
+    apart = (stretches[..., 0] - stretches[:, :1, 0]) % rows
+    assert {*apart.ravel()} <= {(d * long) % rows for d in range(-(rows // long), rows // long)}
+    chance = seen.shape[1] / rows
+    error = np.sqrt(300 * chance * (1 - chance))
+    assert np.abs(np.bincount(seen.ravel(), minlength=rows) - 300 * chance).max() < 5 * error
+    assert len({*stretches[:, 0, 0]}) > min(rows, 300) / 2
+
+
+def test_an_epoch_that_may_visit_all_rows_visits_them_in_order():
+    train = jnp.array([5, 3, 9])
+    np.testing.assert_array_equal(visited(jax.random.key(0), train, 3), train)
 
 
 def test_progress_counts_epochs():
