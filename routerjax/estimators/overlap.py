@@ -30,7 +30,8 @@ class Overlap:
       groups: number of what is independent.
       unsupported: per arm the share of queries of which the log's policy would hardly have asked
         it; empty where that was not asked.
-      calibration: per arm the mean of 1{t = m} / π, 1 where propensities are right.
+      calibration: per arm the mean of 1{t = m} / π over the queries on which it could be asked
+        or has support, 1 where propensities are right.
       errors_off: per arm how many standard errors that is from 1.
     """
 
@@ -73,13 +74,14 @@ def overlap(
     sums = np.zeros((models, int(log.groups.max()) + 1))
     np.add.at(sums, (log.arms, log.groups), importance_weights(values, floor=floor))
     total, squares = sums.sum(axis=1), (sums**2).sum(axis=1)
-    recorded = log.propensities
-    matrix = recorded is not None and recorded.ndim == 2
+    recorded, available = log.propensities, supported
+    if recorded is not None and recorded.ndim == 2:
+        available = ~(np.asarray(recorded) == 0)
     checked = calibration(
         np.asarray(log.arms),
         values,
         models=models,
-        available=~(np.asarray(recorded) == 0) if matrix else None,
+        available=available,
         groups=log.groups,
     )
     return Overlap(

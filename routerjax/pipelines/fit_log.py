@@ -86,9 +86,7 @@ def fit(
             config=config.router,
             execution=execution,
         )
-    means = jax.tree.map(
-        lambda cells: np.asarray(cells, np.float64).mean(axis=0), problem.selection
-    )
+    means = _least_means(problem.selection, prepared.nuisances.propensities.supported, log)
     best = [best_single(means[None], cost_weight=each) for each in cost_weights]
     salt = salt_of(given.fingerprint, config.seed)
     seen = seen_queries(learnt, salt=salt)
@@ -188,6 +186,17 @@ def default_cost_weights(log: Log) -> tuple[float, ...]:
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     rounded = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
     return (0.0, *(cost_weight for cost_weight in rounded if low <= cost_weight <= high))
+
+
+def _least_means(estimates: Estimates, supported: np.ndarray, log: Log) -> Estimates:
+    """[m] mean quality and cost of every model, of the lowest quality where support is missing.
+
+    What a model would do where it was hardly ever asked the log does not say; the best single
+    model is one whose value does not rest on it.
+    """
+    quality = np.where(supported, estimates.quality, log.quality_range[0]).astype(np.float64)
+    cost = np.asarray(estimates.cost, np.float64)
+    return Estimates(quality=quality.mean(axis=0), cost=cost.mean(axis=0))
 
 
 def _no_means(models: int) -> Estimates:

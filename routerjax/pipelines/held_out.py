@@ -15,6 +15,7 @@ from routerjax.pipelines.page import page
 from routerjax.pipelines.prepare import Prepared
 from routerjax.pipelines.propensities import applied
 from routerjax.records.tables import Log
+from routerjax.support.provenance import plain
 
 
 def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
@@ -72,7 +73,7 @@ def fit_report(
     )
     covered = overlap(kept, known.answered, floor=router.config.floor, supported=known.supported)
     found = page(router, evidence, covered, left_out=0, cost_weights=router.cost_weights)
-    report["evaluation"] = dataclasses.asdict(found)
+    report["evaluation"] = plain(found)
     return report
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,3 +151,36 @@ class Evaluation:
             row["verdict"] = line.verdict if self.kind == "log" else None
             rows.append(row)
         return pandas.DataFrame(rows)
+
+
+def _interval(saved: dict[str, Any]) -> Interval:
+    numbers: dict[str, Any] = {n: np.nan if part is None else part for n, part in saved.items()}
+    return Interval(**numbers)
+
+
+def evaluation_of(saved: dict[str, Any]) -> Evaluation:
+    """An evaluation from the plain form in which a router's report holds it."""
+
+    def intervals(fields: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: _interval(value) if isinstance(value, dict) else value
+            for name, value in fields.items()
+        }
+
+    def pair(value: Sequence[Any] | None) -> Any:
+        return None if value is None else tuple(np.nan if each is None else each for each in value)
+
+    lines = []
+    for line in saved["lines"]:
+        band, mostly = pair(line["band"]), pair(line["mostly"])
+        lines.append(Line(**{**intervals(line), "band": band, "mostly": mostly}))
+    return Evaluation(
+        **{
+            **saved,
+            "quality_range": pair(saved["quality_range"]),
+            "notes": pair(saved["notes"]),
+            "verdict": pair(saved["verdict"]),
+            "lines": tuple(lines),
+            "singles": tuple(Single(**intervals(single)) for single in saved["singles"]),
+        }
+    )

@@ -9,10 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
-from routerjax.artefacts.migrate import rebuilt
 from routerjax.artefacts.router import Router, Routes
 from routerjax.evaluation.intervals import Interval
-from routerjax.pipelines.lines import FEW, Evaluation, Line
+from routerjax.pipelines.lines import FEW, Evaluation, Line, evaluation_of
 
 if TYPE_CHECKING:
     from routerjax.artefacts.gains import GainRoutes, SavedGains
@@ -38,7 +37,7 @@ def print_fit(router: Router, console: Console) -> None:
             highlight=False,
         )
         return
-    print_log_page(rebuilt(Evaluation, router.report["evaluation"]), console)
+    print_log_page(evaluation_of(router.report["evaluation"]), console)
 
 
 def _overlap_sentence(overlap: dict[str, Any]) -> str:
@@ -85,18 +84,16 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
-    grid = _grid("cost weight", "today", "best single", "router", "over today", "over best single")
+    best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
+    grid = _grid("weight", "router", "over today", "over best single", "which is")
     for line in evaluation.of("router"):
-        beside = {
-            each.method: each for each in evaluation.lines if each.cost_weight == line.cost_weight
-        }
+        single = best[line.cost_weight]
         grid.add_row(
             f"{line.cost_weight:g}",
-            f"{beside['today'].utility.mean:.3f}",
-            f"{beside['best-single-log'].utility.mean:.3f}",
             f"{line.utility.mean:.3f}",
             _signed(line, line.over_today, line.band),
             _signed(line, line.advantage, (line.advantage.low, line.advantage.high)),
+            single[0] if single else "",
         )
     console.print(grid)
     grid = _grid("always", "quality", "$/1000", "no support")
@@ -123,7 +120,7 @@ def _signed(line: Line, interval: Interval | None, ends: tuple[float, float] | N
         return "the same policy"
     if line.effective_sample_size is not None and line.effective_sample_size < FEW:
         return "cannot tell"
-    return f"{interval.mean:+.3f} ({ends[0]:+.3f} to {ends[1]:+.3f})"
+    return f"{interval.mean:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
 
 
 def _correction_sentence(correction: dict[str, Any]) -> str:
