@@ -77,9 +77,9 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
     console.print()
     today = evaluation.of("today")[0]
     console.print(
-        f"Today's policy: quality {_range(today.quality)}, $ per 1000 {1000 * today.cost.mean:.3g}. "
-        "Utility by cost weight; brackets hold 95 % intervals, those over today's policy at all "
-        "cost weights at once:\n",
+        f"Today's policy: quality {_range(today.quality)}, $ per 1000 "
+        f"{1000 * today.cost.mean:.3g}. Utility by cost weight; brackets hold 95 % intervals, "
+        "those over today's policy at all cost weights at once:\n",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -87,13 +87,13 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
     best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
     grid = _grid("weight", "router", "over today", "over best single", "which is")
     for line in evaluation.of("router"):
-        single = best[line.cost_weight]
+        mostly = best[line.cost_weight]
         grid.add_row(
             f"{line.cost_weight:g}",
             f"{line.utility.mean:.3f}",
             _signed(line, line.over_today, line.band),
             _signed(line, line.advantage, (line.advantage.low, line.advantage.high)),
-            single[0] if single else "",
+            mostly[0] if mostly else "",
         )
     console.print(grid)
     grid = _grid("always", "quality", "$/1000", "no support")
