@@ -30,17 +30,18 @@ class World:
     """Full feedback on 200 queries of 16 numbers, and a log of it with uniform arms.
 
     Model "a" is right where the first number is positive, "b" where it is not, "c" half of the
-    time; "c" is the cheapest.
+    time; "c" is the cheapest. `fresh` and `fresh_log` are of 200 other queries.
     """
 
     table: rj.Table
     log: rj.Log
+    fresh: rj.Table
+    fresh_log: rj.Log
     config: FitConfig
 
 
-@pytest.fixture(scope="session")
-def world() -> World:
-    rng = np.random.default_rng(0)
+def _drawn(seed: int) -> tuple[rj.Table, rj.Log]:
+    rng = np.random.default_rng(seed)
     x = rng.normal(size=(200, 16)).astype(np.float32)
     x[:, 0] *= 5  # what decides is easy to see
     chance = np.stack([x[:, 0] > 0, x[:, 0] <= 0, np.full(200, 0.5)], axis=1) * 0.9 + 0.05
@@ -52,6 +53,11 @@ def world() -> World:
     log = rj.Log.from_arrays(
         arms, quality[rows, arms], cost[rows, arms], models="abc", embeddings=x
     )
+    return table, log
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
     config = FitConfig(
         cost_weights=(0.0, 64.0, 256.0),
         router=RouterConfig(
@@ -68,7 +74,7 @@ def world() -> World:
             schedule=Schedule(batch_size=64, max_epochs=20, patience=20, chunk=10),
         ),
     )
-    return World(table, log, config)
+    return World(*_drawn(0), *_drawn(10), config)
 
 
 @pytest.fixture(scope="session")

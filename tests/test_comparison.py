@@ -24,6 +24,13 @@ def table(**changes) -> rj.Table:
     return rj.Table.from_arrays(**{**fields, **changes})
 
 
+def both(one: rj.Table, other: rj.Table) -> rj.Table:
+    """The rows of both tables."""
+    fields = ("quality", "cost", "embeddings")
+    joined = {n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in fields}
+    return rj.Table.from_arrays(**joined, models=one.models)
+
+
 def by_method(evaluation: rj.Evaluation, weight: float = WEIGHT) -> dict:
     return {line.method: line for line in evaluation.lines if line.cost_weight == weight}
 
@@ -70,7 +77,7 @@ def test_the_routers_own_lines_against_a_loop(router):
 
 
 def test_nothing_is_above_the_oracle(router, world):
-    evaluation = rj.evaluate(router, world.table)
+    evaluation = rj.evaluate(router, world.fresh)
     for weight in router.cost_weights:
         lines = by_method(evaluation, weight)
         assert lines["oracle"].regret.mean == 0.0
@@ -115,10 +122,10 @@ def test_a_model_the_router_does_not_know_is_passed_over(router):
 
 
 def test_knn_and_full_feedback_where_there_is_something_to_learn_from(router, world):
-    notes = rj.evaluate(router, world.table).notes
+    notes = rj.evaluate(router, world.fresh).notes
     assert ["knn" in note for note in notes] == [True, False]
     assert ["full-feedback" in note for note in notes] == [False, True]
-    twice = world.table.rows(np.tile(np.arange(200), 2))
+    twice = both(world.table, world.fresh)
     seen = []
     evaluation = rj.evaluate(
         router,
@@ -135,7 +142,7 @@ def test_knn_and_full_feedback_where_there_is_something_to_learn_from(router, wo
 
 def test_a_log_against_a_loop(router, world):
     """dr with the router's outcome model and recorded propensities, row by row."""
-    log = world.log.rows(slice(40))
+    log = world.fresh_log.rows(slice(40))
     propensities = np.linspace(0.2, 0.9, 40).astype(np.float32)
     log = log.replace(propensities=propensities)
     # 40 rows are few: one model's effective sample size is below 30, and evaluate says so
@@ -185,14 +192,23 @@ def test_the_value_on_a_log_is_near_the_truth(router):
         assert 100 < line.effective_sample_size <= 3000
 
 
-def test_the_log_it_was_fitted_on_draws_a_warning(router, world):
-    with pytest.warns(DataWarning, match="these are the rows the router was fitted on; its value"):
-        evaluation = rj.evaluate(router, world.log)
-    assert evaluation.rows == 200
+@pytest.mark.filterwarnings("ignore:.*answered so few rows")
+def test_queries_it_was_fitted_on_are_left_out_and_said(router, world):
+    """160 of the log's 200 rows; the same in another order, or some of them."""
+    order = np.random.default_rng(0).permutation(200)
+    for rows, told in ((order, "160 of 200"), (np.arange(200), "160 of 200")):
+        with pytest.warns(DataWarning, match=f"{told} rows are of queries that the router was"):
+            evaluation = rj.evaluate(router, world.log.rows(rows))
+        assert (evaluation.rows, evaluation.left_out) == (40, 160)
+    with pytest.warns(DataWarning, match="160 of 200 rows"):
+        assert rj.evaluate(router, world.table).rows == 40
+    seen = world.log.rows(router.has_seen(world.log))
+    with pytest.raises(InputError, match="fitted on the query of every row; evaluate it on other"):
+        rj.evaluate(router, seen)
 
 
 def test_a_log_with_models_in_another_order(router, world):
-    log = world.log.replace(propensities=np.full(200, 1 / 3, np.float32))
+    log = world.fresh_log.replace(propensities=np.full(200, 1 / 3, np.float32))
     turned = log.with_models(("c", "a", "b"))
     assert rj.evaluate(router, turned).lines == rj.evaluate(router, log).lines
 
@@ -215,8 +231,8 @@ def test_data_that_are_not_the_routers(router, world):
     with pytest.raises(InputError, match="table: no column for c"):
         rj.evaluate(router, table().with_models("ab"))
     with pytest.raises(InputError, match="row 2: answered by 'z', not one of a, b, c"):
-        arms = np.where(np.arange(200) == 2, 2, world.log.arms % 2)
-        rj.evaluate(router, world.log.replace(arms=arms.astype(np.int32), models=("a", "b", "z")))
+        arms = np.where(np.arange(200) == 2, 2, world.fresh_log.arms % 2).astype(np.int32)
+        rj.evaluate(router, world.fresh_log.replace(arms=arms, models=("a", "b", "z")))
     with pytest.raises(InputError, match=r"quality lies in \[0.0, 2.0\] here and in \[0.0, 1.0\]"):
         rj.evaluate(router, table(quality_range=(0, 2)))
     prompts = dataclasses.replace(table(), embeddings=None, prompts=("p",) * 4)

@@ -272,11 +272,6 @@ def refused_rows():
         {},
         (", column 'propensity', row 1: propensity of the model that answered is 1.5"),
     )
-    yield (
-        [{**row, "propensity": [1, 1, None][at]} for at, row in enumerate(ROWS)],
-        {},
-        (", column 'propensity', row 2: propensity of the model that answered is nan"),
-    )
     yield [{**row, "model": "one"} for row in ROWS], {}, "needs at least two models"
     for name in ("model", "quality", "cost"):
         columns = ", ".join(key for key in ROWS[0] if key != name)

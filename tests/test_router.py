@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import re
@@ -74,14 +75,14 @@ print(*routes.models)
         np.testing.assert_array_equal(there[name], getattr(here, name))
 
 
-def test_the_manifest_says_how_the_router_came_about(saved, world):
+def test_the_manifest_says_how_the_router_came_about(saved, world, router):
     manifest = json.loads((saved / "router.json").read_text())
-    assert manifest["format"] == 2
+    assert manifest["format"] == 3
     assert manifest["provenance"]["seed"] == 0
     assert manifest["provenance"]["data_fingerprint"] == world.log.fingerprint
     assert manifest["provenance"]["config"]["router"]["widths"] == [8]
     assert manifest["provenance"]["versions"]["jax"] == jax.__version__
-    assert manifest["report"]["overlap"]["arm_rows"] == [67, 67, 66]
+    assert manifest["report"]["overlap"]["arm_rows"] == list(router.report["overlap"]["arm_rows"])
 
 
 def test_routes_agree_with_probabilities_and_expectations(router):
@@ -158,14 +159,20 @@ def test_a_corrupt_manifest(copy, content):
     refused(copy, "router.json is damaged")
 
 
-def test_a_router_of_version_0_1_0_loads_and_routes_as_it_did(copy, router):
-    """Its manifest told shapes in fields of their own, and a lead over another policy as gain."""
-    manifest = json.loads((copy / "router.json").read_text())
+def test_a_router_of_version_0_1_0_loads_and_routes_as_it_did(router, tmp_path):
+    """It told shapes in fields of their own, called an advantage a gain, and had no support."""
+    arrays = router.arrays._replace(propensities=None, seen=None)
+    plainer = dataclasses.replace(router, arrays=arrays, seen=0)
+    plainer.save(tmp_path / "old")
+    manifest = json.loads((tmp_path / "old" / "router.json").read_text())
     config = manifest.pop("config")
     config["router"]["start_gain"] = config["router"].pop("start_sharpness")
+    for name in ("support", "trust_propensities", "evaluation"):
+        del config[name]
     manifest["provenance"]["config"] = config
-    for line in manifest["report"]["held_out"]:
-        line["gain"] = line.pop("advantage")
+    manifest["report"] = {"held_out": [{"cost_weight": 0.0, "gain": {"mean": 0.25}}]}
+    for name in ("arm_quality", "arm_cost", "seen", "salt"):
+        del manifest[name]
     old = {
         "format": 1,
         "policy_widths": [8],
@@ -177,13 +184,55 @@ def test_a_router_of_version_0_1_0_loads_and_routes_as_it_did(copy, router):
         "start": "plug-in",
         "gain": 1.0,
     }
-    (copy / "router.json").write_text(json.dumps({**manifest, **old}))
-    loaded = rj.Router.load(copy)
-    assert loaded.config == router.config and loaded.report == plain(router.report)
-    here, there = (own.route(QUERIES, cost_weight=(0.0, 100.0)) for own in (router, loaded))
+    (tmp_path / "old" / "router.json").write_text(json.dumps({**manifest, **old}))
+    loaded = rj.Router.load(tmp_path / "old")
+    assert loaded.config == router.config
+    assert loaded.report == {"held_out": [{"cost_weight": 0.0, "advantage": {"mean": 0.25}}]}
+    here, there = (own.route(QUERIES, cost_weight=(0.0, 100.0)) for own in (plainer, loaded))
     for one, other in zip(here, there, strict=True):
-        assert one.models == other.models
+        assert one.models == other.models and not other.fell_back.any()
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    # it kept no means of the models: the best single model is that of the nearest cost weight
+    assert [loaded.best_single_at(weight) for weight in (0.0, 30.0, 200.0)] == [
+        router.best_single[at] for at in (0, 0, 2)
+    ]
+    assert not loaded.has_seen(
+        rj.Table.from_arrays(QUALITY, COST, models="abc", embeddings=QUERIES)
+    ).any()
+
+
+QUALITY, COST = np.full((9, 3), 0.5), np.full((9, 3), 1e-3)
+
+
+def test_the_best_single_model_between_fitted_cost_weights(router):
+    """Means of quality 0.5, 0.75, 0.25 and of cost 1/256, 1/64, 0: b up to 64/3, then a to 64."""
+    own = dataclasses.replace(
+        router, arm_quality=(0.5, 0.75, 0.25), arm_cost=(1 / 256, 1 / 64, 0.0)
+    )
+    weights = (0.0, 21.0, 22.0, 63.0, 65.0, 256.0)
+    assert [own.best_single_at(weight) for weight in weights] == ["b", "b", "a", "a", "c", "c"]
+    assert router.best_single == tuple(map(router.best_single_at, router.cost_weights))
+
+
+def test_the_queries_it_was_fitted_on_are_known_in_any_order(router, world, saved):
+    loaded = rj.Router.load(saved)
+    for own in (router, loaded):
+        seen = own.has_seen(world.log)
+        assert seen.sum() == 160 and not own.has_seen(world.fresh).any()
+        order = np.random.default_rng(0).permutation(200)
+        np.testing.assert_array_equal(own.has_seen(world.log.rows(order)), seen[order])
+
+
+def test_no_choice_where_the_log_has_no_support(router, world):
+    """Thresholds above every propensity but b's: b is chosen for every query."""
+    known = router.arrays.propensities
+    assert known is not None
+    only_b = known._replace(threshold=np.array([np.inf, 0.0, np.inf], np.float32))
+    own = dataclasses.replace(router, arrays=router.arrays._replace(propensities=only_b))
+    routes, before = (each.route(QUERIES, cost_weight=0.0) for each in (own, router))
+    assert set(routes.models) == {"b"}
+    np.testing.assert_array_equal(routes.fell_back, [model != "b" for model in before.models])
+    np.testing.assert_allclose(routes.probabilities, np.tile([0.0, 1.0, 0.0], (9, 1)), atol=1e-6)
 
 
 def test_several_cost_weights_at_once_are_each_alone(router):
@@ -203,10 +252,10 @@ def test_a_truncated_manifest(copy):
     refused(copy, "router.json is damaged")
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"format": 3}', '{"format": "1"}'])
+@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"format": 4}', '{"format": "1"}'])
 def test_a_manifest_of_another_format(copy, content):
     (copy / "router.json").write_text(content)
-    refused(copy, "router.json is not of format 1 or 2, which this version reads")
+    refused(copy, "router.json is not of format 1 or 2 or 3, which this version reads")
 
 
 @pytest.mark.parametrize(

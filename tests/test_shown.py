@@ -84,7 +84,7 @@ def test_a_router_and_an_evaluation_in_a_few_lines(router, world):
     assert isinstance(router.policy, Policy)
     own = dataclasses.replace(router, encoder="wordllama", models=tuple("abcdefghijklmn"))
     assert "14 models: a, b, c, d, e, f, g, h, i, j, k, l and 2 more\n" in repr(own)
-    evaluation = rj.evaluate(router, world.table, cost_weights=[0, 64])
+    evaluation = rj.evaluate(router, world.fresh, cost_weights=[0, 64])
     assert repr(evaluation) == (
         "Evaluation on the table table: 200 rows, 0 left out; quality in [0, 1]\n"
         "  methods: router, random, best-single-log, regression-plug-in, best-single-hindsight, "
@@ -95,7 +95,10 @@ def test_a_router_and_an_evaluation_in_a_few_lines(router, world):
 
 def test_routes_are_counted():
     arms = np.array([0, 2, 2])
-    routes = Routes(tuple("acc"), arms, np.eye(3)[arms], np.ones(3), np.ones(3), 50.0, tuple("abc"))
+    stayed = np.zeros(3, bool)
+    routes = Routes(
+        tuple("acc"), arms, np.eye(3)[arms], np.ones(3), np.ones(3), 50.0, tuple("abc"), stayed
+    )
     assert repr(routes) == "Routes(3 queries at cost weight 50: 1 to a, 2 to c)"
     gains = GainRoutes(("big", "small", "big"), np.ones(3), np.ones(3))
     assert repr(gains) == "GainRoutes(3 queries: 2 to big, 1 to small)"
@@ -131,7 +134,7 @@ def test_routes_as_a_frame(router, world):
 
 @pytest.mark.parametrize("kind", ["table", "log"])
 def test_an_evaluation_as_a_frame(router, world, kind):
-    data = world.table if kind == "table" else world.log.rows(np.arange(200)[::-1])
+    data = world.fresh if kind == "table" else world.fresh_log
     evaluation = rj.evaluate(router, data)
     frame = evaluation.to_frame()
     assert len(frame) == len(evaluation.lines)

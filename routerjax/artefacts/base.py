@@ -18,8 +18,8 @@ from routerjax.support.provenance import dumps
 
 MANIFEST = "router.json"
 ARRAYS = "parameters"
-FORMAT = 2
-READS = (1, 2)
+FORMAT = 3
+READS = (1, 2, 3)
 """Formats of the manifest that this version reads; 1 is that of version 0.1.0."""
 
 
