@@ -21,9 +21,16 @@ class Calibration(NamedTuple):
 
     @property
     def errors_off(self) -> Float[np.ndarray, " m"]:
-        """(mean − 1) in standard errors; 0 where the error is not known."""
-        known = self.standard_error > 0
-        return np.where(known, (self.mean - 1) / np.where(known, self.standard_error, 1.0), 0.0)
+        """How many standard errors the mean is from 1, [m]; 0 where the error is not known.
+
+        Above 1 it is (mean − 1)/e, below log(mean)·mean/e: a model that is rarely asked has a few
+        rows of large weight, and where they happen to be missing, mean and error are both too
+        small.
+        """
+        known = (self.standard_error > 0) & (self.mean > 0)
+        error = np.where(known, self.standard_error, 1.0)
+        mean = np.where(known, self.mean, 1.0)
+        return np.where(mean > 1, mean - 1, np.log(mean) * mean) / error
 
 
 def calibration(

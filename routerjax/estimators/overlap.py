@@ -76,7 +76,8 @@ def overlap(
     total, squares = sums.sum(axis=1), (sums**2).sum(axis=1)
     recorded, available = log.propensities, supported
     if recorded is not None and recorded.ndim == 2:
-        available = ~(np.asarray(recorded) == 0)
+        asked = ~(np.asarray(recorded) == 0)
+        available = asked if supported is None else asked & supported
     checked = calibration(
         np.asarray(log.arms),
         values,

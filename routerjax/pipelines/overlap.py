@@ -18,8 +18,8 @@ FEW_ROWS = 30
 """Below this effective sample size a model's estimates deserve a warning."""
 FEW_GROUPS = 30
 """Fewer groups than this make every standard error rough."""
-ERRORS_OFF = 3.0
-"""Standard errors by which a mean inverse propensity may be off before it is said."""
+ERRORS_OFF, HOPELESS = 3.0, 4.0
+"""Standard errors by which a mean inverse propensity may be off before it is said, or refused."""
 FEWEST_ANSWERS = 5
 """Answers of a model below which its mean inverse propensity says nothing."""
 TOO_LARGE, TOO_SMALL = 1.5, 0.75
@@ -42,15 +42,15 @@ def check_propensities(log: Log, overlap: Overlap, *, trust: bool) -> None:
     if recorded is None or log.propensities is None:
         return
     known = recorded[np.isfinite(recorded)]
-    off = _off(overlap)
+    off, far = _off(overlap, ERRORS_OFF), _off(overlap, HOPELESS)
     if not len(known) or not off:
         return
     means = np.asarray(overlap.calibration)
     constant = log.propensities.ndim == 1 and len(np.unique(known)) == 1
-    if constant:
+    if constant and far:
         _refuse_or_warn(log, f"are {known[0]:g} in every row", off, overlap, trust=trust)
-    elif any(means[arm] > TOO_LARGE for arm in off) or (
-        len(off) == len(means) and (means < TOO_SMALL).all()
+    elif any(means[arm] > TOO_LARGE for arm in far) or (
+        len(far) == len(means) and (means < TOO_SMALL).all()
     ):
         _refuse_or_warn(log, "do not fit how often the models answered", off, overlap, trust=trust)
     else:
@@ -61,12 +61,12 @@ def check_propensities(log: Log, overlap: Overlap, *, trust: bool) -> None:
         )
 
 
-def _off(overlap: Overlap) -> list[int]:
+def _off(overlap: Overlap, errors_off: float) -> list[int]:
     """Models whose mean inverse propensity is too far from 1 to be chance."""
     return [
         arm
         for arm, (errors, rows) in enumerate(zip(overlap.errors_off, overlap.arm_rows, strict=True))
-        if abs(errors) > ERRORS_OFF and rows >= FEWEST_ANSWERS
+        if abs(errors) > errors_off and rows >= FEWEST_ANSWERS
     ]
 
 
