@@ -1,0 +1,293 @@
+"""Propensities: trees that find a rule, where a log supports a choice, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from routerjax.errors import DataWarning, InputError
+from routerjax.estimators.calibration import calibration
+from routerjax.estimators.overlap import overlap
+from routerjax.estimators.support import support_level, support_threshold
+from routerjax.estimators.trees import Trees, grow, log_odds
+from routerjax.models.heads import Scaling
+from routerjax.models.propensity import PropensityModel, supported, with_support
+from routerjax.pipelines.nuisance import propensities_of
+from routerjax.pipelines.overlap import check_propensities
+from routerjax.records.tables import Log
+
+# --- trees ---
+
+
+def test_a_tree_by_hand():
+    """Two questions: x₀ > 0 is bit 0, x₁ > 1 is bit 1; a second tree asks x₁ > 0 twice."""
+    trees = Trees(
+        start=jnp.array([0.5, 0.0]),
+        feature=jnp.array([[0, 1], [1, 1]]),
+        edge=jnp.array([[0.0, 1.0], [0.0, 0.0]]),
+        leaves=jnp.array(
+            [[[1.0, 0], [2.0, 0], [3.0, 0], [4.0, 0]], [[0, 10.0], [0, 20.0], [0, 30.0], [0, 40.0]]]
+        ),
+    )
+    x = jnp.array([[-1.0, -1.0], [1.0, 0.5], [1.0, 2.0], [0.0, 1.0]])
+    np.testing.assert_allclose(
+        log_odds(trees, x), [[1.5, 10], [2.5, 40], [4.5, 40], [1.5, 40]], rtol=1e-6
+    )
+
+
+def one_tree(x, arms, models):
+    """The best two questions and the leaves of a first round, by loops in NumPy."""
+    share = (np.bincount(arms, minlength=models) + 0.5) / (len(arms) + 0.5 * models)
+    slopes = np.eye(models)[arms] - share
+    edges = np.quantile(x, (np.arange(32) + 0.5) / 32, axis=0)
+    leaf, asked = np.zeros(len(x), int), []
+    for level in range(2):
+        best = (-1.0, 0, 0.0)
+        for column in range(x.shape[1]):
+            for edge in edges[:, column]:
+                gain = 0.0
+                for own in range(2**level):
+                    for side in (x[:, column] > edge, x[:, column] <= edge):
+                        inside = side & (leaf == own)
+                        gain += (slopes[inside].sum(axis=0) ** 2).sum() / (inside.sum() + 1)
+                if gain > best[0] + 1e-4:
+                    best = (gain, column, edge)
+        asked.append(best[1:])
+        leaf = leaf + 2**level * (x[:, best[1]] > best[2])
+    leaves = np.zeros((4, models))
+    for own in range(4):
+        inside = leaf == own
+        curvature = inside.sum() * share * (1 - share) + 1
+        leaves[own] = 0.25 * slopes[inside].sum(axis=0) / curvature
+    return share, asked, leaves
+
+
+def test_the_first_tree_against_loops():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 3)).astype(np.float32)
+    arms = np.where(x[:, 1] > 0.4, 0, rng.integers(0, 3, 150))
+    got = grow(*map(jnp.asarray, (x, arms, x, arms)), models=3, rounds=1)
+    share, asked, leaves = one_tree(x, arms, 3)
+    np.testing.assert_allclose(got.start, np.log(share), rtol=1e-5)
+    assert sorted(np.asarray(got.feature[0]).tolist()) == sorted(column for column, _ in asked)
+    found = np.asarray(log_odds(got, jnp.asarray(x))) - np.log(share)
+    index = sum(2**level * (x[:, column] > edge) for level, (column, edge) in enumerate(asked))
+    np.testing.assert_allclose(found, leaves[index], atol=1e-5)
+
+
+def test_rows_that_are_none_change_nothing():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(80, 4)).astype(np.float32)
+    arms = (x[:, 0] > 0).astype(np.int32)
+    plain = grow(*map(jnp.asarray, (x, arms, x, arms)), models=2, rounds=3)
+    more = np.concatenate([arms, np.full(20, -1)])
+    padded = np.concatenate([x, x[:20]])
+    got = grow(*map(jnp.asarray, (x, arms, padded, more)), models=2, rounds=3)
+    for one, other in zip(plain, got, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_what_held_out_rows_do_not_confirm_is_not_kept():
+    rng = np.random.default_rng(2)
+    x, arms = rng.normal(size=(300, 5)).astype(np.float32), rng.integers(0, 3, 300)
+    new, others = rng.normal(size=(300, 5)).astype(np.float32), rng.integers(0, 3, 300)
+    noise = grow(*map(jnp.asarray, (x, arms, new, others)), models=3)
+    assert not np.asarray(noise.leaves).any()
+    rule, new_rule = (np.where(each[:, 2] > 0, arms, 0) for each in (x, new))
+    found = grow(*map(jnp.asarray, (x, rule, new, new_rule)), models=3)
+    chance = jax.nn.softmax(log_odds(found, jnp.asarray(new)))
+    assert np.asarray(chance[new[:, 2] < -0.2, 0]).min() > 0.9
+
+
+# --- support ---
+
+
+def test_a_threshold_by_hand():
+    """Of ten rows of estimates up to 0.3 none was hit; above, half are. m = 2, level 0.05·½ …"""
+    estimated = np.concatenate([np.linspace(0.1, 0.3, 10), np.linspace(0.4, 0.6, 10)])
+    hits = np.array([0.0] * 10 + [1.0, 0.0] * 5)
+    # (0 + ½)/(10 + 1) = 0.045: below 0.05 there is no support, at a level of 0.04 it may be chance
+    assert support_threshold(estimated, hits, level=0.05, models=2) == pytest.approx(0.4)
+    assert support_threshold(estimated, hits, level=0.04, models=2) == 0.0
+    assert support_threshold(estimated, hits, level=0.9, models=2) == np.inf
+    assert support_threshold(estimated, hits, level=0.0, models=2) == 0.0
+
+
+def test_equal_estimates_are_one_step():
+    """Hits among rows of one estimate are averaged, in whatever order they come."""
+    estimated, hits = np.repeat([0.2, 0.8], 50), np.tile([0.0, 0.0, 0.0, 0.0, 1.0], 20)
+    for order in (np.arange(100), np.arange(100)[::-1]):
+        assert support_threshold(estimated, hits[order], level=0.1, models=2) == 0.0
+
+
+def test_a_level_is_a_share_of_an_even_share_or_what_was_recorded():
+    arms = np.array([0] * 50 + [1] * 50)
+    np.testing.assert_allclose(support_level(4, support=0.2, arms=arms), 0.05)
+    recorded = np.where(arms == 0, 0.01, 0.9)
+    recorded[:10] = np.nan
+    level = support_level(4, support=0.2, arms=arms, recorded=recorded)
+    np.testing.assert_allclose(level, [0.005, 0.05, 0.05, 0.05])  # half of 0.01; 0.45 is above
+
+
+def test_without_any_supported_arm_the_likeliest_is():
+    got = with_support(jnp.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]), jnp.array([0.5, 0.6, 0.4]))
+    assert got.tolist() == [[False, True, False], [True, False, False]]
+
+
+def rule_log(seed, *, n=1200, models=3):
+    """Arm 2 is never asked where x₀ < 0; elsewhere all alike. Returns the propensities too."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 8)).astype(np.float32)
+    chance = np.where(x[:, :1] > 0, [[1 / 3] * 3], [[0.5, 0.5, 0.0]])
+    arms = (chance.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
+    cost = np.array([4e-3, 2e-3, 4e-4])[arms]
+    log = Log.from_arrays(arms, rng.random(n) < 0.6, cost, models="abc", embeddings=x)
+    return log, chance
+
+
+def found(log, **settings):
+    return propensities_of(log, Scaling.of(log.features), key=jax.random.key(0), **settings)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_was_never_asked_on_half_of_the_queries(seed):
+    log, chance = rule_log(seed)
+    got = found(log)
+    never = chance[:, 2] == 0
+    assert got.supported[never, 2].mean() < 0.08  # what is left lies beside the edge
+    assert got.supported[~never, 2].mean() > 0.97
+    assert got.supported[:, :2].all()
+    fresh, its_chance = rule_log(seed + 100)
+    x = Scaling.of(log.features)(fresh.features)
+    new = np.asarray(supported(got.model, jnp.asarray(x)))
+    assert new[its_chance[:, 2] == 0, 2].mean() < 0.08
+    assert new[its_chance[:, 2] > 0, 2].mean() > 0.97
+
+
+def test_a_uniform_log_has_support_everywhere():
+    rng = np.random.default_rng(0)
+    for models, n in ((3, 900), (40, 1500)):
+        log = Log.from_arrays(
+            rng.integers(0, models, n),
+            rng.random(n) < 0.5,
+            np.full(n, 1e-3),
+            models=[f"m{i}" for i in range(models)],
+            embeddings=rng.normal(size=(n, 8)).astype(np.float32),
+        )
+        got = found(log)
+        assert got.supported.mean() > 0.995
+        assert np.isfinite(got.answered).all() and (got.answered > 0).all()
+
+
+def test_support_can_be_switched_off():
+    log, _ = rule_log(0)
+    assert found(log, support=0.0).supported.all()
+
+
+def test_recorded_propensities_of_every_model_say_where_it_is_supported():
+    log, chance = rule_log(1)
+    got = found(log.replace(propensities=chance.astype(np.float32)))
+    np.testing.assert_array_equal(got.supported, chance > 0)
+    np.testing.assert_allclose(got.every, chance, atol=1e-6)
+
+
+def test_propensities_recorded_in_part_are_estimated_for_the_others():
+    log, chance = rule_log(2)
+    own = chance[np.arange(1200), log.arms].astype(np.float32)
+    own[::3] = np.nan
+    got, estimated = found(log.replace(propensities=own)), found(log)
+    known = np.isfinite(own)
+    np.testing.assert_array_equal(got.answered[known], own[known])
+    np.testing.assert_array_equal(got.answered[~known], estimated.answered[~known])
+    assert got.recorded == pytest.approx(2 / 3)
+
+
+def test_a_model_in_a_propensity_model_of_two_folds_is_their_mean():
+    trees = Trees(
+        start=jnp.log(jnp.array([[0.9, 0.1], [0.5, 0.5]])),
+        feature=jnp.zeros((2, 1, 2), jnp.int32),
+        edge=jnp.zeros((2, 1, 2)),
+        leaves=jnp.zeros((2, 1, 4, 2)),
+    )
+    model = PropensityModel(trees, jnp.array([0.71, 0.29]))
+    assert supported(model, jnp.zeros((1, 3))).tolist() == [[False, True]]  # 0.7 and 0.3
+
+
+# --- calibration ---
+
+
+def test_calibration_by_hand():
+    """1/π of arm 0 is 2, 0, 4, 0: mean 1.5, and Σ (v − 1.5)² = 0.25 + 2.25 + 6.25 + 2.25 = 11."""
+    got = calibration(np.array([0, 1, 0, 1]), np.array([0.5, 0.5, 0.25, 1.0]), models=2)
+    np.testing.assert_allclose(got.mean, [1.5, 0.75])
+    np.testing.assert_allclose(got.standard_error[0], np.sqrt(11 / 3 / 4))
+    assert got.errors_off[0] == pytest.approx(0.5 / np.sqrt(11 / 12))
+    assert got.errors_off[1] == pytest.approx(np.log(0.75) * 0.75 / got.standard_error[1])
+
+
+def test_calibration_counts_groups_and_rows_where_a_model_could_be_asked():
+    arms, chance = np.array([0, 1, 0, 1]), np.array([0.5, 0.5, 0.25, 1.0])
+    twice = calibration(
+        np.tile(arms, 2), np.tile(chance, 2), models=2, groups=np.tile(np.arange(4), 2)
+    )
+    once = calibration(arms, chance, models=2)
+    np.testing.assert_allclose(twice.mean, once.mean)
+    np.testing.assert_allclose(twice.standard_error, once.standard_error)
+    available = np.array([[True, True], [True, True], [True, False], [True, False]])
+    assert calibration(arms, chance, models=2, available=available).mean[1] == 1.0
+
+
+WRONG = {
+    "are 1 in every row": lambda own, chance, arms: np.ones_like(own),
+    "are 0.1 in every row": lambda own, chance, arms: np.full_like(own, 0.1),
+    "do not fit how often": lambda own, chance, arms: chance[np.arange(len(arms)), (arms + 1) % 3],
+}
+
+
+def policy_log(seed, n=1200):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 8)).astype(np.float32)
+    logits = 1.5 * x[:, :1] * np.array([[1.0, 0.0, -1.0]])
+    chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    arms = (chance.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(0, 2)
+    log = Log.from_arrays(arms, rng.random(n) < 0.6, np.full(n, 1e-3), models="abc", embeddings=x)
+    return log, chance
+
+
+@pytest.mark.parametrize("problem", WRONG)
+def test_propensities_that_cannot_be_right_are_refused_unless_trusted(problem):
+    log, chance = policy_log(3)
+    own = chance[np.arange(len(log)), log.arms]
+    log = log.replace(propensities=WRONG[problem](own, chance, log.arms).astype(np.float32))
+    covered = overlap(log, log.logged_propensities)
+    with pytest.raises(InputError, match=f"recorded propensities {problem}.*--trust-propensities"):
+        check_propensities(log, covered, trust=False)
+    with pytest.warns(DataWarning, match=f"recorded propensities {problem}"):
+        check_propensities(log, covered, trust=True)
+
+
+def test_propensities_that_may_be_wrong_draw_a_warning_that_names_the_models():
+    log, chance = policy_log(4)
+    own = chance[np.arange(len(log)), log.arms]
+    shuffled = np.random.default_rng(0).permutation(own).astype(np.float32)
+    log = log.replace(propensities=shuffled)
+    with pytest.warns(DataWarning, match=r"may be wrong: the mean of 1/propensity.* for [abc]"):
+        check_propensities(log, overlap(log, shuffled), trust=False)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_right_propensities_pass_in_either_form(seed):
+    log, chance = policy_log(seed)
+    for propensities in (chance[np.arange(len(log)), log.arms], chance):
+        own = log.replace(propensities=propensities.astype(np.float32))
+        check_propensities(own, overlap(own, own.logged_propensities), trust=False)
+
+
+def test_a_log_without_recorded_propensities_passes():
+    log, _ = policy_log(0)
+    covered = dataclasses.replace(overlap(log, np.full(len(log), 0.5)), errors_off=(9.0,) * 3)
+    check_propensities(log, covered, trust=False)
