@@ -9,7 +9,7 @@ import numpy as np
 
 from routerjax.artefacts.router import Router
 from routerjax.estimators.overlap import overlap
-from routerjax.pipelines.gold import gold_rows
+from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.page import page
 from routerjax.pipelines.prepare import Prepared
@@ -51,6 +51,9 @@ def fit_report(
       prepared: the log it was fitted on.
       kept: rows set apart; None where there are none.
       gold: value of `scored_by` that marks gold scores, or None.
+
+    Returns:
+      overlap, rows and evaluation; where there is no evaluation, why.
     """
     assert prepared.nuisances is not None and isinstance(prepared.record, Log)
     sizes = {"log": len(prepared.record), "members": len(prepared.held_out)}
@@ -60,7 +63,9 @@ def fit_report(
         "evaluation": None,
     }
     if kept is None or not len(kept):
-        return report
+        return {**report, "why": "no rows were set apart (--evaluation 0)"}
+    if gold is not None and (count := (kept.scored_by or ()).count(gold)) < FEWEST_GOLD:
+        return {**report, "why": f"only {count} of the rows set apart have a gold score"}
     kept, model = kept.with_models(router.models), router.arrays.propensities
     assert model is not None
     known = applied(model, kept, router.arrays.scaling(kept.features))

@@ -33,7 +33,8 @@ def print_fit(router: Router, console: Console) -> None:
     console.print(_overlap_grid(overlap))
     if router.report["evaluation"] is None:
         console.print(
-            "No rows were set apart (--evaluation 0): evaluate the router on another log.",
+            f"What the router is worth is not known here: {router.report['why']}. Evaluate it on "
+            "another log.",
             highlight=False,
         )
         return
