@@ -166,7 +166,7 @@ def degrees_of_freedom(sums: Float[np.ndarray, " g"]) -> float:
 
 
 def _largest_deviation(
-    sums: np.ndarray, degrees: float, *, confidence: float, draws: int, seed: int
+    sums: np.ndarray, degrees: float | int, *, confidence: float, draws: int, seed: int
 ) -> float:
     """The quantile of max_w |Z_w| of the correlations between the sums [w, g]."""
     varying = sums[(sums**2).sum(axis=1) > 0]
@@ -182,7 +182,7 @@ def _largest_deviation(
 
 
 @functools.lru_cache(maxsize=4_096)
-def student_quantile(probability: float, degrees: float) -> float:
+def student_quantile(probability: float, degrees: float | int) -> float:
     """Quantile of Student's t with so many degrees of freedom, in double precision."""
     from scipy.special import stdtrit
 

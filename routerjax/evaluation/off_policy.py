@@ -85,7 +85,8 @@ def _quantiles(weights: Weights) -> np.ndarray:
     above = weights[weights > 0]
     if len(above) == 0:
         return np.ones(2)
-    return np.quantile(above, [0.05, 0.95], method="inverted_cdf")  # the same if every row is twice
+    ends: np.ndarray = np.quantile(above, [0.05, 0.95], method="inverted_cdf")
+    return ends  # the same where every row is there twice
 
 
 OFF_POLICY: dict[str, OffPolicy] = {
