@@ -7,6 +7,7 @@ import pytest
 
 from routerjax.evaluation import intervals
 from routerjax.evaluation.intervals import (
+    degrees_of_freedom,
     mean_interval,
     simultaneous_band,
     student_quantile,
@@ -231,3 +232,30 @@ def test_bands_hold_at_once_as_often_as_they_say():
         intervals_hold += all(one.low <= 0 <= one.high for one in each)
     assert abs(band_holds / draws - 0.95) < 4 * np.sqrt(0.95 * 0.05 / draws)
     assert intervals_hold < band_holds
+
+
+def test_degrees_of_freedom_count_the_groups_that_carry_the_mean():
+    # 8 sums of −1 and 2 of 4: squares 8 + 32 = 40, fourth powers 8 + 512: κ = 10 · 520 / 1600
+    sums = np.array([-1.0] * 8 + [4.0] * 2)
+    assert degrees_of_freedom(sums) == pytest.approx(20 / (3.25 - 1))
+    assert degrees_of_freedom(np.zeros(4)) == degrees_of_freedom(np.array([1.0, -1, 1, -1])) == 3
+    one_of_many = np.array([-1.0] * 999 + [999.0])
+    assert degrees_of_freedom(one_of_many) == pytest.approx(2.0, rel=0.01)
+    normal = np.random.default_rng(7).normal(size=1_000)
+    assert 800 < degrees_of_freedom(normal) < 1_000
+
+
+def test_heavy_tails_widen_intervals_and_bands():
+    scores = np.array([0.0] * 8 + [5.0] * 2)  # deviations −1 and 4, as above
+    plain, wide = mean_interval(scores), mean_interval(scores, heavy_tails=True)
+    assert wide[:2] == plain[:2] and wide.n == 10
+    reach = student_quantile(0.975, 20 / 2.25) * plain.standard_error
+    assert (wide.low, wide.high) == pytest.approx((1 - reach, 1 + reach))
+    paired = np.repeat(np.arange(5), 2)
+    by_pairs = mean_interval(scores, groups=paired, heavy_tails=True)
+    # sums −2, −2, −2, −2, 8: squares 80, fourth powers 4160, κ = 5 · 4160 / 6400: 4.4, at most 4
+    assert by_pairs.high - 1 == pytest.approx(student_quantile(0.975, 4) * by_pairs.standard_error)
+    both = np.stack([np.tile([1.0, -1.0], 5), scores])
+    assert simultaneous_band(both).critical < simultaneous_band(both, heavy_tails=True).critical
+    alone = simultaneous_band(scores[None], heavy_tails=True)
+    assert alone.critical == pytest.approx(student_quantile(0.975, 20 / 2.25), abs=0.06)

@@ -10,10 +10,13 @@ from routerjax.evaluation.intervals import mean_interval
 from routerjax.evaluation.off_policy import (
     OFF_POLICY,
     OffPolicy,
+    given_up,
     least_error,
     resolve_off_policy,
     shrunk,
+    strengths,
     switched,
+    thresholds,
     transformed,
     weighted,
 )
@@ -40,15 +43,19 @@ class Case:
 
     log: Log
     predicted: Estimates
-    propensities: np.ndarray
+    policy: np.ndarray
     choice: np.ndarray
+
+    @property
+    def propensities(self):
+        return self.policy[np.arange(len(self.policy)), self.log.arms]
 
     def scores(self, estimator, **changes):
         given = {
             "choice": self.choice,
             "log": self.log,
             "predicted": self.predicted,
-            "propensities": self.propensities,
+            "propensities": self.policy,
         }
         return policy_scores(**(given | {"estimator": estimator} | changes))
 
@@ -67,7 +74,7 @@ def case(seed=0, n=60):
         quality=rng.random((n, 3)).astype(np.float32),
         cost=rng.uniform(0.001, 0.02, (n, 3)).astype(np.float32),
     )
-    return Case(log, predicted, policy[np.arange(n), arms], choice)
+    return Case(log, predicted, policy, choice)
 
 
 def estimates(quality, cost):
@@ -167,78 +174,119 @@ def test_effective_sample_size_by_hand():
     assert got.effective_sample_size == pytest.approx(2.0)
 
 
-def test_candidates_by_hand():
+def test_transforms_by_hand():
     weights = np.array([0.0, 1.0, 100.0])
-    whole, *dropped = switched(weights)
-    assert whole.tolist() == weights.tolist() and len(dropped) == 20
-    # thresholds from the 5 % quantile of 1 and 100, 5.95, to the 95 % one, 95.05
-    assert {tuple(each) for each in dropped} == {(0.0, 1.0, 0.0)}
-    whole, *drawn_in = shrunk(weights)
-    assert whole.tolist() == weights.tolist()
-    for strength, got in zip((0.01 * 5.95**2, 100 * 95.05**2), drawn_in[::19], strict=True):
-        wanted = [0.0, strength / (1 + strength), strength * 100 / (100**2 + strength)]
-        np.testing.assert_allclose(got, wanted)
-    assert switched(np.zeros(3)).tolist() == shrunk(np.zeros(3)).tolist() == [[0.0] * 3]
+    assert switched(weights, 1.0).tolist() == [0.0, 1.0, 0.0]
+    # at ξ = 100: 100 / 101 and 10,000 / 10,100
+    np.testing.assert_allclose(shrunk(weights, 100.0), [0.0, 100 / 101, 10_000 / 10_100])
+    for transform in (switched, shrunk):
+        assert transform(weights, np.inf).tolist() == weights.tolist()
+    # of 1 and 100 the 5 % quantile is 1 and the 95 % one 100
+    whole, *tried = thresholds(weights)
+    assert whole == np.inf and len(tried) == 20
+    np.testing.assert_allclose(tried[::19], [1.0, 100.0])
+    whole, *tried = strengths(weights)
+    assert whole == np.inf and len(tried) == 20
+    np.testing.assert_allclose(tried[::19], [0.01, 1_000_000.0])
+    np.testing.assert_allclose(tried[1] / tried[0], tried[-1] / tried[-2])
+    # equal weights but for rounding are all kept
+    third = np.array([1 / 3, 0.1 + 0.2 + 1 / 3 - 0.3])
+    assert all((switched(third, each) > 0).all() for each in thresholds(third))
+    nothing = transformed(OFF_POLICY["switch-dr"], np.zeros(3))
+    assert nothing.shape == (21, 3) and not nothing.any()
 
 
-def test_the_candidate_of_least_error_by_hand():
-    # means 1, 0.5, 1; variances of the mean (1 + 1)/2/1 = 1, 0, 0.04; squared biases 0, 0.25, 0
+def test_what_is_given_up_by_hand():
+    halves = OffPolicy(
+        weights=lambda weights, share: share * weights,
+        parameters=lambda weights: np.array([1.0, 0.25]),
+    )
+    # two rows: mean of w − g(w) of what was met, and of π·(w − g(w)) = p − g over every model
+    rows = np.array([4.0, 0.0])
+    assert given_up(halves, rows, rows, np.ones(2)).tolist() == [0.0, 1.5]
+    every_model = np.array([[4.0, 0.5], [1.0, 1.0]])
+    shares = np.array([[0.125, 0.875], [0.5, 0.5]])
+    wanted = 0.75 * (0.5 + 0.4375 + 0.5 + 0.5) / 2
+    np.testing.assert_allclose(given_up(halves, rows, every_model, shares), [0.0, wanted])
+
+
+def test_the_parameter_of_least_error_by_hand():
+    none = np.zeros(3)
+    # variances of the mean: (1 + 1)/1/2 = 1, 0, (0.04 + 0.04)/2 = 0.04
     quality = np.array([[0.0, 2.0], [0.5, 0.5], [0.8, 1.2]])
-    assert least_error([quality], [1.0], None) == 2
-    assert least_error([quality[:2]], [1.0], None) == 1
-    # the other outcome has variance 0, 4, 25 in units of 4: 1 + 0, 0.25 + 1, 0.04 + 25/4
+    assert least_error([quality], [1.0], none, None) == 1
+    # squared bounds of the bias: 0, 1.44, 0.64: in all 1, 1.44, 0.68
+    lost = np.array([0.0, 0.6, 0.4])
+    assert least_error([quality], [1.0], lost, None) == 2
+    # with a spread of 1/2 the variances weigh four times: 4, 1.44, 0.8
+    assert least_error([quality], [0.5], lost, None) == 2
+    # with one of 2 a quarter: 0.25, 1.44, 0.65
+    assert least_error([quality], [2.0], lost, None) == 0
+    # the other outcome has variances 0, 4, 25 in units of 4: 1 + 0, 0 + 1 …
     other = np.array([[0.0, 0.0], [-2.0, 2.0], [-5.0, 5.0]])
-    assert least_error([quality, other], [1.0, 4.0], None) == 0
-    assert least_error([quality, other], [1.0, 0.0], None) == 2
-    assert least_error([quality], [1.0], np.zeros(2, int)) == 0
-    # with every row four times the variances count two groups and not eight rows
-    repeated = np.array([[0.0, 2.0], [0.7, 0.3]]).repeat(4, axis=1)  # 1 + 0 and 0.04 + 0.25
-    assert least_error([repeated], [1.0], np.repeat([0, 1], 4)) == 1
-    assert least_error([repeated], [1.0], None) == 0  # 1/7 and 0.04/7 + 0.25
+    assert least_error([quality, other], [1.0, 2.0], lost, None) == 0
+    assert least_error([quality, other], [1.0, 0.0], lost, None) == 2
+    assert least_error([quality], [1.0], none, np.zeros(2, int)) == 0
+    # every row four times: 1 and 0.04 + 0.36 by groups, 1/7 and 0.04/7 + 0.36 by rows
+    repeated = np.array([[0.0, 2.0], [0.8, 1.2]]).repeat(4, axis=1)
+    lost = np.array([0.0, 0.3])
+    assert least_error([repeated], [1.0], lost, np.repeat([0, 1], 4)) == 1
+    assert least_error([repeated], [1.0], lost, None) == 0
 
 
 # What holds for all of them
 
 
+def looped(own, one, weights):
+    """Scores of both outcomes by a loop over rows and models."""
+    n = len(one.log.arms)
+    for observed, model in (
+        (one.log.quality, one.predicted.quality),
+        (one.log.cost, one.predicted.cost),
+    ):
+        base, rest = np.zeros(n), np.zeros(n)
+        for i, t in enumerate(one.log.arms):
+            rest[i] = float(observed[i]) - own.baseline * float(model[i, t])
+            for m in range(3):
+                base[i] += own.baseline * one.choice[i, m] * float(model[i, m])
+        scores = base + weights * rest
+        if own.normalised:
+            ratio = sum(weights * rest) / sum(weights)
+            scores = base + ratio + weights * (rest - ratio) * n / sum(weights)
+        yield scores
+
+
+def looped_error(own, one, parameter, scores):
+    """Estimated mean squared error of a parameter, by a loop over rows and models."""
+    n, lost, error = len(one.log.arms), 0.0, 0.0
+    for i in range(n):
+        for m in range(3):
+            share = max(one.policy[i, m], 0.01)
+            weight = np.array([one.choice[i, m] / share])
+            lost += share * (weight - own.weights(weight, parameter))[0] / n
+    for each, observed in zip(scores, (one.log.quality, one.log.cost), strict=True):
+        error += np.var(each, ddof=1) / n / np.var(observed, dtype=np.float64) + 4 * lost**2
+    return error
+
+
 @every
 def test_scores_against_a_plain_loop(name):
-    """Every candidate of every estimator by a loop over rows and models, and the best of them."""
     own, one = OFF_POLICY[name], case()
+    raw = [one.choice[i, t] / max(one.policy[i, t], 0.01) for i, t in enumerate(one.log.arms)]
+    raw = np.array(raw)
+    if own.parameters is None:
+        quality, cost = looped(own, one, own.weights(raw))
+    else:
+        tried = own.parameters(raw)
+        found = [list(looped(own, one, own.weights(raw, each))) for each in tried]
+        errors = [
+            looped_error(own, one, each, scores) for each, scores in zip(tried, found, strict=True)
+        ]
+        assert 0 < np.argmin(errors), "a case in which weights are changed"
+        quality, cost = found[int(np.argmin(errors))]
     got = one.scores(name)
-    n = len(one.log.arms)
-    raw = np.array([one.choice[i, t] for i, t in enumerate(one.log.arms)])
-    raw = raw / np.maximum(one.propensities, 0.01)
-    found = []
-    for weights in np.atleast_2d(own.weights(raw)):
-        columns = []
-        for observed, model in (
-            (one.log.quality, one.predicted.quality),
-            (one.log.cost, one.predicted.cost),
-        ):
-            base, rest = np.zeros(n), np.zeros(n)
-            for i, t in enumerate(one.log.arms):
-                rest[i] = float(observed[i]) - own.baseline * float(model[i, t])
-                for m in range(3):
-                    base[i] += own.baseline * one.choice[i, m] * float(model[i, m])
-            scores = base + weights * rest
-            if own.normalised:
-                ratio = sum(weights * rest) / sum(weights)
-                scores = base + ratio + weights * (rest - ratio) * n / sum(weights)
-            columns.append(scores)
-        found.append(columns)
-    errors = [
-        sum(
-            (np.var(scores, ddof=1) / n + (scores.mean() - first.mean()) ** 2)
-            / np.var(np.asarray(observed, np.float64))
-            for scores, first, observed in zip(
-                columns, found[0], (one.log.quality, one.log.cost), strict=True
-            )
-        )
-        for columns in found
-    ]
-    quality, cost = found[int(np.argmin(errors))]
     np.testing.assert_allclose(got.quality, quality, rtol=1e-9)
-    np.testing.assert_allclose(got.cost, cost, rtol=1e-9)
+    np.testing.assert_allclose(got.cost, cost, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(got.utility(3.0), quality - 3.0 * cost, rtol=1e-9)
 
 
@@ -256,7 +304,7 @@ def test_rows_and_arms_may_stand_in_any_order(name):
         Estimates(
             quality=one.predicted.quality[rows][:, arms], cost=one.predicted.cost[rows][:, arms]
         ),
-        one.propensities[rows],
+        one.policy[rows][:, arms],
         one.choice[rows][:, arms],
     )
     for got, wanted in zip(turned.scores(name), one.scores(name), strict=True):
@@ -333,7 +381,7 @@ def test_dr_without_a_model_is_ips(name):
 def test_normalised_scores_do_not_mind_the_scale_of_weights_or_the_level_of_outcomes(name):
     one = case()
     wanted = one.scores(name)
-    scaled = one.scores(name, propensities=one.propensities / 3, floor=0.01 / 3)
+    scaled = one.scores(name, propensities=one.policy / 3, floor=0.01 / 3)
     np.testing.assert_allclose(scaled.quality, wanted.quality, rtol=1e-9)
     lifted = dataclasses.replace(
         one,
@@ -348,28 +396,33 @@ def test_normalised_scores_do_not_mind_the_scale_of_weights_or_the_level_of_outc
         )
 
 
-@every
-def test_a_parameter_is_chosen_between_dr_and_direct(name):
-    """On rows with few huge weights those are given up; where all weigh alike none is."""
-    got = case().scores(name)
-    assert np.isfinite(got).all()
-    if len(transformed(OFF_POLICY[name], np.array([1.0, 2.0]))) == 1:
-        return
-    rng = np.random.default_rng(3)
-    n = 400
+@pytest.mark.parametrize("name", [name for name, own in OFF_POLICY.items() if own.parameters])
+def test_weights_are_given_up_where_they_are_huge_and_the_policy_hardly_needs_them(name):
+    rng, n = np.random.default_rng(3), 400
     arms = np.where(np.arange(n) % 100 == 0, 0, 1)
     log = Log(
         arms=arms,
         quality=rng.random(n).astype(np.float32),
-        cost=np.full(n, 0.01, np.float32),
+        cost=rng.uniform(0.01, 0.02, n).astype(np.float32),
         models=("a", "b"),
     )
-    right = estimates(np.full((n, 2), 0.5, np.float32), np.full((n, 2), 0.01, np.float32))
-    rare = Case(log, right, np.where(arms == 0, 0.01, 0.99), np.full((n, 2), 0.5))
-    spread = {each: rare.scores(each).quality.std() for each in (name, "dr", "direct")}
-    assert spread["direct"] <= spread[name] < 0.5 * spread["dr"]
-    wrong = dataclasses.replace(rare, predicted=estimates(right.quality + 9, right.cost))
-    np.testing.assert_allclose(wrong.scores(name).quality, wrong.scores("dr").quality)
+    model = estimates(np.full((n, 2), 0.5, np.float32), np.full((n, 2), 0.015, np.float32))
+
+    def spreads(asked, logged, propensities=lambda policy: policy):
+        """Of scores by the estimator and by dr, for a policy that asks a so often."""
+        policy, choice = (np.tile([share, 1 - share], (n, 1)) for share in (logged, asked))
+        rare = Case(log, model, policy, choice)
+        own, whole = (
+            rare.scores(each, propensities=propensities(policy), floor=0.0) for each in (name, "dr")
+        )
+        return own.quality.std(), whole.quality.std()
+
+    own, whole = spreads(0.02, 0.0002)  # weights of 100, on 2 % of the choices
+    assert own < 0.5 * whole
+    own, whole = spreads(0.5, 0.005)  # weights of 100, on half of them
+    assert own == pytest.approx(whole, rel=0.1)
+    own, whole = spreads(0.02, 0.0002, lambda policy: policy[np.arange(n), arms])
+    assert own == pytest.approx(whole, rel=0.1)  # nobody knows how much the policy needs them
 
 
 def world(rng, n):
@@ -420,12 +473,10 @@ def test_values_are_right_on_average(name):
 @every
 def test_repeated_rows_tell_no_more_than_once(name):
     one, rows = case(), np.tile(np.arange(60), 2)
-    twice = Case(one.log.rows(rows), one.predicted[rows], one.propensities[rows], one.choice[rows])
+    twice = Case(one.log.rows(rows), one.predicted[rows], one.policy[rows], one.choice[rows])
     settings = {"cost_weight": 5.0, "estimator": name}
-    wanted = value(one.choice, one.log, one.predicted, one.propensities, **settings)
-    got = value(
-        twice.choice, twice.log, twice.predicted, twice.propensities, groups=rows, **settings
-    )
+    wanted = value(one.choice, one.log, one.predicted, one.policy, **settings)
+    got = value(twice.choice, twice.log, twice.predicted, twice.policy, groups=rows, **settings)
     assert got.utility == pytest.approx(wanted.utility) and got.utility.n == 60
     assert got.quality == pytest.approx(wanted.quality) and got.cost == pytest.approx(wanted.cost)
     assert got.effective_sample_size == pytest.approx(wanted.effective_sample_size)
@@ -439,8 +490,10 @@ def test_groups_reach_every_interval():
     scores = one.scores("dr")
     utility = scores.quality - 5.0 * scores.cost
     logged = np.asarray(one.log.quality, float) - 5.0 * np.asarray(one.log.cost, float)
-    assert got.utility == pytest.approx(mean_interval(utility, groups=groups))
-    assert got.advantage == pytest.approx(mean_interval(utility - logged, groups=groups))
+    for interval, each in ((got.utility, utility), (got.advantage, utility - logged)):
+        wanted = mean_interval(each, groups=groups, heavy_tails=True)
+        np.testing.assert_allclose(interval, wanted, rtol=1e-9)
+    assert got.utility == scores.interval(5.0, groups=groups)
     assert got.advantage == difference(scores, over, cost_weight=5.0, groups=groups)
     assert got.utility.n == got.quality.n == got.cost.n == got.advantage.n == 20
     assert got.advantage.standard_error != pytest.approx(
@@ -470,7 +523,7 @@ def test_an_estimator_of_ones_own(tmp_path):
 def test_names_and_transforms_that_cannot_be_used():
     with pytest.raises(InputError, match="no estimator of a value 'DR'; known are direct, ips"):
         resolve_off_policy("DR")
-    with pytest.raises(InputError, match=r"gives shape \(2,\); it must be \[60\]"):
+    with pytest.raises(InputError, match=r"weights of shape \(2,\) for rows of shape \(60,\)"):
         case().scores(OffPolicy(weights=lambda weights: weights[:2]))
     with pytest.raises(InputError, match="not finite"):
         case().scores(OffPolicy(weights=lambda weights: np.full(60, np.nan)))

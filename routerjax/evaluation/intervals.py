@@ -56,6 +56,7 @@ def mean_interval(
     *,
     groups: Int[np.ndarray, " n"] | None = None,
     confidence: float = 0.95,
+    heavy_tails: bool = False,
 ) -> Interval:
     """Mean of scores with Student's interval, s̄ ± t_{G−1}·e, clustered by group.
 
@@ -65,6 +66,8 @@ def mean_interval(
       scores: [n], one per row or one per seed; paired differences for a comparison.
       groups: [n] numbers 0, 1, …, equal where scores depend on each other; None where none do.
       confidence: coverage of the interval.
+      heavy_tails: Whether Student's degrees of freedom are estimated (`degrees_of_freedom`), for
+        scores whose spread comes from few groups, as that of a policy's on a log does.
 
     Reference: Liang, Zeger (1986), Longitudinal Data Analysis Using Generalized Linear Models.
 
@@ -81,7 +84,8 @@ def mean_interval(
     if count < 2:
         return Interval(mean, float("nan"), float("nan"), float("nan"), count)
     error = float(np.sqrt(count / (count - 1) * (sums**2).sum()) / len(values))
-    reach = student_quantile(0.5 + confidence / 2, count - 1) * error
+    degrees = degrees_of_freedom(sums) if heavy_tails else count - 1
+    reach = student_quantile(0.5 + confidence / 2, degrees) * error
     return Interval(mean, error, mean - reach, mean + reach, count)
 
 
@@ -90,6 +94,7 @@ def simultaneous_band(
     *,
     groups: Int[np.ndarray, " n"] | None = None,
     confidence: float = 0.95,
+    heavy_tails: bool = False,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Band:
@@ -105,6 +110,7 @@ def simultaneous_band(
       scores: [w, n], one row a cost weight (or a policy), one column a row of the log.
       groups: [n] as of `mean_interval`.
       confidence: that all w intervals hold.
+      heavy_tails: as of `mean_interval`; the least degrees of freedom count for all.
       draws: of Z.
       seed: Seed of the draws.
 
@@ -122,7 +128,8 @@ def simultaneous_band(
         nothing = np.full(len(mean), np.nan)
         return Band(mean, nothing, nothing, nothing, float("nan"), count)
     error = np.sqrt(count / (count - 1) * (sums**2).sum(axis=1)) / values.shape[1]
-    critical = _largest_deviation(sums, confidence=confidence, draws=draws, seed=seed)
+    degrees = min(map(degrees_of_freedom, sums)) if heavy_tails else count - 1
+    critical = _largest_deviation(sums, degrees, confidence=confidence, draws=draws, seed=seed)
     return Band(mean, error, mean - critical * error, mean + critical * error, critical, count)
 
 
@@ -135,10 +142,34 @@ def group_sums(
     return np.stack([np.bincount(groups, each) for each in values])
 
 
-def _largest_deviation(sums: np.ndarray, *, confidence: float, draws: int, seed: int) -> float:
+def degrees_of_freedom(sums: Float[np.ndarray, " g"]) -> float:
+    """Degrees of freedom of the variance of a mean: 2G / (κ − 1), at least 1, at most G − 1.
+
+    κ = G·Σ S_g⁴ / (Σ S_g²)² is the kurtosis of the groups' sums of deviations. The variance of a
+    sample variance is (κ − 1)·σ⁴ / G, and that of χ²_ν·σ²/ν is 2·σ⁴/ν. Normal sums have κ = 3 and
+    about G degrees; where one group in k carries the mean, there are about 2G/k.
+
+    Reference: Satterthwaite (1946), An Approximate Distribution of Estimates of Variance
+    Components.
+
+    >>> degrees_of_freedom(np.array([1.0, -1.0] * 50))
+    99.0
+    >>> degrees_of_freedom(np.array([-1.0] * 98 + [49.0] * 2)).__round__(2)
+    4.25
+    """
+    count, squares = len(sums), sums**2
+    most = float(count - 1)
+    if not squares.any():
+        return most
+    excess = count * float((squares**2).sum()) / float(squares.sum()) ** 2 - 1
+    return max(1.0, min(most, 2 * count / excess)) if excess > 0 else most
+
+
+def _largest_deviation(
+    sums: np.ndarray, degrees: float | int, *, confidence: float, draws: int, seed: int
+) -> float:
     """The quantile of max_w |Z_w| of the correlations between the sums [w, g]."""
     varying = sums[(sums**2).sum(axis=1) > 0]
-    degrees = sums.shape[1] - 1
     if len(varying) == 0:
         return student_quantile(0.5 + confidence / 2, degrees)
     unit = varying / np.sqrt((varying**2).sum(axis=1, keepdims=True))
@@ -150,8 +181,8 @@ def _largest_deviation(sums: np.ndarray, *, confidence: float, draws: int, seed:
     return float(np.quantile(largest / spread, confidence))
 
 
-@functools.cache
-def student_quantile(probability: float, degrees: int) -> float:
+@functools.lru_cache(maxsize=4_096)
+def student_quantile(probability: float, degrees: float | int) -> float:
     """Quantile of Student's t with so many degrees of freedom, in double precision."""
     from scipy.special import stdtrit
 

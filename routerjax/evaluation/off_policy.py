@@ -21,11 +21,11 @@ from routerjax.evaluation.intervals import group_sums
 from routerjax.support.own_code import named
 
 Weights = Float[np.ndarray, " n"]
-Transform = Callable[[Weights], np.ndarray]
-"""Importance weights [n] to those used, [n], or to several candidates [k, n]."""
+Grid = Callable[[Weights], Float[np.ndarray, " k"]]
+"""Importance weights [n] to the values of a parameter that are tried."""
 
-PARAMETERS = 20
-"""How many values of a parameter are tried, beside the weights as they are."""
+TRIED = 20
+"""How many values of a parameter are tried, beside the one that leaves the weights as they are."""
 
 
 def unchanged(weights: Weights) -> Weights:
@@ -37,52 +37,56 @@ class OffPolicy(NamedTuple):
     """An estimator of a policy's value.
 
     Attributes:
-      weights: g, from importance weights [n] to those used, [n], or to candidates [k, n], the
-        first of which has the least bias; of several, that of least estimated mean squared error
-        is used (`least_error`).
+      weights: g, from importance weights to those used, of any shape: g(w), or g(w, parameter).
       baseline: Whether outcome predictions ŷ stand under the rows; else ŷ = 0.
       normalised: Whether the weighted residuals are divided by the mean weight.
+      parameters: from the weights of the rows to the values tried, where g has a parameter. The
+        one of least estimated mean squared error is taken (`least_error`).
     """
 
-    weights: Transform = unchanged
+    weights: Callable[..., np.ndarray] = unchanged
     baseline: bool = True
     normalised: bool = False
+    parameters: Grid | None = None
 
 
-def switched(weights: Weights) -> Float[np.ndarray, "k n"]:
-    """Candidates w·1{w ≤ τ}: rows above τ use the outcome model alone.
-
-    τ = ∞ comes first; the others lie evenly in the logarithm between the 5 % and the 95 %
-    quantile of the weights above 0. Those quantiles are as in the paper.
+def switched(weights: np.ndarray, threshold: float) -> np.ndarray:
+    """w·1{w ≤ τ}: rows above the threshold τ use the outcome model alone.
 
     Reference: Wang, Agarwal, Dudík (2017), Optimal and Adaptive Off-policy Evaluation in
     Contextual Bandits, eq. 7.
     """
-    thresholds = _spread(weights, low=1.0, high=1.0, power=1) * (1 + 1e-9)  # equal but for rounding
-    return np.stack([weights, *(np.where(weights <= each, weights, 0.0) for each in thresholds)])
+    return np.where(weights <= threshold, weights, 0.0)
 
 
-def shrunk(weights: Weights) -> Float[np.ndarray, "k n"]:
-    """Candidates λ·w/(w² + λ), which rise like w, are at most √λ/2 and fall again.
+def thresholds(weights: Weights) -> Float[np.ndarray, " k"]:
+    """τ = ∞, and others evenly in the logarithm between the weights' 5 % and 95 % quantile."""
+    ends = _quantiles(weights)
+    return np.append(np.inf, np.geomspace(ends[0], ends[1], TRIED) * (1 + 1e-9))  # but for rounding
 
-    λ = ∞, the weights as they are, comes first; the others lie evenly in the logarithm between
-    a hundredth of the squared 5 % quantile and a hundredfold of the squared 95 % quantile of the
-    weights above 0.
+
+def shrunk(weights: np.ndarray, strength: float) -> np.ndarray:
+    """ξ·w/(w² + ξ), optimistic shrinkage: it rises like w, is at most √ξ/2 and falls again.
 
     Reference: Su, Dimakopoulou, Krishnamurthy, Dudík (2020), Doubly Robust Off-policy Evaluation
     with Shrinkage, section 3.
     """
-    strengths = _spread(weights, low=0.01, high=100.0, power=2)
-    return np.stack([weights, *(each * weights / (weights**2 + each) for each in strengths)])
+    return weights / (1 + weights**2 / strength)
 
 
-def _spread(weights: Weights, *, low: float, high: float, power: int) -> np.ndarray:
-    """Parameters from low·(5 % quantile)^power to high·(95 % quantile)^power, if any is above 0."""
+def strengths(weights: Weights) -> Float[np.ndarray, " k"]:
+    """ξ = ∞, and others from a hundredth of the squared 5 % quantile to 100 times the 95 % one."""
+    ends = _quantiles(weights) ** 2
+    return np.append(np.inf, np.geomspace(0.01 * ends[0], 100 * ends[1], TRIED))
+
+
+def _quantiles(weights: Weights) -> np.ndarray:
+    """The 5 % and the 95 % quantile of the weights above 0; 1 if there are none."""
     above = weights[weights > 0]
     if len(above) == 0:
-        return np.empty(0)
-    ends = np.quantile(above, [0.05, 0.95]) ** power * np.array([low, high])
-    return np.geomspace(ends[0], ends[1], PARAMETERS)
+        return np.ones(2)
+    ends: np.ndarray = np.quantile(above, [0.05, 0.95], method="inverted_cdf")
+    return ends  # the same where every row is there twice
 
 
 OFF_POLICY: dict[str, OffPolicy] = {
@@ -91,8 +95,8 @@ OFF_POLICY: dict[str, OffPolicy] = {
     "snips": OffPolicy(baseline=False, normalised=True),
     "dr": OffPolicy(),
     "sndr": OffPolicy(normalised=True),
-    "switch-dr": OffPolicy(weights=switched),
-    "dros": OffPolicy(weights=shrunk),
+    "switch-dr": OffPolicy(weights=switched, parameters=thresholds),
+    "dros": OffPolicy(weights=shrunk, parameters=strengths),
 }
 """The library's own. One that is added here is held to every property that the shared tests ask
 of all."""
@@ -115,18 +119,20 @@ def resolve_off_policy(estimator: str | OffPolicy) -> OffPolicy:
 
 
 def transformed(estimator: OffPolicy, weights: Weights) -> Float[np.ndarray, "k n"]:
-    """The estimator's candidates for the weights of these rows; one, where g has no parameter.
+    """The weights used, for every value of the parameter; k = 1 where there is none.
 
     Raises:
-      InputError: the transform does not give finite weights of every row.
+      InputError: the transform does not give a finite weight of every row.
     """
-    used = np.asarray(estimator.weights(weights), np.float64)
-    if used.ndim not in (1, 2) or used.shape[-1] != len(weights) or 0 in used.shape:
-        problem = f"gives shape {used.shape}; it must be [{len(weights)}] or [k, {len(weights)}]"
-        raise InputError(f"the transform of {len(weights)} weights {problem}")
+    given = () if estimator.parameters is None else estimator.parameters(weights)
+    tried = [estimator.weights(weights, each) for each in given]
+    used = np.array(tried or [estimator.weights(weights)], np.float64)
+    if used.shape[1:] != weights.shape:
+        shape = f"gives weights of shape {used.shape[1:]} for rows of shape {weights.shape}"
+        raise InputError(f"the transform of the weights {shape}")
     if not np.isfinite(used).all():
-        raise InputError("the transform gives weights that are not finite")
-    return np.atleast_2d(used)
+        raise InputError("the transform of the weights gives some that are not finite")
+    return used
 
 
 def weighted(
@@ -152,31 +158,55 @@ def weighted(
     return scores
 
 
-def least_error(
-    candidates: list[Float[np.ndarray, "k n"]],
-    scales: list[float],
-    groups: np.ndarray | None,
-) -> int:
-    """Which of k candidates has the least estimated mean squared error, over all outcomes.
-
-    Error = clustered variance of the mean + (mean − mean of the first candidate)². The second
-    part estimates the squared bias against the weights as they are, which have none. It is too
-    large by its own variance, on average, and so errs towards the first candidate. Outcomes are
-    added up in units of their own variance. (Wang et al. take a bound of the bias from the range
-    of outcomes, Su et al. the least of several bounds; both need the propensity of every model.)
+def given_up(
+    estimator: OffPolicy, weights: Weights, met: np.ndarray, shares: np.ndarray
+) -> Float[np.ndarray, " k"]:
+    """Share of the policy's choices whose weight the transform takes away, E_π[w − g(w)], [k].
 
     Args:
-      candidates: [k, n] scores of every candidate, for quality and for cost.
-      scales: variance of each outcome, 0 where it does not vary; it then has no say.
-      groups: [n] as of `mean_interval`; with one group nothing is known, and the first is taken.
+      estimator: with a parameter.
+      weights: [n] of the rows, which settle the values tried.
+      met: [n, …] weights of what the logging policy might have asked on every query.
+      shares: [n, …] how often it asks that, or 1 where `met` is what it did ask.
     """
-    total = np.zeros(len(candidates[0]))
-    for scores, scale in zip(candidates, scales, strict=True):
-        means = scores.mean(axis=1)
-        sums = group_sums(scores - means[:, None], groups)
+    assert estimator.parameters is not None
+    return np.array(
+        [
+            (shares * (met - estimator.weights(met, each))).sum() / len(weights)
+            for each in estimator.parameters(weights)
+        ]
+    )
+
+
+def least_error(
+    scores: list[Float[np.ndarray, "k n"]],
+    spreads: list[float],
+    lost: Float[np.ndarray, " k"],
+    groups: np.ndarray | None,
+) -> int:
+    """Which of k values of a parameter has the least estimated mean squared error.
+
+    For each outcome, in units of its variance σ²: clustered variance of the mean of the scores,
+    and (2·lost)², the square of what the bias can be if the outcome model errs by no more than
+    2 σ, the width of a fair coin, on the choices given up. A bias estimated from the same
+    residuals would be as noisy as what it is to save: the choice would fall on the outcome model
+    alone far too often, and its interval cover far too little.
+
+    Args:
+      scores: [k, n] for quality and for cost.
+      spreads: σ of each, 0 where the outcome does not vary; it then has no say.
+      lost: [k] share of the policy's choices given up.
+      groups: [n] as of `mean_interval`; with one group nothing is known, and 0 is returned.
+
+    Reference: Wang, Agarwal, Dudík (2017), section 4: variance and a bound of the bias from the
+    range of outcomes.
+    """
+    total = np.zeros(len(lost))
+    for each, spread in zip(scores, spreads, strict=True):
+        sums = group_sums(each - each.mean(axis=1, keepdims=True), groups)
         count = sums.shape[1]
         if count < 2:
             return 0
-        variance = count / (count - 1) * (sums**2).sum(axis=1) / scores.shape[1] ** 2
-        total += (variance + (means - means[0]) ** 2) / scale if scale > 0 else 0.0
+        variance = count / (count - 1) * (sums**2).sum(axis=1) / each.shape[1] ** 2
+        total += variance / spread**2 + (2 * lost) ** 2 if spread > 0 else 0.0
     return int(total.argmin())

@@ -17,6 +17,7 @@ from routerjax.evaluation.intervals import Interval, group_sums, mean_interval
 from routerjax.evaluation.metrics import Choice, expected
 from routerjax.evaluation.off_policy import (
     OffPolicy,
+    given_up,
     least_error,
     resolve_off_policy,
     transformed,
@@ -25,6 +26,7 @@ from routerjax.evaluation.off_policy import (
 from routerjax.records.tables import Estimates, Log
 
 Groups = Int[np.ndarray, " n"] | None
+Propensities = Float[np.ndarray, " n"] | Float[np.ndarray, "n m"]
 
 
 class Scores(NamedTuple):
@@ -41,6 +43,10 @@ class Scores(NamedTuple):
     def utility(self, cost_weight: float) -> Float[np.ndarray, " n"]:
         """Scores of the utility q − λ·c, [n]."""
         return self.quality - cost_weight * self.cost
+
+    def interval(self, cost_weight: float, *, groups: Groups = None) -> Interval:
+        """Value in utility with its interval, clustered by group, with estimated degrees."""
+        return mean_interval(self.utility(cost_weight), groups=groups, heavy_tails=True)
 
 
 class Value(NamedTuple):
@@ -64,7 +70,7 @@ def policy_scores(
     choice: Choice,
     log: Log,
     predicted: Estimates,
-    propensities: Float[np.ndarray, " n"],
+    propensities: Propensities,
     *,
     estimator: str | OffPolicy = "dr",
     floor: float = FLOOR,
@@ -82,7 +88,8 @@ def policy_scores(
       choice: the policy's arms [n] or probabilities [n, m] on the log's queries.
       log: rows the policy was not fitted on.
       predicted: [n, m] outcome predictions made without the log's rows.
-      propensities: [n] probability of the arm that answered.
+      propensities: [n] probability of the arm that answered, or [n, m] of every arm. A parameter
+        needs the latter: with the former hardly a weight is ever changed.
       estimator: a name in `OFF_POLICY`, an estimator, or ``file.py:name``.
       floor: propensities below it are taken as it.
       groups: [n] as of `mean_interval`; they count where a parameter is chosen.
@@ -93,17 +100,25 @@ def policy_scores(
     Reference: Dudík, Langford, Li (2011), Doubly Robust Policy Evaluation and Learning, eq. 4.
     """
     found = resolve_off_policy(estimator)
-    weights = transformed(found, policy_weights(choice, log, propensities, floor=floor))
+    followed = policy_weights(choice, log, propensities, floor=floor)
+    weights = transformed(found, followed)
     if not (found.baseline or weights.any()):
         return Scores(*np.full((2, len(log.arms)), np.nan))
     outcomes = ((log.quality, predicted.quality), (log.cost, predicted.cost))
-    candidates, scales = [], []
-    for observed, model in outcomes:
-        base, residual = _parts(choice, log, observed, model if found.baseline else None)
-        candidates.append(weighted(base, residual, weights, normalised=found.normalised))
-        scales.append(float(np.var(observed, dtype=np.float64)))
-    best = least_error(candidates, scales, groups) if len(weights) > 1 else 0
-    return Scores(*(scores[best] for scores in candidates))
+    scores = [
+        weighted(
+            *_parts(choice, log, observed, model if found.baseline else None),
+            weights,
+            normalised=found.normalised,
+        )
+        for observed, model in outcomes
+    ]
+    best = 0
+    if found.parameters is not None:
+        spreads = [float(np.std(observed, dtype=np.float64)) for observed, _ in outcomes]
+        met, shares = _met(choice, propensities, followed, floor)
+        best = least_error(scores, spreads, given_up(found, followed, met, shares), groups)
+    return Scores(quality=scores[0][best], cost=scores[1][best])
 
 
 def _parts(
@@ -116,25 +131,40 @@ def _parts(
     return expected(model, choice), outcome - expected(model, np.asarray(log.arms))
 
 
+def _met(
+    choice: Choice, propensities: Propensities, followed: np.ndarray, floor: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights that the logging policy might have met, and how often; those it did where unknown."""
+    if propensities.ndim == 1:
+        return followed, np.ones_like(followed)
+    if choice.ndim == 1:
+        shares = np.maximum(propensities[np.arange(len(choice)), choice], floor)
+        return 1 / shares, shares
+    shares = np.maximum(propensities, floor)
+    return choice / shares, shares
+
+
 def logged_scores(log: Log) -> Scores:
     """Scores of the policy that wrote the log: the outcomes it met."""
     return Scores(np.asarray(log.quality, np.float64), np.asarray(log.cost, np.float64))
 
 
 def policy_weights(
-    choice: Choice, log: Log, propensities: Float[np.ndarray, " n"], *, floor: float = FLOOR
+    choice: Choice, log: Log, propensities: Propensities, *, floor: float = FLOOR
 ) -> Float[np.ndarray, " n"]:
     """Importance weights w = p(t | x) / max(π(t | x), floor) of a log's rows for a policy, [n].
 
     Args:
       choice: arms [n] or probabilities [n, m] on the log's queries.
       log: whose arms t count.
-      propensities: [n] probability of the arm that answered.
+      propensities: [n] probability of the arm that answered, or [n, m] of every arm.
       floor: propensities below it are taken as it.
     """
     arms = np.asarray(log.arms)
-    followed = choice == arms if choice.ndim == 1 else choice[np.arange(len(arms)), arms]
-    inverse: np.ndarray = importance_weights(propensities, floor=floor)
+    rows = np.arange(len(arms))
+    followed = choice == arms if choice.ndim == 1 else choice[rows, arms]
+    answered = propensities if propensities.ndim == 1 else propensities[rows, arms]
+    inverse: np.ndarray = importance_weights(answered, floor=floor)
     weights: np.ndarray = np.asarray(followed, np.float64) * inverse
     return weights
 
@@ -143,7 +173,7 @@ def value(
     choice: Choice,
     log: Log,
     predicted: Estimates,
-    propensities: Float[np.ndarray, " n"],
+    propensities: Propensities,
     *,
     cost_weight: float,
     estimator: str | OffPolicy = "dr",
@@ -172,9 +202,9 @@ def value(
     )
     weights = policy_weights(choice, log, propensities, floor=floor)
     return Value(
-        utility=mean_interval(scores.utility(cost_weight), groups=groups),
-        quality=mean_interval(scores.quality, groups=groups),
-        cost=mean_interval(scores.cost, groups=groups),
+        utility=scores.interval(cost_weight, groups=groups),
+        quality=mean_interval(scores.quality, groups=groups, heavy_tails=True),
+        cost=mean_interval(scores.cost, groups=groups, heavy_tails=True),
         effective_sample_size=_effective(weights, groups),
         advantage=None
         if over is None
@@ -192,13 +222,14 @@ def difference(
       cost_weight: λ, quality per dollar.
       groups: [n] as of `mean_interval`.
     """
-    return mean_interval(scores.utility(cost_weight) - others.utility(cost_weight), groups=groups)
+    apart = scores.utility(cost_weight) - others.utility(cost_weight)
+    return mean_interval(apart, groups=groups, heavy_tails=True)
 
 
 def effective_sample_size(
     choice: Choice,
     log: Log,
-    propensities: Float[np.ndarray, " n"],
+    propensities: Propensities,
     *,
     floor: float = FLOOR,
     groups: Groups = None,

@@ -1,0 +1,296 @@
+"""The coverage study: its world against Monte Carlo, nuisances by NumPy, its files and README."""
+
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.ope_coverage import nuisances, report
+from experiments.ope_coverage.__main__ import main
+from experiments.ope_coverage.cell import CORRECTED, TODAY, Kind, Support, covered, measure
+from experiments.ope_coverage.config import PRESETS, check
+from experiments.ope_coverage.influence import accounted_for
+from experiments.ope_coverage.null import Judged
+from experiments.ope_coverage.product import measure_product
+from experiments.ope_coverage.world import LOGGING, POWERS, World, draw
+from routerjax.errors import InputError
+from routerjax.evaluation.intervals import Interval
+from routerjax.evaluation.off_policy import OFF_POLICY
+from routerjax.records.tables import Log
+
+# The world
+
+
+@pytest.mark.parametrize("models", [2, 11])
+def test_truth_in_closed_form_against_monte_carlo(models):
+    world, rng, n = World(models), np.random.default_rng(0), 100_000
+    u, v = rng.uniform(-1, 1, (2, n))
+    for power in POWERS.values():
+        arms = world.choice(u, power)
+        quality, cost = world.quality(u, v, arms), world.costs[arms] * (1 + v / 2)
+        for found, wanted in zip((quality, cost), world.truth(power), strict=True):
+            assert abs(found.mean() - wanted) < 4 * found.std() / np.sqrt(n)
+    for logging in LOGGING:
+        draws = draw(world, rng, logs=1, rows=n, logging=logging, dependence="independent")
+        for found, wanted in zip((draws.quality, draws.cost), world.today(logging), strict=True):
+            assert abs(found.mean() - wanted) < 4 * found.std() / np.sqrt(n)
+
+
+def test_the_policy_of_two_models_by_hand():
+    world = World(2)
+    # p = 1: model 0 for u < 0, 1 above. ∫ 0.8 − 0.15·(u + 1/2)² over [−1, 0], twice, halved:
+    # 0.8 − 0.15 · 2 · (1/2)³ / 3 = 0.7875
+    assert world.truth(1.0) == pytest.approx((0.7875, (0.0005 + 0.01) / 2))
+    assert world.choice(np.array([-1.0, -0.1, 0.1, 1.0]), 1.0).tolist() == [0, 0, 1, 1]
+    # p = 2: the border at z = 1/√2
+    assert world.choice(np.array([0.41, 0.42]), 2.0).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("logging", LOGGING)
+def test_a_models_mean_inverse_propensity_is_one(logging):
+    rng = np.random.default_rng(1)
+    draws = draw(World(2), rng, logs=1, rows=40_000, logging=logging, dependence="independent")
+    for arm in range(2):
+        inverse = (draws.arms[0] == arm) / draws.propensities[0]
+        assert abs(inverse.mean() - 1) < 4 * inverse.std() / 200
+
+
+def test_rows_depend_as_said():
+    rng = np.random.default_rng(2)
+    repeats = draw(World(3), rng, logs=2, rows=40, logging="biased", dependence="repeats")
+    for values in repeats[:-1]:
+        np.testing.assert_array_equal(values[:, 0::4], values[:, 3::4])
+    assert len(np.unique(repeats.features[0, :, 2])) == 10
+    sessions = draw(World(3), rng, logs=2, rows=40, logging="biased", dependence="sessions")
+    assert (np.ptp(sessions.arms.reshape(2, 2, 20), axis=2) == 0).all()
+    assert len(np.unique(sessions.features[0, :, 2])) == 40
+    assert sessions.groups.tolist() == [0] * 20 + [1] * 20
+    second = sessions.rows(np.arange(20, 40))
+    assert second.groups.tolist() == [0] * 20
+    np.testing.assert_array_equal(second.cost, sessions.cost[:, 20:])
+
+
+# Nuisances
+
+
+def _few(rows=60):
+    rng = np.random.default_rng(3)
+    draws = draw(World(3), rng, logs=2, rows=rows, logging="biased", dependence="independent")
+    return draws, nuisances.folds_of(draws.groups)
+
+
+def test_ridge_by_numpy():
+    draws, folds = _few()
+    found = nuisances.outcomes(
+        draws.features, draws.arms, draws.quality, jnp.asarray(folds), models=3
+    )
+    for log in range(2):
+        x, t, y = draws.features[log], draws.arms[log], draws.quality[log]
+        for row in (0, 7, 33):
+            kept = folds != folds[row]
+            for arm in range(3):
+                own = kept & (t == arm)
+                mean = y[kept].mean()
+                slopes = np.linalg.solve(x[own].T @ x[own] + np.eye(3), x[own].T @ (y[own] - mean))
+                assert float(found[log, row, arm]) == pytest.approx(
+                    mean + x[row] @ slopes, abs=1e-5
+                )
+
+
+def test_logistic_by_numpy():
+    draws, folds = _few()
+    found = nuisances.propensities(draws.features, draws.arms, jnp.asarray(folds), models=3)
+    np.testing.assert_allclose(np.asarray(found).sum(axis=-1), 1.0, rtol=1e-5)
+    x, t = draws.features[1], draws.arms[1]
+    kept, slopes = folds != 2, np.zeros((3, 3))
+    for _ in range(4_000):  # plain ascent of the penalised likelihood of the other folds' rows
+        logits = x[kept] @ slopes.T
+        chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        slopes += 0.05 * ((np.eye(3)[t[kept]] - chance).T @ x[kept] - slopes)
+    wanted = np.exp(x[2] @ slopes.T) / np.exp(x[2] @ slopes.T).sum()
+    assert folds[2] == 2
+    np.testing.assert_allclose(found[1, 2], wanted, atol=1e-4)
+
+
+def test_what_the_propensity_model_explains_is_taken_out_of_the_scores():
+    draws, _ = _few(rows=200)
+    rng = np.random.default_rng(4)
+    x, t, chance = draws.features[0], draws.arms[0], rng.dirichlet(np.ones(3), size=200)
+    columns = np.stack(
+        [((t == arm) - chance[:, arm]) * x[:, d] for arm in (1, 2) for d in range(3)]
+    )
+    slopes, noise = rng.normal(size=6), rng.normal(size=200)
+    explained = accounted_for(1.0 + slopes @ columns, x, t, chance, None)
+    np.testing.assert_allclose(explained, explained.mean(), atol=1e-9)
+    left = accounted_for(noise + 3 * slopes @ columns, x, t, chance, None)
+    assert left.mean() == pytest.approx((noise + 3 * slopes @ columns).mean())
+    assert left.std() < 1.1 * noise.std()
+    few = np.arange(200) // 40
+    np.testing.assert_array_equal(accounted_for(noise, x, t, chance, few), noise)
+
+
+# Cells and files
+
+
+def test_covered_by_hand():
+    found = [
+        Interval(0.4, 0.1, 0.2, 0.6, 9),
+        Interval(0.8, 0.3, 0.55, 1.0, 9),
+        Interval(*[float("nan")] * 4, 9),
+    ]
+    assert covered(found, 0.5) == {
+        "coverage": 0.5,
+        "bias": 0.1,
+        "deviation": pytest.approx(np.sqrt(0.08), rel=1e-3),
+        "standard_error": 0.2,
+        "silent": pytest.approx(1 / 3, rel=1e-3),
+    }
+    assert covered(found[1:], 0.5) == {"silent": 1.0}
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    out = tmp_path_factory.mktemp("coverage")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTERJAX_CACHE", str(out / "cache"))
+        patch.setattr("sys.argv", ["x", "--preset", "smoke", "--quiet", "--out", str(out)])
+        assert main() == 0
+    return out, json.loads((out / "results.json").read_text())
+
+
+def test_every_kind_of_log_with_both_propensities(smoke):
+    out, results = smoke
+    kinds = {(c["logging"], c["dependence"], c["propensities"]) for c in results["cells"]}
+    assert len(kinds) == len(results["cells"]) == len(results["null"]) == 3 * 2 * 2
+    for cell in results["cells"]:
+        corrected = {CORRECTED} if cell["propensities"] == "estimated" else set()
+        assert set(cell["estimators"]) == {*OFF_POLICY, TODAY, *corrected}
+        assert 0 <= cell["band"] <= 1 and 0 < cell["effective"] <= 240
+        assert (cell["unsupported"] > 0.2) == (cell["logging"] == "sharp") or cell[
+            "propensities"
+        ] == "estimated"
+    assert results["provenance"]["config"]["rows"] == [240]
+    text = (out / "table.md").read_text()
+    assert "Coverage where support is enough:" in text and "| estimated " in text
+    assert "nan" not in text
+
+
+def test_a_cell_alone_has_the_same_numbers(smoke):
+    config = PRESETS["smoke"]
+    kind = Kind(240, 2, "biased", "sessions")
+    (alone,) = measure(kind, ("recorded",), logs=config.logs, seed=config.seed)
+    (cell,) = (
+        each
+        for each in smoke[1]["cells"]
+        if (each["logging"], each["dependence"], each["propensities"])
+        == ("biased", "sessions", "recorded")
+    )
+    assert json.loads(json.dumps(alone)) == cell
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--logging", "cheap"], "no logging 'cheap'; known are uniform, biased, sharp"),
+        (["--propensities", "known"], "no propensities 'known'; known are recorded, estimated"),
+        (["--dependence", "users"], "no dependence 'users'; known are independent, repeats"),
+        (["--rows", "20"], "rows is 20; it must be at least 200"),
+        (["--models", "1"], "models is 1; it must be at least 2"),
+        (["--logs", "1"], "logs is 1; it must be at least 2"),
+    ],
+)
+def test_wrong_options_end_with_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
+    out = tmp_path / "out"
+    monkeypatch.setattr("sys.argv", ["x", "--preset", "smoke", "--out", str(out), *arguments])
+    assert main() == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not out.exists()
+
+
+def test_values_given_twice_count_once():
+    twice = dataclasses.replace(PRESETS["smoke"], rows=(240, 240), logging=("sharp", "sharp"))
+    assert (check(twice).rows, check(twice).logging) == ((240,), ("sharp",))
+
+
+# The README says what the committed results say
+
+
+def test_the_readme_is_in_step_with_the_results():
+    results = json.loads(report.RESULTS.read_text())
+    text = report.README.read_text()
+    assert report.filled(text, report.readme_tables()) == text
+    config = json.loads(json.dumps(dataclasses.asdict(PRESETS["full"])))
+    assert results["provenance"]["config"] == config
+    assert {cell["logs"] for cell in results["cells"]} == {500}
+
+
+def test_a_readme_without_markers_is_refused():
+    with pytest.raises(InputError, match="they are missing"):
+        report.filled("nothing", "| new |")
+
+
+def test_null_logs_by_hand():
+    def cell(effective, better, said):
+        return {
+            "propensities": "recorded",
+            "rows": 500,
+            "effective": effective,
+            "unsupported": 0.0,
+            "better": better,
+            "worse": 0.01,
+            "said": said,
+        }
+
+    lines = report.null_table([cell(40, 0.03, 0.04), cell(90, 0.05, 0.06), cell(3, 0.3, 0.0)])
+    enough, others, said = lines.splitlines()[2:]
+    assert "0.050 (0.04 to 0.06)" in enough and "0.310 (0.31 to 0.31)" in others
+    assert "0.033 (0.00 to 0.06)" in said
+    far, near = Interval(0.3, 0.1, 0.1, 0.5, 9), Interval(0.1, 0.1, -0.1, 0.3, 9)
+    support = Support(effective=29.0, unsupported=0.0)
+    assert Judged(far, far, support).excludes and not Judged(near, far, support).excludes
+    assert support.flagged and not Support(30.0, 0.05).flagged and Support(99.0, 0.06).flagged
+
+
+def test_support_by_hand():
+    log = Log.from_arrays(np.array([0, 1, 1]), np.ones(3), np.ones(3), models="ab")
+    propensities = np.array([[0.5, 0.5], [0.5, 0.5], [0.04, 0.96]])
+    # rows 0 and 1 follow and weigh 2 each; the third choice is below a tenth of a half
+    found = Support.of(np.array([0, 1, 0]), log, propensities, None)
+    assert found == pytest.approx((2.0, 1 / 3))
+    grouped = Support.of(np.array([0, 1, 0]), log, propensities, np.array([0, 0, 1]))
+    assert grouped.effective == 1.0
+
+
+@pytest.mark.slow
+def test_the_product_s_own_nuisances():
+    found = measure_product(Kind(200, 2, "biased", "independent"), logs=2)
+    assert set(found["estimators"]) == {"ips", "snips", "dr", "sndr"} and found["logs"] == 2
+    assert all(0 <= each["coverage"] <= 1 for each in found["estimators"].values())
+
+
+def test_tables_by_hand():
+    def cell(source, effective, coverage, error):
+        found = {"coverage": coverage, "bias": 0.0, "deviation": error, "silent": 0.0}
+        return {
+            "propensities": source,
+            "rows": 500,
+            "effective": effective,
+            "unsupported": 0.0,
+            "band": 0.95,
+            "flagged": 0.0,
+            "estimators": {
+                "dr": {**found, "deviation": 0.1},
+                "ips": found,
+            },
+        }
+
+    cells = [cell("recorded", 40, 0.96, 0.4), cell("recorded", 40, 0.9, 0.1)]
+    lines = report.coverage_table(cells).splitlines()
+    assert "| `ips`" in lines[3] and "0.930 (0.90 to 0.96)" in lines[3]
+    assert report.coverages(cells, "ips") == [0.96, 0.9]
+    # geometric mean of 4 and 1
+    assert "2.00" in report.error_table(cells).splitlines()[3]
+    assert report.enough(cells[0]) and not report.enough({**cells[0], "unsupported": 0.2})
+    assert not report.enough(cell("recorded", 10, 0.9, 0.1))
