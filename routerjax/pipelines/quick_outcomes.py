@@ -59,17 +59,18 @@ def _k(folds: Folds) -> int:
 def _ridges(x, outcomes, arms, of_row, models: int, folds: int):
     """[2, n, m] predictions of each row by the ridges of the other folds."""
 
+    scale = jnp.maximum(jnp.max(jnp.abs(outcomes), axis=1), 1e-12)
+
     def one(place):
-        fold, arm = place // models, place % models
+        fold, arm, outcome = place // (2 * models), place // 2 % models, place % 2
         outside = of_row != fold
         own = outside & (arms == arm)
         weights = jnp.where(jnp.any(own), own, outside).astype(x.dtype)
-        scale = jnp.maximum(jnp.max(jnp.abs(outcomes), axis=1), 1e-12)
-        fits = [fit_ridge(x, outcomes[k] / scale[k], weights)(x) * scale[k] for k in (0, 1)]
-        return jnp.where(~outside, jnp.stack(fits), 0.0)
+        found = fit_ridge(x, outcomes[outcome] / scale[outcome], weights)(x) * scale[outcome]
+        return jnp.where(outside, 0.0, found)
 
-    every = jax.lax.map(one, jnp.arange(models * folds))
-    return jnp.sum(every.reshape(folds, models, *outcomes.shape), axis=0).transpose(1, 2, 0)
+    every = jax.lax.map(one, jnp.arange(2 * models * folds))
+    return jnp.sum(every.reshape(folds, models, 2, -1), axis=0).transpose(1, 2, 0)
 
 
 def _correction(log: Log, folds: Folds, quality: np.ndarray, gold: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ def _traffic_sentence(plan: Plan) -> str:
         what = f"{what} (the middle of what the log leaves open; --detect asks for another)"
     end = "with 80 % power at 5 %"
     if plan.least_share is None:
-        return f"No share of random traffic finds {what} {end}."
+        return f"No share of random traffic finds {what} {end} (--next-rows asks for more of them)."
     if plan.least_share == 0:
         return f"The next rows find {what} {end} without random traffic."
     return f"{plan.least_share:.2%} of random traffic finds {what} {end}."
