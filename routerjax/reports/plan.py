@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from routerjax.pipelines.plan import Plan, Standing
+from routerjax.pipelines.plan_records import Plan, Standing
 
 
 def print_plan(plan: Plan, console: Console) -> None:
