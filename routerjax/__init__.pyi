@@ -29,6 +29,8 @@ from .pipelines.prepare import Prepared as Prepared
 from .pipelines.prepare import prepare as prepare
 from .pipelines.evaluate import evaluate as evaluate
 from .pipelines.lines import Evaluation as Evaluation
+from .pipelines.plan_records import Plan as Plan
+from .pipelines.plan import plan as plan
 from .artefacts.loading import load as load
 from .artefacts.router import Router as Router
 from .artefacts.router import Routes as Routes

@@ -113,6 +113,7 @@ def test_commands_are_found():
         "fit",
         "evaluate",
         "route",
+        "plan",
     }
 
 

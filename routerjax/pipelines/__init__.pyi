@@ -8,6 +8,7 @@ from .judge_scores import correct_log as correct_log
 from .lines import Evaluation as Evaluation
 from .meta_router import FittedGains as FittedGains
 from .nuisance import Nuisances as Nuisances
+from .plan_records import Plan as Plan
 from .prepare import Prepared as Prepared
 from .prepare import prepare_all as prepare_all
 from .regressions import LEARNERS as LEARNERS
