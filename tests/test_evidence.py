@@ -84,7 +84,7 @@ def test_lines_by_hand():
     # b's scores are 0.5, 0.5, 1.5, 1.5, less 0.125
     assert own.advantage.mean == pytest.approx(0.25 - (1.0 - 0.125))
     by_row = np.array([1.5, -0.5, 0.5, 0.5]) - 0.25 - ([1 - 0.25, 0 - 0.25, 1 - 0.125, 1 - 0.125])
-    assert own.over_today == mean_interval(by_row)
+    assert own.over_today == mean_interval(by_row, heavy_tails=True)
     assert own.effective_sample_size == pytest.approx(2.0)
     assert own.mostly == ("a", 1.0) and log_policy.mostly == ("a", 0.5)
     assert own.unsupported == 0.0 and log_policy.effective_sample_size == 4.0
@@ -102,7 +102,7 @@ def test_where_two_policies_choose_the_same_there_is_no_difference_supported_or_
     width = line.utility.high - line.utility.low
     assert width > 0.5 and line.advantage.high - line.advantage.low < 1.0
     one = scored(choice, known).low.quality[30:] - scored(np.zeros(40, int), known).low.quality[30:]
-    expected = mean_interval(np.r_[np.zeros(30), one])
+    expected = mean_interval(np.r_[np.zeros(30), one], heavy_tails=True)
     assert line.advantage == expected
 
 
@@ -147,8 +147,8 @@ def test_single_models_by_hand():
     a, b = singles(evidence([1, 0, 1, 1], [0, 1, 1, 1], supported=supported))
     assert (a.model, a.unsupported, b.unsupported) == ("a", 0.25, 0.0)
     # a: 1.5, then anything from 0 to 1, then 0.5 twice
-    assert a.quality.low == mean_interval(np.array([1.5, 0.0, 0.5, 0.5])).low
-    assert a.quality.high == mean_interval(np.array([1.5, 1.0, 0.5, 0.5])).high
+    assert a.quality.low == mean_interval(np.array([1.5, 0.0, 0.5, 0.5]), heavy_tails=True).low
+    assert a.quality.high == mean_interval(np.array([1.5, 1.0, 0.5, 0.5]), heavy_tails=True).high
     assert b.cost.mean == 0.125
 
 

@@ -110,10 +110,10 @@ def today(evidence: Evidence) -> Scored:
 
 def interval(low: np.ndarray, high: np.ndarray, groups: np.ndarray) -> Interval:
     """From the end of the lower scores' interval to the end of the higher ones'."""
-    first = mean_interval(low, groups=groups)
+    first = mean_interval(low, groups=groups, heavy_tails=True)
     if low is high or np.array_equal(low, high):
         return first
-    last = mean_interval(high, groups=groups)
+    last = mean_interval(high, groups=groups, heavy_tails=True)
     return Interval(
         mean=(first.mean + last.mean) / 2,
         standard_error=max(first.standard_error, last.standard_error),
@@ -195,9 +195,9 @@ def _band(
     )
     count, groups = len(low), evidence.log.groups
     if np.array_equal(low, high):
-        band = simultaneous_band(low, groups=groups)
+        band = simultaneous_band(low, groups=groups, heavy_tails=True)
         return list(zip(band.low.tolist(), band.high.tolist(), strict=True))
-    band = simultaneous_band(np.concatenate([low, high]), groups=groups)
+    band = simultaneous_band(np.concatenate([low, high]), groups=groups, heavy_tails=True)
     return list(zip(band.low[:count].tolist(), band.high[count:].tolist(), strict=True))
 
 
