@@ -53,7 +53,7 @@ class Bracket(NamedTuple):
 
 def bracket_of(cost_weights: jax.Array, fitted: tuple[float, ...]) -> Bracket:
     """The bracket of every cost weight; a fitted one is the upper end of the bracket below it."""
-    known = jnp.asarray(fitted, jnp.float32)
+    known = jnp.asarray(fitted, jnp.result_type(float))
     above = jnp.clip(jnp.searchsorted(known, cost_weights), 0, len(fitted) - 1)
     lower = jnp.maximum(above - 1, 0)
     upper = jnp.minimum(lower + 1, len(fitted) - 1)
@@ -64,13 +64,13 @@ def bracket_of(cost_weights: jax.Array, fitted: tuple[float, ...]) -> Bracket:
 
 def inside(fitted: tuple[float, ...], share: jax.Array) -> jax.Array:
     """Cost weights at α = `share` [w − 1] of every bracket, [w − 1]."""
-    known = jnp.asarray(fitted, jnp.float32)
+    known = jnp.asarray(fitted, jnp.result_type(float))
     return known[:-1] + share * jnp.diff(known)
 
 
 def along(fitted: tuple[float, ...], steps: jax.Array) -> jax.Array:
     """Cost weights `steps` [k] along the w fitted ones: λ_k at step k, linear in between."""
-    known = jnp.asarray(fitted, jnp.float32)
+    known = jnp.asarray(fitted, jnp.result_type(float))
     return jnp.interp(steps, jnp.arange(len(fitted), dtype=jnp.float32), known)
 
 
