@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from routerjax.cli import page
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
-from routerjax.cli.options import Output, Reading, option
+from routerjax.cli.options import Output, Page, Reading, option
 from routerjax.cli.parse import pair
 from routerjax.cli.reading import keep_compiled, print_json, read
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+    from routerjax.pipelines.lines import Evaluation
 
 TEXT = """Evaluate a router on a table or a log.
 
@@ -61,6 +64,7 @@ def add(app: App) -> None:
         groups=[
             Options("Evaluation", Evaluating()),
             Options("Reading", Reading()),
+            Options("Page", Page()),
             Options("Output", Output()),
         ],
     )
@@ -78,6 +82,7 @@ def handle(parsed: Parsed) -> None:
     folder, path = parsed.arguments["router"], parsed.arguments["data"]
     assert folder is not None and path is not None
     asked, reading, output = parsed[Evaluating], parsed[Reading], parsed[Output]
+    page.check(parsed[Page])
     if asked.log is None:
         refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
     router = Router.load(folder)
@@ -101,14 +106,24 @@ def handle(parsed: Parsed) -> None:
             trust_propensities=asked.trust_propensities,
             execution=Execution(on_progress=on_progress),
         )
+    wrote = page.write(parsed[Page], evaluation, router, folder=folder)
     if output.json:
-        print_json({"router": folder, **vars(evaluation)})
+        print_json({"router": folder, **vars(evaluation), "lines": _lines(evaluation)})
         return
     from rich.console import Console
 
     from routerjax.reports.console import print_evaluation
 
     print_evaluation(evaluation, Console())
+    for path in wrote:
+        print(f"wrote {path}")
+
+
+def _lines(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The lines with what each says in a word, on a log."""
+    if evaluation.kind != "log":
+        return [vars(line) for line in evaluation.lines]
+    return [{**vars(line), "verdict": line.verdict} for line in evaluation.lines]
 
 
 def _fitted_log(asked: Evaluating, reading: Reading):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from routerjax.cli import gains, training
+from routerjax.cli import gains, page, training
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
 from routerjax.cli.options import (
     Labels,
     Learning,
     Output,
+    Page,
     Processes,
     Reading,
     RouterFolder,
@@ -58,6 +59,7 @@ def add(app: App) -> None:
                 GainConfig(),
                 without=("models", "costs", "cost_weights", "held_out", "seed"),
             ),
+            Options("Page", Page()),
             Options("Output", Output()),
         ],
     )
@@ -69,7 +71,7 @@ def handle(parsed: Parsed) -> None:
     if parsed[Labels].gains:
         names = [f.name for f in dataclasses.fields(FitConfig) if f.name not in SHARED]
         alone = {FitConfig: names, Reading: _all(Reading, but=("embeddings", "group"))}
-        alone |= {kind: _all(kind) for kind in (Learning, Training, Processes)}
+        alone |= {kind: _all(kind) for kind in (Learning, Training, Processes, Page)}
         refuse(parsed, alone, why="with --gains")
         gains.fit(parsed)
         return
@@ -85,6 +87,7 @@ def _fit(parsed: Parsed) -> None:
     from routerjax.artefacts.base import MANIFEST
     from routerjax.cli.progress import progress_bars
     from routerjax.pipelines import fit_log
+    from routerjax.pipelines.lines import evaluation_of
     from routerjax.records.tables import Log
     from routerjax.support import atomic
 
@@ -92,6 +95,7 @@ def _fit(parsed: Parsed) -> None:
     path = parsed.arguments["log"]
     assert path is not None
     atomic.check_free(folder.out, marker=MANIFEST, overwrite=folder.overwrite)
+    page.check(parsed[Page])
     writes = training.join(parsed[Processes], parsed[Training])
     column, gold = parsed[Learning].gold_column or (None, None)
     log = read(parsed[Reading], path, scored_by=column)
@@ -116,6 +120,9 @@ def _fit(parsed: Parsed) -> None:
             router.save(folder.out, overwrite=folder.overwrite)
     if not writes:
         return
+    saved = router.report["evaluation"]
+    evaluation = None if saved is None else evaluation_of(saved)
+    wrote = page.write(parsed[Page], evaluation, router, folder=folder.out)
     if output.json:
         print_json({"router": folder.out, "cost_weights": router.cost_weights, **router.report})
         return
@@ -124,4 +131,5 @@ def _fit(parsed: Parsed) -> None:
     from routerjax.reports.console import print_fit
 
     print_fit(router, Console(soft_wrap=True))
-    print(f"wrote {folder.out}")
+    for name in (*wrote, str(folder.out)):
+        print(f"wrote {name}")

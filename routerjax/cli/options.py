@@ -66,6 +66,20 @@ class Output:
 
 
 @dataclasses.dataclass(frozen=True)
+class Page:
+    """Where the page of a router on a log goes beside the terminal.
+
+    Attributes:
+      figure: A .png, .pdf or .svg of quality against cost, and of what the router adds to today's
+        policy.
+      report: An HTML page with the verdict, the figure and all tables, in one file.
+    """
+
+    figure: Path | None = option(None, "FILE.png")
+    report: Path | None = option(None, "FILE.html")
+
+
+@dataclasses.dataclass(frozen=True)
 class RouterFolder:
     """Where a fitted router goes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,22 +10,42 @@ from routerjax.pipelines.lines import FEW, Evaluation, Line
 
 SAME = 0.999
 """A policy that chooses one model at least this often is that model."""
+NEAR = 0.05
+"""Shares of the model chosen most that differ by no more share a sentence."""
+ENDS = ((min, 0), (max, 1))
 
 
 def verdict(evaluation: Evaluation) -> tuple[str, ...]:
     """Sentences on the router beside today's policy and the best single model of its log.
 
-    They hold at all cost weights at once, with 95 % confidence: what is compared is the band.
+    Those on today's policy hold at all cost weights at once, with 95 % confidence: what is
+    compared is the band. Neighbouring cost weights of which the same is said share a sentence.
     """
-    lines = evaluation.of("router")
+    lines = sorted(evaluation.of("router"), key=lambda line: line.cost_weight)
+    log_policy = {line.cost_weight: line for line in evaluation.of("today")}
     said = [_headline(lines)]
-    said += [_sentence(line, _today(evaluation, line)) for line in lines]
+    said += [_sentence(some, log_policy) for some in _alike(lines)]
+    said += _best_single(evaluation, lines)
     said += _support(evaluation)
     return tuple(said)
 
 
-def _today(evaluation: Evaluation, line: Line) -> Line:
-    return next(each for each in evaluation.of("today") if each.cost_weight == line.cost_weight)
+def _alike(lines: Sequence[Line]) -> list[list[Line]]:
+    """Neighbouring lines of one verdict that send most queries to the same model, about as many."""
+    runs: list[list[Line]] = []
+    for line in lines:
+        if runs and _same(runs[-1][0], line):
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    return runs
+
+
+def _same(one: Line, other: Line) -> bool:
+    assert one.mostly is not None and other.mostly is not None
+    (model, share), (other_model, other_share) = one.mostly, other.mostly
+    alike = model == other_model and abs(share - other_share) <= NEAR
+    return alike and (share >= SAME) == (other_share >= SAME) and one.verdict == other.verdict
 
 
 def _headline(lines: Sequence[Line]) -> str:
@@ -36,62 +56,86 @@ def _headline(lines: Sequence[Line]) -> str:
         ("worse", "is worth less than today's policy"),
         ("cannot tell", "cannot be told from today's policy by this log"),
     ):
-        at = [f"{line.cost_weight:g}" for line in lines if line.verdict == word]
+        at = [line for line in lines if line.verdict == word]
         if at:
-            weights = "every cost weight" if len(at) == len(lines) else f"cost weights {_and(at)}"
-            weights = weights.replace("weights", "weight") if len(at) == 1 < len(lines) else weights
-            parts.append(f"The router {text} at {weights}.")
+            where = "every cost weight" if len(at) == len(lines) else _weights(at)
+            parts.append(f"The router {text} at {where}.")
     return " ".join(parts)
+
+
+def _weights(lines: Sequence[Line]) -> str:
+    names = [f"{line.cost_weight:g}" for line in lines]
+    return f"cost weight{'s' if len(names) > 1 else ''} {_and(names)}"
 
 
 def _and(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _sentence(line: Line, log_policy: Line) -> str:
-    """One cost weight: how much more or less, at what share of the cost, and what it resembles."""
-    assert line.over_today is not None and line.band is not None
-    at, (low, high) = f"At cost weight {line.cost_weight:g}", line.band
-    if line.verdict == "cannot tell":
-        said = f"{at} the log cannot tell: {_why(line)}"
+def _sentence(lines: Sequence[Line], log_policy: Mapping[float, Line]) -> str:
+    """What is said of some cost weights: how much more or less, at what cost, like which model."""
+    at = f"At {_weights(lines)}"
+    if lines[0].verdict == "cannot tell":
+        said = f"{at} the log cannot tell: {_why(lines)}"
     else:
-        more = "more" if line.verdict == "better" else "less"
-        ends = sorted((abs(low), abs(high)))
+        means = [abs(line.over_today.mean) for line in lines if line.over_today]
+        ends = [abs(end) for line in lines for end in line.band or ()]
+        more = "more" if lines[0].verdict == "better" else "less"
         said = (
-            f"{at} the router is worth {abs(line.over_today.mean):.3g} {more} per query than "
-            f"today's policy (95 % {ends[0]:.3g} to {ends[1]:.3g})"
+            f"{at} the router is worth {_span(means)} {more} per query than today's policy "
+            f"(95 % {min(ends):.3g} to {max(ends):.3g})"
         )
-    return f"{said}{_cost(line, log_policy)}. {_resemblance(line)}"
+    costs = [
+        line.cost.mean / log_policy[line.cost_weight].cost.mean
+        for line in lines
+        if log_policy[line.cost_weight].cost.mean > 0
+    ]
+    spent = f", at {_span(costs, digits=2)} of its cost" if costs else ""
+    return f"{said}{spent}. {_resemblance(lines)}"
 
 
-def _why(line: Line) -> str:
-    assert line.over_today is not None and line.band is not None
-    low, high = line.band
-    if line.effective_sample_size is not None and line.effective_sample_size < FEW:
-        return (
-            f"only {line.effective_sample_size:.0f} effective rows speak of what the router chooses"
-        )
+def _span(values: Sequence[float], digits: int = 3) -> str:
+    low, high = f"{min(values):.{digits}g}", f"{max(values):.{digits}g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _why(lines: Sequence[Line]) -> str:
+    size = min(line.effective_sample_size or 0.0 for line in lines)
+    if size < FEW:
+        return f"only {size:.0f} effective rows speak of what the router chooses"
+    low, high = (pick(line.band[end] for line in lines if line.band) for pick, end in ENDS)
     between = f"the difference from today's policy lies between {low:+.3g} and {high:+.3g}"
-    if line.unsupported and line.unsupported > 0.005:
+    without = max(line.unsupported or 0.0 for line in lines)
+    if without > 0.005:
         return (
-            f"{between}, since on {line.unsupported:.0%} of the queries today's policy hardly ever "
-            "asks the model that the router chooses"
+            f"{between}, since on {without:.0%} of the queries today's policy hardly ever asks the "
+            "model that the router chooses"
         )
     return between
 
 
-def _cost(line: Line, log_policy: Line) -> str:
-    if not log_policy.cost.mean > 0:
-        return ""
-    return f", at {line.cost.mean / log_policy.cost.mean:.2g} of its cost"
-
-
-def _resemblance(line: Line) -> str:
-    assert line.mostly is not None
-    model, share = line.mostly
-    if share >= SAME:
+def _resemblance(lines: Sequence[Line]) -> str:
+    shares = [line.mostly[1] for line in lines if line.mostly]
+    model = lines[0].mostly[0] if lines[0].mostly else ""
+    if min(shares) >= SAME:
         return f"It is {model} for every query."
-    return f"It is the same policy as {model} on {share:.0%} of the queries."
+    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    share = low if low == high else f"{low} to {high}"
+    return f"It is the same policy as {model} on {share} of the queries."
+
+
+def _best_single(evaluation: Evaluation, lines: Sequence[Line]) -> list[str]:
+    """Where the best single model of the router's log is worth more than the router."""
+    best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
+    behind = [line for line in lines if line.advantage.high < 0]
+    said = []
+    for model in dict.fromkeys((best[line.cost_weight] or ("", 0))[0] for line in behind):
+        own = [line for line in behind if (best[line.cost_weight] or ("", 0))[0] == model]
+        more = _span([-line.advantage.mean for line in own])
+        said.append(
+            f"At {_weights(own)} {model} for every query is worth {more} more than the router."
+        )
+    return said
 
 
 def _support(evaluation: Evaluation) -> list[str]:
