@@ -29,6 +29,7 @@ from .pipelines.prepare import Prepared as Prepared
 from .pipelines.prepare import prepare as prepare
 from .pipelines.evaluate import evaluate as evaluate
 from .pipelines.lines import Evaluation as Evaluation
+from .pipelines.lines import evaluation_of as evaluation_of
 from .pipelines.plan_records import Plan as Plan
 from .pipelines.plan import plan as plan
 from .artefacts.loading import load as load

@@ -42,7 +42,7 @@ def log_rows(count: int = 120, **changes) -> list[dict]:
 
 def table_rows(count: int = 30, models: tuple[str, ...] = MODELS) -> list[dict]:
     return [
-        {"prompt": f"question {i} about {TOPICS[i % 3]}"}
+        {"prompt": f"another question {i} about {TOPICS[i % 3]}"}
         | {f"score:{model}": float((i + arm) % 2) for arm, model in enumerate(models)}
         | {f"cost:{model}": 0.001 * (arm + 1) for arm, model in enumerate(models)}
         for i in range(count)
@@ -104,10 +104,15 @@ def test_fit_for_people(folder, here, capsys):
     arguments = ["fit", f"{folder}/log.jsonl", "--out", "run", "--cost-weights", "0,10,100"]
     assert main([*arguments, "--epochs", "10"]) == 0
     captured = capsys.readouterr()
-    assert "120 rows, 5 networks" in captured.out and captured.out.endswith("wrote run\n")
+    assert (
+        "96 rows to learn from, 24 set apart to evaluate on; 5 networks" in captured.out
+        and captured.out.endswith("wrote run\n")
+    )
     lines = captured.out.splitlines()
-    assert any(line.split()[:2] == ["large", "40"] for line in lines)
+    (large,) = (line.split() for line in lines if line.startswith("large ") and "(" not in line)
+    assert 25 < int(large[1]) <= 40 and large[3].endswith("%")  # rows, effective, no support
     assert sum(line.startswith(("0 ", "10 ", "100 ")) for line in lines) == 3
+    assert any(line.startswith("The router ") for line in lines)
     assert "Traceback" not in captured.err
     assert [path.name for path in here.iterdir()] == ["run"]
     for name in ("parameters", "router.json"):
@@ -121,8 +126,10 @@ def test_fit_for_people(folder, here, capsys):
     assert main([*arguments, "--overwrite"]) == 0
     document = only_json(capsys)
     assert document["cost_weights"] == [0.0, 10.0, 100.0] and document["router"] == "run"
-    assert document["overlap"]["arm_rows"] == [40, 40, 40]
-    assert [line["cost_weight"] for line in document["held_out"]] == [0.0, 10.0, 100.0]
+    assert sum(document["overlap"]["arm_rows"]) == document["rows"]["log"] == 96
+    router_lines = [e for e in document["evaluation"]["lines"] if e["method"] == "router"]
+    assert [line["cost_weight"] for line in router_lines] == [0.0, 10.0, 100.0]
+    assert document["evaluation"]["verdict"]
 
 
 def test_evaluate_on_a_table(folder, capsys):
@@ -151,12 +158,39 @@ def test_evaluate_on_a_log(folder, here, capsys):
     path = write(here / "new.jsonl", log_rows(propensity={i: 0.5 for i in range(120)})[::-1])
     assert main(["evaluate", f"{folder}/run", path, "--quiet", "--json"]) == 0
     document = only_json(capsys)
-    assert document["kind"] == "log" and document["rows"] == 120
+    assert document["kind"] == "log" and (document["rows"], document["left_out"]) == (24, 96)
+    words = {"better", "worse", "cannot tell", "the same policy"}
+    assert {line["verdict"] for line in document["lines"]} <= words and document["verdict"]
     assert all(line["regret"] is None for line in document["lines"])
     assert main(["evaluate", f"{folder}/run", f"{folder}/log.jsonl", "--quiet"]) == 0
     captured = capsys.readouterr()
-    assert "these are the rows the router was fitted on" in captured.err
-    assert "estimated doubly robust" in captured.out and "effective rows" in captured.out
+    assert "96 of 120 rows are of queries that the router was fitted on" in captured.err
+    assert "doubly robust estimates" in captured.out and "Today's policy: quality" in captured.out
+
+
+@pytest.mark.filterwarnings("ignore:.*answered so few rows")
+def test_the_page_as_figure_and_report(folder, here, capsys):
+    path = write(here / "new.jsonl", log_rows())
+    evaluate = ["evaluate", f"{folder}/run", path, "--quiet"]
+    assert main([*evaluate, "--figure", "new/f.png", "--report", "new/p.html"]) == 0
+    assert capsys.readouterr().out.endswith("wrote new/f.png\nwrote new/p.html\n")
+    assert (here / "new/f.png").read_bytes().startswith(b"\x89PNG")
+    page = (here / "new/p.html").read_text()
+    assert "A router beside today" in page and f"router: {folder}/run" in page
+
+
+def test_a_page_that_cannot_be_is_refused(refused, folder, here):
+    evaluate = ["evaluate", f"{folder}/run", f"{folder}/table.jsonl", "--quiet"]
+    refused(
+        *evaluate, "--figure", "f.jpg", message="--figure f.jpg: must end in .png, .pdf or .svg"
+    )
+    refused(*evaluate, "--report", "p.txt", message="--report p.txt: must end in .html")
+    refused(*evaluate, "--report", "p.html", message="a table has no today's policy")
+    refused(*evaluate, "--gold-column", "task=x", message="no column 'task'")
+    trusting = "--trust-propensities has no effect where the data are a table"
+    refused(*evaluate, "--trust-propensities", message=trusting)
+    fit = ["fit", f"{folder}/log.jsonl", "--out", "r", "--quiet", "--evaluation"]
+    refused(*fit, "1.5", message="share kept for the evaluation is 1.5; it must be 0 or more")
 
 
 def test_route_one_prompt(folder, capsys):
@@ -247,7 +281,9 @@ def test_simulate_from_nothing(here, capsys):
     assert set(row) == {"prompt", "model", "quality", "cost", "task"}
 
 
-@pytest.mark.parametrize("command", [(), ("fit",), ("evaluate",), ("route",), ("simulate",)])
+@pytest.mark.parametrize(
+    "command", [(), ("fit",), ("evaluate",), ("route",), ("plan",), ("simulate",)]
+)
 def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert main([*command, "--help"]) == 0
@@ -263,8 +299,12 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "a command is needed: fit, evaluate, route, simulate (see routerjax --help)"),
-        ("learn", 'Unknown command "learn". Available commands: fit, evaluate, route, simulate'),
+        ("", "a command is needed: fit, evaluate, route, plan, simulate (see routerjax --help)"),
+        (
+            "learn",
+            'Unknown command "learn". Did you mean "plan"? Available commands: fit, evaluate, '
+            "route, plan, simulate",
+        ),
         ("fit", "LOG is needed (see routerjax fit --help)"),
         ("fit log.jsonl", "--out is needed"),
         (
@@ -525,7 +565,7 @@ def test_rows_left_out_are_counted_on_standard_error(folder, here, capsys):
     assert main([*arguments, "--cost-weights", "0,10,100", "--epochs", "10"]) == 0
     captured = capsys.readouterr()
     assert "warning: log.jsonl: left out 1 of 121 rows: 1 without quality" in captured.err
-    assert json.loads(captured.out)["rows"]["log"] == 120
+    assert json.loads(captured.out)["rows"]["log"] == 96
 
 
 def interrupted_fit(monkeypatch, stage: str, *options: str) -> int:

@@ -40,15 +40,15 @@ def files(tmp_path, monkeypatch, world):
         rj.FitConfig, router=world.config.router, nuisance=world.config.nuisance
     )
     monkeypatch.setattr(rj, "FitConfig", small)
-    table = rj.embedded_table(0, queries=180).table.replace(embeddings=None)
+    table = rj.embedded_table(0, queries=260).table.replace(embeddings=None)
     table = table.with_models(table.models[:3])
 
     def uniform(table, key):
         return np.full((len(table), 3), 1 / 3)
 
-    log, _ = rj.simulate_log(table.rows(slice(140)), uniform, key=jax.random.key(0), record=False)
+    log, _ = rj.simulate_log(table.rows(slice(220)), uniform, key=jax.random.key(0), record=False)
     write_log(log, "log.parquet")
-    write_table(table.rows(slice(140, 180)), "test.parquet")
+    write_table(table.rows(slice(220, 260)), "test.parquet")
     return tmp_path
 
 

@@ -12,7 +12,7 @@ import routerjax as rj
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.fit_log import default_cost_weights
 from routerjax.pipelines.lines import evaluation_of
-from routerjax.pipelines.prepare import prepare
+from routerjax.pipelines.prepare import own_splits
 from routerjax.support.provenance import plain
 
 QUERIES = np.random.default_rng(1).normal(size=(50, 16)).astype(np.float32)
@@ -108,11 +108,9 @@ def test_rows_of_the_test_split_are_left_alone(world, router):
 def test_the_logs_own_validation_split_chooses_the_epoch(world):
     split = ["val"] * 40 + ["train"] * 160
     log = world.log.replace(split=tuple(split))
-    config = dataclasses.replace(world.config, evaluation=0.0)
-    keys = jax.random.split(jax.random.key(0), 2)
-    prepared = prepare(log, config, nuisance_key=keys[0], training_key=keys[1])
-    assert prepared.train.shape == (2, 160) and prepared.held_out.shape == (2, 40)
-    assert set(prepared.held_out.ravel().tolist()) == set(range(40))
+    train, held_out = own_splits(log, world.config)
+    assert train.shape == (2, 160) and held_out.shape == (2, 40)
+    assert set(held_out.ravel().tolist()) == set(range(40))
 
 
 def test_the_report_counts_and_names(router):

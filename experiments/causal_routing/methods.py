@@ -65,7 +65,7 @@ def _without_training() -> dict[str, Each]:
         ),
         "greedy": lambda own: _single(own, plain_means(own.log)),
         "ips-greedy": lambda own: _single(
-            own, ips_means(own.log, own.nuisances.propensities, floor=own.config.floor)
+            own, ips_means(own.log, own.nuisances.propensities.answered, floor=own.config.floor)
         ),
         "best-single-log": lambda own: _single(own, own.estimates("dr")),
         "best-single-hindsight": lambda own: _single(own, own.evaluated_by),

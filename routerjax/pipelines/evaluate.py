@@ -85,7 +85,8 @@ def evaluate(
         if isinstance(data, Table):
             log = _encoded(log, router) if log is not None else None
             return _on_table(router, _encoded(data, router), cost_weights, log, execution)
-        evaluated = _unseen(router, said_once(_evaluated(_encoded(data, router))))
+        known = _evaluated(_encoded(data, router)).with_models(router.models)
+        evaluated = _unseen(router, said_once(known))
         left_out = len(data) - len(evaluated)
         return _on_log(router, evaluated, left_out, cost_weights, gold, trust_propensities)
 
@@ -115,7 +116,7 @@ def _on_table(
     log: Log | None,
     execution: Execution,
 ) -> Evaluation:
-    evaluated = _unseen(router, _evaluated(data)).with_models(router.models).complete()
+    evaluated = _unseen(router, _evaluated(data).with_models(router.models)).complete()
     cells = evaluated.estimates
     choices = router_choices(router, evaluated.features, cost_weights)
     choices["best-single-hindsight"] = [
@@ -232,7 +233,7 @@ def _on_log(
     """The page of a log that the router was not fitted on, by propensities of its own."""
     config, x = router.config, router.arrays.scaling(log.features)
     known = gold_rows(log, gold) if gold is not None else None
-    log, key = log.with_models(router.models), jax.random.key(config.seed)
+    key = jax.random.key(config.seed)
     folds = make_folds(
         np.asarray(log.arms),
         folds=config.nuisance.folds,

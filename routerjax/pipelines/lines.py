@@ -159,7 +159,11 @@ def _interval(saved: dict[str, Any]) -> Interval:
 
 
 def evaluation_of(saved: dict[str, Any]) -> Evaluation:
-    """An evaluation from the plain form in which a router's report holds it."""
+    """An evaluation from the plain form in which a router's report holds it.
+
+    Args:
+      saved: ``router.report["evaluation"]``, of a router just fitted or one that was loaded.
+    """
 
     def intervals(fields: dict[str, Any]) -> dict[str, Any]:
         return {

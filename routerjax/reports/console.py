@@ -86,7 +86,8 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
         soft_wrap=True,
     )
     best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
-    grid = _grid("weight", "router", "over today", "over best single", "which is")
+    grid = _grid("weight", "router", "over today", "over best single")
+    grid.add_column("which is", overflow="fold")  # the one to give way on a narrow terminal
     for line in evaluation.of("router"):
         mostly = best[line.cost_weight]
         grid.add_row(
