@@ -72,10 +72,11 @@ QUARTERS = [2.5, 5.0, 7.5, 15.0, 20.0, 25.0]  # of the intervals of (0, 10, 30)
         ("conditioned", (7.0,), [7.0]),
         # eight intervals: all quarters; nine: every other one
         ("interval", tuple(range(9)), [k + q for k in range(8) for q in (0.25, 0.5, 0.75)]),
-        (
+        pytest.param(
             "interval",
             tuple(range(10)),
             [k + q for k in range(9) for q in ((0.25, 0.75), (0.5,))[k % 2]],
+            marks=pytest.mark.slow,
         ),
     ],
 )

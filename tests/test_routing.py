@@ -142,7 +142,11 @@ def test_separate_networks_do_not_touch_each_other():
 
 
 @pytest.mark.parametrize(
-    "architecture", ["interval", pytest.param("affine", marks=pytest.mark.slow)]
+    "architecture",
+    [
+        "conditioned",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("interval", "affine")),
+    ],
 )
 def test_problems_trained_together_are_as_each_alone(architecture):
     """The seeds of a study are one sweep; every parameter has the bits it has alone."""
@@ -180,6 +184,7 @@ def test_of_several_learning_rates_each_run_keeps_the_best_on_held_out_rows():
     jax.tree.map(np.testing.assert_array_equal, both.policy.params, one.policy.params)
 
 
+@pytest.mark.slow
 def test_the_joint_stage_mends_endpoints_that_disagree_on_scale():
     """Endpoint routers a hundred times as sure at one end as at the other.
 
