@@ -272,6 +272,7 @@ def test_no_epochs(world, epochs):
         rj.fit(world.log, config=with_router(world.config, schedule=schedule))
 
 
+@pytest.mark.slow
 def test_the_other_architecture_and_surrogate_fit(world, router, tmp_path):
     changes = {"architecture": "separate", "surrogate": "classification_bound"}
     other = rj.fit(world.log, config=with_router(world.config, **changes))

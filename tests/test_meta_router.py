@@ -282,6 +282,7 @@ def run(tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_a_study_that_was_stopped_ends_with_the_same_bits(run, tmp_path, capsys):
     made, store = tmp_path / "made", tmp_path / "made.checkpoints"
     assert run("whole")[0] == 0 and not (tmp_path / "whole.checkpoints").exists()

@@ -165,6 +165,7 @@ def test_problems_trained_together_are_as_each_alone(architecture):
     assert alone.policy.unit == joint.policy.unit
 
 
+@pytest.mark.slow
 def test_of_several_learning_rates_each_run_keeps_the_best_on_held_out_rows():
     """One rate moves nothing: the pair ends where the other rate alone does."""
     config = RouterConfig(
