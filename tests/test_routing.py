@@ -36,7 +36,7 @@ def test_endpoint_objective_by_hand():
     objective = RouterObjective(stage, softmax_regret)
     # λ = 0: utilities (1, 0.5), even odds, regret 0.25
     # λ = 100: (0, 0.4)/2, arm 1 with probability 3/4, regret 0.25·0.2
-    assert objective.loss(params, context, batch, None)[0] == pytest.approx(
+    assert objective.loss(params, context, batch, jax.random.key(0))[0] == pytest.approx(
         (0.25 + 0.05) / 2, rel=1e-5
     )
     # argmax: arm 0 at λ = 0 (first of a tie), arm 1 at λ = 100
