@@ -101,7 +101,7 @@ def test_only_ratios_of_weights_matter_and_zero_is_out():
 def test_neither_the_unit_of_features_nor_that_of_weights_matters(method):
     rng = np.random.default_rng(8)
     x, w = rng.normal(size=(40, 3)), rng.uniform(0.5, 2.0, size=40)
-    label = (x[:, 0] + rng.normal(size=40) > 0).astype(np.float32)
+    label = jnp.asarray((x[:, 0] + rng.normal(size=40) > 0).astype(np.float32))
 
     def predicted(x, w):
         return ridge(x, label, w, x) if method == "ridge" else fit_logistic(x, label, w)(x)

@@ -11,15 +11,19 @@ the points over the grid, and leaves points that are in order as they are.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from routerjax.errors import InputError
 from routerjax.records.tables import Estimates
 
 ROUNDING = 1e-9
+
+Points: TypeAlias = Shaped[np.ndarray, "..."] | Sequence[Any]
+"""One coordinate of points, before it is checked to be [w]."""
 
 
 class Span(NamedTuple):
@@ -153,7 +157,7 @@ def cost_to_reach(found: Curve, quality: float) -> float:
 
 
 def checked_points(
-    first: Float[np.ndarray, " w"], second: Float[np.ndarray, " w"], *, names: tuple[str, str]
+    first: Points, second: Points, *, names: tuple[str, str]
 ) -> tuple[Float[np.ndarray, " w"], Float[np.ndarray, " w"]]:
     """The two coordinates of a router's points as float64.
 
