@@ -46,6 +46,14 @@ class Saved(abc.ABC):
     def template(self) -> PyTree:
         """The shapes of `arrays`, from the other fields."""
 
+    def stored(self) -> PyTree:
+        """`arrays` as they are written, in the structure of `template()`."""
+        return self.arrays
+
+    def restored(self, arrays: PyTree) -> PyTree:
+        """What was read in the structure of `template()` as `arrays`."""
+        return arrays
+
     @classmethod
     def unread(cls) -> PyTree:
         """What stands in the place of `arrays` until they are read."""
@@ -100,10 +108,11 @@ class Saved(abc.ABC):
         from routerjax.training.checkpoint import digest, save_arrays
 
         with new_folder(Path(path), marker=MANIFEST, overwrite=overwrite) as folder:
-            save_arrays(folder / ARRAYS, self.arrays)
+            stored = self.stored()
+            save_arrays(folder / ARRAYS, stored)
             fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
             del fields["arrays"]
-            sums = {"arrays": digest(self.arrays), "files": folder_digest(folder / ARRAYS)}
+            sums = {"arrays": digest(stored), "files": folder_digest(folder / ARRAYS)}
             manifest = {"format": FORMAT, "kind": self.kind, "sha256": sums, **fields}
             (folder / MANIFEST).write_text(dumps(manifest, indent=2) + "\n")
 
@@ -142,7 +151,7 @@ class Saved(abc.ABC):
         arrays = load_arrays(folder / ARRAYS, template)
         if digest(arrays) != sums.get("arrays"):
             raise InputError(f"the saved arrays do not match {MANIFEST}", source=str(folder))
-        return dataclasses.replace(blank, arrays=arrays)
+        return dataclasses.replace(blank, arrays=blank.restored(arrays))
 
 
 def listed(names: Sequence[str], *, most: int = 12) -> str:

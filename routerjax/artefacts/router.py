@@ -57,6 +57,15 @@ class Arrays(NamedTuple):
     seen: UInt32[np.ndarray, "g 2"] | None = None
 
 
+class FormerArrays(NamedTuple):
+    """The numbers of a router that knows neither propensities nor the queries it was fitted on."""
+
+    scaling: Scaling
+    policy: Any
+    constant: Estimates
+    outcomes: OutcomeModel
+
+
 class Routes(NamedTuple):
     """Where n queries go at one cost weight.
 
@@ -300,18 +309,27 @@ class Router(Saved):
     def _outcome_head(self) -> Head:
         return outcome_head(len(self.models), self.config.nuisance.widths)
 
-    def template(self) -> Arrays:
-        """The shapes of `arrays`."""
+    def template(self) -> Arrays | FormerArrays:
+        """The shapes of what is stored."""
         models, d, folds = len(self.models), self.dimensions, self.config.nuisance.folds
-        digests: Any = jax.ShapeDtypeStruct((self.seen, 2), jnp.uint32)
-        return Arrays(
+        former = FormerArrays(
             scaling=Scaling(centre=shapes.real(d), scale=shapes.real()),
             policy=shapes.policy(self._architecture, d, self.config.router.members),
             constant=Estimates(quality=shapes.real(models), cost=shapes.real(models)),
             outcomes=shapes.outcomes(self._outcome_head, d, models, folds),
-            propensities=shapes.propensities(models, folds) if self.seen else None,
-            seen=digests if self.seen else None,
         )
+        if not self.seen:
+            return former
+        digests: Any = jax.ShapeDtypeStruct((self.seen, 2), jnp.uint32)
+        return Arrays(*former, shapes.propensities(models, folds), digests)
+
+    def stored(self) -> Arrays | FormerArrays:
+        """The arrays, without those that a router of before does not have."""
+        return self.arrays if self.seen else FormerArrays(*self.arrays[:4])
+
+    def restored(self, arrays: Arrays | FormerArrays) -> Arrays:
+        """The arrays of a router of before have neither propensities nor digests."""
+        return Arrays(*arrays)
 
     @classmethod
     def unread(cls) -> Arrays:
