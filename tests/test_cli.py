@@ -591,6 +591,7 @@ def with_log(here, folder) -> Path:
     return here
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refused, capsys):
     here = with_log
     quick = ("--epochs", "10", "--cost-weights", "0,50")

@@ -87,6 +87,7 @@ def test_no_spread_corrects_by_the_mean():
     np.testing.assert_allclose(goal.label[0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_held_out_gold_settles_how_much_the_cheap_labels_count():
     rows, data = fixed(bias="none")
     opposite = jnp.broadcast_to(-2 * data.psi, (5, 300))  # labels that say the opposite

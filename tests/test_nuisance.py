@@ -62,6 +62,7 @@ def test_folds_spread_arms_and_never_overlap():
     assert folds.outside()[0].sum() == 87 - (folds.of_row == 0).sum()
 
 
+@pytest.mark.slow
 def test_a_row_never_meets_a_model_that_saw_it():
     """Changing a row's outcome leaves the row's own predictions as they were, bit for bit."""
     log, *_ = _log()

@@ -45,6 +45,7 @@ HEADS = [("dr", "heads"), *((name, "ridge") for name in LEARNERS if name.endswit
         for pair in HEADS
     ],
 )
+@pytest.mark.slow
 def test_heads_recover_a_bias(learner, nuisance):
     fitted = fit_gains(gains(), key=KEY, learner=learner, nuisance=nuisance)
     bias = np.asarray(fitted.bias)[:, 0]

@@ -104,6 +104,7 @@ def _problem(n=600, *, members=2, seed=0):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.slow
 def test_router_learns_an_easy_policy(architecture):
     config = RouterConfig(
         architecture=architecture, members=2, widths=(16,), learning_rate=1e-2, schedule=SHORT
