@@ -264,10 +264,9 @@ def test_rows_set_apart_are_whole_groups_and_hold_no_model_of_their_own():
     )
     for seed in range(4):
         rest, apart = set_apart(log, share=0.2, seed=seed)
-        assert len(rest) + len(apart) == 200 and 36 <= len(apart) <= 40
+        assert len(rest) + len(apart) == 200 and len(apart) in (36, 40)
         assert (apart.arms < 2).all() and (rest.arms == 2).sum() == 1
-        shared = set(rest.group) & set(apart.group)
-        assert shared <= {"1"}  # the group of row 7, which goes back
+        assert not set(rest.group) & set(apart.group)  # that of row 7 goes back as a whole
     assert set_apart(log, share=0.0, seed=0) == (log, None)
 
 

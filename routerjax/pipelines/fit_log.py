@@ -68,7 +68,7 @@ def fit(
     learnt = log
     if gold is not None:  # the router keeps the range that was given, and so its unit of quality
         log, correction = corrected_scores(log, gold, key=jax.random.fold_in(key, 2))
-    cost_weights = config.cost_weights or default_cost_weights(given)
+    cost_weights = config.cost_weights or default_cost_weights(learnt)
     cost_weights = tuple(sorted({float(cost_weight) for cost_weight in cost_weights}))
     nuisance_key, training_key = jax.random.split(key, 2)
     with watched(execution, progress) as execution:

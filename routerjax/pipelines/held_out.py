@@ -21,7 +21,7 @@ from routerjax.support.provenance import plain
 def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
     """A log without a random share of its groups, and these; None where the share is 0.
 
-    A model that only they hold is of no use there: its rows go back to the log.
+    A model that only they hold is of no use there: the groups with its rows go back to the log.
 
     Args:
       log: n rows.
@@ -34,7 +34,8 @@ def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
     chosen = np.random.default_rng([seed, 1]).permutation(count)[: max(1, round(share * count))]
     apart = np.isin(log.groups, chosen)
     learnt = np.bincount(log.arms[~apart], minlength=len(log.models)) > 0
-    apart &= learnt[log.arms]
+    back = np.unique(log.groups[apart & ~learnt[log.arms]])
+    apart &= ~np.isin(log.groups, back)
     return log.rows(~apart), log.rows(apart)
 
 

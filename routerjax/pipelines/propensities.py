@@ -39,14 +39,6 @@ class Propensities(NamedTuple):
     model: PropensityModel
     recorded: float
 
-    def rows(self, index: np.ndarray) -> Propensities:
-        """Those of some rows."""
-        return self._replace(
-            answered=self.answered[index],
-            every=self.every[index],
-            supported=self.supported[index],
-        )
-
 
 def fit_propensities(log: Log, x: Array | Stored, folds: Folds, *, support: float) -> Propensities:
     """Fit the log's policy, out of fold, and find where it supports which arm.
