@@ -36,8 +36,8 @@ class Reading:
         first.
       quality_range: The lowest and highest quality, as LO:HI. Results keep this unit.
       group: The column that is equal where rows depend on each other: a user, a session, a request.
-        Its rows stay together in every split, and standard errors count its values. If it is not
-        given, rows of equal queries belong together.
+        Its rows stay together in every split that is made, and standard errors count its values.
+        If it is not given, rows of equal queries belong together.
       drop_missing: Rows without a quality, cost, model or prompt are left out.
       embeddings: A .npy file [n, d] with the embeddings of the file's rows.
       memory: Embeddings of more GiB than this stay on disk and are read as they are used. If it
