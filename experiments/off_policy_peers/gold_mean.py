@@ -1,0 +1,157 @@
+"""The mean of gold scores of which few are known: ours, and prediction-powered inference.
+
+A query is a number u in [−1, 1]. The answer is right with chance 0.6 + 0.3·u, and a lenient judge
+calls a right answer right with chance 0.85 and a wrong one with chance 0.35. The truth is 0.6, the
+judge's mean 0.65. On g of n rows, picked at random, it is known whether the answer was right.
+
+With predictions f of n rows, s = 1 where the gold score r is known and e = g/n, ours is
+
+  V = mean_i f_i + s_i/e·(r_i − f_i) = mean f + mean_gold (r − f)
+    = (1 − e)·mean_rest f + mean_gold (r − (1 − e)·f),
+
+since mean f = e·mean_gold f + (1 − e)·mean_rest f. That is the prediction-powered mean
+λ·mean_rest f + mean_gold (r − λ·f) of Angelopoulos, Duchi and Zrnic at λ = 1 − e. Their own choice,
+λ = cov(r, f) / ((1 + g/(n − g))·var f), is (1 − e)·cov(r, f)/var f: the same where the slope of r
+on f is 1. At λ = 1 theirs leaves the gold rows out of the first mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.off_policy_peers.effects import Estimate
+from experiments.off_policy_peers.peers import module
+from routerjax.estimators.folds import make_folds
+from routerjax.evaluation.ope import Scores
+from routerjax.pipelines.on_log import Evidence, today
+from routerjax.pipelines.propensities import Propensities
+from routerjax.pipelines.quick_outcomes import quick_outcomes
+from routerjax.records.tables import Estimates, Log
+
+TRUTH = 0.6
+SLOPE = 0.3
+RIGHT, WRONG = 0.85, 0.35
+"""Chance with which the judge calls a right and a wrong answer right."""
+
+FEATURES, FOLDS = 4, 5
+PREDICTORS = ("judge's score", "regression")
+
+Record = dict[str, Any]
+
+
+class Scored(NamedTuple):
+    """Rows of one model that a judge and, for a few, a gold-standard reading scored.
+
+    Attributes:
+      features: [n, d] u and noise.
+      right: [n] 1 where the answer was right.
+      judged: [n] 1 where the judge says so.
+      gold: [n] True where `right` is known.
+    """
+
+    features: np.ndarray
+    right: np.ndarray
+    judged: np.ndarray
+    gold: np.ndarray
+
+    @property
+    def log(self) -> Log:
+        """As the product has it: gold scores where they are known, the judge's elsewhere."""
+        return Log.from_arrays(
+            np.zeros(len(self.right), np.int32),
+            np.where(self.gold, self.right, self.judged),
+            np.zeros(len(self.right)),
+            models=("asked", "never asked"),
+            embeddings=self.features,
+            scored_by=np.where(self.gold, "gold", "judge"),
+        )
+
+
+def draw(rng: np.random.Generator, *, rows: int, gold: int) -> Scored:
+    """Rows of which so many are gold, picked at random."""
+    features = rng.uniform(-1, 1, (rows, FEATURES))
+    right = (rng.random(rows) < TRUTH + SLOPE * features[:, 0]).astype(np.float64)
+    judged = (rng.random(rows) < np.where(right == 1, RIGHT, WRONG)).astype(np.float64)
+    known = np.zeros(rows, bool)
+    known[rng.choice(rows, gold, replace=False)] = True
+    return Scored(features, right, judged, known)
+
+
+def regression(scored: Scored, *, seed: int) -> np.ndarray:
+    """[n] cross-fitted predictions from the features, moved to the gold rows on average.
+
+    It is what the library predicts with where scores are mixed: the judge's score of the row
+    itself is not among the features, and gold rows need not have one.
+    """
+    log = scored.log
+    folds = make_folds(
+        scored.gold.astype(np.int32), folds=FOLDS, held_out=0.1, key=jax.random.key(seed)
+    )
+    found: np.ndarray = quick_outcomes(log, folds, gold=scored.gold).quality[:, 0]
+    return found
+
+
+def ours(scored: Scored, predicted: np.ndarray) -> Scores:
+    """Scores of the library for the policy that wrote the log, with e the share of gold."""
+    log, both = scored.log, np.stack([predicted, predicted], axis=1)
+    evidence = Evidence(
+        log=log,
+        predicted=Estimates(quality=both, cost=np.zeros_like(both)),
+        propensities=Propensities(
+            np.ones(len(log)), np.ones_like(both), np.ones_like(both, bool), None, 1.0
+        ),
+        floor=0.0,
+        gold=(scored.gold, np.full(len(log), scored.gold.mean())),
+    )
+    return today(evidence).low
+
+
+def estimates(scored: Scored, predicted: np.ndarray) -> dict[str, Estimate]:
+    """Ours, and prediction-powered inference's where it is installed."""
+    own = ours(scored, predicted).interval(0.0)
+    found = {"ours": Estimate(own.mean, own.standard_error, (own.high - own.low) / 2)}
+    ppi = module("experiments.off_policy_peers.with_ppi", "ppi-python")
+    if ppi is not None:
+        known = scored.gold
+        found.update(ppi.estimates(scored.right[known], predicted[known], predicted[~known]))
+    return found
+
+
+def measure(
+    *, rows: int, golds: tuple[int, ...], draws: int, seed: int, on_draw: Callable[[], None]
+) -> list[Record]:
+    """A record a number of gold rows and a predictor: coverage, width and distance from ours."""
+    found: list[Record] = []
+    for gold in golds:
+        said: dict[str, list[dict[str, Estimate]]] = {name: [] for name in PREDICTORS}
+        rng = np.random.default_rng([seed, gold])
+        for number in range(draws):
+            on_draw()
+            scored = draw(rng, rows=rows, gold=gold)
+            predictions = (scored.judged, regression(scored, seed=seed + number))
+            for name, predicted in zip(PREDICTORS, predictions, strict=True):
+                said[name].append(estimates(scored, predicted))
+        for name, each in said.items():
+            found.append({"rows": rows, "gold": gold, "predictor": name, **summary(each)})
+    return found
+
+
+def summary(said: list[dict[str, Estimate]]) -> Record:
+    """Coverage, bias, spread and mean half-width of every estimator, and its distance from ours."""
+    base = np.array([each["ours"].mean for each in said])
+    found = {}
+    for name in said[0]:
+        means, errors, reach = np.array([each[name] for each in said]).T
+        found[name] = {
+            "coverage": float((abs(means - TRUTH) <= reach).mean()),
+            "bias": float(means.mean() - TRUTH),
+            "deviation": float(means.std(ddof=1)),
+            "standard_error": float(errors.mean()),
+            "reach": float(reach.mean()),
+            "largest difference": float(abs(means - base).max()),
+        }
+    return {"draws": len(said), "estimators": found}
