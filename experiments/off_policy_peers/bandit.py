@@ -68,7 +68,7 @@ class Given(NamedTuple):
 
 
 def measure(uniform: Log, thompson: Log, *, seed: int) -> Record:
-    """Both directions: the uniform policy on Thompson's log, and Thompson's mean on the uniform one.
+    """The uniform policy on Thompson's log, and Thompson's shares of the arms on the uniform one.
 
     Thompson's probabilities are recorded of the arm that it drew alone, and so its own policy
     cannot be evaluated on rows that it did not write. What stands for it is how often it drew
@@ -178,7 +178,7 @@ def _peer(name: str, given: Given, parameter: float | None, *, seed: int) -> Rec
     obp = module("experiments.off_policy_peers.with_obp", "sb-obp")
     if obp is None:
         return None
-    values = tried(OFF_POLICY[name], given.weights) or [None]
+    values: list[float | None] = [*tried(OFF_POLICY[name], given.weights)] or [None]
     apart = [
         abs(obp.value(name, given, each) - given.scores(_at(name, each)).quality.mean())
         for each in values

@@ -20,11 +20,13 @@ from experiments.off_policy_peers.peers import module
 from routerjax.data.synthetic.logging_policies import noisy_softmax, simulate_log
 from routerjax.data.synthetic.table import MODELS, TASK_MEANS, TASKS, EmbeddedTable, embedded_table
 from routerjax.estimators.components import fit_components
+from routerjax.estimators.defaults import FLOOR
 from routerjax.estimators.folds import Folds, make_folds
 from routerjax.evaluation.intervals import student_quantile
 from routerjax.evaluation.ope import difference, policy_scores
+from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.quick_outcomes import COMPONENTS, quick_outcomes
-from routerjax.records.tables import Log
+from routerjax.records.tables import Estimates, Log
 
 ASKED = (
     "mistralai/mixtral-8x7b-chat",
@@ -39,8 +41,9 @@ FOLDS, DIMENSIONS, STRENGTH = 5, 64, 2.0
 NORMAL = student_quantile(0.975, 1e9)
 
 EFFECT, LEAD = "effect", "lead"
-SLOW, FEW = "causalml, its own", 30
-"""The estimator that takes seconds a log, and the number of logs that it gets."""
+ESTIMATED, ELASTIC = "ours, propensities estimated", "causalml, its own"
+SLOW, FEW = (ESTIMATED, ELASTIC), 20
+"""Estimators that take seconds a log, and the number of logs that they get at most."""
 
 Record = dict[str, Any]
 
@@ -68,6 +71,8 @@ class Rows(NamedTuple):
       predicted: [n, m] cross-fitted quality.
       propensities: [n, m] with which the arms were drawn.
       choice: [n] the policy's arms.
+      columns: of the table, in the order of the log's models.
+      key: for folds of parts of the log.
     """
 
     log: Log
@@ -76,6 +81,8 @@ class Rows(NamedTuple):
     predicted: np.ndarray
     propensities: np.ndarray
     choice: np.ndarray
+    columns: list[int]
+    key: jax.Array
 
     @property
     def splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -93,10 +100,15 @@ def arms_of(tasks: np.ndarray, models: int) -> np.ndarray:
     return arms
 
 
+def columns_of(models: int) -> list[int]:
+    """Columns of the embedded table of the first models."""
+    return [list(MODELS).index(name) for name in ASKED[:models]]
+
+
 def truth(models: int) -> dict[str, float]:
     """The effect and the lead: Σ_k share_k·(mean of the chosen − mean of model 0 on task k)."""
     share = np.array([task.share for task in TASKS.values()])
-    means = TASK_MEANS[:, [list(MODELS).index(name) for name in ASKED[:models]]]
+    means = TASK_MEANS[:, columns_of(models)]
     chosen = means[np.arange(len(share)), arms_of(np.arange(len(share)), models)]
     return {
         EFFECT: float(share @ (means[:, 1] - means[:, 0])),
@@ -124,28 +136,49 @@ def draw(seed: int, *, rows: int, models: int) -> tuple[Rows, EmbeddedTable]:
         predicted=quick_outcomes(log, folds).quality,
         propensities=propensities,
         choice=arms_of(tasks, models),
+        columns=columns_of(models),
+        key=jax.random.key(seed + 2),
     )
     return found, made
 
 
-def ours(rows: Rows) -> dict[str, Estimate]:
-    """dr values of the library, without a floor; and the time of the outcomes."""
-    predicted = quick_outcomes(rows.log, rows.folds)
-    ones = np.ones(len(rows.log), np.int64)
-    base, model, policy = (
-        policy_scores(choice, rows.log, predicted, rows.propensities, estimator="dr", floor=0.0)
-        for choice in (0 * ones, ones, rows.choice)
+def dr_lead(
+    choice: np.ndarray, log: Log, predicted: Estimates, propensities: np.ndarray, floor: float = 0.0
+) -> Estimate:
+    """The library's dr value of a policy's arms [n], minus that of model 0 on the same rows."""
+    policy, base = (
+        policy_scores(arms, log, predicted, propensities, estimator="dr", floor=floor)
+        for arms in (choice, np.zeros_like(choice))
     )
-    found = {}
-    for name, scores in ((EFFECT, model), (LEAD, policy)):
-        apart = difference(scores, base, cost_weight=0.0)
-        found[name] = Estimate(apart.mean, apart.standard_error, (apart.high - apart.low) / 2)
-    return found
+    apart = difference(policy, base, cost_weight=0.0)
+    return Estimate(apart.mean, apart.standard_error, (apart.high - apart.low) / 2)
+
+
+def ours(rows: Rows) -> dict[str, Estimate]:
+    """By the recorded propensities, without a floor; the time is that with the outcomes."""
+    predicted = quick_outcomes(rows.log, rows.folds)
+    ones = np.ones_like(rows.choice)
+    return {
+        name: dr_lead(choice, rows.log, predicted, rows.propensities)
+        for name, choice in ((EFFECT, ones), (LEAD, rows.choice))
+    }
+
+
+def ours_estimated(rows: Rows) -> dict[str, Estimate]:
+    """By propensities that the library estimates, with its floor."""
+    predicted = quick_outcomes(rows.log, rows.folds)
+    silent = rows.log.replace(propensities=None)
+    found = fit_propensities(silent, rows.log.features, rows.folds, support=0.0)
+    every, ones = np.asarray(found.every, np.float64), np.ones_like(rows.choice)
+    return {
+        name: dr_lead(choice, rows.log, predicted, every, FLOOR)
+        for name, choice in ((EFFECT, ones), (LEAD, rows.choice))
+    }
 
 
 def estimators(models: int) -> dict[str, Estimator]:
     """Ours, and the peers' that are installed and have one for so many models."""
-    found: dict[str, Estimator] = {"ours": ours}
+    found: dict[str, Estimator] = {"ours": ours, ESTIMATED: ours_estimated}
     for name, package in (("with_econml", "econml"), ("with_causalml", "causalml")):
         theirs = module(f"experiments.off_policy_peers.{name}", package)
         if theirs is not None:
@@ -153,7 +186,9 @@ def estimators(models: int) -> dict[str, Estimator]:
     return found
 
 
-def measure(*, rows: int, models: int, draws: int, seed: int, on_draw: Callable[[], None]) -> Record:
+def measure(
+    *, rows: int, models: int, draws: int, seed: int, on_draw: Callable[[], None]
+) -> Record:
     """Every estimator on the same logs: its word on the first, bias, coverage, time.
 
     Args:
@@ -169,7 +204,7 @@ def measure(*, rows: int, models: int, draws: int, seed: int, on_draw: Callable[
         on_draw()
         given, _ = draw(seed + 1_000 * number, rows=rows, models=models)
         for name, estimator in every.items():
-            if name == SLOW and number >= FEW:
+            if name in SLOW and number >= FEW:
                 continue
             begun = time.process_time()
             with warnings.catch_warnings():

@@ -64,10 +64,10 @@ class Scored(NamedTuple):
         return Log.from_arrays(
             np.zeros(len(self.right), np.int32),
             np.where(self.gold, self.right, self.judged),
-            np.zeros(len(self.right)),
+            np.full(len(self.right), 0.001),
             models=("asked", "never asked"),
             embeddings=self.features,
-            scored_by=np.where(self.gold, "gold", "judge"),
+            scored_by=np.where(self.gold, "gold", "judge").tolist(),
         )
 
 
@@ -98,11 +98,12 @@ def regression(scored: Scored, *, seed: int) -> np.ndarray:
 def ours(scored: Scored, predicted: np.ndarray) -> Scores:
     """Scores of the library for the policy that wrote the log, with e the share of gold."""
     log, both = scored.log, np.stack([predicted, predicted], axis=1)
+    nobody: Any = None  # no query but the log's is asked for
     evidence = Evidence(
         log=log,
         predicted=Estimates(quality=both, cost=np.zeros_like(both)),
         propensities=Propensities(
-            np.ones(len(log)), np.ones_like(both), np.ones_like(both, bool), None, 1.0
+            np.ones(len(log)), np.ones_like(both), np.ones_like(both, bool), nobody, 1.0
         ),
         floor=0.0,
         gold=(scored.gold, np.full(len(log), scored.gold.mean())),

@@ -13,9 +13,9 @@ from sklearn.linear_model import LinearRegression
 
 from experiments.off_policy_peers.effects import (
     EFFECT,
+    ELASTIC,
     LEAD,
     NORMAL,
-    SLOW,
     Estimate,
     Estimator,
     Rows,
@@ -30,7 +30,7 @@ def estimators(models: int) -> dict[str, Estimator]:
     found: dict[str, Estimator] = {
         "causalml, our nuisances": same,
         "causalml, its own regressions": regressions,
-        SLOW: own,
+        ELASTIC: own,
     }
     if models == 2:
         found["causalml, policy scores"] = policy

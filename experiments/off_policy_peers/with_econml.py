@@ -7,15 +7,21 @@ from typing import Any
 import numpy as np
 from econml.dr import LinearDRLearner
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from experiments.off_policy_peers.effects import EFFECT, LEAD, NORMAL, Estimate, Estimator, Rows
 from experiments.off_policy_peers.lookup import KnownByTreatment, KnownPropensities
 
 
 def estimators(models: int) -> dict[str, Estimator]:
-    """By the nuisances of ours, and by regressions of its own."""
+    """By the nuisances of ours, by a regression of its own, and by nuisances of its own."""
     del models
-    return {"EconML, our nuisances": same, "EconML, its own": own}
+    return {
+        "EconML, our nuisances": same,
+        "EconML, its own regression": regression,
+        "EconML, its own": own,
+    }
 
 
 def same(rows: Rows) -> dict[str, Estimate]:
@@ -23,6 +29,15 @@ def same(rows: Rows) -> dict[str, Estimate]:
     position = np.arange(len(rows.log), dtype=np.float64)[:, None]
     outcomes, propensities = KnownByTreatment(rows.predicted), KnownPropensities(rows.propensities)
     return _both(rows, position, outcomes, propensities)
+
+
+def regression(rows: Rows) -> dict[str, Estimate]:
+    """The same class with a ridge, fitted in our folds, and the recorded propensities."""
+    position = np.arange(len(rows.log), dtype=np.float64)[:, None]
+    without = FunctionTransformer(np.delete, kw_args={"obj": rows.x.shape[1], "axis": 1})
+    propensities = KnownPropensities(rows.propensities)
+    w = np.concatenate([rows.x, position], axis=1)
+    return _both(rows, w, make_pipeline(without, Ridge()), propensities)
 
 
 def own(rows: Rows) -> dict[str, Estimate]:

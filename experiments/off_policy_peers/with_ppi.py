@@ -10,9 +10,7 @@ from experiments.off_policy_peers.effects import NORMAL, Estimate
 TUNED, PLAIN, AS_OURS = "PPI, λ tuned", "PPI, λ = 1", "PPI, λ = 1 − e"
 
 
-def estimates(
-    right: np.ndarray, predicted: np.ndarray, others: np.ndarray
-) -> dict[str, Estimate]:
+def estimates(right: np.ndarray, predicted: np.ndarray, others: np.ndarray) -> dict[str, Estimate]:
     """Its mean with the λ that it chooses, with λ = 1, and with the λ that makes it ours.
 
     Args:

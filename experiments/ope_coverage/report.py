@@ -24,7 +24,6 @@ from routerjax.support.provenance import dumps, plain, provenance
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results.json", HERE / "README.md"
-START, END = "<!-- coverage -->", "<!-- /coverage -->"
 SHOWN = (*OFF_POLICY, CORRECTED, TODAY)
 
 Record = dict[str, Any]
@@ -208,16 +207,17 @@ def report(results: Record) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def filled(text: str, tables: str) -> str:
-    """The README with the tables between its markers.
+def filled(text: str, tables: str, *, mark: str = "coverage") -> str:
+    """The README with the tables between its markers, two comments with the mark.
 
     Raises:
       InputError: it has no markers.
     """
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    before, start, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not end:
-        raise InputError(f"the tables go between {START} and {END}; they are missing")
+        raise InputError(f"the tables go between {first} and {last}; they are missing")
     return f"{before}{start}\n\n{tables}\n\n{end}{after}"
 
 
