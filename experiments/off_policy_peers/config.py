@@ -35,7 +35,7 @@ class PeersConfig:
 PRESETS = {
     "smoke": PeersConfig(rows=400, models=(2,), logs=2, scored=200, gold=(40,), draws=3),
     "quick": PeersConfig(),
-    "full": PeersConfig(logs=200, draws=500),
+    "full": PeersConfig(logs=150, draws=500),
 }
 """smoke: seconds, for CI. quick: under a minute of one core. full: the tables of the README."""
 

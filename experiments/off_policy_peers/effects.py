@@ -42,7 +42,7 @@ NORMAL = student_quantile(0.975, 1e9)
 
 EFFECT, LEAD = "effect", "lead"
 ESTIMATED, ELASTIC = "ours, propensities estimated", "causalml, its own"
-SLOW, FEW = (ESTIMATED, ELASTIC), 20
+SLOW, FEW = (ESTIMATED, ELASTIC), 15
 """Estimators that take seconds a log, and the number of logs that they get at most."""
 
 Record = dict[str, Any]

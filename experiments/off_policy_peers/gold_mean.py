@@ -25,8 +25,9 @@ import numpy as np
 
 from experiments.off_policy_peers.effects import Estimate
 from experiments.off_policy_peers.peers import module
-from routerjax.estimators.folds import make_folds
+from routerjax.estimators.folds import Folds, make_folds
 from routerjax.evaluation.ope import Scores
+from routerjax.pipelines.gold import gold_propensities
 from routerjax.pipelines.on_log import Evidence, today
 from routerjax.pipelines.propensities import Propensities
 from routerjax.pipelines.quick_outcomes import quick_outcomes
@@ -39,6 +40,8 @@ RIGHT, WRONG = 0.85, 0.35
 
 FEATURES, FOLDS = 4, 5
 PREDICTORS = ("judge's score", "regression")
+ESTIMATED, FEW = "ours, e estimated", 100
+"""The estimator that fits e to the rows, and the number of draws that it gets at most."""
 
 Record = dict[str, Any]
 
@@ -81,22 +84,41 @@ def draw(rng: np.random.Generator, *, rows: int, gold: int) -> Scored:
     return Scored(features, right, judged, known)
 
 
-def regression(scored: Scored, *, seed: int) -> np.ndarray:
+def folds_of(scored: Scored, *, seed: int) -> Folds:
+    """Gold rows spread evenly."""
+    gold, key = scored.gold.astype(np.int32), jax.random.key(seed)
+    return make_folds(gold, folds=FOLDS, held_out=0.1, key=key)
+
+
+def regression(scored: Scored, folds: Folds) -> np.ndarray:
     """[n] cross-fitted predictions from the features, moved to the gold rows on average.
 
     It is what the library predicts with where scores are mixed: the judge's score of the row
     itself is not among the features, and gold rows need not have one.
     """
-    log = scored.log
-    folds = make_folds(
-        scored.gold.astype(np.int32), folds=FOLDS, held_out=0.1, key=jax.random.key(seed)
-    )
-    found: np.ndarray = quick_outcomes(log, folds, gold=scored.gold).quality[:, 0]
+    found: np.ndarray = quick_outcomes(scored.log, folds, gold=scored.gold).quality[:, 0]
     return found
 
 
-def ours(scored: Scored, predicted: np.ndarray) -> Scores:
-    """Scores of the library for the policy that wrote the log, with e the share of gold."""
+def shares(scored: Scored) -> np.ndarray:
+    """[n] e as the share of gold rows, which were picked at random."""
+    return np.full(len(scored.gold), scored.gold.mean())
+
+
+def estimated_shares(scored: Scored, folds: Folds) -> np.ndarray:
+    """[n] e as the library estimates it where it does not know how gold rows were picked."""
+    log = scored.log
+    return gold_propensities(log, log.features, folds, scored.gold)
+
+
+def ours(scored: Scored, predicted: np.ndarray, e: np.ndarray) -> Scores:
+    """Scores of the library for the policy that wrote the log.
+
+    Args:
+      scored: n rows.
+      predicted: [n] f.
+      e: [n] probability that a row is gold.
+    """
     log, both = scored.log, np.stack([predicted, predicted], axis=1)
     nobody: Any = None  # no query but the log's is asked for
     evidence = Evidence(
@@ -106,20 +128,34 @@ def ours(scored: Scored, predicted: np.ndarray) -> Scores:
             np.ones(len(log)), np.ones_like(both), np.ones_like(both, bool), nobody, 1.0
         ),
         floor=0.0,
-        gold=(scored.gold, np.full(len(log), scored.gold.mean())),
+        gold=(scored.gold, e),
     )
     return today(evidence).low
 
 
-def estimates(scored: Scored, predicted: np.ndarray) -> dict[str, Estimate]:
-    """Ours, and prediction-powered inference's where it is installed."""
-    own = ours(scored, predicted).interval(0.0)
-    found = {"ours": Estimate(own.mean, own.standard_error, (own.high - own.low) / 2)}
+def estimates(
+    scored: Scored, predicted: np.ndarray, estimated: np.ndarray | None
+) -> dict[str, Estimate]:
+    """Ours, and prediction-powered inference's where it is installed.
+
+    Args:
+      scored: n rows.
+      predicted: [n] f.
+      estimated: [n] estimated e; None leaves that estimator out.
+    """
+    found = {"ours": _estimate(ours(scored, predicted, shares(scored)))}
+    if estimated is not None:
+        found[ESTIMATED] = _estimate(ours(scored, predicted, estimated))
     ppi = module("experiments.off_policy_peers.with_ppi", "ppi-python")
     if ppi is not None:
         known = scored.gold
         found.update(ppi.estimates(scored.right[known], predicted[known], predicted[~known]))
     return found
+
+
+def _estimate(scores: Scores) -> Estimate:
+    found = scores.interval(0.0)
+    return Estimate(found.mean, found.standard_error, (found.high - found.low) / 2)
 
 
 def measure(
@@ -133,9 +169,11 @@ def measure(
         for number in range(draws):
             on_draw()
             scored = draw(rng, rows=rows, gold=gold)
-            predictions = (scored.judged, regression(scored, seed=seed + number))
+            folds = folds_of(scored, seed=seed + number)
+            predictions = (scored.judged, regression(scored, folds))
+            e = estimated_shares(scored, folds) if number < FEW else None
             for name, predicted in zip(PREDICTORS, predictions, strict=True):
-                said[name].append(estimates(scored, predicted))
+                said[name].append(estimates(scored, predicted, e))
         for name, each in said.items():
             found.append({"rows": rows, "gold": gold, "predictor": name, **summary(each)})
     return found
@@ -143,11 +181,13 @@ def measure(
 
 def summary(said: list[dict[str, Estimate]]) -> Record:
     """Coverage, bias, spread and mean half-width of every estimator, and its distance from ours."""
-    base = np.array([each["ours"].mean for each in said])
     found = {}
     for name in said[0]:
-        means, errors, reach = np.array([each[name] for each in said]).T
+        own = [each for each in said if name in each]
+        base = np.array([each["ours"].mean for each in own])
+        means, errors, reach = np.array([each[name] for each in own]).T
         found[name] = {
+            "draws": len(own),
             "coverage": float((abs(means - TRUTH) <= reach).mean()),
             "bias": float(means.mean() - TRUTH),
             "deviation": float(means.std(ddof=1)),

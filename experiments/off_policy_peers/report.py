@@ -181,14 +181,16 @@ def seconds_table(effects: list[Record]) -> str:
 def gold_table(gold: list[Record]) -> str:
     """Markdown: coverage and mean half-width by the number of gold rows."""
     counts = list(dict.fromkeys(each["gold"] for each in gold))
-    head = ["predictions", "estimator", *(f"{count} gold" for count in counts), "from ours"]
+    gold_columns = [f"{count} gold" for count in counts]
+    head = ["predictions", "estimator", *gold_columns, "from ours", "draws"]
     lines = []
     for predictor in dict.fromkeys(each["predictor"] for each in gold):
         own = [each["estimators"] for each in gold if each["predictor"] == predictor]
         for name in own[0]:
             apart = max(each[name]["largest difference"] for each in own)
             cells = [f"{each[name]['coverage']:.3f}, {each[name]['reach']:.4f}" for each in own]
-            lines.append([predictor, name, *cells, "" if name == "ours" else _difference(apart)])
+            far = "" if name == "ours" else _difference(apart)
+            lines.append([predictor, name, *cells, far, str(own[0][name]["draws"])])
     return markdown(head, lines)
 
 
