@@ -236,16 +236,18 @@ def measure(
 
 
 def summary(said: list[Estimate], reference: list[Estimate], true: float) -> Record:
-    """What was said of the first log, and bias, spread, coverage and distance over all."""
+    """What was said of the first log, and bias, spread, coverage and distance from ours."""
     means, errors, reach = np.array(said).T
     base = np.array(reference)
-    known = np.isfinite(reach).all()
+    known, apart = np.isfinite(reach).all(), means - base[:, 0]
     return {
         "first": said[0]._asdict(),
         "bias": float(means.mean() - true),
         "deviation": float(means.std(ddof=1)),
         "standard_error": float(errors.mean()),
         "coverage": float((abs(means - true) <= reach).mean()) if known else None,
-        "largest difference": float(abs(means - base[:, 0]).max()),
+        "mean difference": float(apart.mean()),
+        "error of the difference": float(apart.std(ddof=1) / np.sqrt(len(apart))),
+        "largest difference": float(abs(apart).max()),
         "largest difference of errors": float(abs(errors - base[:, 1]).max()),
     }

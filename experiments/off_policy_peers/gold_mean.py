@@ -165,17 +165,20 @@ def measure(
     found: list[Record] = []
     for gold in golds:
         said: dict[str, list[dict[str, Estimate]]] = {name: [] for name in PREDICTORS}
-        rng = np.random.default_rng([seed, gold])
+        rng, weights = np.random.default_rng([seed, gold]), []
         for number in range(draws):
             on_draw()
             scored = draw(rng, rows=rows, gold=gold)
             folds = folds_of(scored, seed=seed + number)
             predictions = (scored.judged, regression(scored, folds))
             e = estimated_shares(scored, folds) if number < FEW else None
+            if e is not None:
+                weights.append(scored.gold / e)
             for name, predicted in zip(PREDICTORS, predictions, strict=True):
                 said[name].append(estimates(scored, predicted, e))
         for name, each in said.items():
-            found.append({"rows": rows, "gold": gold, "predictor": name, **summary(each)})
+            about = {"rows": rows, "gold": gold, "predictor": name}
+            found.append({**about, **summary(each), "estimated": weighed(np.array(weights))})
     return found
 
 
@@ -196,3 +199,13 @@ def summary(said: list[dict[str, Estimate]]) -> Record:
             "largest difference": float(abs(means - base).max()),
         }
     return {"draws": len(said), "estimators": found}
+
+
+def weighed(weights: np.ndarray) -> Record:
+    """Of weights s/e [draws, n]: the mean largest, the mean, and how much the mean varies."""
+    means = weights.mean(axis=1)
+    return {
+        "largest": float(weights.max(axis=1).mean()),
+        "mean weight": float(means.mean()),
+        "deviation of it": float(means.std(ddof=1)),
+    }

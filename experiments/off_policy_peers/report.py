@@ -126,7 +126,8 @@ def _tuned(peer: Record) -> tuple[float, float]:
 
 def effects_table(found: Record, quantity: str) -> str:
     """Markdown: a quantity by every estimator that has it."""
-    head = ["estimator", "first log", "from ours", "bias", "sd", "mean se", "coverage", "logs"]
+    head = ["estimator", "first log", "largest from ours", "mean from ours"]
+    head += ["bias", "sd", "mean se", "coverage", "logs"]
     lines = []
     for name, each in found["estimators"].items():
         if quantity not in each:
@@ -139,6 +140,7 @@ def effects_table(found: Record, quantity: str) -> str:
                 name,
                 f"{first['mean']:.3f}" + ("" if spread is None else f" ± {spread:.3f}"),
                 "" if name == "ours" else _difference(said["largest difference"]),
+                "" if name == "ours" else _paired(said),
                 f"{said['bias']:+.3f}",
                 f"{said['deviation']:.3f}",
                 "none" if error is None else f"{error:.3f}",
@@ -147,6 +149,12 @@ def effects_table(found: Record, quantity: str) -> str:
             ]
         )
     return markdown(head, lines)
+
+
+def _paired(said: Record) -> str:
+    if said["largest difference"] < SAME:
+        return ""
+    return f"{said['mean difference']:+.3f} ± {said['error of the difference']:.3f}"
 
 
 def tree_table(found: Record) -> str:
@@ -208,6 +216,19 @@ def spread_table(gold: list[Record]) -> str:
     return markdown(head, lines)
 
 
+def weights_of_gold(gold: list[Record]) -> str:
+    """Markdown: the weights 1/e of gold rows where e is estimated, means over draws."""
+    head = ["gold rows", "even weight", "largest weight", "mean of s/e", "sd of that"]
+    lines = []
+    for found in {each["gold"]: each for each in gold}.values():
+        each = found["estimated"]
+        numbers = [found["rows"] / found["gold"], each["largest"]]
+        spread = [each["mean weight"], each["deviation of it"]]
+        cells = [f"{value:.1f}" for value in numbers] + [f"{value:.3f}" for value in spread]
+        lines.append([str(found["gold"]), *cells])
+    return markdown(head, lines)
+
+
 def summary(results: Record) -> str:
     """Markdown: the tables of the README."""
     peers = results["provenance"]["peers"]
@@ -234,7 +255,8 @@ def summary(results: Record) -> str:
     asked = f"{gold[0]['rows']:,} rows, {gold[0]['draws']} draws"
     parts += [f"Mean of gold scores, {asked}: coverage, mean half-width:", gold_table(gold)]
     parts += ["The same: standard deviation of the estimates, mean standard error:"]
-    return "\n\n".join([*parts, spread_table(gold)])
+    parts += [spread_table(gold), "The weights of gold rows where e is estimated:"]
+    return "\n\n".join([*parts, weights_of_gold(gold)])
 
 
 def _bandit(bandit: Record) -> list[str]:
