@@ -101,6 +101,7 @@ def test_study_commands_are_found():
     assert {module.split(".")[1] for module, _ in studies(text)} == {
         "causal_routing",
         "meta_router",
+        "off_policy_peers",
         "ope_coverage",
         "surrogates",
     }
