@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import warnings
 from types import ModuleType
 
 PEERS = {"sb-obp": "obp", "econml": "econml", "causalml": "causalml", "ppi-python": "ppi_py"}
@@ -32,4 +33,6 @@ def module(name: str, package: str) -> ModuleType | None:
     """
     if peer_versions()[package] == MISSING:
         return None
-    return importlib.import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs, of later versions of other packages
+        return importlib.import_module(name)
