@@ -18,8 +18,8 @@ from routerjax.support.provenance import dumps
 
 MANIFEST = "router.json"
 ARRAYS = "parameters"
-FORMAT = 3
-READS = (1, 2, 3)
+FORMAT = 4
+READS = (1, 2, 3, 4)
 """Formats of the manifest that this version reads; 1 is that of version 0.1.0."""
 
 

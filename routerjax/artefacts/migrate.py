@@ -55,3 +55,12 @@ def router_of_format_1(fields: dict[str, Any]) -> dict[str, Any]:
     gone = (*of_config, "separate_trunks", "start", "gain")
     kept = {name: value for name, value in fields.items() if name not in gone}
     return {**kept, "config": {**config, "router": router}, "report": report}
+
+
+def router_with_networks(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a router of before there was a choice of outcome models: they were networks."""
+    config = fields["config"]
+    return {
+        **fields,
+        "config": {**config, "nuisance": {**config["nuisance"], "outcomes": "network"}},
+    }

@@ -17,14 +17,14 @@ from routerjax.artefacts.base import Saved, listed
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
-from routerjax.models.heads import Head, Scaling
-from routerjax.models.outcomes import OutcomeModel, outcome_head, predict_folds
+from routerjax.models.heads import Scaling
+from routerjax.models.outcomes import OutcomeHead, OutcomeModel, predict_folds
 from routerjax.models.policy import ROWS, Policy, mean_probabilities, within_range
 from routerjax.models.propensity import PropensityModel, supported
 from routerjax.records.groups import query_digests
 from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
-from routerjax.training.architecture import architecture_of
+from routerjax.training.architecture import architecture_of, outcome_head_of
 from routerjax.training.config import FitConfig
 
 if TYPE_CHECKING:
@@ -306,8 +306,8 @@ class Router(Saved):
         )
 
     @property
-    def _outcome_head(self) -> Head:
-        return outcome_head(len(self.models), self.config.nuisance.widths)
+    def _outcome_head(self) -> OutcomeHead:
+        return outcome_head_of(self.config.nuisance, len(self.models), self.dimensions)
 
     def template(self) -> Arrays | FormerArrays:
         """The shapes of what is stored."""
@@ -341,6 +341,8 @@ class Router(Saved):
         """Fields of a manifest as this version's, the configuration as its record."""
         if version == 1:
             fields = migrate.router_of_format_1(fields)
+        if version < 4:
+            fields = migrate.router_with_networks(fields)
         return {**fields, "config": migrate.rebuilt(FitConfig, fields["config"])}
 
 
@@ -378,7 +380,7 @@ def route(
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _decide(
     architecture: Architecture,
-    head: Head,
+    head: OutcomeHead,
     arrays: Arrays,
     unit: Unit,
     constant: Estimates | None,

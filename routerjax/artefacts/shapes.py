@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from routerjax.estimators.trees import DEPTH, ROUNDS, Trees
 from routerjax.models.architectures import Architecture
-from routerjax.models.heads import Head
-from routerjax.models.outcomes import OutcomeModel
+from routerjax.models.outcomes import OutcomeHead, OutcomeModel
+from routerjax.models.pooled import PooledHead
 from routerjax.models.propensity import PropensityModel
 
 
@@ -30,8 +30,9 @@ def policy(architecture: Architecture, dimensions: int, members: int) -> dict[st
     return found
 
 
-def outcomes(head: Head, dimensions: int, models: int, folds: int) -> Any:
-    """Shapes of the outcome models of K folds."""
+def outcomes(head: OutcomeHead, dimensions: int, models: int, folds: int) -> Any:
+    """Shapes of the outcome models of K folds; pooled ones are one of all rows."""
+    folds = 1 if isinstance(head, PooledHead) else folds
     own = jax.eval_shape(head.init, jax.random.key(0), jnp.zeros(dimensions))
     stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((folds, *leaf.shape), leaf.dtype), own)
     return OutcomeModel(

@@ -4,6 +4,7 @@ All start from a policy that needs no training, sharpness·u_λ / s_λ of the `s
 model's predictions, or the arms' means), and differ in what training adds and in how the space
 between the fitted cost weights is filled:
 
+- plug-in: nothing; it stays at its start.
 - shared, separate: a block of logits per fitted cost weight on one trunk, or a network each; in
   between, the two endpoints' probabilities are mixed.
 - interval: the same endpoints, and a joint router trained in between (RM-Interval).
@@ -93,6 +94,28 @@ class Architecture(abc.ABC):
         """Another architecture of the same fields, for parameters that both understand."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return ARCHITECTURES[name](**fields)
+
+
+class PlugIn(Architecture):
+    """The start and nothing else: greedy on what the outcome models predict, at any cost weight."""
+
+    name = "plug-in"
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return ()
+
+    def log_probabilities(
+        self,
+        params: Mapping[str, Params],
+        x: Float[Array, "n d"],
+        start: Estimates,
+        unit: Unit,
+        cost_weights: Float[Array, " k"],
+    ) -> Float[Array, "n k m"]:
+        del params
+        found = jax.nn.log_softmax(self.sharpness * scaled_utilities(start, cost_weights, unit))
+        return jnp.broadcast_to(found, (x.shape[0], *found.shape[1:]))
 
 
 class Shared(Architecture):
@@ -281,7 +304,8 @@ def normalised(
 
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
-    each.name: each for each in (Interval, Shared, Separate, Interpolated, Conditioned, Affine)
+    each.name: each
+    for each in (PlugIn, Interval, Shared, Separate, Interpolated, Conditioned, Affine)
 }
 
 

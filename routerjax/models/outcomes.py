@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from routerjax.models.heads import Head, outputs
+from routerjax.models.pooled import PooledHead
 from routerjax.records.on_disk import BLOCK, Stored, read
 from routerjax.records.tables import Estimates
 
@@ -81,13 +82,27 @@ class CostLikelihood(_Likelihood):
         return jnp.mean(ratio - observed * jnp.log(ratio), axis=1)
 
 
+OutcomeHead = Head | PooledHead
+"""A head of one output per arm."""
+
+
 def outcome_head(models: int, widths: tuple[int, ...]) -> Head:
-    """The head whose parameters an `OutcomeModel` holds: one output per arm."""
+    """The network whose parameters an `OutcomeModel` holds: one output per arm."""
     return Head(outputs=(models,), widths=widths)
 
 
+def quality_share(head: OutcomeHead, outputs: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Quality as a share of its range, in [0, 1], from the outputs of a quality head.
+
+    A network's outputs are logits; those of a pooled head are shares, cut off at the ends.
+    """
+    if isinstance(head, PooledHead):
+        return jnp.clip(outputs, 0.0, 1.0)
+    return jax.nn.sigmoid(outputs)
+
+
 class OutcomeModel(NamedTuple):
-    """Quality and cost models of K folds; a new query gets their average.
+    """Quality and cost models of K folds, or one of all rows; a new query gets their average.
 
     Attributes:
       quality: parameters of the quality heads, leading axis k.
@@ -103,14 +118,14 @@ class OutcomeModel(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def predict_folds(head: Head, model: OutcomeModel, x: Float[Array, "n d"]) -> Estimates:
+def predict_folds(head: OutcomeHead, model: OutcomeModel, x: Float[Array, "n d"]) -> Estimates:
     """Quality and cost of every arm by every fold's model, [k, n, m] each."""
     low, high = model.quality_range
 
     def one(fold: tuple[PyTree, PyTree, Float[Array, " m"]]) -> Estimates:
         quality, cost, unit_cost = fold
         return Estimates(
-            quality=low + (high - low) * jax.nn.sigmoid(outputs(head, quality, x)),
+            quality=low + (high - low) * quality_share(head, outputs(head, quality, x)),
             cost=unit_cost[None] * relative_cost(outputs(head, cost, x)),
         )
 
@@ -118,7 +133,7 @@ def predict_folds(head: Head, model: OutcomeModel, x: Float[Array, "n d"]) -> Es
     return folds
 
 
-def predict(head: Head, model: OutcomeModel, x: Float[Array, "n d"] | Stored) -> Estimates:
+def predict(head: OutcomeHead, model: OutcomeModel, x: Float[Array, "n d"] | Stored) -> Estimates:
     """Expected quality and cost of every arm for scaled embeddings x [n, d], [n, m] each."""
 
     def mean(block: Float[Array, "b d"], _: slice) -> Estimates:

@@ -108,6 +108,10 @@ def mean_probabilities(
     """Probabilities [k, n, m], the mean of the members; arguments as in
     `Architecture.log_probabilities`."""
 
+    if not architecture.stages:
+        alone = jnp.exp(architecture.log_probabilities({}, x, start, unit, cost_weights))
+        return jnp.moveaxis(alone, 0, 1)
+
     def member(params: PyTree) -> Float[Array, "n k m"]:
         return jnp.exp(architecture.log_probabilities(params, x, start, unit, cost_weights))
 

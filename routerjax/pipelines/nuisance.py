@@ -1,8 +1,10 @@
 """Cross-fitted nuisances of a log: propensities, and quality and cost of every arm.
 
-Row i's nuisances never saw row i. Each fold trains on the other folds, less a share of them
-on which it stops early, and starts from those rows' arm means (zero output kernels), so that
-a small or featureless log yields the arm means and nothing worse.
+Row i's nuisances never saw row i. Pooled outcome models are closed forms of the other folds'
+rows; what they share with row i are their features, which no outcome touches, and six variances.
+A network of a fold trains on the other folds, less a share of them on which it stops early, and
+starts from those rows' arm means (zero output kernels), so that a small or featureless log yields
+the arm means and nothing worse.
 """
 
 from __future__ import annotations
@@ -19,18 +21,21 @@ from routerjax.estimators.counterfactual import Estimator, Transform, estimate
 from routerjax.estimators.defaults import FLOOR, SUPPORT
 from routerjax.estimators.folds import Folds, make_folds
 from routerjax.estimators.overlap import Overlap, overlap
-from routerjax.models.heads import Head, Scaling, initial
+from routerjax.models.heads import Scaling, initial
 from routerjax.models.outcomes import (
     CostLikelihood,
+    OutcomeHead,
     OutcomeModel,
     QualityLikelihood,
-    outcome_head,
     over_blocks,
     predict_folds,
 )
+from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.observed import Observed, arm_means, calibrated_costs
+from routerjax.pipelines.pooled import fit_pooled
 from routerjax.pipelines.propensities import Propensities, fit_propensities
 from routerjax.records.tables import Estimates, Log, Table
+from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import NuisanceConfig
 from routerjax.training.execution import Execution
 from routerjax.training.fit import fit
@@ -93,14 +98,15 @@ class _Joined(NamedTuple):
 
     tasks: list[_Task]
     rows: dict[str, Any]
-    head: Head
+    head: OutcomeHead
     config: NuisanceConfig
     execution: Execution
 
 
 def _join(records, scalings, keys, config, execution) -> _Joined:
     tasks = [_task(*each, config) for each in zip(records, scalings, keys, strict=True)]
-    head = outcome_head(len(records[0].models), config.widths)
+    dimensions = records[0].features.shape[1]
+    head = outcome_head_of(config, len(records[0].models), dimensions)
     return _Joined(tasks, concatenated([task.rows for task in tasks]), head, config, execution)
 
 
@@ -168,6 +174,17 @@ def fit_all_outcomes(
 def _fit_outcomes(
     joined: _Joined, keys: Sequence[jax.Array]
 ) -> list[tuple[Estimates, OutcomeModel]]:
+    if isinstance(joined.head, PooledHead):
+        return [
+            fit_pooled(
+                joined.head,
+                task.rows["x"],
+                task.observed,
+                task.folds,
+                quality_range=task.record.quality_range,
+            )
+            for task in joined.tasks
+        ]
     pairs, tasks = [jax.random.split(key) for key in keys], joined.tasks
     starts = [_quality_start(task) for task in tasks]
     units = [
@@ -205,7 +222,7 @@ def _quality_start(task: _Task) -> np.ndarray:
 
 
 def _calibrated_model(
-    head: Head, task: _Task, unit: np.ndarray, quality: Any, cost: Any
+    head: OutcomeHead, task: _Task, unit: np.ndarray, quality: Any, cost: Any
 ) -> tuple[Estimates, OutcomeModel]:
     """Out-of-fold predictions, and the model whose costs sum to what the rows cost."""
     model = OutcomeModel(

@@ -15,10 +15,11 @@ import numpy as np
 from routerjax.estimators.counterfactual import Estimator, Transform
 from routerjax.estimators.folds import member_splits
 from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import OutcomeModel, outcome_head, predict
+from routerjax.models.outcomes import OutcomeModel, predict
 from routerjax.pipelines.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates, Log, Table
+from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem
@@ -85,7 +86,8 @@ class Prepared(NamedTuple):
     def predict(self, embeddings: np.ndarray | Stored) -> tuple[jax.Array | Stored, Estimates]:
         """Scaled embeddings of other queries, and their expected outcomes, [n, m]."""
         x = self.scaling(embeddings)
-        head = outcome_head(len(self.record.models), self.config.nuisance.widths)
+        models, dimensions = len(self.record.models), x.shape[1]
+        head = outcome_head_of(self.config.nuisance, models, dimensions)
         return x, predict(head, self.model, x)
 
 

@@ -1,11 +1,16 @@
-"""From the settings of a router to its architecture; light enough for a router that is called."""
+"""From settings to architecture and outcome heads; light enough for a router that is called."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from routerjax.errors import InputError
 from routerjax.models.architectures import Architecture, architecture_named
-from routerjax.training.config import RouterConfig
+from routerjax.models.outcomes import OutcomeHead, outcome_head
+from routerjax.models.pooled import PooledHead
+from routerjax.training.config import NuisanceConfig, RouterConfig
+
+OUTCOMES = ("pooled", "network")
 
 
 def architecture_of(
@@ -23,3 +28,24 @@ def architecture_of(
         sharpness=config.start_sharpness,
         separate_trunks=config.separate_trunks,
     )
+
+
+def outcome_head_of(config: NuisanceConfig, models: int, dimensions: int) -> OutcomeHead:
+    """The outcome head that a configuration asks for.
+
+    Args:
+      config: kind of outcome model and its sizes.
+      models: m.
+      dimensions: d of the embeddings.
+
+    Raises:
+      InputError: a kind there is not, or sizes that cannot be.
+    """
+    if config.outcomes not in OUTCOMES:
+        raise InputError(f"no outcome model {config.outcomes!r}; known are {', '.join(OUTCOMES)}")
+    if config.outcomes == "network":
+        return outcome_head(models, config.widths)
+    if config.components < 1 or config.landmarks < 1:
+        sizes = f"components are {config.components} and landmarks {config.landmarks}"
+        raise InputError(f"{sizes}; a pooled outcome model needs 1 or more of each")
+    return PooledHead(models, min(config.components, dimensions), config.landmarks)

@@ -46,6 +46,11 @@ class NuisanceConfig:
     """How outcome models are fitted, and the folds of outcome and propensity models.
 
     Attributes:
+      outcomes: "pooled", a two-level regression in closed form, which shrinks what the arms differ
+        by towards what they share as far as the log tells; or "network", a head per outcome,
+        trained by gradients. What follows `landmarks` is of networks alone, but for the folds.
+      components: Principal components of the embeddings that a pooled model is linear in.
+      landmarks: Landmarks of its smooth part.
       folds: Number K of cross-fitting folds.
       held_out: Share of a fold's training rows on which its models stop early.
       widths: Hidden widths of the quality and cost heads. An empty tuple is a linear model.
@@ -56,6 +61,9 @@ class NuisanceConfig:
         deliberately misspecified model of the stress tests.
     """
 
+    outcomes: str = "pooled"
+    components: int = 48
+    landmarks: int = 96
     folds: int = 5
     held_out: float = 0.15
     widths: tuple[int, ...] = (128,)
@@ -92,7 +100,7 @@ class RouterConfig:
 
     members: int = 5
     surrogate: str | Callable[..., Any] = "softmax_regret"
-    architecture: str = "interval"
+    architecture: str = "plug-in"
     separate_trunks: bool = False
     widths: tuple[int, ...] = (128,)
     learning_rate: float | tuple[float, ...] = 1e-3

@@ -1,0 +1,52 @@
+"""The outcome head that pools arms: fixed features of a query and one linear output per arm."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class PooledHead(nn.Module):
+    """[..., d] → [..., m]: [1, z, k(z, Z)·H − c]·W with z = (x − centre)·directions.
+
+    Linear features z are the leading principal components of the embeddings; smooth ones are
+    those of a Gaussian kernel k at landmarks Z, H = k(Z, Z)^(−½), c their mean. Nothing here is
+    trained by gradients: the features come from the embeddings alone and W [D, m] from
+    `routerjax.estimators.hierarchical`.
+    """
+
+    models: int
+    components: int
+    landmarks: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n m"]:
+        features = PooledFeatures(self.components, self.landmarks, name="features")(x)
+        width = 1 + self.components + self.landmarks
+        return features @ self.param("coefficients", nn.initializers.zeros, (width, self.models))
+
+
+class PooledFeatures(nn.Module):
+    """[..., d] → [..., D]: a constant, `components` linear and `landmarks` smooth features."""
+
+    components: int
+    landmarks: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n D"]:
+        def given(name: str, *shape: int) -> Array:
+            return self.param(name, nn.initializers.zeros, shape)
+
+        centre = given("centre", x.shape[-1])
+        z = (x - centre) @ given("directions", x.shape[-1], self.components)
+        points = given("points", self.landmarks, self.components)
+        square = (
+            jnp.sum(z**2, axis=-1, keepdims=True) - 2 * z @ points.T + jnp.sum(points**2, axis=-1)
+        )
+        width = jnp.maximum(given("width"), 1e-6)
+        near = jnp.exp(-jnp.maximum(square, 0.0) / (2 * width**2))
+        smooth = near @ given("half", self.landmarks, self.landmarks) - given(
+            "shift", self.landmarks
+        )
+        return jnp.concatenate([jnp.ones_like(z[..., :1]), z, smooth], axis=-1)
