@@ -1,4 +1,4 @@
-"""Two-level regression in closed form: what arms share, and how each differs, shrunk as the data say.
+"""Two-level regression in closed form: what arms share, and how each differs, shrunk by the data.
 
     y_i = φ(x_i)·(β + β_t) + ε_i,   β ~ N(0, σ² diag(shared)),  β_t ~ N(0, σ² diag(own)),
     ε_i ~ N(0, σ² v_t)
@@ -51,13 +51,13 @@ class Moments(NamedTuple):
       gram: Σ φ φᵀ [*k, m, D, D].
       cross: Σ φ y [*k, m, D].
       square: Σ y² [*k, m].
-      count: rows [*k, m].
+      rows: number of rows [*k, m].
     """
 
     gram: Float[Array | np.ndarray, "*k m D D"]
     cross: Float[Array | np.ndarray, "*k m D"]
     square: Float[Array | np.ndarray, "*k m"]
-    count: Float[Array | np.ndarray, "*k m"]
+    rows: Float[Array | np.ndarray, "*k m"]
 
 
 class Posterior(NamedTuple):
@@ -124,7 +124,7 @@ def noise_of(moments: Moments, *, prior_rows: float = PRIOR_ROWS) -> Float[np.nd
 
     An arm that is nearly always right has outcomes of little variance, and its rows weigh more.
     """
-    count = np.maximum(np.asarray(moments.count, np.float64), 1e-9)
+    count = np.maximum(np.asarray(moments.rows, np.float64), 1e-9)
     mean = np.asarray(moments.cross)[:, 0] / count
     spread = np.maximum(np.asarray(moments.square) - count * mean**2, 0.0)
     pooled = spread.sum() / max(count.sum(), 1.0)
@@ -165,7 +165,7 @@ def fit_hierarchical(
     outside = jax.tree.map(lambda whole, own: whole[None] - np.asarray(own), every, by_fold)
     folds = [
         np.asarray(coefficients(ratios, _single(_at(outside, fold)), noise, sizes))
-        for fold in range(len(by_fold.count))
+        for fold in range(len(by_fold.rows))
     ]
     whole = np.asarray(coefficients(ratios, total, noise, sizes))
     return Posterior(np.stack(folds), whole, np.asarray(best))
@@ -180,7 +180,7 @@ def coefficients(
     gram, cross = _scaled(moments, noise)
     factor, left, right = _eliminated(gram, cross, own)
     lower, common = _common(gram, cross, left, right, shared)
-    beta = shared * jax.scipy.linalg.solve_triangular(lower.T, common, lower=False)
+    beta: Array = shared * jax.scipy.linalg.solve_triangular(lower.T, common, lower=False)
     rest = own[None] * (cross - gram @ beta)
 
     def solved(pair: tuple[Array, Array]) -> Array:
@@ -188,7 +188,8 @@ def coefficients(
         return jax.scipy.linalg.cho_solve((lower, True), rest)
 
     each = jax.lax.map(solved, (factor, rest))
-    return beta[:, None] + (own[None] * each).T
+    found: Float[Array, "D m"] = beta[:, None] + (own[None] * each).T
+    return found
 
 
 def minus_log_marginal(
@@ -215,7 +216,7 @@ def minus_log_marginal(
     whole = jnp.sum(moments.square / noise)
     explained = jnp.sum(right**2) + jnp.sum(common**2)
     rest = jnp.maximum(whole - explained, 1e-6 * whole + 1e-30)
-    return (volume + jnp.sum(moments.count) * jnp.log(rest)) / 2
+    return (volume + jnp.sum(moments.rows) * jnp.log(rest)) / 2
 
 
 _value_and_slope = jax.jit(jax.value_and_grad(minus_log_marginal), static_argnames="sizes")
@@ -236,7 +237,8 @@ def _standard_deviations(log_ratios: Float[Array, " 5"], sizes: Sizes) -> tuple[
 
 def _scaled(moments: Moments, noise: Float[Array, " m"]) -> tuple[Array, Array]:
     """G_m / v_m and Φ_mᵀ y / v_m."""
-    return moments.gram / noise[:, None, None], moments.cross / noise[:, None]
+    gram, cross = jnp.asarray(moments.gram), jnp.asarray(moments.cross)
+    return gram / noise[:, None, None], cross / noise[:, None]
 
 
 def _eliminated(gram: Array, cross: Array, own: Array) -> tuple[Array, Array, Array]:

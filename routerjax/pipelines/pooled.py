@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.hierarchical import Moments, Sizes, fit_hierarchical, moments_of
+from routerjax.models.heads import outputs
 from routerjax.models.outcomes import OutcomeModel, quality_share, relative_cost
 from routerjax.models.pooled import PooledFeatures, PooledHead
 from routerjax.pipelines.observed import Observed
@@ -155,9 +156,8 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _features_of(head: PooledHead, params: dict[str, Array], x: Float[Array, "n d"]) -> Array:
-    found: Array = PooledFeatures(head.components, head.landmarks).apply({"params": params}, x)
-    return found
+def _features_of(head: PooledHead, params: dict[str, Array], x: Float[Array, "n d"]) -> Any:
+    return outputs(PooledFeatures(head.components, head.landmarks), {"params": params}, x)
 
 
 def _blocks(
@@ -217,11 +217,11 @@ def _predicted(
             rows = of_row == fold
             quality[rows] = features[rows] @ outside[0][fold]
             logs[rows] = features[rows] @ outside[1][fold]
-        share = np.asarray(quality_share(head, quality))
-        ratio = np.asarray(relative_cost(logs))
+        share = np.asarray(quality_share(head, jnp.asarray(quality)))
+        ratio = np.asarray(relative_cost(jnp.asarray(logs)))
         known = np.take_along_axis(ratio, arms, axis=1)
         by_all = np.take_along_axis(features @ cost_of_all, arms, axis=1)
-        parts.append((share, ratio, known, np.asarray(relative_cost(by_all))))
+        parts.append((share, ratio, known, np.asarray(relative_cost(jnp.asarray(by_all)))))
     share, ratio, known, by_all = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Estimates(quality=share, cost=ratio), known, by_all
 
