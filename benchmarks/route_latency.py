@@ -31,8 +31,8 @@ def fitted(members: int, folds: int) -> Router:
     """A router of 256 dimensions, 11 models and 8 cost weights."""
     config = FitConfig(
         cost_weights=(0, 10, 20, 50, 100, 200, 500, 1000),
-        router=RouterConfig(members=members, schedule=SHORT),
-        nuisance=NuisanceConfig(folds=folds, schedule=SHORT),
+        router=RouterConfig(architecture="interval", members=members, schedule=SHORT),
+        nuisance=NuisanceConfig(outcomes="network", folds=folds, schedule=SHORT),
     )
     return fit(log(2_000, 256, 11, seed=0), config=config)
 

@@ -61,6 +61,7 @@ def world() -> World:
     config = FitConfig(
         cost_weights=(0.0, 64.0, 256.0),
         router=RouterConfig(
+            architecture="interval",
             members=2,
             widths=(8,),
             learning_rate=0.03,
@@ -68,6 +69,7 @@ def world() -> World:
             schedule=Schedule(batch_size=64, max_epochs=20, patience=20, chunk=10),
         ),
         nuisance=NuisanceConfig(
+            outcomes="network",
             folds=2,
             widths=(8,),
             learning_rate=0.03,

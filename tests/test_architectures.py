@@ -58,7 +58,8 @@ def _logits(architecture, params, start, cost_weights):
 def test_untrained_it_is_the_plug_in_policy_at_every_cost_weight(name):
     """If a stage is trained between the fitted ones; else at those, and no promise in between."""
     architecture, start = _architecture(name), _start()
-    trained_between = architecture.stages[-1].key == "between"
+    stages = architecture.stages
+    trained_between = not stages or stages[-1].key == "between"
     weights = WEIGHTS if trained_between else jnp.asarray(GRID)
     got = architecture.log_probabilities(_params(architecture), X, start, UNIT, weights)
     expected = jax.nn.log_softmax(10.0 * scaled_utilities(start, weights, UNIT))

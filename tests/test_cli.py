@@ -17,6 +17,9 @@ from routerjax.cli.commands import main
 MODELS = ("large", "small", "tiny")
 TOPICS = ("algebra", "poetry", "law")
 
+TRAINED = ("--architecture", "interval", "--epochs", "10")
+"""Options of a fit with a short training."""
+
 
 def write(path: Path, rows: list[dict]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -56,7 +59,7 @@ def folder(tmp_path_factory) -> Path:
     write(folder / "log.jsonl", log_rows())
     write(folder / "table.jsonl", table_rows())
     arguments = ["fit", f"{folder}/log.jsonl", "--out", f"{folder}/run", "--quiet"]
-    assert main([*arguments, "--cost-weights", "0,10,100", "--epochs", "10"]) == 0
+    assert main([*arguments, "--cost-weights", "0,10,100", *TRAINED]) == 0
     return folder
 
 
@@ -102,7 +105,7 @@ def only_json(capsys) -> dict:
 
 def test_fit_for_people(folder, here, capsys):
     arguments = ["fit", f"{folder}/log.jsonl", "--out", "run", "--cost-weights", "0,10,100"]
-    assert main([*arguments, "--epochs", "10"]) == 0
+    assert main([*arguments, *TRAINED]) == 0
     captured = capsys.readouterr()
     assert (
         "96 rows to learn from, 24 set apart to evaluate on; 5 networks" in captured.out
@@ -120,7 +123,7 @@ def test_fit_for_people(folder, here, capsys):
     one, two = (json.loads((f / "run/router.json").read_text()) for f in (here, folder))
     assert one["sha256"]["arrays"] == two["sha256"]["arrays"]  # same log, same seed, same bits
 
-    arguments += ["--epochs", "10", "--quiet", "--json"]
+    arguments += [*TRAINED, "--quiet", "--json"]
     assert main(arguments) == 2
     assert "run: exists already; choose another or add --overwrite" in capsys.readouterr().err
     assert main([*arguments, "--overwrite"]) == 0
@@ -360,7 +363,10 @@ def test_arguments_that_are_missing_or_wrong(refused, arguments, message):
         ("--surrogate no.py:loss", "no.py: no such file, where a surrogate was expected"),
         ("--surrogate log.jsonl:loss", "no surrogate 'log.jsonl:loss'"),
         ("--estimator best", "no estimator 'best'; known are direct, ips, dr"),
-        ("--architecture moe", "no architecture 'moe'; known are interval, shared, separate"),
+        (
+            "--architecture moe",
+            "no architecture 'moe'; known are plug-in, interval, shared, separate",
+        ),
         ("--quality-range 1:0", "'1:0' is not LO:HI"),
         ("--columns quality=score", "no column 'score' to read quality from; its columns are"),
         ("--columns grade=quality", "'grade' is not a column that can be named here"),
@@ -562,7 +568,7 @@ def test_an_interrupt_is_no_traceback(folder, capsys, monkeypatch):
 def test_rows_left_out_are_counted_on_standard_error(folder, here, capsys):
     write(here / "log.jsonl", log_rows(121, quality={120: None}))
     arguments = ["fit", "log.jsonl", "--out", "run", "--quiet", "--drop-missing", "--json"]
-    assert main([*arguments, "--cost-weights", "0,10,100", "--epochs", "10"]) == 0
+    assert main([*arguments, "--cost-weights", "0,10,100", *TRAINED]) == 0
     captured = capsys.readouterr()
     assert "warning: log.jsonl: left out 1 of 121 rows: 1 without quality" in captured.err
     assert json.loads(captured.out)["rows"]["log"] == 96
@@ -594,7 +600,7 @@ def with_log(here, folder) -> Path:
 @pytest.mark.slow
 def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refused, capsys):
     here = with_log
-    quick = ("--epochs", "10", "--cost-weights", "0,50")
+    quick = (*TRAINED, "--cost-weights", "0,50")
     assert main(["fit", "log.jsonl", "--out", "whole", "--quiet", *quick]) == 0
     assert not (here / "whole.checkpoints").exists()
     assert interrupted_fit(monkeypatch, "endpoints", *quick) == 130

@@ -252,7 +252,10 @@ def test_settings_out_of_range(world, changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architecture": "moe"}, "no architecture 'moe'; known are interval, shared, separate"),
+        (
+            {"architecture": "moe"},
+            "no architecture 'moe'; known are plug-in, interval, shared, separate",
+        ),
         ({"surrogate": "hinge"}, "no surrogate 'hinge'; known are classification_bound, softmax_r"),
         ({"surrogate": "nowhere.py:loss"}, "nowhere.py: no such file, where a surrogate was"),
         ({"learning_rate": 0.0}, "learning rate is 0; it must be finite and above 0"),

@@ -8,18 +8,21 @@ import pytest
 
 from routerjax.estimators.folds import make_folds
 from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import predict
+from routerjax.models.outcomes import outcome_head, predict
 from routerjax.pipelines.nuisance import (
     fit_all_nuisances,
     fit_all_outcomes,
-    outcome_head,
     propensities_of,
 )
 from routerjax.records.tables import Log, Table
 from routerjax.training.config import NuisanceConfig, Schedule
 
 SMALL = NuisanceConfig(
-    folds=3, widths=(16,), learning_rate=5e-3, schedule=Schedule(batch_size=64, max_epochs=20)
+    outcomes="network",
+    folds=3,
+    widths=(16,),
+    learning_rate=5e-3,
+    schedule=Schedule(batch_size=64, max_epochs=20),
 )
 
 

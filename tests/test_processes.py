@@ -16,7 +16,18 @@ from routerjax.cli.commands import main
 from routerjax.data.io.files import write_log
 from routerjax.records.tables import Log
 
-OPTIONS = ("--cost-weights", "0,100", "--epochs", "4", "--devices", "1", "--checkpoint-every", "2")
+OPTIONS = (
+    "--architecture",
+    "interval",
+    "--cost-weights",
+    "0,100",
+    "--epochs",
+    "4",
+    "--devices",
+    "1",
+    "--checkpoint-every",
+    "2",
+)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ print(*routes.models)
 
 def test_the_manifest_says_how_the_router_came_about(saved, world, router):
     manifest = json.loads((saved / "router.json").read_text())
-    assert manifest["format"] == 3
+    assert manifest["format"] == 4
     assert manifest["provenance"]["seed"] == 0
     assert manifest["provenance"]["data_fingerprint"] == world.log.fingerprint
     assert manifest["provenance"]["config"]["router"]["widths"] == [8]
@@ -252,10 +252,13 @@ def test_a_truncated_manifest(copy):
     refused(copy, "router.json is damaged")
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"format": 4}', '{"format": "1"}'])
+NETWORKS = {"nuisance": {"outcomes": "network", "folds": 2, "widths": [8]}}
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"format": 5}', '{"format": "1"}'])
 def test_a_manifest_of_another_format(copy, content):
     (copy / "router.json").write_text(content)
-    refused(copy, "router.json is not of format 1 or 2 or 3, which this version reads")
+    refused(copy, "router.json is not of format 1 or 2 or 3 or 4, which this version reads")
 
 
 @pytest.mark.parametrize(
@@ -266,9 +269,18 @@ def test_a_manifest_of_another_format(copy, content):
         ({"colour": "red"}, "router.json is damaged or was written by another version"),
         ({"dimensions": 9}, "arrays are missing or damaged|arrays have other shapes"),
         ({"models": ["a", "b"]}, "arrays are missing or damaged|arrays have other shapes"),
-        ({"config": {"router": {"widths": [16]}}}, "arrays have other shapes"),
-        ({"config": {"router": {"widths": [8, 8]}}}, "missing or damaged|other shapes"),
-        ({"config": {"router": {"members": 3}}}, "arrays have other shapes"),
+        (
+            {"config": {"router": {"architecture": "interval", "widths": [16]}, **NETWORKS}},
+            "arrays have other shapes",
+        ),
+        (
+            {"config": {"router": {"architecture": "interval", "widths": [8, 8]}, **NETWORKS}},
+            "missing or damaged|other shapes",
+        ),
+        (
+            {"config": {"router": {"architecture": "interval", "members": 3}, **NETWORKS}},
+            "arrays have other shapes",
+        ),
         ({"config": {"router": {"colour": "red"}}}, "was written by another version"),
         ({"config": [1]}, "router.json is damaged or was written by another version"),
         ({"dimensions": "eight"}, "router.json is damaged or was written by another version"),

@@ -236,7 +236,7 @@ def test_the_joint_stage_mends_endpoints_that_disagree_on_scale():
 
 def test_unknown_architecture():
     for changes, message in (
-        ({"architecture": "deep"}, "known are interval, shared, separate"),
+        ({"architecture": "deep"}, "known are plug-in, interval, shared, separate"),
         ({"architecture": "affine", "separate_trunks": True}, "separate trunks have no effect"),
         ({"architecture": "affine", "start_sharpness": 0.0}, "an affine router needs one above 0"),
     ):

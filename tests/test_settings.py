@@ -23,6 +23,7 @@ OTHER = {
     "estimator": ("ips", "ips"),
     "surrogate": ("spo_plus", "spo_plus"),
     "architecture": ("affine", "affine"),
+    "outcomes": ("network", "network"),
     "start": ("best-single", "best-single"),
     "widths": ("3,4", (3, 4)),
     "optimizer": ("sgd", "sgd"),

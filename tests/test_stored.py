@@ -168,8 +168,8 @@ def config() -> FitConfig:
     few = dataclasses.replace(FEW, max_epochs=3)
     return FitConfig(
         cost_weights=(0.0, 50.0),
-        router=RouterConfig(members=2, widths=(8,), schedule=few),
-        nuisance=NuisanceConfig(folds=2, widths=(8,), schedule=few),
+        router=RouterConfig(architecture="interval", members=2, widths=(8,), schedule=few),
+        nuisance=NuisanceConfig(outcomes="network", folds=2, widths=(8,), schedule=few),
     )
 
 

@@ -83,8 +83,8 @@ class StudyConfig:
     floor: float = FLOOR
     validation: float = 0.2
     encoder: str = "wordllama"
-    router: RouterConfig = RouterConfig()
-    nuisance: NuisanceConfig = NuisanceConfig()
+    router: RouterConfig = RouterConfig(architecture="interval")
+    nuisance: NuisanceConfig = NuisanceConfig(outcomes="network")
 
     @property
     def fit(self) -> FitConfig:
@@ -107,10 +107,16 @@ class Smoke(StudyConfig):
     cost_weights: tuple[float, ...] = (0, 50, 500)
     estimators: tuple[str, ...] = ("dr",)
     router: RouterConfig = RouterConfig(
-        members=2, widths=(16,), schedule=Schedule(max_epochs=10, patience=5, chunk=5)
+        architecture="interval",
+        members=2,
+        widths=(16,),
+        schedule=Schedule(max_epochs=10, patience=5, chunk=5),
     )
     nuisance: NuisanceConfig = NuisanceConfig(
-        folds=2, widths=(16,), schedule=Schedule(max_epochs=20, patience=5, chunk=5)
+        outcomes="network",
+        folds=2,
+        widths=(16,),
+        schedule=Schedule(max_epochs=20, patience=5, chunk=5),
     )
 
 

@@ -64,7 +64,7 @@ class SurrogatesConfig:
         learning_rate=LEARNING_RATES,
         schedule=Schedule(batch_size=256, max_epochs=60, patience=8, chunk=10, caution=1.0),
     )
-    nuisance: NuisanceConfig = NuisanceConfig()
+    nuisance: NuisanceConfig = NuisanceConfig(outcomes="network")
 
     @property
     def fit(self) -> FitConfig:
@@ -98,7 +98,10 @@ PRESETS = {
             schedule=Schedule(batch_size=128, max_epochs=10, patience=10, chunk=10, caution=1.0),
         ),
         nuisance=NuisanceConfig(
-            folds=2, widths=(16,), schedule=Schedule(max_epochs=10, patience=10, chunk=10)
+            outcomes="network",
+            folds=2,
+            widths=(16,),
+            schedule=Schedule(max_epochs=10, patience=10, chunk=10),
         ),
     ),
     "quick": SurrogatesConfig(),

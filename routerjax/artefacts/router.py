@@ -154,11 +154,14 @@ class Router(Saved):
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
         surrogate = getattr(own.surrogate, "__name__", own.surrogate)
+        trained = f"{own.architecture}, {surrogate}, members: {own.members}"
+        if not self._architecture.stages:
+            trained = f"{own.architecture} of {self.config.nuisance.outcomes} outcome models"
         return (
             f"Router of {len(self.models)} models: {listed(self.models)}\n"
             f"  {len(self.cost_weights)} cost weights from {low:g} to {high:g}; "
             f"quality in [{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
-            f"  {own.architecture}, {surrogate}, members: {own.members}\n"
+            f"  {trained}\n"
             f"  {self.dimensions}-wide embeddings{f' by {self.encoder}' if self.encoder else ''}"
         )
 

@@ -38,15 +38,16 @@ class PooledFeatures(nn.Module):
         def given(name: str, *shape: int) -> Array:
             return self.param(name, nn.initializers.zeros, shape)
 
-        centre = given("centre", x.shape[-1])
-        z = (x - centre) @ given("directions", x.shape[-1], self.components)
+        def row(values: Array) -> Array:
+            return values.reshape(*(1,) * (x.ndim - 1), -1)
+
+        away = x - row(given("centre", x.shape[-1]))
+        z = away @ given("directions", x.shape[-1], self.components)
         points = given("points", self.landmarks, self.components)
-        square = (
-            jnp.sum(z**2, axis=-1, keepdims=True) - 2 * z @ points.T + jnp.sum(points**2, axis=-1)
-        )
+        both = row(jnp.sum(points**2, axis=-1)) + jnp.sum(z**2, axis=-1, keepdims=True)
+        square = jnp.maximum(both - 2 * z @ points.T, 0.0)
         width = jnp.maximum(given("width"), 1e-6)
-        near = jnp.exp(-jnp.maximum(square, 0.0) / (2 * width**2))
-        smooth = near @ given("half", self.landmarks, self.landmarks) - given(
-            "shift", self.landmarks
-        )
-        return jnp.concatenate([jnp.ones_like(z[..., :1]), z, smooth], axis=-1)
+        near = jnp.exp(-square / (2 * width**2))
+        smooth = near @ given("half", self.landmarks, self.landmarks)
+        centred = smooth - row(given("shift", self.landmarks))
+        return jnp.concatenate([jnp.ones_like(z[..., :1]), z, centred], axis=-1)

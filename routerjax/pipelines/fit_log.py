@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,7 +22,7 @@ from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import check_seed
 from routerjax.support.provenance import provenance
-from routerjax.training.config import FitConfig
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import check_config, train_router
 
@@ -146,6 +147,32 @@ def _check(config: FitConfig) -> None:
     if epochs < 1:
         raise InputError(f"epochs is {epochs}; at least 1 is needed")
     check_seed(config.seed)
+    _check_used(config)
+
+
+def _check_used(config: FitConfig) -> None:
+    """Raise InputError where a setting is given that the chosen kind of router does not use."""
+    router, nuisance = config.router, config.nuisance
+    plain_router, plain_nuisance = RouterConfig(), NuisanceConfig()
+    used = {"architecture", "start", "start_sharpness"}
+    if router.architecture == plain_router.architecture:
+        given = _changed(router, plain_router, used)
+        given += ["estimator"] if config.estimator != FitConfig().estimator else []
+        if given:
+            problem = f"{', '.join(given)} would have no effect: a plug-in router is not trained"
+            raise InputError(f'{problem}; choose an architecture that is, such as "interval"')
+    used = {"outcomes", "folds", "held_out", "components", "landmarks"}
+    if nuisance.outcomes == plain_nuisance.outcomes:
+        given = _changed(nuisance, plain_nuisance, used)
+        if given:
+            problem = f"{', '.join(given)} of the outcome models would have no effect"
+            raise InputError(f'{problem}: pooled ones are closed forms; choose outcomes "network"')
+
+
+def _changed(own: Any, plain: Any, used: set[str]) -> list[str]:
+    """Settings that differ from the plain ones, without those in `used`."""
+    names = [field.name for field in dataclasses.fields(plain) if field.name not in used]
+    return [name for name in names if getattr(own, name) != getattr(plain, name)]
 
 
 def _usable(log: Log, drop_unlogged: bool) -> Log:

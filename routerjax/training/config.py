@@ -46,9 +46,9 @@ class NuisanceConfig:
     """How outcome models are fitted, and the folds of outcome and propensity models.
 
     Attributes:
-      outcomes: "pooled", a two-level regression in closed form, which shrinks what the arms differ
-        by towards what they share as far as the log tells; or "network", a head per outcome,
-        trained by gradients. What follows `landmarks` is of networks alone, but for the folds.
+      outcomes: The kind of outcome model: "pooled", a two-level regression in closed form, which
+        shrinks what the models differ by towards what they share; or "network", heads that are
+        trained by gradients, to which alone widths, rates and schedule apply.
       components: Principal components of the embeddings that a pooled model is linear in.
       landmarks: Landmarks of its smooth part.
       folds: Number K of cross-fitting folds.
