@@ -1,0 +1,159 @@
+"""Two-level regression: the dense Gaussian process it stands for, folds, and what it shrinks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from routerjax.estimators.hierarchical import (
+    FLAT,
+    Moments,
+    Sizes,
+    coefficients,
+    fit_hierarchical,
+    minus_log_marginal,
+    moments_of,
+    noise_of,
+)
+
+SIZES = Sizes(linear=2, smooth=3)
+LOG_RATIOS = np.array([-1.0, -0.5, -0.7, -1.5, -2.0])
+NOISE = np.array([0.8, 1.0, 1.2])
+
+
+def _rows(n=60, arms=3, seed=0):
+    rng = np.random.default_rng(seed)
+    features = np.concatenate([np.ones((n, 1)), rng.normal(size=(n, 5))], axis=1)
+    arm = rng.integers(0, arms, n)
+    label = rng.normal(size=n) + arm
+    return features, label - label.mean(), arm, rng.integers(0, 2, n)
+
+
+def _whole(features, label, arm, arms=3) -> Moments:
+    one = np.zeros(len(label), np.int64)
+    (moments,) = moments_of(features, label[None], arm, one, folds=1, models=arms)
+    return jax.tree.map(lambda each: jnp.asarray(each[0], jnp.float32), moments)
+
+
+def _dense(features, arm, log_ratios):
+    """Prior variances of the features, and the covariance of the labels over σ²."""
+    mean, linear, smooth, own_linear, own_smooth = np.exp(log_ratios)
+    shared = np.r_[FLAT, [linear] * 2, [smooth] * 3]
+    own = np.r_[mean, [own_linear] * 2, [own_smooth] * 3]
+    same = arm[:, None] == arm[None]
+    covariance = features * shared @ features.T + features * own @ features.T * same
+    return shared, own, covariance + np.diag(NOISE[arm])
+
+
+def test_the_moments_are_sums_over_rows():
+    features, label, arm, fold = _rows(n=20)
+    quality, cost = moments_of(features, np.stack([label, 2 * label]), arm, fold, folds=2, models=3)
+    for k in range(2):
+        for m in range(3):
+            gram, cross, square, rows = np.zeros((6, 6)), np.zeros(6), 0.0, 0
+            for i in range(20):
+                if fold[i] == k and arm[i] == m:
+                    gram += np.outer(features[i], features[i])
+                    cross += features[i] * label[i]
+                    square, rows = square + label[i] ** 2, rows + 1
+            np.testing.assert_allclose(quality.gram[k, m], gram, atol=1e-12)
+            np.testing.assert_allclose(quality.cross[k, m], cross, atol=1e-12)
+            np.testing.assert_allclose(cost.cross[k, m], 2 * cross, atol=1e-12)
+            assert quality.square[k, m] == pytest.approx(square)
+            assert cost.square[k, m] == pytest.approx(4 * square)
+            assert quality.rows[k, m] == rows
+
+
+def test_the_coefficients_are_the_mean_of_the_dense_gaussian_process():
+    features, label, arm, _ = _rows()
+    found = coefficients(
+        jnp.asarray(LOG_RATIOS), _whole(features, label, arm), jnp.asarray(NOISE), SIZES
+    )
+    shared, own, covariance = _dense(features, arm, LOG_RATIOS)
+    weights = np.linalg.solve(covariance, label)
+    for m in range(3):
+        expected = shared * (features.T @ weights)
+        expected += own * (features[arm == m].T @ weights[arm == m])
+        np.testing.assert_allclose(found[:, m], expected, atol=2e-5)
+
+
+def test_the_marginal_likelihood_is_the_dense_one_but_for_a_constant():
+    features, label, arm, _ = _rows()
+    moments, constant = _whole(features, label, arm), np.log(NOISE)[arm].sum() / 2
+    for moved in (0.0, 0.5, -1.0):
+        covariance = _dense(features, arm, LOG_RATIOS + moved)[2]
+        quadratic = label @ np.linalg.solve(covariance, label)
+        dense = np.linalg.slogdet(covariance)[1] / 2 + len(label) * np.log(quadratic) / 2
+        at = jnp.asarray(LOG_RATIOS + moved)
+        found = minus_log_marginal(at, moments, jnp.asarray(NOISE), SIZES)
+        assert float(found) == pytest.approx(dense - constant, abs=1e-3)
+
+
+def test_its_gradient_is_that_of_finite_differences():
+    features, label, arm, _ = _rows()
+    with jax.enable_x64(True):
+        moments = jax.tree.map(
+            lambda each: jnp.asarray(each, jnp.float64), _whole(features, label, arm)
+        )
+        check_grads(
+            lambda at: minus_log_marginal(at, moments, jnp.asarray(NOISE), SIZES),
+            (jnp.asarray(LOG_RATIOS, jnp.float64),),
+            order=1,
+            modes=("rev",),
+        )
+
+
+def test_the_coefficients_outside_a_fold_are_those_of_a_fit_without_its_rows():
+    features, label, arm, fold = _rows(n=200)
+    (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
+    found = fit_hierarchical(by_fold, SIZES)
+    noise = jnp.asarray(
+        noise_of(jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)), jnp.float32
+    )
+    for k in range(2):
+        rest = _whole(features[fold != k], label[fold != k], arm[fold != k])
+        expected = coefficients(jnp.asarray(found.log_ratios, jnp.float32), rest, noise, SIZES)
+        np.testing.assert_allclose(found.outside[k], expected, atol=1e-4)
+
+
+def test_an_arm_that_is_nearly_always_right_has_less_noise():
+    label = np.r_[np.tile([1.0, -1.0], 50), np.tile([0.1, -0.1], 50)]
+    arm = np.repeat([0, 1], 100)
+    found = noise_of(_whole(np.ones((200, 1)), label, arm, arms=2), prior_rows=0.0)
+    np.testing.assert_allclose(found, np.array([1.0, 0.01]) * 2 / 1.01, rtol=1e-5)
+
+
+def test_nothing_but_common_difficulty_leaves_the_arms_alike():
+    """Deviations that are not there are shrunk; a common slope is found."""
+    rng = np.random.default_rng(0)
+    features = np.concatenate([np.ones((900, 1)), 0.4 * rng.normal(size=(900, 5))], axis=1)
+    arm, fold = rng.integers(0, 3, 900), rng.integers(0, 3, 900)
+    label = 1.0 * features[:, 1] + 0.3 * rng.normal(size=900)
+    (by_fold,) = moments_of(features, label[None], arm, fold, folds=3, models=3)
+    found = fit_hierarchical(by_fold, SIZES).every
+    assert np.abs(found[1] - 1.0).max() < 0.1
+    assert np.ptp(found, axis=1).max() < 0.1
+
+
+def test_deviations_that_are_there_are_found():
+    rng = np.random.default_rng(1)
+    features = np.concatenate([np.ones((1800, 1)), 0.4 * rng.normal(size=(1800, 5))], axis=1)
+    arm, fold = rng.integers(0, 3, 1800), rng.integers(0, 3, 1800)
+    slope = np.array([-1.0, 0.0, 1.0])
+    label = slope[arm] * features[:, 2] + 0.3 * rng.normal(size=1800)
+    (by_fold,) = moments_of(features, label[None], arm, fold, folds=3, models=3)
+    found = fit_hierarchical(by_fold, SIZES).every
+    np.testing.assert_allclose(found[2], slope, atol=0.12)
+
+
+def test_an_arm_without_rows_is_what_the_arms_share():
+    features, label, _, fold = _rows(n=120)
+    arm = np.random.default_rng(2).integers(0, 2, 120)
+    (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
+    ratios = jnp.asarray(LOG_RATIOS, jnp.float32)
+    every = jax.tree.map(lambda each: jnp.asarray(each.sum(axis=0), jnp.float32), by_fold)
+    found = np.asarray(coefficients(ratios, every, jnp.ones(3), SIZES))
+    assert np.isfinite(found).all() and np.isfinite(fit_hierarchical(by_fold, SIZES).every).all()
+    between = (found[:, :2].min(axis=1) - 1e-3, found[:, :2].max(axis=1) + 1e-3)
+    assert (found[0, 2] > between[0][0]) and (found[0, 2] < between[1][0])
