@@ -23,9 +23,10 @@ CELL = 8  # characters of a column of numbers
 def print_fit(router: Router, console: Console) -> None:
     """Overlap of the log, and the page of the rows that were set apart."""
     overlap, rows = router.report["overlap"], router.report["rows"]
+    trained = f"; {rows['members']} networks" if router.report["epochs"] else ""
     console.print(
-        f"{rows['log']} rows to learn from, {rows['held_out']} set apart to evaluate on; "
-        f"{rows['members']} networks.\n{_overlap_sentence(overlap)}\n",
+        f"{rows['log']} rows to learn from, {rows['held_out']} set apart to evaluate on"
+        f"{trained}.\n{_overlap_sentence(overlap)}\n",
         highlight=False,
     )
     if "correction" in router.report:
