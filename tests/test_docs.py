@@ -135,8 +135,7 @@ def test_the_figure_shows_what_its_caption_says(tmp_path, monkeypatch):
             [reached] = np.interp([single["cost"]], found.cost, found.quality)
             by_seed.append(reached - single["quality"])
         leads.append(np.mean(by_seed))
-    dearest = int(np.argmax(results["seeds"][0]["single_models"]["cost"]))
-    assert leads.pop(dearest) < 0 and min(leads) > -1e-6
+    assert min(leads) > -1e-6
     figure.draw(results, tmp_path / "drawn.png")
     assert (tmp_path / "drawn.png").stat().st_size > 10_000
 

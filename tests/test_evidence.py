@@ -11,6 +11,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.errors import DataWarning, InputError
+from routerjax.estimators.folds import make_folds
 from routerjax.estimators.trees import Trees
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.models.propensity import PropensityModel
@@ -229,7 +230,6 @@ def test_the_probability_of_a_gold_score_is_found_where_it_depends_on_the_model(
     share = np.array([0.1, 0.5])[arms]
     gold = rng.random(2000) < share
     log = Log.from_arrays(arms, rng.random(2000), np.full(2000, 1e-3), models="ab", embeddings=x)
-    from routerjax.estimators.folds import make_folds
 
     folds = make_folds(arms, folds=2, held_out=0.15, key=jax.random.key(0))
     got = gold_propensities(log, jnp.asarray(x), folds, gold)
@@ -334,3 +334,25 @@ def test_scores_of_several_sources_draw_a_warning_where_none_is_gold(rule):
     gold = rj.evaluate(rule, mixed_log, gold="human")
     one, all_rows = gold.of("router")[0].utility, told.of("router")[0].utility
     assert 1.3 < one.standard_error / all_rows.standard_error < 2.5  # a third of the rows
+
+
+def test_gold_rows_picked_at_random_have_their_share_as_probability():
+    """And every row the same weight, which a chance finding of the trees would not give."""
+    even = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(600, 5)).astype(np.float32)
+        gold = rng.uniform(size=600) < 0.1
+        log = Log(
+            arms=rng.integers(0, 3, 600).astype(np.int32),
+            quality=rng.uniform(size=600),
+            cost=np.ones(600),
+            models=("a", "b", "c"),
+            embeddings=x,
+            quality_range=(0.0, 1.0),
+        )
+        key = jax.random.key(seed)
+        folds = make_folds(log.arms, folds=5, held_out=0.15, key=key, groups=log.groups)
+        found = gold_propensities(log, jnp.asarray(x), folds, gold)
+        even += (found == gold.mean()).all()
+    assert even >= 7

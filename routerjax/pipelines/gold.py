@@ -22,6 +22,8 @@ from routerjax.pipelines.propensities import fit_propensities
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Log
 
+CERTAIN = 2.0
+"""Standard errors by which what tells gold rows apart must be likelier than their share."""
 FEWEST_GOLD = 10
 """Gold rows with fewer of which nothing can be said."""
 
@@ -50,7 +52,7 @@ def gold_propensities(
     """[n] probability e(x, t) that a row's score is gold, out of fold.
 
     It is estimated as the log's policy is, by trees on the query and on the model that answered.
-    Where gold rows were picked at random it is their share.
+    Where gold rows were picked at random, or for all that the rows say, it is their share.
     """
     if gold.all():
         return np.ones(len(log))
@@ -64,7 +66,21 @@ def gold_propensities(
         embeddings=np.asarray(features),
     )
     found = fit_propensities(sources, features, folds, support=0.0).every[:, 1]
-    return np.asarray(np.maximum(found, 1.0 / len(log)))
+    return _told_apart(np.clip(found, 1.0 / len(log), 1.0 - 1.0 / len(log)), gold)
+
+
+def _told_apart(
+    found: Float[np.ndarray, " n"], gold: Bool[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """The probabilities found, or the share of gold rows if the rows do not speak for them.
+
+    They must be likelier, out of fold, by `CERTAIN` standard errors: where gold rows were picked at
+    random, trees that found something by chance cost a third of an interval's width.
+    """
+    share = np.full(len(gold), gold.mean())
+    better = np.log(np.where(gold, found / share, (1 - found) / (1 - share)))
+    certain = better.mean() > CERTAIN * better.std() / np.sqrt(len(gold))
+    return np.asarray(found if certain else share)
 
 
 def judges(log: Log) -> tuple[str, ...]:
