@@ -8,7 +8,7 @@ of a level ask the same question, so that a tree is a table and a query's leaf a
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,10 @@ ROUNDS = 50
 DEPTH = 2
 BINS = 32
 MOST_FEATURES = 32
+PATIENCE = 10
+"""Rounds without a better held-out likelihood after which no more are grown."""
+SMALLEST = -1e6
+"""What a row's likelihood gains in a round that was not grown."""
 STEP = 0.25
 """Share of a Newton step that a tree goes."""
 RIDGE = 1.0
@@ -65,7 +69,8 @@ def grow(
     over leaves and arms, N the rows of a leaf. Questions are asked of at most `MOST_FEATURES`
     columns, those whose means differ most between the arms, at `BINS` quantiles. Trees after
     the round of the best held-out likelihood are set to 0; all of them, unless that is better than
-    none by a standard error of the paired difference.
+    none by a standard error of the paired difference. No more are grown after `PATIENCE` rounds
+    without a better one.
 
     Args:
       x: [t, d] features of the rows to grow on.
@@ -89,8 +94,8 @@ def grow(
     above = (rows[:, :, None] > edges[None]).astype(jnp.float32)
     above = above.reshape(rows.shape[0], -1) * real[:, None]  # [t, f·bins]
 
-    def one_round(state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Any]:
-        logits, outside = state
+    def one_round(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        logits, outside, place, *grown, scores = state
         chance = jax.nn.softmax(logits) * real[:, None]
         slopes = jnp.concatenate([answered - chance, real[:, None]], axis=1)
         leaf = jnp.zeros(rows.shape[0], jnp.int32)
@@ -106,14 +111,29 @@ def grow(
         tree = (columns[asked // BINS], edges.reshape(-1)[asked], leaves)
         one = Trees(jnp.zeros(models), *(each[None] for each in tree))
         outside = outside + log_odds(one, held_out)
-        return (logits + leaves[leaf], outside), (*tree, _likelihood(outside, held_out_arms))
+        grown = [every.at[place].set(own) for every, own in zip(grown, tree, strict=True)]
+        scores = scores.at[place].set(_likelihood(outside, held_out_arms))
+        return logits + leaves[leaf], outside, place + 1, *grown, scores
 
     first = jnp.broadcast_to(start, (rows.shape[0], models))
     outside = jnp.broadcast_to(start, (held_out.shape[0], models))
-    _, (feature, edge, leaves, scores) = jax.lax.scan(
-        one_round, (first, outside), None, length=rounds
+    untouched = _likelihood(outside, held_out_arms)
+
+    def promising(state: tuple[Array, ...]) -> Array:
+        place, scores = state[2], jnp.mean(state[-1], axis=1)
+        best = jnp.max(scores)
+        last = jnp.where(best > jnp.mean(untouched), jnp.argmax(scores) + 1, 0)
+        return (place < rounds) & (place - last < PATIENCE)
+
+    none = (
+        jnp.zeros((rounds, DEPTH), columns.dtype),
+        jnp.zeros((rounds, DEPTH)),
+        jnp.zeros((rounds, 2**DEPTH, models)),
+        jnp.full((rounds, held_out.shape[0]), -jnp.inf),
     )
-    better = scores - _likelihood(outside, held_out_arms)[None]
+    state: tuple[Array, ...] = (first, outside, jnp.zeros((), jnp.int32), *none)
+    *_, feature, edge, leaves, scores = jax.lax.while_loop(promising, one_round, state)
+    better = jnp.maximum(scores - untouched[None], SMALLEST)
     kept = jnp.arange(rounds) < _rounds(better, held_out_arms)
     return Trees(start, feature, edge, leaves * kept[:, None, None])
 
