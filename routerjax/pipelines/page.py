@@ -18,6 +18,8 @@ from routerjax.pipelines.verdict import impossible, verdict
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
 
+ESTIMATED = "propensities are estimated: what they miss of how the log's models were chosen is in no interval"
+
 
 def page(
     router: Router,
@@ -54,6 +56,8 @@ def page(
         singles=singles(evidence),
     )
     said = ("values are doubly robust estimates from the log, not observations", *notes)
+    if evidence.propensities.recorded < 1:
+        said = (said[0], ESTIMATED, *notes)
     return dataclasses.replace(
         evaluation,
         notes=(*said, *impossible(evaluation)),
