@@ -18,7 +18,7 @@ from routerjax.pipelines.verdict import impossible, verdict
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
 
-ESTIMATED = "propensities are estimated: what they miss of how the log's models were chosen is in no interval"
+ESTIMATED = "propensities are estimated: what they miss of the log's policy is in no interval"
 
 
 def page(
