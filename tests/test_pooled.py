@@ -183,6 +183,7 @@ def test_a_plain_router_does_not_depend_on_the_order_of_the_arms(world, plain):
     [
         (FitConfig(router=RouterConfig(surrogate="spo_plus")), "surrogate would have no effect"),
         (FitConfig(router=RouterConfig(members=3)), "members would have no effect"),
+        (FitConfig(validation=0.3), "validation would have no effect"),
         (FitConfig(estimator="ips"), "estimator would have no effect: a plug-in router"),
         (FitConfig(nuisance=NuisanceConfig(widths=(8,))), "widths of the outcome models"),
         (FitConfig(nuisance=NuisanceConfig(outcomes="forest")), "no outcome model 'forest'"),

@@ -157,7 +157,9 @@ def _check_used(config: FitConfig) -> None:
     used = {"architecture", "start", "start_sharpness"}
     if router.architecture == plain_router.architecture:
         given = _changed(router, plain_router, used)
-        given += ["estimator"] if config.estimator != FitConfig().estimator else []
+        of_training = {"estimator", "validation"}
+        others = {field.name for field in dataclasses.fields(config)} - of_training
+        given += _changed(config, FitConfig(), others)
         if given:
             problem = f"{', '.join(given)} would have no effect: a plug-in router is not trained"
             raise InputError(f'{problem}; choose an architecture that is, such as "interval"')
