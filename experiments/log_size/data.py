@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ CHARACTERS_PER_TOKEN, FURTHER_TOKENS = 4, 300
 RECORDED = "recorded"
 DERIVED = "derived: (prompt characters / 4 + 300) tokens at the model's input price"
 STRENGTHS = {"biased": (3.0, 0.02), "sharp": (6.0, 0.002)}
-"""Strength of the preference for good models, and the least propensity, at most half an even one's."""
+"""Strength of the preference for good models; least propensity, at most half an even one's."""
 
 
 class Source(NamedTuple):
@@ -97,16 +98,16 @@ def sources(
     names = [Path(each).stem for each in tables]
     if len(set(names)) < len(names):
         raise InputError(f"tables are named {', '.join(names)}; a name may stand for one alone")
-    beside = {name: [] for name in names}  # type: dict[str, list[str]]
+    beside: dict[str, str] = {}
     for file in embeddings:
         own = [name for name in names if Path(file).name.startswith(f"{name}.")]
         if not own:
             raise InputError("is named after none of the tables", source=file)
-        beside[own[0]].append(file)
+        beside[own[0]] = file
     known = {} if prices is None else read_prices(prices)
     found = [] if config.queries == 0 else [_embedded(config)]
     for file, name in zip(tables, names, strict=True):
-        found.append(read(file, embeddings=(beside[name] or [None])[0], prices=known))
+        found.append(read(file, embeddings=beside.get(name), prices=known))
     if not found:
         raise InputError("no table is left; give --tables, or --queries above 0")
     return found
@@ -119,7 +120,9 @@ def _embedded(config: SizeConfig) -> Source:
 
 def read(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Source:
     """A table of a file, complete and encoded; its split, if it has one, plays no part."""
-    table = read_table(file, embeddings=embeddings)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*every cost is 0")
+        table = read_table(file, embeddings=embeddings)
     missing = np.isnan(table.quality).mean(axis=0) > MOST_MISSING
     kept = [m for m, out in zip(table.models, missing, strict=True) if not out]
     left_out = tuple(m for m in table.models if m not in kept)

@@ -144,10 +144,10 @@ def seconds_table(found: dict[Key, list[Record]]) -> str:
     return markdown(head, sorted(lines, key=_by_table(found)))
 
 
-def _by_table(found: dict[Key, list[Record]]) -> Callable[[list[str]], tuple[int, int]]:
+def _by_table(found: dict[Key, list[Record]]) -> Callable[[Sequence[str]], tuple[int, int]]:
     tables = list(dict.fromkeys(key[0] for key in found))
 
-    def order(line: list[str]) -> tuple[int, int]:
+    def order(line: Sequence[str]) -> tuple[int, int]:
         return tables.index(line[0]), int(line[1].replace(",", ""))
 
     return order
