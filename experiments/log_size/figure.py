@@ -12,11 +12,19 @@ from routerjax.reports.style import PAGE, REFERENCE, Look, drawing, looks
 
 Record = dict[str, Any]
 
+MARGIN = 1.3
+NOTE = (
+    "Mean utility over cost weights, less that of the best single model by the log's means. Bars: "
+    "one standard error over draws."
+)
+
 
 def plot(found: dict[Key, list[Record]], path: Path) -> None:
     """Draw the advantage over the best single model of the same log, with standard errors."""
     tables = list(dict.fromkeys(key[0] for key in found))
     policies = list(dict.fromkeys(key[1] for key in found))
+    sizes = [key[2] for key in found]
+    span = min(sizes) / MARGIN, max(sizes) * MARGIN
     names = methods_of(found, (FIT, FORMER, RIDGE, FULL))
     look = looks(names, references=[FULL])
     with drawing(path, size=(PAGE, 0.6 + 1.4 * len(policies)), note=NOTE) as drawn:
@@ -24,6 +32,7 @@ def plot(found: dict[Key, list[Record]], path: Path) -> None:
         for across, table in enumerate(tables):
             for down, logging in enumerate(policies):
                 own = {key[2]: draws for key, draws in found.items() if key[:2] == (table, logging)}
+                axes[down][across].set(xscale="log", xlim=span)
                 _panel(axes[down][across], own, names, look)
                 if down == 0:
                     axes[down][across].set_title(table, loc="left")
@@ -34,17 +43,10 @@ def plot(found: dict[Key, list[Record]], path: Path) -> None:
         drawn.legend(handles, labels, loc="outside upper left", ncols=len(names))
 
 
-NOTE = (
-    "Mean utility over cost weights, less that of the best single model by the log's means. Bars: "
-    "one standard error over draws."
-)
-
-
 def _panel(
     axes: Any, own: dict[int, list[Record]], names: list[str], look: dict[str, Look]
 ) -> None:
     axes.axhline(0.0, color=REFERENCE, linewidth=0.6)
-    axes.set_xscale("log")
     for name in names:
         points = [
             (rows, *mean_and_error(advantages(draws, name).mean(axis=1)))
