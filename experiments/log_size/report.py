@@ -93,7 +93,7 @@ def _advantage(draws: Sequence[Record], name: str) -> str:
 def recovered_table(found: dict[Key, list[Record]]) -> str:
     """Markdown: share of the gap to full feedback by logging policy and rows, over the tables."""
     sizes, policies = sorted({key[2] for key in found}), list(dict.fromkeys(k[1] for k in found))
-    head = ["method", "logging", *(f"{rows:,}" for rows in sizes)]
+    head = ["method", "logging", *(f"{rows:,}" for rows in sizes), "all", "cells below"]
     lines = []
     for name in methods_of(found, FROM_LOG):
         for logging in policies:
@@ -102,7 +102,10 @@ def recovered_table(found: dict[Key, list[Record]]) -> str:
                 own = {k: draws for k, draws in found.items() if k[1:] == (logging, rows)}
                 each = compare(own, name) if own else None
                 line.append("" if each is None else f"{_share(each.recovered)} ({each.mean:+.4f})")
-            lines.append(line)
+            every = compare({k: draws for k, draws in found.items() if k[1] == logging}, name)
+            assert every is not None
+            line.append(f"{_share(every.recovered)} ({every.mean:+.4f})")
+            lines.append([*line, f"{every.below} of {every.cells}"])
     return markdown(head, lines)
 
 
