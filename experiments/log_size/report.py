@@ -1,0 +1,224 @@
+"""The tables of the study, and those of the README made from the committed results.
+
+`python -m experiments.log_size.report` writes the README's tables.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.log_size.compare import (
+    Key,
+    advantages,
+    cells,
+    compare,
+    mean_and_error,
+    seconds,
+)
+from experiments.log_size.methods import BEST, FIT, FORMER, FROM_LOG, FULL, OTHERS, RIDGE
+from experiments.ope_coverage.report import filled
+from routerjax.reports.tables import markdown
+from routerjax.support.atomic import write_text
+
+HERE = Path(__file__).parent
+RESULTS, README = HERE / "results.json", HERE / "README.md"
+MARK = "sizes"
+
+Record = dict[str, Any]
+
+
+def methods_of(found: dict[Key, list[Record]], names: Sequence[str]) -> list[str]:
+    """Those of the names that some cell has."""
+    return [name for name in names if compare(found, name) is not None]
+
+
+def methods_table(found: dict[Key, list[Record]]) -> str:
+    """Markdown: every method over all cells."""
+    head = ["method", "advantage", "draws below 0", "worst draw", "cells below"]
+    head += ["cells × cost weights below", "of full feedback"]
+    lines = []
+    for name in (*FROM_LOG, *OTHERS):
+        own = compare(found, name)
+        if own is None:
+            continue
+        error = "" if np.isnan(own.error) else f" ± {own.error:.4f}"
+        lines.append(
+            [
+                name,
+                f"{own.mean:+.4f}{error}",
+                f"{own.lost:.0%} of {own.draws}",
+                f"{own.worst:+.4f}",
+                f"{own.below} of {own.cells}",
+                f"{own.weights_below} of {own.weights}",
+                _share(own.recovered),
+            ]
+        )
+    return markdown(head, lines)
+
+
+def _share(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.0%}"
+
+
+def cells_table(found: dict[Key, list[Record]]) -> str:
+    """Markdown: every cell, advantages of the methods with standard errors over draws."""
+    names = methods_of(found, (FIT, FORMER, RIDGE, FULL))
+    head = ["table", "logging", "rows", "draws", "best single", *names]
+    head += ["worst draw of fit", "fit, of full feedback", "cost weights below"]
+    lines = []
+    for (table, logging, rows), draws in found.items():
+        own, fit = {(table, logging, rows): draws}, advantages(draws, FIT)
+        compared = compare(own, FIT)
+        assert compared is not None
+        base = np.mean([each["values"][BEST] for each in draws])
+        about = [table, logging, f"{rows:,}", str(len(draws)), f"{base:.3f}"]
+        each = [_advantage(draws, name) if compare(own, name) else "" for name in names]
+        last = [f"{fit.mean(axis=1).min():+.4f}", _share(compared.recovered)]
+        count = f"{compared.weights_below} of {compared.weights}"
+        lines.append([*about, *each, *last, count])
+    return markdown(head, lines)
+
+
+def _advantage(draws: Sequence[Record], name: str) -> str:
+    mean, error = mean_and_error(advantages(draws, name).mean(axis=1))
+    return f"{mean:+.4f}" + ("" if np.isnan(error) else f" ± {error:.4f}")
+
+
+def recovered_table(found: dict[Key, list[Record]]) -> str:
+    """Markdown: share of the gap to full feedback by logging policy and rows, over the tables."""
+    sizes, policies = sorted({key[2] for key in found}), list(dict.fromkeys(k[1] for k in found))
+    head = ["method", "logging", *(f"{rows:,}" for rows in sizes), "all", "cells below"]
+    lines = []
+    for name in methods_of(found, FROM_LOG):
+        for logging in policies:
+            line = [name, logging]
+            for rows in sizes:
+                own = {k: draws for k, draws in found.items() if k[1:] == (logging, rows)}
+                each = compare(own, name) if own else None
+                line.append("" if each is None else f"{_share(each.recovered)} ({each.mean:+.4f})")
+            every = compare({k: draws for k, draws in found.items() if k[1] == logging}, name)
+            assert every is not None
+            line.append(f"{_share(every.recovered)} ({every.mean:+.4f})")
+            lines.append([*line, f"{every.below} of {every.cells}"])
+    return markdown(head, lines)
+
+
+def weights_table(found: dict[Key, list[Record]], shares: Sequence[float]) -> str:
+    """Markdown: the advantage at every cost weight, mean over cells, and cells below."""
+    head = ["method", *(f"{share:g}" for share in shares)]
+    lines = []
+    for name in methods_of(found, (*FROM_LOG, *OTHERS)):
+        line = [name]
+        for place in range(len(shares)):
+            own = compare(_at(found, place), name)
+            assert own is not None
+            line.append(f"{own.mean:+.4f} ({own.below})")
+        lines.append(line)
+    return markdown(head, lines)
+
+
+def _at(found: dict[Key, list[Record]], place: int) -> dict[Key, list[Record]]:
+    """The draws with one of their cost weights alone."""
+
+    def one(record: Record) -> Record:
+        own = {name: values[place : place + 1] for name, values in record["values"].items()}
+        return {**record, "values": own}
+
+    return {key: [one(each) for each in draws] for key, draws in found.items()}
+
+
+def seconds_table(found: dict[Key, list[Record]]) -> str:
+    """Markdown: CPU seconds of a fit by table and rows: median of later calls, of first ones."""
+    names = methods_of(found, (FIT, FORMER, RIDGE, FULL))
+    head = ["table", "rows", *names]
+    lines = []
+    for table, rows in dict.fromkeys((key[0], key[2]) for key in found):
+        own = [
+            each for k, draws in found.items() if (k[0], k[2]) == (table, rows) for each in draws
+        ]
+        every = [[seconds(own, name, first=first) for first in (False, True)] for name in names]
+        lines.append([table, f"{rows:,}", *(", ".join(map(_seconds, pair)) for pair in every)])
+    return markdown(head, sorted(lines, key=_by_table(found)))
+
+
+def _by_table(found: dict[Key, list[Record]]) -> Callable[[Sequence[str]], tuple[int, int]]:
+    tables = list(dict.fromkeys(key[0] for key in found))
+
+    def order(line: Sequence[str]) -> tuple[int, int]:
+        return tables.index(line[0]), int(line[1].replace(",", ""))
+
+    return order
+
+
+def _seconds(value: float) -> str:
+    return "none" if np.isnan(value) else f"{value:.1f}"
+
+
+def tables_table(tables: Sequence[Record]) -> str:
+    """Markdown: the tables, and where their costs come from."""
+    head = ["table", "rows", "models", "models left out", "costs"]
+    lines = [
+        [
+            each["name"],
+            f"{each['rows']:,}",
+            str(each["models"]),
+            ", ".join(each["left_out"]),
+            each["costs"],
+        ]
+        for each in tables
+    ]
+    return markdown(head, lines)
+
+
+def summary(results: Record) -> str:
+    """Markdown: the tables of the README."""
+    found, shares = cells(results["draws"]), results["provenance"]["config"]["cost_weights"]
+    parts = [
+        "All cells; *of full feedback* is the share of its advantage:",
+        methods_table(found),
+        "Every cell; advantages with standard errors over draws:",
+        cells_table(found),
+        "The share of full feedback's advantage, and in brackets the advantage, over tables:",
+        recovered_table(found),
+        "By cost weight over the dearest model's mean cost; in brackets, cells below:",
+        weights_table(found, shares),
+        "CPU seconds of a fit, median of later calls of a shape, and of first ones, which compile:",
+        seconds_table(found),
+        "The tables:",
+        tables_table(results["tables"]),
+    ]
+    return "\n\n".join(parts)
+
+
+def report(results: Record) -> str:
+    """Markdown: all tables, with what they compare."""
+    parts = [
+        "# Logs of several sizes",
+        f"Advantages in mean utility over the {BEST.replace(',', '')} of the same log, mean over "
+        "cost weights, on every row outside the log. *Below* is by more than one paired standard "
+        "error over draws.",
+        summary(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def readme_tables() -> str:
+    """Markdown: what stands between the README's markers, from the committed file."""
+    return summary(json.loads(RESULTS.read_text(encoding="utf-8")))
+
+
+def main() -> int:
+    """Write the README's tables from the committed results; returns the exit code."""
+    text = filled(README.read_text(encoding="utf-8"), readme_tables(), mark=MARK)
+    write_text(README, text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

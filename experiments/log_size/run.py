@@ -1,0 +1,144 @@
+"""The study: one draw after another, those that are in the results left alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from experiments.log_size import methods
+from experiments.log_size.config import SizeConfig
+from experiments.log_size.data import Draw, Source, cost_weights_of, draw, fits
+from experiments.log_size.methods import Timed, single, values
+
+Record = dict[str, Any]
+DIGITS = 6
+"""Of utilities, which are shares of the range of quality, and of seconds."""
+
+
+class Place(NamedTuple):
+    """One draw of one cell.
+
+    Attributes:
+      table: name.
+      logging: policy.
+      rows: of the log.
+      seed: of the draw.
+    """
+
+    table: str
+    logging: str
+    rows: int
+    seed: int
+
+    @classmethod
+    def of(cls, record: Record) -> Place:
+        """Of a draw in the results."""
+        return cls(record["table"], record["logging"], record["rows"], record["seed"])
+
+
+def places(config: SizeConfig, tables: Sequence[Source]) -> list[Place]:
+    """Every draw, a whole round of cells before the next seed."""
+    return [
+        Place(source.name, logging, rows, seed)
+        for seed, source, rows, logging in itertools.product(
+            range(config.seeds), tables, config.rows, config.logging
+        )
+        if fits(source.table, rows)
+    ]
+
+
+class Study:
+    """Measures draws, and remembers what several of them share.
+
+    Args:
+      config: checked.
+      tables: of the study.
+    """
+
+    def __init__(self, config: SizeConfig, tables: Sequence[Source]):
+        self._config = config
+        self._tables = {source.name: source.table for source in tables}
+        self._seen: set[tuple[Any, ...]] = set()
+        self._full: tuple[Any, Timed] | None = None
+
+    def measure(self, place: Place) -> Record:
+        """Utilities of all methods on one draw, and the CPU seconds of those that are fitted."""
+        table = self._tables[place.table]
+        cost_weights = cost_weights_of(table, self._config)
+        made = draw(
+            table,
+            logging=place.logging,
+            rows=place.rows,
+            seed=place.seed,
+            recorded=self._config.recorded,
+        )
+        rows, seed = len(made.test), place.seed
+        timed, by_dr = self._fitted(made, cost_weights, seed=seed)
+        fresh = self._fresh(made, place, timed)
+        shared = (place.table, place.rows, seed)
+        if self._full is None or self._full[0] != shared:
+            fresh += self._new(methods.FULL, place.table, place.rows)
+            self._full = shared, methods.full_feedback(made, cost_weights, seed=seed)
+            timed[methods.FULL] = self._full[1]
+        chosen = {
+            methods.BEST: single(methods.arm_means(made.log), cost_weights, rows),
+            methods.BEST_DR: by_dr,
+            **{name: each.choices for name, each in timed.items()},
+            methods.FULL: self._full[1].choices,
+            methods.HINDSIGHT: single(made.test.estimates, cost_weights, rows),
+            methods.ORACLE: methods.greedy(made.test.estimates, cost_weights),
+        }
+        return {
+            **place._asdict(),
+            "test_rows": rows,
+            "unlogged": int((made.log.arm_counts == 0).sum()),
+            "values": {
+                name: [round(each, DIGITS) for each in values(own, made.test, cost_weights)]
+                for name, own in chosen.items()
+            },
+            "seconds": {name: round(each.seconds, 3) for name, each in timed.items()},
+            "first": fresh,
+        }
+
+    def _fitted(
+        self, made: Draw, cost_weights: tuple[float, ...], *, seed: int
+    ) -> tuple[dict[str, Timed], methods.Choices]:
+        fit, by_dr = methods.fitted(made, cost_weights, seed=seed)
+        timed = {methods.FIT: fit, methods.RIDGE: methods.ridges(made, cost_weights)}
+        if self._config.former:
+            timed[methods.FORMER] = methods.fitted(made, cost_weights, seed=seed, former=True)[0]
+        return timed, by_dr
+
+    def _fresh(self, made: Draw, place: Place, timed: dict[str, Timed]) -> list[str]:
+        """Methods that had no log of this table, size and number of models that answered."""
+        logged = int((made.log.arm_counts > 0).sum())
+        return [n for name in timed for n in self._new(name, place.table, place.rows, logged)]
+
+    def _new(self, name: str, *shape: Any) -> list[str]:
+        known = (name, *shape) in self._seen
+        self._seen.add((name, *shape))
+        return [] if known else [name]
+
+
+def study(
+    config: SizeConfig,
+    tables: Sequence[Source],
+    done: Sequence[Record],
+    *,
+    on_place: Callable[[Place], None],
+) -> Iterator[Record]:
+    """Records of the draws that are not done yet, one after another.
+
+    Args:
+      config: checked.
+      tables: of the study.
+      done: records of earlier runs.
+      on_place: told of every draw before it is measured.
+    """
+    known = {Place.of(record) for record in done}
+    running = Study(config, tables)
+    for place in places(config, tables):
+        if place not in known:
+            on_place(place)
+            yield running.measure(place)
