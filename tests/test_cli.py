@@ -600,7 +600,7 @@ def with_log(here, folder) -> Path:
 @pytest.mark.slow
 def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refused, capsys):
     here = with_log
-    quick = (*TRAINED, "--cost-weights", "0,50")
+    quick = (*TRAINED, "--nuisance.outcomes", "network", "--cost-weights", "0,50")
     assert main(["fit", "log.jsonl", "--out", "whole", "--quiet", *quick]) == 0
     assert not (here / "whole.checkpoints").exists()
     assert interrupted_fit(monkeypatch, "endpoints", *quick) == 130
