@@ -97,7 +97,7 @@ def test_its_gradient_is_that_of_finite_differences():
             lambda each: jnp.asarray(each, jnp.float64), _whole(features, label, arm)
         )
         check_grads(
-            lambda at: minus_log_marginal(at, moments, jnp.asarray(NOISE), SIZES),
+            lambda at: minus_log_marginal(jnp.asarray(at), moments, jnp.asarray(NOISE), SIZES),
             (jnp.asarray(LOG_RATIOS, jnp.float64),),
             order=1,
             modes=("rev",),

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -47,7 +48,7 @@ def _folds(log, folds=3, seed=0):
 
 def _fitted(log, folds=None):
     folds = _folds(log) if folds is None else folds
-    x = np.asarray(log.embeddings)
+    x = jnp.asarray(log.embeddings)
     return fit_pooled(HEAD, x, Observed.of(log), folds, quality_range=log.quality_range)
 
 
@@ -55,7 +56,7 @@ def test_the_smooth_features_are_those_of_the_kernel():
     """φ(x)·φ(z) = k(x, z) for landmarks, before their mean is taken away."""
     x = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
     made = make_features(HEAD, x)
-    found = np.asarray(outputs(PooledFeatures(6, 12), {"params": made}, x))
+    found = np.asarray(outputs(PooledFeatures(6, 12), {"params": made}, jnp.asarray(x)))
     smooth = found[:, 7:] + np.asarray(made["shift"])
     z = found[:, 1:7]
     square = ((z[:, None] - z[None]) ** 2).sum(axis=-1)
@@ -73,7 +74,9 @@ def test_the_features_do_not_depend_on_the_order_of_the_rows():
 
 def test_few_and_equal_rows_leave_unused_landmarks_at_zero():
     x = np.repeat(np.eye(2, 6, dtype=np.float32), 20, axis=0)
-    found = np.asarray(outputs(PooledFeatures(6, 12), {"params": make_features(HEAD, x)}, x))
+    found = np.asarray(
+        outputs(PooledFeatures(6, 12), {"params": make_features(HEAD, x)}, jnp.asarray(x))
+    )
     assert np.isfinite(found).all() and (found[:, 9:] == 0).all()
 
 
@@ -93,7 +96,7 @@ def test_it_finds_quality_and_cost():
     log, truth, cost = _log(n=3000)
     own, model = _fitted(log)
     new, new_truth, new_cost = _log(n=500, seed=9)
-    found = predict(HEAD, model, np.asarray(new.embeddings))
+    found = predict(HEAD, model, jnp.asarray(new.embeddings))
     assert np.sqrt(np.mean((found.quality - new_truth) ** 2)) < 0.08
     assert np.sqrt(np.mean((own.quality - truth) ** 2)) < 0.09
     assert np.mean(np.abs(found.cost / new_cost - 1)) < 0.1
@@ -103,7 +106,7 @@ def test_it_finds_quality_and_cost():
 def test_an_arms_costs_sum_to_what_its_rows_cost():
     log, _, _ = _log()
     _, model = _fitted(log)
-    found = predict(HEAD, model, np.asarray(log.embeddings))
+    found = predict(HEAD, model, jnp.asarray(log.embeddings))
     for arm in range(3):
         rows = log.arms == arm
         assert found.cost[rows, arm].sum() == pytest.approx(log.cost[rows].sum(), rel=1e-4)
@@ -113,7 +116,7 @@ def test_models_that_cost_nothing_are_predicted_to():
     log, _, _ = _log()
     free = dataclasses.replace(log, cost=np.where(log.arms == 0, 0.0, log.cost))
     own, model = _fitted(free)
-    found = predict(HEAD, model, np.asarray(free.embeddings))
+    found = predict(HEAD, model, jnp.asarray(free.embeddings))
     assert (own.cost[:, 0] == 0).all() and (found.cost[:, 0] == 0).all()
     assert (found.cost[:, 1:] > 0).all() and np.isfinite(own.cost).all()
 
@@ -130,7 +133,7 @@ def test_a_complete_table_is_every_arms_rows():
     )
     found, _ = fit_pooled(
         HEAD,
-        np.asarray(table.embeddings),
+        jnp.asarray(table.embeddings),
         Observed.of(table),
         _folds(log),
         quality_range=(0.0, 1.0),
