@@ -216,6 +216,7 @@ def smoke(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_every_draw_has_every_method(smoke):
     results = json.loads((smoke / "results.json").read_text())
     assert [Place.of(each) for each in results["draws"]] == [
@@ -237,6 +238,7 @@ def test_every_draw_has_every_method(smoke):
     assert (smoke / "log_size.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_later_run_measures_only_what_is_missing(smoke, monkeypatch):
     whole = json.loads((smoke / "results.json").read_text())
     measured = []
@@ -286,6 +288,7 @@ def test_wrong_options_end_with_one_sentence(tmp_path, capsys, arguments, messag
     assert message in error and error.count("\n") == 1 and not out.exists()
 
 
+@pytest.mark.slow
 def test_results_of_other_settings_are_left_alone(smoke, tmp_path, capsys):
     before = (smoke / "results.json").read_bytes()
     assert _run(smoke, "--cost-weights", "0,1") == 2
