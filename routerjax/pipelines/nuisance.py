@@ -1,7 +1,8 @@
 """Cross-fitted nuisances of a log: propensities, and quality and cost of every arm.
 
 Row i's nuisances never saw row i. Pooled outcome models are closed forms of the other folds'
-rows; what they share with row i are their features, which no outcome touches, and six variances.
+rows; what they share with row i are their features, which no outcome touches, and the variances and
+means of all rows (`estimators/hierarchical`).
 A network of a fold trains on the other folds, less a share of them on which it stops early, and
 starts from those rows' arm means (zero output kernels), so that a small or featureless log yields
 the arm means and nothing worse.

@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.hierarchical import Moments, Sizes, fit_hierarchical, moments_of
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import OutcomeModel, quality_share, relative_cost
 from routerjax.models.pooled import PooledFeatures, PooledHead
-from routerjax.pipelines.observed import Observed
+from routerjax.pipelines.observed import Observed, calibrated_costs
 from routerjax.records.groups import digests
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Estimates
@@ -70,12 +70,9 @@ def fit_pooled(
     found = [fit_hierarchical(moments, sizes) for moments in by_label]
     outside = [_with_mean(each.outside, mean) for each, mean in zip(found, means, strict=True)]
     every = [_with_mean(each.every, mean) for each, mean in zip(found, means, strict=True)]
-    own, own_ratio, ratio_of_all = _predicted(head, params, x, outside, every[1], observed, folds)
-    unit_outside = np.stack(
-        [_calibrated(unit, own_ratio, observed, rows, head.models) for rows in folds.outside()]
-    )
-    everywhere = np.ones(len(folds.of_row), bool)
-    unit = _calibrated(unit, ratio_of_all, observed, everywhere, head.models)
+    own, ratios, ratio_of_all = _predicted(head, params, x, outside, every[1], observed, folds)
+    unit_outside = calibrated_costs(np.tile(unit, (len(ratios), 1)), ratios, observed, folds)
+    unit = _calibrated(unit, ratio_of_all, observed, head.models)
     low, high = quality_range
     estimates = Estimates(
         quality=np.asarray(low + (high - low) * own.quality, np.float32),
@@ -206,9 +203,9 @@ def _predicted(
     cost_of_all: Float[np.ndarray, "D m"],
     observed: Observed,
     folds: Folds,
-) -> tuple[Estimates, Float[np.ndarray, "n a"], Float[np.ndarray, "n a"]]:
-    """Quality share and cost ratio out of fold [n, m], and ratios of the known arms [n, a]:
-    out of fold, and by the model of all rows."""
+) -> tuple[Estimates, Float[np.ndarray, "k n a"], Float[np.ndarray, "n a"]]:
+    """Quality share and cost ratio out of fold [n, m], and ratios of the known arms: by the model
+    outside each fold [k, n, a], and by that of all rows [n, a]."""
     parts = []
     for place, features in _blocks(head, params, x):
         arms, of_row = observed.arms[place], folds.of_row[place]
@@ -219,11 +216,12 @@ def _predicted(
             logs[rows] = features[rows] @ outside[1][fold]
         share = np.asarray(quality_share(head, jnp.asarray(quality)))
         ratio = np.asarray(relative_cost(jnp.asarray(logs)))
-        known = np.take_along_axis(ratio, arms, axis=1)
+        every = [np.take_along_axis(features @ each, arms, axis=1) for each in outside[1]]
+        known = np.asarray(relative_cost(jnp.asarray(np.stack(every, axis=1))))
         by_all = np.take_along_axis(features @ cost_of_all, arms, axis=1)
         parts.append((share, ratio, known, np.asarray(relative_cost(jnp.asarray(by_all)))))
     share, ratio, known, by_all = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return Estimates(quality=share, cost=ratio), known, by_all
+    return Estimates(quality=share, cost=ratio), known.swapaxes(0, 1), by_all
 
 
 def _units(observed: Observed, models: int) -> Float[np.ndarray, " m"]:
@@ -238,10 +236,10 @@ def _calibrated(
     unit: Float[np.ndarray, " m"],
     ratio: Float[np.ndarray, "n a"],
     observed: Observed,
-    rows: Bool[np.ndarray, " n"] | np.ndarray,
     models: int,
 ) -> Float[np.ndarray, " m"]:
-    """Units with which each arm's predictions over some rows sum to what they cost."""
+    """Units with which each arm's predictions over all rows sum to what they cost."""
+    rows = np.ones(len(ratio), bool)
     predicted = unit * observed.by_arm(ratio, rows, models)
     actual = observed.by_arm(np.asarray(observed.cost, np.float64), rows, models)
     known = (predicted > 0) & (actual > 0)
