@@ -255,8 +255,9 @@ def _on_log(
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
     )
     notes = _judged(log) if gold is None else ()
+    choices = router_choices(router, log.features, cost_weights)
     return page(
-        router, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
+        choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
     )
 
 

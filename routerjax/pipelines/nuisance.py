@@ -17,14 +17,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from routerjax.estimators.counterfactual import Estimator, Transform, estimate
 from routerjax.estimators.defaults import FLOOR, SUPPORT
 from routerjax.estimators.folds import Folds, make_folds
+from routerjax.estimators.hierarchical import Posterior
 from routerjax.estimators.overlap import Overlap, overlap
 from routerjax.models.heads import Scaling, initial
 from routerjax.models.outcomes import (
     CostLikelihood,
+    FittedOutcomes,
     OutcomeHead,
     OutcomeModel,
     QualityLikelihood,
@@ -52,12 +55,16 @@ class Nuisances(NamedTuple):
       propensities: of the arm that answered and of every arm, with support.
       overlap: report on the propensities, with the floor below which they are clipped.
       model: outcome models of the folds; None where the predictions were made by other means.
+      posterior: of quality as a share of its range, where the models are closed forms.
+      of_row: [n] fold of each row, where the predictions are by models of folds.
     """
 
     predicted: Estimates
     propensities: Propensities
     overlap: Overlap
     model: OutcomeModel | None
+    posterior: Posterior | None = None
+    of_row: Int[np.ndarray, " n"] | None = None
 
     def estimates(self, log: Log, estimator: str | Estimator | Transform) -> Estimates:
         """[n, m] counterfactual estimates of the log's rows, propensities clipped at the floor."""
@@ -154,7 +161,7 @@ def fit_all_outcomes(
     keys: Sequence[jax.Array],
     config: NuisanceConfig = NuisanceConfig(),
     execution: Execution = Execution(),
-) -> list[tuple[Estimates, OutcomeModel]]:
+) -> list[FittedOutcomes]:
     """Fit the quality and cost models of logs, or of complete tables, as one sweep.
 
     Args:
@@ -172,9 +179,7 @@ def fit_all_outcomes(
     return _fit_outcomes(joined, [pair[1] for pair in pairs])
 
 
-def _fit_outcomes(
-    joined: _Joined, keys: Sequence[jax.Array]
-) -> list[tuple[Estimates, OutcomeModel]]:
+def _fit_outcomes(joined: _Joined, keys: Sequence[jax.Array]) -> list[FittedOutcomes]:
     if isinstance(joined.head, PooledHead):
         return [
             fit_pooled(
@@ -224,7 +229,7 @@ def _quality_start(task: _Task) -> np.ndarray:
 
 def _calibrated_model(
     head: OutcomeHead, task: _Task, unit: np.ndarray, quality: Any, cost: Any
-) -> tuple[Estimates, OutcomeModel]:
+) -> FittedOutcomes:
     """Out-of-fold predictions, and the model whose costs sum to what the rows cost."""
     model = OutcomeModel(
         quality=quality,
@@ -245,7 +250,7 @@ def _calibrated_model(
     unit_cost = np.asarray(calibrated, np.float32)
     cost = unit_cost[task.folds.of_row] * own.cost
     own = Estimates(quality=own.quality, cost=cost)
-    return own, model._replace(unit_cost=jnp.asarray(unit_cost))
+    return FittedOutcomes(own, model._replace(unit_cost=jnp.asarray(unit_cost)))
 
 
 def propensities_of(
@@ -304,7 +309,12 @@ def fit_all_nuisances(
     ]
     return [
         Nuisances(
-            predicted, own, overlap(log, own.answered, floor=floor, supported=own.supported), model
+            found.predicted,
+            own,
+            overlap(log, own.answered, floor=floor, supported=own.supported),
+            found.model,
+            found.posterior,
+            task.folds.of_row,
         )
-        for (predicted, model), own, log in zip(outcomes, chances, logs, strict=True)
+        for found, own, log, task in zip(outcomes, chances, logs, joined.tasks, strict=True)
     ]

@@ -127,7 +127,9 @@ class FitConfig:
         queries with at least this share of an even share, 1/m; 0 switches this off.
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
       evaluation: Share of the groups of rows that nothing is fitted on; the report says what the
-        router is worth on them. 0 keeps none, and then the report cannot say it.
+        router is worth on them. 0 keeps none, and then the report cannot say it. If it is not
+        given, a plug-in router keeps none all the same: every row is evaluated by models that did
+        not see it (cross-fitting). Others keep a fifth, and so does a fit with gold scores.
       validation: Share of the rows that chooses a network's epoch, where the log names no
         validation split.
       seed: Seed of folds, splits, starting values and shuffling.
@@ -141,7 +143,7 @@ class FitConfig:
     floor: float = FLOOR
     support: float = SUPPORT
     trust_propensities: bool = False
-    evaluation: float = 0.2
+    evaluation: float | None = None
     validation: float = 0.2
     seed: int = 0
     router: RouterConfig = RouterConfig()
