@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from routerjax.artefacts.router import Router
+from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.pipelines.crossed import crossed_page
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
@@ -98,14 +99,15 @@ def fit_report(
     kept, model = kept.with_models(router.models), router.arrays.propensities
     assert model is not None
     known = applied(model, kept, router.arrays.scaling(kept.features))
+    floor = floor_of(router.config.floor, models=len(router.models), recorded=known.recorded)
     evidence = Evidence(
         log=kept,
         predicted=router.expected(kept.features),
         propensities=known,
-        floor=router.config.floor,
+        floor=floor,
         gold=None if gold is None else _gold(kept, gold, prepared.record),
     )
-    covered = overlap(kept, known.answered, floor=router.config.floor, supported=known.supported)
+    covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
     choices = router_choices(router, kept.features, router.cost_weights)
     found = page(choices, evidence, covered, left_out=0, cost_weights=router.cost_weights)
     report["evaluation"] = _said(found, expected)

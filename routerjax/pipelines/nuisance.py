@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int
 
 from routerjax.estimators.counterfactual import Estimator, Transform, estimate
-from routerjax.estimators.defaults import FLOOR, SUPPORT
+from routerjax.estimators.defaults import SUPPORT, floor_of
 from routerjax.estimators.folds import Folds, make_folds
 from routerjax.estimators.hierarchical import Posterior
 from routerjax.estimators.overlap import Overlap, overlap
@@ -57,6 +57,8 @@ class Nuisances(NamedTuple):
       model: outcome models of the folds; None where the predictions were made by other means.
       posterior: of quality as a share of its range, where the models are closed forms.
       of_row: [n] fold of each row, where the predictions are by models of folds.
+      floor: below which propensities are clipped in the estimates that are learnt from; None for
+        that of the overlap. Few large weights do a network more harm than a small bias.
     """
 
     predicted: Estimates
@@ -65,6 +67,7 @@ class Nuisances(NamedTuple):
     model: OutcomeModel | None
     posterior: Posterior | None = None
     of_row: Int[np.ndarray, " n"] | None = None
+    floor: float | None = None
 
     def estimates(self, log: Log, estimator: str | Estimator | Transform) -> Estimates:
         """[n, m] counterfactual estimates of the log's rows, propensities clipped at the floor."""
@@ -73,7 +76,7 @@ class Nuisances(NamedTuple):
             self.predicted,
             self.propensities.answered,
             estimator=estimator,
-            floor=self.overlap.floor,
+            floor=self.overlap.floor if self.floor is None else self.floor,
         )
 
 
@@ -280,7 +283,7 @@ def fit_all_nuisances(
     *,
     keys: Sequence[jax.Array],
     config: NuisanceConfig = NuisanceConfig(),
-    floor: float = FLOOR,
+    floor: float | None = None,
     support: float = SUPPORT,
     execution: Execution = Execution(),
 ) -> list[Nuisances]:
@@ -293,7 +296,7 @@ def fit_all_nuisances(
       scalings: of their embeddings.
       keys: one a log, for folds, starting values and shuffling.
       config: folds, trunk, optimiser.
-      floor: where the overlap reports count propensities as clipped.
+      floor: below which propensities are clipped, as of `floor_of`.
       support: share of an even share, 1/m, from which an arm is supported.
       execution: progress, devices, checkpoints.
 
@@ -311,10 +314,16 @@ def fit_all_nuisances(
         Nuisances(
             found.predicted,
             own,
-            overlap(log, own.answered, floor=floor, supported=own.supported),
+            overlap(
+                log,
+                own.answered,
+                floor=floor_of(floor, models=len(log.models), recorded=own.recorded),
+                supported=own.supported,
+            ),
             found.model,
             found.posterior,
             task.folds.of_row,
+            floor_of(floor, models=len(log.models), recorded=0.0),
         )
         for found, own, log, task in zip(outcomes, chances, logs, joined.tasks, strict=True)
     ]

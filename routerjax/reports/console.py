@@ -51,9 +51,11 @@ def print_fit(router: Router, console: Console) -> None:
 
 
 def _overlap_sentence(overlap: dict[str, Any]) -> str:
+    floor = overlap["floor"]
+    clipped = f"{overlap['share_clipped']:.1%} below {floor:.3g} and clipped" if floor else ""
     return (
         f"Propensities {overlap['source']}: smallest {overlap['smallest_propensity']:.3g}, "
-        f"{overlap['share_clipped']:.1%} below {overlap['floor']:g} and clipped. "
+        f"{clipped or 'none clipped'}. "
         f"{overlap['groups']:,} groups of rows are independent."
     )
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from routerjax.estimators.defaults import FLOOR, SUPPORT
+from routerjax.estimators.defaults import SUPPORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,9 @@ class FitConfig:
         the name of a sentence-transformers model.
       estimator: The counterfactual estimates the router is trained on: a name of
         `routerjax.estimators.ESTIMATORS`, "file.py:function", or an `Estimator`.
-      floor: Propensities below this are taken as this; 0 clips none.
+      floor: Propensities below this are taken as this; 0 clips none. If it is not given, recorded
+        ones are taken as they are, and estimated ones are at least 0.01 or, of more than ten
+        models, a tenth of an even share.
       support: The router chooses a model only where the log's policy would have asked it of such
         queries with at least this share of an even share, 1/m; 0 switches this off.
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
@@ -140,7 +142,7 @@ class FitConfig:
     cost_weights: tuple[float, ...] | None = None
     encoder: str = "wordllama"
     estimator: str | Callable[..., Any] = "dr"
-    floor: float = FLOOR
+    floor: float | None = None
     support: float = SUPPORT
     trust_propensities: bool = False
     evaluation: float | None = None
