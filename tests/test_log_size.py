@@ -7,9 +7,9 @@ import types
 import numpy as np
 import pytest
 
-from experiments.log_size import compare, data, files, methods, report
+from experiments.log_size import compare, data, files, methods, report, stability
 from experiments.log_size.__main__ import main
-from experiments.log_size.config import PRESETS, check
+from experiments.log_size.config import PRESETS, SizeConfig, check
 from experiments.log_size.run import Place, places, study
 from routerjax.data.public.prices import Price
 from routerjax.data.synthetic.table import embedded_table
@@ -351,3 +351,42 @@ def test_the_readme_is_in_step_with_the_results():
     assert {**config, "seeds": full["seeds"]} == full
     assert {each["seed"] for each in results["draws"]} == set(range(config["seeds"]))
     assert not any(each.endswith("+") for each in results["provenance"]["commits"])
+
+
+def test_what_moves_a_router_by_hand(monkeypatch):
+    """Routers that ask the first model of their own order are worth what it is worth."""
+
+    def fit(log, *, config, drop_unlogged):
+        assert config.evaluation == 0.0 and drop_unlogged
+        return types.SimpleNamespace(
+            models=log.models,
+            choices=lambda x, cost_weights: np.zeros((len(cost_weights), len(x)), int),
+        )
+
+    monkeypatch.setattr(stability, "fit", fit)
+    source, config = data.Source("t", _few(), "synthetic"), SizeConfig(cost_weights=(0.0,))
+    found = stability.measure(source, "uniform", config, rows=60, variants=3)["utilities"]
+    made = [
+        data.draw(_few(), logging="uniform", rows=60, seed=seed, recorded=False)
+        for seed in range(3)
+    ]
+    assert found["seed"] == pytest.approx([float(made[0].test.quality[:, 0].mean())] * 3)
+    assert found["log"] == pytest.approx([float(m.test.quality[:, 0].mean()) for m in made])
+    firsts = [0, *(np.random.default_rng(each).permutation(11)[0] for each in (1, 2))]
+    expected = [float(made[0].test.quality[:, arm].mean()) for arm in firsts]
+    assert found["order"] == pytest.approx(expected)
+    record = {"table": "t", "logging": "uniform", "rows": 60, "utilities": found}
+    assert "| t     | uniform |   60 |     0.0000 |" in stability.table([record])
+
+
+def test_models_in_another_order_answered_the_same_rows():
+    log = data.draw(_few(), logging="uniform", rows=60, seed=0, recorded=False).log
+    order = np.random.default_rng(5).permutation(len(log.models))
+    other = stability.reordered(log, order)
+    answered = [log.models[arm] for arm in log.arms]
+    assert [other.models[arm] for arm in other.arms] == answered and other.models != log.models
+
+
+def test_the_readme_says_what_moves_a_router():
+    text = report.README.read_text()
+    assert report.filled(text, stability.readme_table(), mark=stability.MARK) == text
