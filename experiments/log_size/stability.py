@@ -1,7 +1,7 @@
 """How much seed and order of models move a router, beside how much another log moves it.
 
-`python -m experiments.log_size.stability --tables FILE,...` writes `stability.json` beside this file and
-the README's table of it.
+`python -m experiments.log_size.stability --tables FILE,...` writes `stability.json` beside this
+file and the README's table of it.
 """
 
 from __future__ import annotations
