@@ -629,4 +629,4 @@ def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refu
     ],
 )
 def test_training_options_that_cannot_be(with_log, refused, options, message):
-    refused("fit", "log.jsonl", "--out", "new", *options.split(), message=message)
+    refused("fit", "log.jsonl", "--out", "new", *TRAINED, *options.split(), message=message)
