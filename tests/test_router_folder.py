@@ -17,13 +17,10 @@ import jax
 import numpy as np
 import pytest
 from former_folders import write_format_4
+from small_router import WHOLE, names, pair, value_of
 
 import routerjax as rj
-from routerjax.artefacts.gains import SavedGains
 from routerjax.errors import InputError
-from routerjax.estimators.components import Components
-from routerjax.estimators.ridge import Linear
-from routerjax.models.gain_router import GainRouter
 from routerjax.training import checkpoint
 
 
@@ -279,38 +276,6 @@ def test_orbax_alone_refuses_a_folder_that_is_none(copy, router):
 
 
 # --- saving ---
-
-
-def pair(value: float = 1.0) -> SavedGains:
-    """A router of gains that needs no fit: of 4 numbers, the gain is `value` times the first."""
-    directions = np.zeros((4, 2), np.float32)
-    directions[0, 0] = 1
-    return SavedGains(
-        models=("cheap", "dear"),
-        costs=(0.001, 0.01),
-        encoder=None,
-        dimensions=4,
-        components=2,
-        report={},
-        provenance={},
-        arrays=GainRouter(
-            components=Components(centre=np.zeros(4, np.float32), directions=directions),
-            gain=Linear(coefficients=np.float32([[value, 0]]), intercept=np.zeros(1, np.float32)),
-            costs=np.float32([0.001, 0.01]),
-        ),
-    )
-
-
-def value_of(folder: Path) -> float:
-    return float(np.asarray(SavedGains.load(folder).arrays.gain.coefficients)[0, 0])
-
-
-def names(folder: Path) -> list[str]:
-    """What is in a folder, versions without their number."""
-    return sorted(re.sub("-[0-9a-f]{16}", "", path.name) for path in folder.iterdir())
-
-
-WHOLE = ["parameters.safetensors", "router.json"]
 
 
 def test_saving_over_something(tmp_path):
