@@ -644,7 +644,7 @@ def test_training_options_of_a_fit_that_trains_nothing(with_log, refused, option
 
 
 def test_an_interrupt_promises_what_is_true(with_log, monkeypatch, capsys):
-    """What an interrupt while the log is read leaves is nothing, and a training leaves something."""
+    """An interrupt while the log is read leaves nothing, one of a training leaves checkpoints."""
     assert interrupted_fit(monkeypatch, "endpoints", *TRAINED, "--cost-weights", "0,50") == 130
     said = "routerjax: interrupted; the same command with --resume continues\n"
     assert capsys.readouterr().err.endswith(said)

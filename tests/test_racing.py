@@ -187,9 +187,10 @@ def test_a_folder_of_results_survives_a_kill_while_it_is_replaced(tmp_path, mome
     with pytest.raises(InputError, match="exists already"):
         with claimed(target, marker="mark", overwrite=False):
             raise AssertionError("the old one is there")
-    results_of = (target / "mark").read_text()
     if moment == "between":
-        assert results_of == want and names(tmp_path) == ["run"]
+        assert names(tmp_path) == [f".run.{'0' * 16}", ".run.replaced"], "nothing was touched yet"
+    with claimed(target, marker="mark", overwrite=True):
+        assert (target / "mark").read_text() == want and names(tmp_path) == [".run.lock", "run"]
     results(target, "newest")
     assert names(tmp_path) == ["run"] and (target / "mark").read_text() == "newest"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from routerjax.artefacts.folder import kind_of
 from routerjax.artefacts.gains import SavedGains
+from routerjax.artefacts.hub import local_folder
 from routerjax.artefacts.router import Router
 
 
@@ -13,7 +14,8 @@ def load(path: str | Path, *, trust_encoder: bool = False) -> Router | SavedGain
     """Load a fitted router of either kind from its folder.
 
     Args:
-      path: the folder that `Router.save`, `SavedGains.save` or `routerjax fit` wrote.
+      path: the folder that `Router.save`, `SavedGains.save` or `routerjax fit` wrote; or
+        ``hub:owner/name`` or ``hub:owner/name@revision``, what `push_to_hub` wrote.
       trust_encoder: Take a text encoder that is none of routerjax's own: a folder or a name of
         the hub, from which a model is loaded that may bring code along.
 
@@ -22,7 +24,8 @@ def load(path: str | Path, *, trust_encoder: bool = False) -> Router | SavedGain
 
     Raises:
       InputError: there is no such folder, or it is damaged, incomplete or of another version, or
-        its encoder is not trusted.
+        its encoder is not trusted; or the hub has no such router.
     """
-    kind = SavedGains if kind_of(path) == SavedGains.kind else Router
-    return kind.load(path, trust_encoder=trust_encoder)
+    folder = local_folder(path)
+    kind = SavedGains if kind_of(folder) == SavedGains.kind else Router
+    return kind.load(folder, trust_encoder=trust_encoder)

@@ -61,7 +61,7 @@ def add(app: App) -> None:
         handle,
         text=TEXT,
         arguments=[
-            Argument("router", "The router folder that fit wrote."),
+            Argument("router", "The router folder that fit wrote, or hub:OWNER/NAME."),
             Argument("data", "A parquet, CSV or JSON lines file, or a hub id."),
         ],
         groups=[
@@ -76,6 +76,7 @@ def add(app: App) -> None:
 def handle(parsed: Parsed) -> None:
     """Evaluate a router and print the result."""
     keep_compiled()
+    from routerjax.artefacts.hub import local_folder
     from routerjax.artefacts.router import Router
     from routerjax.cli.progress import progress_bars
     from routerjax.pipelines.evaluate import evaluate
@@ -88,7 +89,7 @@ def handle(parsed: Parsed) -> None:
     page.check(parsed[Page])
     if asked.log is None:
         refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
-    router = Router.load(folder, trust_encoder=asked.trust_encoder)
+    router = Router.load(local_folder(folder), trust_encoder=asked.trust_encoder)
     column, gold = asked.gold_column or (None, None)
     data = read(reading, path, scored_by=column)
     if asked.log is not None and isinstance(data, Log):

@@ -62,7 +62,7 @@ def add(app: App) -> None:
         "route",
         handle,
         text=TEXT,
-        arguments=[Argument("router", "The router folder that fit wrote.")],
+        arguments=[Argument("router", "The router folder that fit wrote, or hub:OWNER/NAME.")],
         groups=[Options("Routing", Routing())],
     )
 
@@ -71,11 +71,13 @@ def handle(parsed: Parsed) -> None:
     """Route the queries and print where they go."""
     keep_compiled()
     from routerjax.artefacts.folder import kind_of
+    from routerjax.artefacts.hub import local_folder
 
-    folder, asked = parsed.arguments["router"], parsed[Routing]
-    assert folder is not None
+    asked, named = parsed[Routing], parsed.arguments["router"]
+    assert named is not None
+    folder = local_folder(named)
     kind = kind_of(folder)
-    _check(asked, kind, folder)
+    _check(asked, kind, named)
     queries = _queries(asked)
     if kind == "gains":
         assert asked.cost_weight is not None

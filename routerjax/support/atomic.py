@@ -252,10 +252,11 @@ def check_free(path: Path, *, marker: str, overwrite: bool, name: str | None = N
     """
     check_place(path)
     try:
-        if not os.path.lexists(path):
+        place = path if os.path.lexists(path) else _aside(path.absolute())
+        if not os.path.lexists(place):
             return
-        is_folder = path.is_dir()
-        found = [entry.name for entry in path.iterdir()] if is_folder else []
+        is_folder = place.is_dir()
+        found = [entry.name for entry in place.iterdir()] if is_folder else []
     except OSError as error:
         raise _unwritten(path, error) from error
     left = all(name is not None and _is_left(each, marker, name) for each in found)
@@ -264,8 +265,8 @@ def check_free(path: Path, *, marker: str, overwrite: bool, name: str | None = N
         raise InputError(f"{problem}; choose another", source=str(path))
     if not left and not overwrite:
         raise InputError("exists already; choose another or add --overwrite", source=str(path))
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"cannot be written (no permission in {path})", source=str(path))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"cannot be written (no permission in {place})", source=str(path))
 
 
 def _unwritten(path: Path, error: OSError) -> InputError:
