@@ -234,23 +234,7 @@ class Router(Saved):
 
     def check(self) -> None:
         """Raise InputError where a field, of a manifest, is what it cannot be."""
-        count, grid = len(self.models), self.cost_weights
-        values.check_names("models", self.models)
-        values.check_numbers("cost weights", grid, least=0.0)
-        values.check_rising("cost weights", grid)
-        values.check_whole("dimensions", self.dimensions)
-        values.check_numbers("quality range", self.quality_range, counts=(2,))
-        values.check_rising("quality range", self.quality_range)
-        values.check_numbers("mean cost", (self.mean_cost,), least=0.0)
-        values.check_among("best single models", self.best_single, self.models, count=len(grid))
-        for name in ("arm_quality", "arm_cost"):
-            values.check_numbers(name, getattr(self, name), counts=(0, count))
-        values.check_whole("seen", self.seen, least=0, most=1 << 40)
-        values.check_text("salt", self.salt)
-        values.check_text("encoder", self.encoder, optional=True)
-        for name in ("report", "provenance"):
-            values.check_object(name, getattr(self, name))
-        values.check_config(self.config)
+        values.check_router(self)
 
     def stored(self) -> Arrays | FormerArrays:
         """The arrays, without those that a router of before does not have."""

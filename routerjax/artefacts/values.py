@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from routerjax.errors import InputError
 from routerjax.training.config import FitConfig
+
+if TYPE_CHECKING:
+    from routerjax.artefacts.router import Router
 
 MOST = 10_000_000
 """Of a size that a manifest states; what sizes come to together, the file of parameters shows."""
@@ -75,6 +78,27 @@ def check_object(name: str, value: Any) -> None:
     """Raise InputError unless a value is an object of JSON."""
     if not isinstance(value, dict):
         raise InputError(f"{name} is {_short(value)}; it must be an object")
+
+
+def check_router(router: Router) -> None:
+    """Raise InputError where a field of a router, of a manifest, is what it cannot be."""
+    count, grid = len(router.models), router.cost_weights
+    check_names("models", router.models)
+    check_numbers("cost weights", grid, least=0.0)
+    check_rising("cost weights", grid)
+    check_whole("dimensions", router.dimensions)
+    check_numbers("quality range", router.quality_range, counts=(2,))
+    check_rising("quality range", router.quality_range)
+    check_numbers("mean cost", (router.mean_cost,), least=0.0)
+    check_among("best single models", router.best_single, router.models, count=len(grid))
+    for name in ("arm_quality", "arm_cost"):
+        check_numbers(name, getattr(router, name), counts=(0, count))
+    check_whole("seen", router.seen, least=0, most=1 << 40)
+    check_text("salt", router.salt)
+    check_text("encoder", router.encoder, optional=True)
+    for name in ("report", "provenance"):
+        check_object(name, getattr(router, name))
+    check_config(router.config)
 
 
 def check_config(config: FitConfig) -> None:
