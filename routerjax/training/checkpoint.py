@@ -31,6 +31,7 @@ from jaxtyping import PyTree, Shaped
 
 from routerjax.errors import DataWarning, InputError
 from routerjax.support.atomic import folder_digest, write_text
+from routerjax.support.locks import locked
 from routerjax.support.settings import check_settings, named
 from routerjax.training.processes import of_all
 
@@ -148,12 +149,20 @@ class Journal:
 
 @contextlib.contextmanager
 def opened(checkpoints: Checkpoints) -> Iterator[Journal]:
-    """Open the checkpoints of one block of runs; what is not whole goes.
+    """Open the checkpoints of one block of runs, for this process alone; what is not whole goes.
 
     Raises:
-      InputError: the folder cannot be written.
+      InputError: the folder cannot be written, or another process is writing it.
     """
-    ocp, folder = _orbax(), Path(checkpoints.folder).absolute()
+    folder = Path(checkpoints.folder).absolute()
+    with locked(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+        with _open(folder, checkpoints) as journal:
+            yield journal
+
+
+@contextlib.contextmanager
+def _open(folder: Path, checkpoints: Checkpoints) -> Iterator[Journal]:
+    ocp = _orbax()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if jax.process_index() == 0:
