@@ -32,10 +32,11 @@ from .pipelines.lines import Evaluation as Evaluation
 from .pipelines.lines import evaluation_of as evaluation_of
 from .pipelines.plan_records import Plan as Plan
 from .pipelines.plan import plan as plan
+from .artefacts.hub import push_to_hub as push_to_hub
 from .artefacts.loading import load as load
 from .artefacts.router import Router as Router
-from .artefacts.router import Routes as Routes
 from .artefacts.router import route as route
+from .artefacts.routes import Routes as Routes
 from .training.routing import Problem as Problem
 from .training.routing import train_router as train_router
 from .training.routing import train_routers as train_routers

@@ -131,6 +131,8 @@ class Labels:
 class Training:
     """How trainings are carried out; none of it changes a result beyond the order of sums.
 
+    A plug-in router of pooled outcome models is not trained, and takes none of these.
+
     Attributes:
       devices: The number of accelerators to train on, or of a CPU's cores. "auto" takes all
         accelerators, or up to 4 cores.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from cyclopts import App
 
-    from routerjax.artefacts.router import Router, Routes
+    from routerjax.artefacts.router import Router
+    from routerjax.artefacts.routes import Routes
     from routerjax.estimators.envelope import Envelope
 
 TEXT = """Choose a model for each prompt.
@@ -39,6 +40,8 @@ class Routing:
       prompts: A file of one prompt a line; - is standard input.
       embeddings: A .npy file [n, d] of ready-made embeddings.
       probabilities: The probabilities of all models are printed, too.
+      trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
+        folder or a name of the hub, from which a model may bring code along.
       json: One JSON document is printed instead of text.
     """
 
@@ -48,6 +51,7 @@ class Routing:
     prompts: str | None = option(None, "FILE")
     embeddings: str | None = option(None, "FILE.npy")
     probabilities: bool = False
+    trust_encoder: bool = False
     json: bool = False
 
 
@@ -58,7 +62,7 @@ def add(app: App) -> None:
         "route",
         handle,
         text=TEXT,
-        arguments=[Argument("router", "The router folder that fit wrote.")],
+        arguments=[Argument("router", "The router folder that fit wrote, or hub:OWNER/NAME.")],
         groups=[Options("Routing", Routing())],
     )
 
@@ -66,20 +70,25 @@ def add(app: App) -> None:
 def handle(parsed: Parsed) -> None:
     """Route the queries and print where they go."""
     keep_compiled()
-    from routerjax.artefacts.base import kind_of
+    from routerjax.artefacts.folder import kind_of
+    from routerjax.artefacts.hub import local_folder
 
-    folder, asked = parsed.arguments["router"], parsed[Routing]
-    assert folder is not None
+    asked, named = parsed[Routing], parsed.arguments["router"]
+    assert named is not None
+    folder = local_folder(named)
     kind = kind_of(folder)
-    _check(asked, kind, folder)
+    _check(asked, kind, named)
     queries = _queries(asked)
     if kind == "gains":
         assert asked.cost_weight is not None
-        gains.route(folder, queries, asked.cost_weight, json=asked.json)
+        from routerjax.artefacts.gains import SavedGains
+
+        pair = SavedGains.load(folder, trust_encoder=asked.trust_encoder)
+        gains.route(pair, queries, asked.cost_weight, json=asked.json)
         return
     from routerjax.artefacts.router import Router
 
-    router = Router.load(folder)
+    router = Router.load(folder, trust_encoder=asked.trust_encoder)
     embedded = router.embed(queries)
     routes = router.route(embedded, cost_weight=asked.cost_weight) if asked.cost_weight else ()
     envelopes = router.explain(embedded) if asked.explain else None

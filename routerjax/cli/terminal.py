@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from routerjax.cli.interrupt import stoppable
 from routerjax.errors import DataWarning, InputError
 
 
@@ -14,7 +15,7 @@ def exit_code(command: Callable[[], None], *, prog: str) -> int:
     """Carry out a command: 0 if it ends well, 2 with one sentence on standard error if its input
     cannot be used, 130 if it is interrupted."""
     try:
-        with warnings.catch_warnings():
+        with stoppable(), warnings.catch_warnings():
             warnings.simplefilter("always", DataWarning)  # whatever PYTHONWARNINGS says
             warnings.showwarning = functools.partial(_show_warning, prog)
             command()
@@ -23,8 +24,8 @@ def exit_code(command: Callable[[], None], *, prog: str) -> int:
         return 2
     except BrokenPipeError:
         return 0
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:  # which may say how to go on
+        print("; ".join([f"{prog}: interrupted", *map(str, error.args)]), file=sys.stderr)
         return 130
     return 0
 

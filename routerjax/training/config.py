@@ -151,6 +151,11 @@ class FitConfig:
     router: RouterConfig = RouterConfig()
     nuisance: NuisanceConfig = NuisanceConfig()
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether any network is trained; plug-in routers of pooled outcome models have none."""
+        return (self.router.architecture, self.nuisance.outcomes) != ("plug-in", "pooled")
+
 
 @dataclasses.dataclass(frozen=True)
 class GainConfig:
