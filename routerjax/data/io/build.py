@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from routerjax.data.io.columns import quoted, single
-from routerjax.data.io.source_file import COST, SCORE, SourceFile
+from routerjax.data.io.names import COST, SCORE
+from routerjax.data.io.source_file import SourceFile
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table

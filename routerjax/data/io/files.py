@@ -22,15 +22,8 @@ import pyarrow as pa
 from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.frames import Frame
-from routerjax.data.io.source_file import (
-    COST,
-    LOG_NAMES,
-    SCORE,
-    TABLE_NAMES,
-    check_names,
-    found,
-    open_file,
-)
+from routerjax.data.io.names import COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
+from routerjax.data.io.source_file import found, open_file
 from routerjax.errors import InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table

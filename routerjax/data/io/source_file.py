@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -17,17 +17,11 @@ from routerjax.data.io import columns, formats
 from routerjax.data.io.arrow import first_line
 from routerjax.data.io.frames import SOURCE, Frame, is_frame
 from routerjax.data.io.frames import load as load_frame
+from routerjax.data.io.names import LOG_NAMES, TABLE_NAMES, TEXT_NAMES, check_names
 from routerjax.errors import InputError
 from routerjax.records.on_disk import Stored, memory
 from routerjax.support.cache import scratch
 
-SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
-TEXT_NAMES = ("prompt", "model", "task", "split", "group", "scored_by")
-LOG_NAMES = (
-    *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
-    *("group", "scored_by"),
-)
-TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split", "group")
 MOST_LISTED = 30  # columns of a file that a message lists
 
 
@@ -154,24 +148,6 @@ def open_file(
     names = dict(sorted(names.items(), key=lambda item: table.column_names.index(item[1])))
     matrix = None if embeddings is None else str(embeddings)
     return SourceFile(table, source, names, matrix, in_memory)
-
-
-def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:
-    """Raise unless every key of `names` is in `allowed`, or begins with a prefix that is.
-
-    Raises:
-      InputError: an unknown name; the message lists those allowed.
-    """
-    prefixes = tuple(name for name in allowed if name.endswith(":"))
-    for name in names:
-        if name in prefixes or (name not in allowed and not name.startswith(prefixes)):
-            listed = dict.fromkeys(
-                f"{each}<model>" if each.endswith(":") else each for each in allowed
-            )
-            raise InputError(
-                f"'{name}' is not a column that can be named here; these are {', '.join(listed)}",
-                source="columns",
-            )
 
 
 def found(table: pa.Table) -> str:
