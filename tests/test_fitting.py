@@ -211,7 +211,7 @@ def test_too_few_rows(world):
     [
         (
             ("train",) * 199 + ("trian",),
-            "column 'split': unknown split 'trian'; known are train, te",
+            "column 'split', row 199: unknown split 'trian'; known are train, te",
         ),
         (("test",) * 200, "column 'split': every row is in the test split"),
         (("",) * 200, "unknown split ''"),

@@ -23,10 +23,11 @@ from routerjax.pipelines.lines import Evaluation, Line
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.page import Choices, page, router_choices
-from routerjax.pipelines.prepare import VALIDATION_NAMES, prepare
+from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.tables import Log, Table
+from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import train_router
 

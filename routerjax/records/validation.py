@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -13,6 +14,12 @@ from routerjax.records.rows import Array, Rows
 
 DEAREST_PLAUSIBLE_MEAN = 10.0  # dollars per query
 CHEAPEST_PLAUSIBLE_MEAN = 1e-7
+
+VALIDATION_NAMES = ("validation", "valid", "val", "dev")
+"""Names under which a split holds the rows that choose an epoch."""
+
+SPLITS = ("train", "test", *VALIDATION_NAMES)
+"""What a split may be: rows to learn from, to choose by, and to evaluate on."""
 
 
 def warn_of_cost_unit(record: Rows) -> None:
@@ -58,8 +65,18 @@ def check_rows(record: Rows) -> None:
         values = getattr(record, name, None)  # a table has no `scored_by`
         if values is not None and len(values) != len(record):
             _fail(record, f"holds {len(values)} rows where quality has {len(record)}", name)
+    if record.split is not None:
+        check_split(record, record.split)
     if record.embeddings is not None:
         _check_embeddings(record, record.embeddings)
+
+
+def check_split(record: Rows, split: Sequence[str]) -> None:
+    """Raise InputError where a split is none of `SPLITS`: "Test" would be rows like any others."""
+    if not set(split) <= set(SPLITS):
+        row = next(row for row, name in enumerate(split) if name not in SPLITS)
+        problem = f"unknown split {split[row][:40]!r}; known are {', '.join(SPLITS)}"
+        _fail(record, problem, "split", row)
 
 
 def _check_embeddings(record: Rows, embeddings: Array) -> None:

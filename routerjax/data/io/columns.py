@@ -69,7 +69,7 @@ def matrix(
     """
     if is_text(column):
         column = _split(column)
-    if not _is_list(column.type):
+    if not is_list(column.type):
         raise InputError(f"holds {column.type}, not lists of numbers")
     lengths = pc.list_value_length(column).cast(pa.float64()).to_numpy()
     present = ~np.isnan(lengths)
@@ -150,9 +150,10 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return number or pa.types.is_boolean(kind) or pa.types.is_null(kind)
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    return is_list or pa.types.is_fixed_size_list(kind)
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is of lists."""
+    found = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return found or pa.types.is_fixed_size_list(kind)
 
 
 def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:

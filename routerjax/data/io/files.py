@@ -15,6 +15,7 @@ import math
 import os
 import types
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.frames import Frame
 from routerjax.data.io.names import COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
+from routerjax.data.io.schema import Names, Rules, Schema, resolved
 from routerjax.data.io.source_file import found, open_file
 from routerjax.errors import InputError
 from routerjax.records.rows import Array
@@ -30,32 +32,38 @@ from routerjax.records.tables import Log, Table
 
 Path = str | os.PathLike[str]
 
-AS_THEY_ARE: Mapping[str, str] = types.MappingProxyType({})
+AS_THEY_ARE: Mapping[str, Names] = types.MappingProxyType({})
 
 
 def read_log(
     path: Path | Frame,
     *,
-    columns: Mapping[str, str] = AS_THEY_ARE,
-    quality_range: tuple[float, float] = (0.0, 1.0),
+    schema: Schema | Path | None = None,
+    columns: Mapping[str, Names] = AS_THEY_ARE,
+    quality_range: tuple[float, float] | None = None,
     drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
+    **rules: Unpack[Rules],
 ) -> Log:
     """Read a log in long form.
 
     Args:
       path: a .parquet, .csv or .jsonl file, or ``owner/name[:split]`` on the hub; or a data
         frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
-      columns: routerjax's name of a column to the file's, ``{"quality": "score"}``.
-      quality_range: lowest and highest quality there can be.
+      schema: rules of reading: a `Schema`, the path of a .toml file, or the name of a preset
+        ("openai", "litellm", …).
+      columns: routerjax's name of a column to the file's, ``{"quality": "score"}``, or to a path
+        such as ``scores[0].value``; laid over the schema's.
+      quality_range: lowest and highest quality there can be, 0 to 1 where the schema has none.
       drop_missing: leave out rows without prompt, embedding, model, quality or cost, and say so
         in a `DataWarning`, instead of refusing the file.
       embeddings: .npy file [n, d] of floats, a row for every row of the file.
       models: the arms, in order; by default the names that occur, sorted.
       in_memory: bytes of embeddings held in memory, a quarter of the machine's by default; more
         stay on disk and are read as they are used (`routerjax.records.on_disk.Stored`).
+      **rules: fields of a `Schema` laid over it, ``where={"status": "200"}``.
 
     Returns:
       The log. Its encoder is None: a file does not say what made its embeddings.
@@ -64,24 +72,28 @@ def read_log(
       InputError: anything that cannot be read as a log, in one sentence that names the place.
     """
     check_names(columns, LOG_NAMES)
-    file = open_file(path, columns, embeddings, in_memory=in_memory)
+    file = open_file(path, _laid(schema, columns, rules), embeddings, in_memory=in_memory)
     return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
 
 def read_table(
     path: Path | Frame,
     *,
-    columns: Mapping[str, str] = AS_THEY_ARE,
-    quality_range: tuple[float, float] = (0.0, 1.0),
+    schema: Schema | Path | None = None,
+    columns: Mapping[str, Names] = AS_THEY_ARE,
+    quality_range: tuple[float, float] | None = None,
+    drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
+    **rules: Unpack[Rules],
 ) -> Table:
     """Read a table in wide form; cells may be missing, and without `cost:` columns costs are 0.
 
     Args:
-      path, columns, quality_range, embeddings: as in `read_log`. `columns` may name
-        ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``.
+      path, schema, columns, quality_range, embeddings, **rules: as in `read_log`. `columns` may
+        name ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``.
+      drop_missing: leave out rows without prompt or embedding, and say so in a `DataWarning`.
       models: the models to take, in order; by default all, in the order of their columns.
       in_memory: as in `read_log`.
 
@@ -89,29 +101,31 @@ def read_table(
       InputError: anything that cannot be read as a table, in one sentence that names the place.
     """
     check_names(columns, TABLE_NAMES)
-    file = open_file(path, columns, embeddings, in_memory=in_memory)
-    return table_of(file, quality_range=quality_range, models=models)
+    file = open_file(path, _laid(schema, columns, rules), embeddings, in_memory=in_memory)
+    return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
 
 def read_rows(
     path: Path | Frame,
     *,
-    columns: Mapping[str, str] = AS_THEY_ARE,
-    quality_range: tuple[float, float] = (0.0, 1.0),
+    schema: Schema | Path | None = None,
+    columns: Mapping[str, Names] = AS_THEY_ARE,
+    quality_range: tuple[float, float] | None = None,
     drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
+    **rules: Unpack[Rules],
 ) -> Table | Log:
     """Read a table where there is a `score:<model>` column, else a log.
 
     Arguments and errors are those of `read_table` and `read_log`; a table keeps its rows with
     missing cells whatever `drop_missing` says.
     """
-    file = open_file(path, columns, embeddings, in_memory=in_memory)
+    file = open_file(path, _laid(schema, columns, rules), embeddings, in_memory=in_memory)
     if any(name.startswith(SCORE) for name in file.names):
         check_names(columns, TABLE_NAMES)
-        return table_of(file, quality_range=quality_range, models=models)
+        return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
     if "model" in file and "quality" in file:
         check_names(columns, LOG_NAMES)
         return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
@@ -186,6 +200,11 @@ def parse_range(text: str) -> tuple[float, float]:
     raise InputError(
         f"'{text}' is not LO:HI, two numbers from low to high as in 0:10", source="quality range"
     )
+
+
+def _laid(schema: Schema | Path | None, columns: Mapping[str, Names], rules: Rules) -> Schema:
+    """What was said in a call laid over a schema."""
+    return Schema(columns=columns, **rules).over(resolved(schema))
 
 
 def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:

@@ -1,0 +1,58 @@
+"""Queries that cannot be told apart, and requests with several rows: read, and said."""
+
+from __future__ import annotations
+
+import collections
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from routerjax.data.io.columns import quoted
+from routerjax.data.io.source_file import SourceFile
+from routerjax.errors import DataWarning
+from routerjax.records.rows import Array
+
+FEWEST_ROWS = 10  # below, a repeat says nothing
+MOST_ALIKE = 0.5  # share of the rows that one prompt may have
+NEARLY_ALIKE = 0.995  # length of the mean of embeddings of length 1
+SAMPLE = 1000  # rows whose embeddings are looked at
+
+
+def warn_of_prompts(source: str, prompts: Sequence[str] | None, embeddings: Array | None) -> None:
+    """Warn where most rows have one prompt, or all embeddings point the same way."""
+    if prompts is not None and len(prompts) >= FEWEST_ROWS:
+        prompt, rows = collections.Counter(prompts).most_common(1)[0]
+        if rows > MOST_ALIKE * len(prompts):
+            problem = f"{rows} of {len(prompts)} rows have the prompt {quoted(prompt)}"
+            advice = "a router cannot tell them apart; is this the column of the prompts?"
+            warnings.warn(f"{source}: {problem}; {advice}", DataWarning, stacklevel=5)
+    if embeddings is None or len(embeddings) < FEWEST_ROWS:
+        return
+    chosen = np.linspace(0, len(embeddings) - 1, min(SAMPLE, len(embeddings))).astype(int)
+    sample = np.asarray(embeddings[chosen], np.float64)
+    lengths = np.linalg.norm(sample, axis=1, keepdims=True)
+    if sample.shape[1] < 2 or not np.isfinite(lengths).all() or not (lengths > 0).all():
+        return
+    alike = float(np.linalg.norm((sample / lengths).mean(axis=0)))
+    if alike > NEARLY_ALIKE:
+        problem = (
+            f"the embeddings are nearly all alike (the mean of their directions is {alike:.4f}"
+        )
+        advice = "long, 1 where all are the same); a router cannot tell queries apart"
+        warnings.warn(f"{source}: {problem} {advice}", DataWarning, stacklevel=5)
+
+
+def warn_of_repeats(file: SourceFile, rows: np.ndarray) -> None:
+    """Warn where a request has several rows: fallbacks and retries are no queries of their own."""
+    if "request_id" not in file:
+        return
+    texts = file.texts("request_id")
+    counts = collections.Counter(texts[row] for row in rows)
+    counts.pop(None, None)
+    several = [request for request, count in counts.items() if count > 1]
+    if several:
+        column, example = file.names["request_id"], quoted(several[0] or "")
+        problem = f"{len(several)} requests have more than one row by '{column}', such as {example}"
+        advice = f"if they are retries or fallbacks, --group {column} keeps them together"
+        warnings.warn(f"{file.source}: {problem}; {advice}", DataWarning, stacklevel=5)
