@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.frames import Frame
 from routerjax.data.io.source_file import (
@@ -31,6 +30,7 @@ from routerjax.data.io.source_file import (
     found,
     open_file,
 )
+from routerjax.data.io.writing import save
 from routerjax.errors import InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
@@ -146,7 +146,7 @@ def write_log(log: Log, path: Path) -> None:
         cells["scored_by"] = pa.array(log.scored_by, pa.string())
     if log.logged_propensities is not None:
         cells["propensity"] = _floats(log.logged_propensities)
-    formats.save(pa.table(cells), path)
+    save(pa.table(cells), path)
 
 
 def write_table(table: Table, path: Path) -> None:
@@ -155,7 +155,7 @@ def write_table(table: Table, path: Path) -> None:
     for arm, model in enumerate(table.models):
         cells[SCORE + model] = _floats(table.quality[:, arm])
         cells[COST + model] = _floats(table.cost[:, arm])
-    formats.save(pa.table(cells), path)
+    save(pa.table(cells), path)
 
 
 def parse_columns(text: str) -> dict[str, str]:

@@ -13,22 +13,23 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import columns, formats
+from routerjax.data.io import columns, formats, several
 from routerjax.data.io.arrow import first_line
 from routerjax.data.io.frames import SOURCE, Frame, is_frame
 from routerjax.data.io.frames import load as load_frame
-from routerjax.errors import InputError
+from routerjax.errors import InputError, printable
 from routerjax.records.on_disk import Stored, memory
 from routerjax.support.cache import scratch
 
 SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
-TEXT_NAMES = ("prompt", "model", "task", "split", "group", "scored_by")
 LOG_NAMES = (
     *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
     *("group", "scored_by"),
 )
 TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split", "group")
 MOST_LISTED = 30  # columns of a file that a message lists
+LONGEST_LIST = 160  # characters of that list
+LONGEST_FIELD = 60  # characters of a name in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,7 @@ class SourceFile:
       names: routerjax's name of a column to the file's.
       embeddings: path of the .npy file that holds the embeddings instead of a column, or None.
       in_memory: bytes of embeddings that are held in memory; more stay on disk.
+      parts: the files that were read as one, none where there is a single one.
     """
 
     table: pa.Table
@@ -48,6 +50,7 @@ class SourceFile:
     names: Mapping[str, str]
     embeddings: str | None = None
     in_memory: int = sys.maxsize
+    parts: Sequence[several.Part] = ()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -60,6 +63,8 @@ class SourceFile:
         source, column = self.source, self.names.get(field or "", field)
         if field == "embedding" and self.embeddings is not None:
             source, column = self.embeddings, None
+        elif row is not None and self.parts:
+            source, row = several.place_of(self.parts, row)
         return InputError(problem, source=source, field=column, row=row)
 
     def require(self, *names: str) -> None:
@@ -115,7 +120,7 @@ class SourceFile:
 
 
 def open_file(
-    path: str | os.PathLike[str] | Frame,
+    path: formats.Paths | Frame,
     renames: Mapping[str, str],
     embeddings: str | os.PathLike[str] | None,
     *,
@@ -131,16 +136,15 @@ def open_file(
     """
     check_names(renames, (*LOG_NAMES, *TABLE_NAMES))
     in_memory = memory() if in_memory is None else in_memory
-    text = [renames.get(name, name) for name in TEXT_NAMES]
     if is_frame(path):
         source, table = SOURCE, load_frame(path)
-    elif isinstance(path, str | os.PathLike):
-        source, table = str(path), formats.load(path, text=text, in_memory=in_memory)
+    elif isinstance(path, str | os.PathLike | list | tuple):
+        source, table = several.title(path), formats.load(path, in_memory=in_memory)
     else:
         what = type(path).__name__
         raise InputError(
-            f"a {what} is neither a path nor a data frame that Arrow can read (pandas from 2.2, "
-            "polars, pyarrow, DuckDB)"
+            f"a {what} is neither a path, a list of paths nor a data frame that Arrow can read "
+            "(pandas from 2.2, polars, pyarrow, DuckDB)"
         )
     for name, column in renames.items():
         if column not in table.column_names:
@@ -153,7 +157,7 @@ def open_file(
     # In the file's order, which is the order of a table's models.
     names = dict(sorted(names.items(), key=lambda item: table.column_names.index(item[1])))
     matrix = None if embeddings is None else str(embeddings)
-    return SourceFile(table, source, names, matrix, in_memory)
+    return SourceFile(table, source, names, matrix, in_memory, several.parts(table))
 
 
 def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:
@@ -176,9 +180,16 @@ def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:
 
 def found(table: pa.Table) -> str:
     """The columns of a file, for a message."""
-    names = table.column_names
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return f"its columns are {', '.join(names[:MOST_LISTED])}{more}"
+    names = [printable(name, LONGEST_FIELD) for name in table.column_names]
+    if len(names) == 1:
+        by = several.separator_of(table)
+        asked = "" if by is None else "; its cells are not separated by commas, tabs, ; or |"
+        return f"its only column is {names[0]}{asked}"
+    shown = names[:MOST_LISTED]
+    while len(shown) > 1 and len(", ".join(shown)) > LONGEST_LIST:
+        shown.pop()
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"its columns are {', '.join(shown)}{more}"
 
 
 def load_matrix(path: str, rows: int | None) -> np.ndarray:
