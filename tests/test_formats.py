@@ -209,7 +209,7 @@ def test_a_pattern_reads_its_files_in_the_order_of_their_names(tmp_path):
     table = formats.load(str(tmp_path / "*.jsonl"))
     assert table["prompt"].to_pylist() == [PROMPTS[1], PROMPTS[2], PROMPTS[0]]
     assert several.parts(table) == tuple((str(tmp_path / f"{name}.jsonl"), 1) for name in "abc")
-    assert several.place_of(several.parts(table), 2) == (str(tmp_path / "c.jsonl"), 0)
+    assert several.place_of(table, 2, source="all") == (str(tmp_path / "c.jsonl"), 0)
     assert said(str(tmp_path / "*.tsv")) == ": no file matches this pattern"
     assert "is named twice" in said([str(tmp_path / "*.jsonl"), str(tmp_path / "a.jsonl")])
     assert said([]) == "no file is named"

@@ -1,4 +1,4 @@
-"""Logs and tables from files (parquet, CSV, JSON lines), data frames or the hub, and back.
+"""Logs and tables from files (parquet, CSV, TSV, JSON), data frames or the hub, and back.
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.frames import Frame
 from routerjax.data.io.source_file import (
@@ -41,7 +42,7 @@ AS_THEY_ARE: Mapping[str, str] = types.MappingProxyType({})
 
 
 def read_log(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
     columns: Mapping[str, str] = AS_THEY_ARE,
     quality_range: tuple[float, float] = (0.0, 1.0),
@@ -53,8 +54,9 @@ def read_log(
     """Read a log in long form.
 
     Args:
-      path: a .parquet, .csv or .jsonl file, or ``owner/name[:split]`` on the hub; or a data
-        frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
+      path: a .parquet, .csv, .tsv, .jsonl or .json file, also packed as .gz or .zst; a pattern
+        such as ``logs/*.jsonl`` or a list of files, read as one log; ``owner/name[:split]`` on
+        the hub; or a data frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
       columns: routerjax's name of a column to the file's, ``{"quality": "score"}``.
       quality_range: lowest and highest quality there can be.
       drop_missing: leave out rows without prompt, embedding, model, quality or cost, and say so
@@ -76,7 +78,7 @@ def read_log(
 
 
 def read_table(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
     columns: Mapping[str, str] = AS_THEY_ARE,
     quality_range: tuple[float, float] = (0.0, 1.0),
@@ -101,7 +103,7 @@ def read_table(
 
 
 def read_rows(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
     columns: Mapping[str, str] = AS_THEY_ARE,
     quality_range: tuple[float, float] = (0.0, 1.0),

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from routerjax.data.encoders.encoding import DEFAULT, encode
+from routerjax.data.io import formats
+from routerjax.data.io.columns import single
 from routerjax.data.io.source_file import SourceFile, found, open_file
 from routerjax.errors import InputError
 from routerjax.records.groups import group_numbers
@@ -30,6 +32,7 @@ class GainLabels(NamedTuple):
       encoder: of the prompts, None where the features came ready-made.
       components: whether the features are principal components already (the authors' file).
       source: the file, for messages.
+      columns: its columns of gold and preference labels, for messages.
     """
 
     embeddings: np.ndarray
@@ -40,6 +43,7 @@ class GainLabels(NamedTuple):
     encoder: str | None
     components: bool
     source: str
+    columns: tuple[str, str] = ("GL", "PL")
 
     def __len__(self) -> int:
         return len(self.gold)
@@ -53,7 +57,7 @@ class GainLabels(NamedTuple):
 
 
 def read_labels(
-    path: str | os.PathLike[str],
+    path: formats.Paths,
     *,
     gold: str = "GL",
     preference: str = "PL",
@@ -69,7 +73,7 @@ def read_labels(
     prompts of the column ``prompt``, encoded.
 
     Args:
-      path: .csv, .parquet or .jsonl; the authors' is `AUTHORS_FILE`.
+      path: .csv, .parquet or .jsonl, or several files; the authors' is `AUTHORS_FILE`.
       gold, preference: the two label columns.
       group: column that is equal where the query repeats; ``prompt`` where there is one.
       embeddings: .npy file [n, d], a row for every row of the file.
@@ -85,7 +89,11 @@ def read_labels(
     for name in (gold, preference, group):
         if name is not None:
             file.require(name)
-    labels = [np.asarray(file.numbers(name), np.float32) for name in (gold, preference)]
+    labels = [single(file.numbers(name)) for name in (gold, preference)]
+    for name, label in zip((gold, preference), labels, strict=True):
+        if np.isinf(label).any():
+            row = int(np.isinf(label).argmax())
+            raise file.fail(f"gain is {label[row]:g}, not a finite number", field=name, row=row)
     labelled = [~np.isnan(label) for label in labels]
     kept = np.flatnonzero(labelled[0] & labelled[1] if both else labelled[0] | labelled[1])
     if both and len(kept) < 2:
@@ -110,6 +118,7 @@ def read_labels(
         encoder=used,
         components=embeddings is None and bool(_authors_components(file)),
         source=file.source,
+        columns=(gold, preference),
     )
 
 

@@ -106,15 +106,16 @@ def parts(table: pa.Table) -> tuple[Part, ...]:
     return () if note is None else tuple(Part(*part) for part in json.loads(note))
 
 
-def place_of(parts: Sequence[Part], row: int) -> tuple[str, int]:
+def place_of(table: pa.Table, row: int, *, source: str) -> tuple[str, int]:
     """The file that holds a row, and the row in it.
 
     Args:
-      parts: of at least one file.
-      row: of the table of all.
+      table: of one file or of several.
+      row: of the table.
+      source: the name of the file, where it is a single one.
     """
-    for part in parts:
+    for part in parts(table):
         if row < part.rows:
             return part.name, row
         row -= part.rows
-    raise IndexError("the files have fewer rows")
+    return source, row

@@ -42,7 +42,6 @@ class SourceFile:
       names: routerjax's name of a column to the file's.
       embeddings: path of the .npy file that holds the embeddings instead of a column, or None.
       in_memory: bytes of embeddings that are held in memory; more stay on disk.
-      parts: the files that were read as one, none where there is a single one.
     """
 
     table: pa.Table
@@ -50,7 +49,6 @@ class SourceFile:
     names: Mapping[str, str]
     embeddings: str | None = None
     in_memory: int = sys.maxsize
-    parts: Sequence[several.Part] = ()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -63,8 +61,8 @@ class SourceFile:
         source, column = self.source, self.names.get(field or "", field)
         if field == "embedding" and self.embeddings is not None:
             source, column = self.embeddings, None
-        elif row is not None and self.parts:
-            source, row = several.place_of(self.parts, row)
+        elif row is not None:
+            source, row = several.place_of(self.table, row, source=source)
         return InputError(problem, source=source, field=column, row=row)
 
     def require(self, *names: str) -> None:
@@ -157,7 +155,7 @@ def open_file(
     # In the file's order, which is the order of a table's models.
     names = dict(sorted(names.items(), key=lambda item: table.column_names.index(item[1])))
     matrix = None if embeddings is None else str(embeddings)
-    return SourceFile(table, source, names, matrix, in_memory, several.parts(table))
+    return SourceFile(table, source, names, matrix, in_memory)
 
 
 def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:
