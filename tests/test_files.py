@@ -421,28 +421,36 @@ HEADER = "prompt,model,quality,cost\n"
         ("log.csv", b"", "the file is empty"),
         ("log.jsonl", b"\n\n", "there are no rows; at least one is needed"),
         ("log.csv", HEADER.encode(), "there are no rows; at least one is needed"),
-        ("log.csv", b"\n", "cannot be read as csv: No columns to parse from file"),
+        ("log.csv", b"\n", "there is no header: the first line must name the columns"),
         ("log.parquet", b"PAR1 torn", "cannot be read as parquet: "),
-        ("log.txt", b"prompt", "unknown suffix '.txt'; use .parquet, .csv or .jsonl"),
-        ("log", b"prompt", "unknown suffix ''; use .parquet, .csv or .jsonl"),
+        ("log.txt", b"prompt", "unknown suffix '.txt'; use .parquet, .csv, .tsv, .jsonl or .json"),
+        ("log", b"prompt", "unknown suffix ''; use .parquet, .csv, .tsv, .jsonl or .json"),
         (
             "log.csv",
             (HEADER + "a,b,m,1,2\n").encode(),
-            "rows have more cells than the header; text with commas belongs in double quotes",
+            "row 0: has 5 cells where the header has 4 (by comma); text that holds the separator",
         ),
         (
             "log.csv",
             (HEADER + "a,m,1,2\na,b,m,1,2\n").encode(),
-            "Expected 4 fields in line 3, saw 5; text with commas belongs in double quotes",
+            "row 1: has 5 cells where the header has 4 (by comma); text that holds the separator",
         ),
-        ("log.csv", (HEADER + '"a,m,1,2\n').encode(), "EOF inside string starting at row 1"),
+        (
+            "log.csv",
+            (HEADER + '"a,m,1,2\n').encode(),
+            "row 0: has 1 cell where the header has 4 (by comma); is a double quote left open?",
+        ),
         ("log.csv", b"prompt,prompt\na,b\n", "column 'prompt': the header names this column twice"),
-        ("log.csv", "prompt,model\n\xff,a\n".encode("latin1"), "cannot be read as csv: 'utf-8'"),
+        (
+            "log.csv",
+            "prompt,model\n\xff,a\n".encode("latin1"),
+            "column 'prompt', row 0: is not UTF-8 text; save the file",
+        ),
         ("log.jsonl", b'{"a": 1}\n\n{"a": 1,}\n', "row 1: is not valid JSON: "),
         ("log.jsonl", b'{"a": 1}\n[1]\n', "row 1: is not a JSON object"),
-        ("log.jsonl", b"\xff", "cannot be read as jsonl: 'utf-8'"),
+        ("log.jsonl", b"\xff", "row 0: is not UTF-8 text (byte 0xff); save the file as UTF-8"),
         ("log.json", b'[{"a": 1}, 2]', "row 1: is not a JSON object"),
-        ("log.json", b'[{"a": 1}', "cannot be read as json: "),
+        ("log.json", b'[{"a": 1}', "the array has no end, the file may be cut short"),
     ],
 )
 def test_files_that_are_refused(tmp_path, name, content, message):
@@ -457,7 +465,8 @@ def test_places_that_are_no_file(tmp_path):
     assert said(read_log, path) == f"{path}: no such file"
     assert said(read_log, "none") == "none: no such file"
     assert said(read_log, "folder/none.csv") == "folder/none.csv: no such file"
-    message = f"{tmp_path}: is a folder; use .parquet, .csv or .jsonl (one JSON object a line)"
+    accepted = "use .parquet, .csv, .tsv, .jsonl or .json, each also with .gz or .zst"
+    message = f"{tmp_path}: is a folder; {accepted}"
     assert said(read_log, tmp_path) == message
     pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     assert "there are no rows" in said(read_log, tmp_path / "empty.parquet")

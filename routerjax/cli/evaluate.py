@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import page
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
-from routerjax.cli.options import Output, Page, Reading, option
+from routerjax.cli.options import FILES, Output, Page, Reading, option
 from routerjax.cli.parse import pair
 from routerjax.cli.reading import keep_compiled, print_json, read
 from routerjax.errors import InputError
@@ -59,7 +59,7 @@ def add(app: App) -> None:
         text=TEXT,
         arguments=[
             Argument("router", "The router folder that fit wrote."),
-            Argument("data", "A parquet, CSV or JSON lines file, or a hub id."),
+            Argument("data", FILES, several=True),
         ],
         groups=[
             Options("Evaluation", Evaluating()),

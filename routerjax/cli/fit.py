@@ -32,7 +32,10 @@ are left alone. With --gains the router is learnt from labels of how much better
 than another.
 """
 
-LOG = "A parquet, CSV or JSON lines file, or a hub id; with --gains, a file of labels."
+LOG = (
+    "A parquet, CSV, TSV or JSON lines file, several of them or a quoted pattern ('logs/*.jsonl'), "
+    "or a hub id; with --gains, a file of labels."
+)
 
 SHARED = ("cost_weights", "encoder", "validation", "seed")
 """Settings of a fit to a log that a fit to labelled gains has as well."""
@@ -45,7 +48,7 @@ def add(app: App) -> None:
         "fit",
         handle,
         text=TEXT,
-        arguments=[Argument("log", LOG)],
+        arguments=[Argument("log", LOG, several=True)],
         groups=[
             Options("Router folder", RouterFolder()),
             Options("Reading", Reading()),
@@ -101,7 +104,7 @@ def _fit(parsed: Parsed) -> None:
     log = read(parsed[Reading], path, scored_by=column)
     if not isinstance(log, Log):
         problem = "is a table of every model's answers; fit learns from a log of one answer a row"
-        raise InputError(f"{problem} (routerjax simulate draws one)", source=path)
+        raise InputError(f"{problem} (routerjax simulate draws one)", source=log.source)
     settings = {"config": config, "data": log.fingerprint, "gold": gold}
     with (
         progress_bars(quiet=output.quiet) as on_progress,

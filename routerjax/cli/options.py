@@ -13,6 +13,12 @@ from routerjax.training.config import GainConfig
 CORES = 4
 """Host devices at most that auto makes of a CPU's cores: each holds a copy of the rows."""
 
+FILES = (
+    "A parquet, CSV, TSV or JSON lines file, several of them or a quoted pattern ('logs/*.jsonl'), "
+    "or a hub id."
+)
+"""Help of an argument that names rows."""
+
 
 def option(default: Any, metavar: str, parse: Any = None, *, required: bool = False) -> Any:
     """A field of a record of options.

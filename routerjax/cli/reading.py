@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from routerjax.records.tables import Log, Table
 
 
-def read(reading: Reading, path: str, *, scored_by: str | None = None) -> Table | Log:
+def read(reading: Reading, path: str | list[str], *, scored_by: str | None = None) -> Table | Log:
     """The table or log in a file.
 
     Args:
       reading: names of columns, range, embeddings.
-      path: of the file, or a hub id.
+      path: of the file, of several files, a pattern of names, or a hub id.
       scored_by: the column that says how each row was scored.
     """
     from routerjax.data.io import files

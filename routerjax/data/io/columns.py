@@ -58,7 +58,8 @@ def matrix(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A column of lists of numbers as ([n, d] float32, [n] bool: True where there is a list).
 
-    Lists may be written as text, ``[0.1, 0.2]``. Rows without a list are NaN.
+    Lists may be written as text, ``[0.1, 0.2]`` or as NumPy prints them, ``[0.1 0.2]``. Rows
+    without a list are NaN.
 
     Args:
       column: of n rows, read a chunk at a time.
@@ -157,7 +158,7 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The lists of a column that writes them as text."""
+    """The lists of a column that writes them as text, ``[0.1, 0.2]``, or NumPy's ``[0.1 0.2]``."""
     text = pc.utf8_trim_whitespace(column)
     lists = pc.and_(pc.starts_with(text, "["), pc.ends_with(text, "]"))
     wrong = ~pc.fill_null(lists, True).to_numpy()
@@ -166,4 +167,11 @@ def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:
         raise InputError(
             f"{quoted(column[row].as_py())} is not a list of numbers such as [0.1, 0.2]", row=row
         )
-    return pc.split_pattern(pc.utf8_slice_codeunits(text, 1, -1), ",")
+    cut = pc.fill_null(pc.match_substring(text, "..."), False).to_numpy()
+    if cut.any():
+        problem = "NumPy left numbers out of this text ('...'); write embeddings by .tolist()"
+        raise InputError(problem, row=int(cut.argmax()))
+    inner = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(text, 1, -1))
+    with_commas = pc.match_substring(inner, ",")
+    spaced = pc.replace_substring_regex(inner, r"\s+", ",")
+    return pc.split_pattern(pc.if_else(with_commas, inner, spaced), ",")

@@ -1,4 +1,4 @@
-"""Logs and tables from files (parquet, CSV, JSON lines), data frames or the hub, and back.
+"""Logs and tables from files (parquet, CSV, TSV, JSON), data frames or the hub, and back.
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
@@ -26,6 +26,7 @@ from routerjax.data.io.frames import Frame
 from routerjax.data.io.names import COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
 from routerjax.data.io.schema import Names, Rules, Schema, resolved
 from routerjax.data.io.source_file import found, open_file
+from routerjax.data.io.writing import save
 from routerjax.errors import InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
@@ -36,7 +37,7 @@ AS_THEY_ARE: Mapping[str, Names] = types.MappingProxyType({})
 
 
 def read_log(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
     schema: Schema | Path | None = None,
     columns: Mapping[str, Names] = AS_THEY_ARE,
@@ -50,8 +51,9 @@ def read_log(
     """Read a log in long form.
 
     Args:
-      path: a .parquet, .csv or .jsonl file, or ``owner/name[:split]`` on the hub; or a data
-        frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
+      path: a .parquet, .csv, .tsv, .jsonl or .json file, also packed as .gz or .zst; a pattern
+        such as ``logs/*.jsonl`` or a list of files, read as one log; ``owner/name[:split]`` on
+        the hub; or a data frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
       schema: rules of reading: a `Schema`, the path of a .toml file, or the name of a preset
         ("openai", "litellm", …).
       columns: routerjax's name of a column to the file's, ``{"quality": "score"}``, or to a path
@@ -77,7 +79,7 @@ def read_log(
 
 
 def read_table(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
     schema: Schema | Path | None = None,
     columns: Mapping[str, Names] = AS_THEY_ARE,
@@ -106,7 +108,7 @@ def read_table(
 
 
 def read_rows(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
     schema: Schema | Path | None = None,
     columns: Mapping[str, Names] = AS_THEY_ARE,
@@ -153,7 +155,7 @@ def write_log(log: Log, path: Path) -> None:
         cells["scored_by"] = pa.array(log.scored_by, pa.string())
     if log.logged_propensities is not None:
         cells["propensity"] = _floats(log.logged_propensities)
-    formats.save(pa.table(cells), path)
+    save(pa.table(cells), path)
 
 
 def write_table(table: Table, path: Path) -> None:
@@ -162,7 +164,7 @@ def write_table(table: Table, path: Path) -> None:
     for arm, model in enumerate(table.models):
         cells[SCORE + model] = _floats(table.quality[:, arm])
         cells[COST + model] = _floats(table.cost[:, arm])
-    formats.save(pa.table(cells), path)
+    save(pa.table(cells), path)
 
 
 def parse_columns(text: str) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from routerjax.data.encoders.encoding import DEFAULT, encode
-from routerjax.data.io import arena, columns
+from routerjax.data.io import arena, columns, formats
+from routerjax.data.io.columns import single
 from routerjax.data.io.model_names import models_of
 from routerjax.data.io.schema import Schema, resolved
 from routerjax.data.io.source_file import SourceFile, found, open_file
@@ -33,6 +34,7 @@ class GainLabels(NamedTuple):
       encoder: of the prompts, None where the features came ready-made.
       components: whether the features are principal components already (the authors' file).
       source: the file, for messages.
+      columns: its columns of gold and preference labels, for messages.
     """
 
     embeddings: np.ndarray
@@ -43,6 +45,7 @@ class GainLabels(NamedTuple):
     encoder: str | None
     components: bool
     source: str
+    columns: tuple[str, str] = ("GL", "PL")
 
     def __len__(self) -> int:
         return len(self.gold)
@@ -56,7 +59,7 @@ class GainLabels(NamedTuple):
 
 
 def read_labels(
-    path: str | os.PathLike[str],
+    path: formats.Paths,
     *,
     gold: str = "GL",
     preference: str = "PL",
@@ -74,7 +77,7 @@ def read_labels(
     prompts of the column ``prompt``, encoded.
 
     Args:
-      path: .csv, .parquet or .jsonl; the authors' is `AUTHORS_FILE`.
+      path: .csv, .parquet or .jsonl, or several files; the authors' is `AUTHORS_FILE`.
       gold, preference: the two label columns.
       group: column that is equal where the query repeats; ``prompt`` where there is one.
       embeddings: .npy file [n, d], a row for every row of the file.
@@ -97,7 +100,7 @@ def read_labels(
     else:
         for name in (gold, preference):
             file.require(name)
-        labels = [np.asarray(file.numbers(name), np.float32) for name in (gold, preference)]
+        labels = [single(file.numbers(name)) for name in (gold, preference)]
     if group is not None:
         file.require(group)
     labelled = [~np.isnan(label) for label in labels]
@@ -124,6 +127,7 @@ def read_labels(
         encoder=used,
         components=embeddings is None and bool(_authors_components(file)),
         source=file.source,
+        columns=(gold, preference),
     )
 
 

@@ -9,39 +9,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io import formats, layouts, paths
+from routerjax.data.io import formats, layouts, paths, several
 from routerjax.data.io.columns import is_text, quoted
 from routerjax.data.io.frames import SOURCE, Frame, is_frame
 from routerjax.data.io.frames import load as load_frame
 from routerjax.data.io.join import joined
-from routerjax.data.io.names import TEXT_NAMES, nearest
+from routerjax.data.io.names import nearest
 from routerjax.data.io.prompts import Prompts
 from routerjax.data.io.schema import Names, Schema, condition, each
 from routerjax.data.io.values import same, words
-from routerjax.errors import InputError
+from routerjax.errors import InputError, printable
 
 MOST_LISTED = 30  # columns of a file that a message lists
+LONGEST_LIST = 160  # characters of that list
+LONGEST_FIELD = 60  # characters of a name in it
 MOST_VALUES = 5  # values of a column that a message lists
 
 Cells = tuple[pa.ChunkedArray, ...]
 
 
-def load(
-    path: str | os.PathLike[str] | Frame, schema: Schema, in_memory: int
-) -> tuple[pa.Table, str]:
+def load(path: formats.Paths | Frame, schema: Schema, in_memory: int) -> tuple[pa.Table, str]:
     """The rows of a file or a data frame, with what its second files add; and its name."""
-    text = [*TEXT_NAMES]
-    for name in TEXT_NAMES:
-        text += each(schema.columns.get(name, ()))
     if is_frame(path):
         source, table = SOURCE, load_frame(path)
-    elif isinstance(path, str | os.PathLike):
-        source, table = str(path), formats.load(path, text=text, in_memory=in_memory)
+    elif isinstance(path, str | os.PathLike | list | tuple):
+        source, table = several.title(path), formats.load(path, in_memory=in_memory)
     else:
         what = type(path).__name__
         raise InputError(
-            f"a {what} is neither a path nor a data frame that Arrow can read (pandas from 2.2, "
-            "polars, pyarrow, DuckDB)"
+            f"a {what} is neither a path, a list of paths nor a data frame that Arrow can read "
+            "(pandas from 2.2, polars, pyarrow, DuckDB)"
         )
     table = layouts.in_rows(table, schema, source=source)
     for join in schema.joins:
@@ -136,9 +133,16 @@ def first_prompts(found: Sequence[Prompts]) -> Prompts:
 
 def listed(table: pa.Table) -> str:
     """The columns of a file, for a message."""
-    names = table.column_names
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return f"its columns are {', '.join(names[:MOST_LISTED])}{more}"
+    names = [printable(name, LONGEST_FIELD) for name in table.column_names]
+    if len(names) == 1:
+        by = several.separator_of(table)
+        asked = "" if by is None else "; its cells are not separated by commas, tabs, ; or |"
+        return f"its only column is {names[0]}{asked}"
+    shown = names[:MOST_LISTED]
+    while len(shown) > 1 and len(", ".join(shown)) > LONGEST_LIST:
+        shown.pop()
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"its columns are {', '.join(shown)}{more}"
 
 
 def _cells(table: pa.Table, name: str, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:

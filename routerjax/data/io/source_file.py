@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io import columns, prompts, shape
+from routerjax.data.io import columns, formats, prompts, several, shape
 from routerjax.data.io.arrow import first_line
 from routerjax.data.io.frames import Frame
 from routerjax.data.io.names import COST, SCORE
@@ -61,6 +61,8 @@ class SourceFile:
         source, column = self.source, self.names.get(field or "", field)
         if field == "embedding" and self.embeddings is not None:
             source, column = self.embeddings, None
+        elif row is not None:
+            source, row = several.place_of(self.table, row, source=source)
         return InputError(problem, source=source, field=column, row=row)
 
     def require(self, *names: str) -> None:
@@ -177,7 +179,7 @@ class SourceFile:
 
 
 def open_file(
-    path: str | os.PathLike[str] | Frame,
+    path: formats.Paths | Frame,
     schema: Schema,
     embeddings: str | os.PathLike[str] | None = None,
     *,

@@ -70,7 +70,7 @@ def _rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
             content = json.loads(place.read_text(encoding="utf-8-sig"))
             if isinstance(content, dict) and all(isinstance(c, dict) for c in content.values()):
                 return [{**cells, "model": model} for model, cells in content.items()]
-    return formats.load(path, text=["model"]).to_pylist()
+    return formats.load(path).to_pylist()
 
 
 def _dollars(value: Any, field: str, *, source: str, row: int) -> float:
