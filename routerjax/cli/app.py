@@ -201,7 +201,8 @@ def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
     read = setting.parse or (lambda text: parse(setting.hint, text))
 
     def convert(_: Any, tokens: Sequence[Any]) -> _Given:
-        return _Given(read(tokens[0].value))
+        values = tuple(read(token.value) for token in tokens)
+        return _Given(values if setting.repeated else values[0])
 
     parameter = Parameter(
         name=list(setting.names),
@@ -215,11 +216,12 @@ def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
         show_default=(lambda _: default) if default else False,
         required=setting.required,
     )
+    kind: Any = bool | None if is_flag else list[str] if setting.repeated else Any
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if setting.required else None,
-        annotation=Annotated[bool | None if is_flag else Any, parameter],
+        annotation=Annotated[kind, parameter],
     )
 
 

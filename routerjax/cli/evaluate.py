@@ -10,6 +10,7 @@ from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
 from routerjax.cli.options import FILES, Output, Page, Reading, option
 from routerjax.cli.parse import pair
 from routerjax.cli.reading import keep_compiled, print_json, read
+from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -131,11 +132,9 @@ def _fitted_log(asked: Evaluating, reading: Reading):
     from routerjax.data.io import files
 
     assert asked.log is not None
-    columns = reading.columns if asked.log_columns is None else asked.log_columns
     return files.read_log(
         asked.log,
-        columns=files.parse_columns(columns),
-        quality_range=files.parse_range(reading.quality_range),
+        schema=schema_of(reading, columns=asked.log_columns),
         drop_missing=reading.drop_missing,
         embeddings=asked.log_embeddings,
         in_memory=reading.memory,

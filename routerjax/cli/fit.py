@@ -40,6 +40,9 @@ LOG = (
 SHARED = ("cost_weights", "encoder", "validation", "seed")
 """Settings of a fit to a log that a fit to labelled gains has as well."""
 
+OF_LOGS = ("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings")
+"""Options of reading that have no effect on labelled gains."""
+
 
 def add(app: App) -> None:
     """Add the command."""
@@ -73,7 +76,7 @@ def handle(parsed: Parsed) -> None:
     keep_compiled()
     if parsed[Labels].gains:
         names = [f.name for f in dataclasses.fields(FitConfig) if f.name not in SHARED]
-        alone = {FitConfig: names, Reading: _all(Reading, but=("embeddings", "group"))}
+        alone = {FitConfig: names, Reading: OF_LOGS}
         alone |= {kind: _all(kind) for kind in (Learning, Training, Processes, Page)}
         refuse(parsed, alone, why="with --gains")
         gains.fit(parsed)

@@ -80,6 +80,46 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def worth(text: str) -> tuple[str, dict[str, float]]:
+    """NAME:WORD=NUMBER,WORD=NUMBER."""
+    name, colon, pairs = text.partition(":")
+    numbers: dict[str, float] = {}
+    try:
+        for part in pairs.split(","):
+            word, equals, number = (piece.strip() for piece in part.rpartition("="))
+            if not (equals and word):
+                raise ValueError
+            numbers[word] = float(number)
+    except ValueError:
+        colon = ""
+    if not (name.strip() and colon and all(map(math.isfinite, numbers.values()))):
+        raise ValueError(f"{text!r} is not NAME:WORD=NUMBER,..., as in quality:up=1,down=0")
+    return name.strip(), numbers
+
+
+def joined(text: str) -> tuple[str, str, str | None, str]:
+    """FILE on ID, FILE on ID=OTHER, FILE on ID taking last."""
+    file, on, rest = (part.strip() for part in text.rpartition(" on "))
+    ids, taking, repeats = (part.strip() for part in rest.partition(" taking "))
+    first, equals, second = (part.strip() for part in ids.partition("="))
+    wrong = not (file and on and first) or (equals and not second)
+    if wrong or (taking and repeats not in ("first", "last")):
+        raise ValueError(
+            f"{text!r} is not 'FILE on ID', as in 'feedback.csv on request_id', with "
+            "'taking first' or 'taking last' where an id repeats"
+        )
+    return file, first, second or None, repeats or "refuse"
+
+
+def spellings(text: str) -> tuple[str, tuple[str, ...]]:
+    """NAME=OTHER,OTHER."""
+    name, equals, rest = (part.strip() for part in text.partition("="))
+    others = tuple(filter(None, (part.strip() for part in rest.split(","))))
+    if not (name and equals and others):
+        raise ValueError(f"{text!r} is not NAME=OTHER,..., as in gpt-4o=openai/gpt-4o,GPT-4o")
+    return name, others
+
+
 def priced(text: str) -> tuple[str, float]:
     """PREFIX=DOLLARS."""
     prefix, _, dollars = text.partition("=")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import Reading
+from routerjax.cli.rules import schema_of
 
 if TYPE_CHECKING:
     from routerjax.records.tables import Log, Table
@@ -20,15 +21,16 @@ def read(reading: Reading, path: str | list[str], *, scored_by: str | None = Non
     """
     from routerjax.data.io import files
 
-    columns = files.parse_columns(reading.columns)
+    schema = schema_of(reading)
+    columns = {}
     if reading.group is not None:
         columns["group"] = reading.group
     if scored_by is not None:
         columns["scored_by"] = scored_by
     return files.read_rows(
         path,
+        schema=schema,
         columns=columns,
-        quality_range=files.parse_range(reading.quality_range),
         drop_missing=reading.drop_missing,
         embeddings=reading.embeddings,
         in_memory=reading.memory,

@@ -105,6 +105,8 @@ def check_quality(record: Rows, values: np.ndarray, field: str) -> None:
             f"quality is {values[row]:g}, outside [{low:g}, {high:g}]; "
             "declare its range with --quality-range LO:HI (quality_range=(lo, hi))"
         )
+        if values[row] < low:
+            problem += ", or --failed-quality X where it says that a call failed"
         _fail(record, problem, field, row)
 
 

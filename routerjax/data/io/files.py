@@ -206,7 +206,14 @@ def parse_range(text: str) -> tuple[float, float]:
 
 def _laid(schema: Schema | Path | None, columns: Mapping[str, Names], rules: Rules) -> Schema:
     """What was said in a call laid over a schema."""
-    return Schema(columns=columns, **rules).over(resolved(schema))
+    laid = Schema(columns=columns, **rules).over(resolved(schema))
+    if laid.layout == "arena":
+        problem = "pairs of answers are labels of gains: fit --gains (routerjax.data.read_labels)"
+        raise InputError(f"{problem} reads them", source="schema")
+    if laid.both_bad != Schema.both_bad:
+        problem = 'has no effect without pairs of answers (schema "arena")'
+        raise InputError(problem, source="both bad")
+    return laid
 
 
 def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:

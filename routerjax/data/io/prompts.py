@@ -33,7 +33,7 @@ HOLDERS = ("messages", "prompt", "input", "query", "question", "text", "content"
 INVISIBLE = r"[\s\pZ\p{Cc}\p{Cf}]*"
 NOTHING = f'(?i)^{INVISIBLE}(?:\\{{\\s*\\}}|\\[\\s*\\]|null|n/a|"\\s*")?{INVISIBLE}$'
 NESTED = r"^\s*[\[{]"
-DATA = re.compile(r"data:(image|audio|video|application)/[\w.+-]+;base64,[A-Za-z0-9+/=\s]+")
+DATA = re.compile(r"data:(image|audio|video|application)/[\w.+-]+;base64,[A-Za-z0-9+/=]+")
 MOST_DEEP = 20  # objects in objects
 
 
@@ -130,7 +130,7 @@ def prompts_of(column: pa.ChunkedArray, *, form: str = LAST_USER) -> Prompts:
         missing = pc.fill_null(pc.match_substring_regex(column, NOTHING), True)
         texts = pc.if_else(missing, None, column).to_pylist()
         nested = pc.fill_null(pc.match_substring_regex(column, NESTED), False).to_numpy()
-        return _prompts(texts, nested.nonzero()[0].tolist(), texts, form)
+        return _prompts(texts, nested.nonzero()[0].tolist(), list(texts), form)
     if pa.types.is_map(column.type) or pa.types.is_binary(column.type):
         raise InputError(f"holds {column.type}, not text")
     cells = column.to_pylist()

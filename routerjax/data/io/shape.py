@@ -23,6 +23,7 @@ from routerjax.errors import InputError, printable
 MOST_LISTED = 30  # columns of a file that a message lists
 LONGEST_LIST = 160  # characters of that list
 LONGEST_FIELD = 60  # characters of a name in it
+PICKLES = (".pkl", ".pickle")
 MOST_VALUES = 5  # values of a column that a message lists
 
 Cells = tuple[pa.ChunkedArray, ...]
@@ -33,7 +34,7 @@ def load(path: formats.Paths | Frame, schema: Schema, in_memory: int) -> tuple[p
     if is_frame(path):
         source, table = SOURCE, load_frame(path)
     elif isinstance(path, str | os.PathLike | list | tuple):
-        source, table = several.title(path), formats.load(path, in_memory=in_memory)
+        source, table = several.title(path), _file(path, in_memory)
     else:
         what = type(path).__name__
         raise InputError(
@@ -143,6 +144,22 @@ def listed(table: pa.Table) -> str:
         shown.pop()
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     return f"its columns are {', '.join(shown)}{more}"
+
+
+def _file(path: formats.Paths, in_memory: int) -> pa.Table:
+    if isinstance(path, str | os.PathLike) and str(path).lower().endswith(PICKLES):
+        from routerjax.data.public.safe_pickle import read_columns
+
+        columns = read_columns(path)
+        return pa.table({name: _unpickled(each) for name, each in columns.items()})
+    return formats.load(path, in_memory=in_memory)
+
+
+def _unpickled(values: np.ndarray) -> pa.ChunkedArray:
+    """A column of a pickled data frame, whose NaN are nulls."""
+    if values.dtype != object:
+        return pa.chunked_array([pa.array(values, from_pandas=True)])
+    return paths.as_column([None if cell != cell else cell for cell in values.tolist()])
 
 
 def _cells(table: pa.Table, name: str, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:

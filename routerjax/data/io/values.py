@@ -30,6 +30,7 @@ GROUPS = {
     ".": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?"),
     ",": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?"),
 }
+MOST_WORDS = 6  # different words of a column that can be given a worth
 WORDS = {"true": 1.0, "false": 0.0}
 
 
@@ -70,7 +71,8 @@ def numbers(column: pa.ChunkedArray, notation: Notation) -> np.ndarray:
             if error.row is None:
                 raise
             text = column[error.row].as_py()
-            raise InputError(error.problem + _advice(text, notation), row=error.row) from None
+            advice = _advice(text, notation) or _of_words(column, notation)
+            raise InputError(error.problem + advice, row=error.row) from None
     if notation.ratings and len(scales := _scales(column)) > 1:
         listed = " and ".join(f"{scale:g}" for scale in sorted(scales)[:2])
         raise InputError(f"holds ratings out of {listed}, which are no one scale")
@@ -224,6 +226,15 @@ def _advice(text: str, notation: Notation) -> str:
         return f"; --ratings (ratings=True) reads it as {rating[1] or rating[2]}"
     if low[:1] in ("{", "["):
         return f"; name the path of the number in it, as in --columns {name}=COLUMN[0].value"
-    if re.fullmatch(r"[^\W\d][\w .-]{0,30}", low):
-        return f"; --values {name}:{text.strip()}=1,... says what words are worth"
     return ""
+
+
+def _of_words(column: pa.ChunkedArray, notation: Notation) -> str:
+    """That the words of a column can be given a worth, where they are few."""
+    texts = [text.strip() for text in pc.unique(column).to_pylist() if text]
+    found = [text for text in texts if re.fullmatch(r"[^\W\d][\w .-]{0,20}", text)]
+    found = [text for text in found if text.lower() not in NO_NUMBER]
+    if not 0 < len(found) <= MOST_WORDS:
+        return ""
+    shown = ",".join(f"{text}=X" for text in found)
+    return f"; --values {notation.name}:{shown} says what words are worth"

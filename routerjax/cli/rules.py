@@ -1,0 +1,42 @@
+"""From the options that say how a file is read to a schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from routerjax.cli.options import Reading
+
+if TYPE_CHECKING:
+    from routerjax.data.io.schema import Schema
+
+
+def schema_of(reading: Reading, *, columns: str | None = None) -> Schema:
+    """What the options of a command say, laid over the schema that they name.
+
+    Args:
+      reading: the options.
+      columns: names of columns in place of those of `reading`.
+
+    Raises:
+      InputError: a value that a rule cannot have, or a schema that cannot be read.
+    """
+    from routerjax.data.io import files
+    from routerjax.data.io.schema import Join, Schema, resolved
+
+    rules: dict[str, Any] = {
+        "columns": files.parse_columns(reading.columns if columns is None else columns),
+        "values": dict(reading.values),
+        "joins": tuple(Join(*join) for join in reading.join),
+        "where": dict(reading.where),
+        "aliases": dict(reading.alias),
+        "failed": reading.failed if len(reading.failed) != 1 else reading.failed[0],
+        "quality_range": files.parse_range(reading.quality_range)
+        if reading.quality_range
+        else None,
+    }
+    for name in ("cost_unit", "decimal", "prompt_form", "failed_quality", "both_bad"):
+        value = getattr(reading, name)
+        if value is not None:
+            rules[name] = value
+    rules |= {"money": reading.money, "ratings": reading.ratings}
+    return Schema(**rules).over(resolved(reading.schema))
