@@ -143,7 +143,7 @@ def _votes(
 
     def label(name: str) -> np.ndarray:
         column = file.column(name)
-        if not arena.is_words(column):
+        if not (arena.is_words(column) or (name == "winner" and columns.is_text(column))):
             return np.asarray(file.numbers(name), np.float32)
         with file.place(name):
             return _gains(columns.texts(column))
