@@ -491,7 +491,7 @@ def test_a_damaged_run_folder(refused, folder, here):
         (["--cost-weight", "5", "--prompts", "."], ".: cannot be read (Is a directory)"),
         (["--cost-weight", "5", "--prompts", "empty"], "empty: is empty; one prompt a line is"),
         (["--cost-weight", "5", "--prompts", "gap"], "gap, row 1: the line is empty"),
-        (["--cost-weight", "5", "--prompts", "e7.npy"], "e7.npy: is not UTF-8 text"),
+        (["--cost-weight", "5", "--prompts", "e7.npy"], "e7.npy, row 0: is not UTF-8 text"),
         (["--cost-weight", "5", "--embeddings", "no.npy"], "no.npy: no such file"),
         (["--cost-weight", "5", "--embeddings", "gap"], "gap: cannot be read as .npy"),
         (["--cost-weight", "5", "--embeddings", "nan.npy"], "nan.npy, row 2: not a finite number"),

@@ -36,7 +36,8 @@ class Routing:
         fit --gains. Several are given as L,L,...; each line then starts with its cost weight.
       explain: The model of highest expected utility is printed for every cost weight.
       prompt: One prompt.
-      prompts: A file of one prompt a line; - is standard input.
+      prompts: A file of prompts: text of one a line, JSON lines, or a table with a column prompt;
+        - is standard input.
       embeddings: A .npy file [n, d] of ready-made embeddings.
       probabilities: The probabilities of all models are printed, too.
       json: One JSON document is printed instead of text.
@@ -109,12 +110,14 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
 
 
 def _queries(asked: Routing) -> Sequence[str] | np.ndarray:
+    from routerjax.data.io.prompts import prompt_text
     from routerjax.data.io.queries import read_embeddings, read_prompts
 
     if asked.prompt is not None:
-        if not asked.prompt.strip():
+        text = prompt_text(asked.prompt)
+        if text is None:
             raise InputError("--prompt is empty; a prompt is needed")
-        return [asked.prompt]
+        return [text]
     if asked.prompts is not None:
         return read_prompts(asked.prompts)
     assert asked.embeddings is not None

@@ -36,7 +36,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], *, first: int = 0) -> pa.Table:
     if len(names) * len(rows) > max(MOST_CELLS, 100 * filled):
         problem = f"{len(names):,} different keys in {len(rows):,} rows, nearly all without"
         raise InputError(f"{problem} a value")
-    columns = {_clean(name): _column([values.get(name) for values in rows]) for name in names}
+    columns = {clean(name): _column([values.get(name) for values in rows]) for name in names}
     return pa.table(columns if names or not rows else {"": pa.nulls(len(rows))})
 
 
@@ -129,13 +129,13 @@ def _column(values: list[Any]) -> pa.Array:
     except (pa.ArrowException, OverflowError, UnicodeEncodeError):
         pass
     try:  # half a pair of surrogates, as left by cutting a text in the middle of a character
-        return pa.array(_cleaned(values))
+        return pa.array(cleaned(values))
     except (pa.ArrowException, OverflowError):
         return _texts(values)
 
 
 def _texts(values: list[Any]) -> pa.Array:
-    return pa.array([None if v is None else _clean(as_text(v) or "") for v in values], pa.string())
+    return pa.array([None if v is None else clean(as_text(v) or "") for v in values], pa.string())
 
 
 def _is_wide(values: list[Any]) -> bool:
@@ -164,16 +164,17 @@ def _paths(value: Any) -> Iterator[tuple[Any, ...]]:
             waiting.extend(((*path, 0), each) for each in value)
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     """The value without halves of surrogate pairs in its texts."""
     if isinstance(value, str):
-        return _clean(value)
+        return clean(value)
     if isinstance(value, dict):
-        return {_clean(key): _cleaned(each) for key, each in value.items()}
-    return [_cleaned(each) for each in value] if isinstance(value, list) else value
+        return {clean(key): cleaned(each) for key, each in value.items()}
+    return [cleaned(each) for each in value] if isinstance(value, list) else value
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """The text with U+FFFD for halves of surrogate pairs, which no encoding can write."""
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

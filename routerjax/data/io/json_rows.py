@@ -47,6 +47,19 @@ def read(place: Path) -> pa.Table:
     return joined(_of_lines(_cut(first, content)))
 
 
+def values(place: Path) -> list[Any]:
+    """The values of a file of JSON of any kind: one a line, one after another, or in an array.
+
+    Raises:
+      InputError: as `read`, but for values that are no objects.
+    """
+    content = blocks(place)
+    text = _whole(next(content, b""), content)
+    if text.lstrip().startswith("["):
+        return list(_items(text, objects=False))
+    return _lines(text, 0, objects=False)
+
+
 def _is_by_line(first: bytes) -> bool:
     """Whether the first line is an object of its own, or fails as one: not `{` and a line break."""
     line = first.lstrip().partition(b"\n")[0].strip()
@@ -65,23 +78,35 @@ def _whole(first: bytes, content: Iterator[bytes]) -> str:
 
 
 def _of_values(text: str) -> Iterator[pa.Table]:
-    """The objects of an array, or one after another."""
-    is_array = text.lstrip().startswith("[")
-    at = BLANK.match(text, text.index("[") + 1 if is_array else 0).end()  # type: ignore[union-attr]
+    """The objects of an array, or one after another, in tables of a few thousand."""
     rows: list[Any] = []
     done = 0
-    while at < len(text) and not (is_array and text[at] == "]"):
-        value, at = _value(text, at, done + len(rows))
+    for value in _items(text):
         rows.append(value)
-        at = BLANK.match(text, at).end()  # type: ignore[union-attr]
         if len(rows) == PART:
             yield table_of(rows, first=done)
             done, rows = done + len(rows), []
+    yield table_of(rows if done or len(rows) != 1 else _unwrapped(rows), first=done)
+
+
+def _items(text: str, *, objects: bool = True) -> Iterator[Any]:
+    """The values of an array, or one after another."""
+    is_array = text.lstrip().startswith("[")
+    at = _after_blanks(text, text.index("[") + 1 if is_array else 0)
+    row = 0
+    while at < len(text) and not (is_array and text[at] == "]"):
+        value, at = _value(text, at, row, objects=objects)
+        yield value
+        at, row = _after_blanks(text, at), row + 1
     if is_array and at == len(text):
         raise InputError("is not valid JSON: the array has no end, the file may be cut short")
     if text[at + 1 :].strip(NOTHING):
         raise InputError("is not valid JSON: something follows the end of the array")
-    yield table_of(rows if done or len(rows) != 1 else _unwrapped(rows), first=done)
+
+
+def _after_blanks(text: str, at: int) -> int:
+    blank = BLANK.match(text, at)
+    return at if blank is None else blank.end()
 
 
 def _unwrapped(rows: list[Any]) -> list[Any]:
@@ -121,7 +146,7 @@ def _of_lines(parts: Iterator[bytes]) -> Iterator[pa.Table]:
         text = _decoded(part, done)
         table = None if known is None else _by_arrow(part, known)
         if table is None:
-            table = table_of(_objects(text, done), first=done)
+            table = table_of(_lines(text, done), first=done)
             known = known_after(known, table.schema)
         done += table.num_rows
         yield table
@@ -156,12 +181,13 @@ def _decoded(content: bytes, first: int | None) -> str:
         raise InputError(f"{problem}; save the file as UTF-8", row=row) from None
 
 
-def _objects(text: str, first: int) -> list[Any]:
+def _lines(text: str, first: int, *, objects: bool = True) -> list[Any]:
+    """The values of some lines, of which the first is row `first`."""
     rows: list[Any] = []
     for line in text.split("\n"):
         at, line = 0, line.strip(NOTHING)
         while at < len(line):  # one, unless objects stand side by side
-            value, at = _value(line, at, first + len(rows), one_line=True)
+            value, at = _value(line, at, first + len(rows), one_line=True, objects=objects)
             rows.append(value)
             at += len(line) - at - len(line[at:].lstrip(NOTHING))
     return rows
@@ -195,7 +221,9 @@ DECODER = json.JSONDecoder(
 )
 
 
-def _value(text: str, at: int, row: int, *, one_line: bool = False) -> tuple[Any, int]:
+def _value(
+    text: str, at: int, row: int, *, one_line: bool = False, objects: bool = True
+) -> tuple[Any, int]:
     """The value that begins at `at`, and where it ends."""
     if one_line:
         _check_depth(text, at, row)
@@ -210,7 +238,7 @@ def _value(text: str, at: int, row: int, *, one_line: bool = False) -> tuple[Any
         raise InputError(f"is not valid JSON: {_reason(error, text, at)}", row=row) from None
     except RecursionError:
         raise _too_deep(row) from None
-    if not isinstance(value, dict):
+    if objects and not isinstance(value, dict):
         raise InputError("is not a JSON object", row=row)
     return value, end
 

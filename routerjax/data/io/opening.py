@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -24,6 +25,12 @@ WIDE = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 def located(path: str | os.PathLike[str]) -> Path:
@@ -64,15 +71,20 @@ def blocks(place: Path) -> Iterator[bytes]:
       OSError: a file that cannot be read or unpacked.
     """
     with pa.input_stream(str(place), compression=compression(place)) as stream:
+        yield from blocks_of(stream)
+
+
+def blocks_of(stream: Readable) -> Iterator[bytes]:
+    """The content of an open stream, as `blocks`."""
+    block = stream.read(BLOCK)
+    wide = next((name for mark, name in WIDE.items() if block.startswith(mark)), None)
+    decoder = None if wide is None else codecs.getincrementaldecoder(wide)()
+    block = block.removeprefix(UTF_8)
+    while block:
+        yield block if decoder is None else _decoded(decoder, block, last=False)
         block = stream.read(BLOCK)
-        wide = next((name for mark, name in WIDE.items() if block.startswith(mark)), None)
-        decoder = None if wide is None else codecs.getincrementaldecoder(wide)()
-        block = block.removeprefix(UTF_8)
-        while block:
-            yield block if decoder is None else _decoded(decoder, block, last=False)
-            block = stream.read(BLOCK)
-        if decoder is not None:
-            yield _decoded(decoder, b"", last=True)
+    if decoder is not None:
+        yield _decoded(decoder, b"", last=True)
 
 
 def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, *, last: bool) -> bytes:
