@@ -259,3 +259,20 @@ def test_rules_for_pairs_have_no_place_in_a_log(tmp_path):
     assert "has no effect without pairs of answers" in said(read_log, path, both_bad="tie")
     with pytest.raises(TypeError):
         read_log(path, wher={"status": "200"})
+
+
+def test_scores_of_different_names_are_said(tmp_path):
+    scores = [[{"name": "thumb", "value": 1.0}, {"name": "length", "value": 0.5}], []]
+    path = lines(tmp_path / "log.jsonl", rows(scores=lambda i: scores[i % 2], quality=None))
+    with pytest.warns(DataWarning, match=r"names .length, thumb.; --columns quality=scores\[name="):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*left out")
+            rules = {"columns": {"quality": "scores[0].value"}, "models": list(MODELS)}
+            log = read_log(path, drop_missing=True, **rules)
+    np.testing.assert_array_equal(log.quality, [1, 1])
+
+
+def test_halves_of_surrogate_pairs_in_nested_text(tmp_path):
+    talk = '[{"role": "user", "content": "a \\ud800 b"}]'
+    path = lines(tmp_path / "log.jsonl", rows(prompt=talk))
+    assert read_log(path).prompts == ("a \ufffd b",) * 4

@@ -12,7 +12,7 @@ from routerjax.data.io.columns import quoted, single
 from routerjax.data.io.model_names import models_of
 from routerjax.data.io.names import COST, SCORE
 from routerjax.data.io.source_file import SourceFile
-from routerjax.data.io.suspicious import warn_of_prompts, warn_of_repeats
+from routerjax.data.io.suspicious import warn_of_prompts, warn_of_repeats, warn_of_scores
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
 
@@ -42,6 +42,7 @@ def log_of(
     rows = leaving.kept_rows(file, missing, answered, failed, drop_missing=drop_missing)
     arms, names = _arms(file, [answered[row] for row in rows], rows, models)
     warn_of_repeats(file, rows)
+    warn_of_scores(file)
     queries, scored_by = queries.take(rows), _label(file, "scored_by")
     warn_of_prompts(file.source, queries.prompts, queries.embeddings)
     with file.place(rows=rows):

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from routerjax.data.io.columns import is_list, is_text
+from routerjax.data.io.json_columns import cleaned
 
 POSITION = re.compile(r"(?:\[(-?\d{1,9})\]|(-?\d{1,9})(?=[.\[]|$))")
 CHOICE = re.compile(r"\[([^\[\]=]+)=([^\[\]]*)\]")
@@ -63,7 +64,7 @@ def loaded(text: str) -> Any:
     if text.lstrip()[:1] not in ("{", "[", '"'):
         return None
     try:
-        return json.loads(text)
+        return cleaned(json.loads(text))
     except (ValueError, RecursionError):
         return None
 

@@ -35,6 +35,7 @@ NOTHING = f'(?i)^{INVISIBLE}(?:\\{{\\s*\\}}|\\[\\s*\\]|null|n/a|"\\s*")?{INVISIB
 NESTED = r"^\s*[\[{]"
 DATA = re.compile(r"data:(image|audio|video|application)/[\w.+-]+;base64,[A-Za-z0-9+/=]+")
 MOST_DEEP = 20  # objects in objects
+LONG = 30  # characters of a text that says something if it begins with a letter or a bracket
 
 
 class Prompt(NamedTuple):
@@ -117,6 +118,8 @@ def prompt_text(value: Any, *, form: str = LAST_USER) -> str | None:
 
 def is_missing(text: str) -> bool:
     """Whether a text is no prompt: blank, invisible, or one of the signs of nothing."""
+    if len(text) > LONG and (text[0].isalnum() or text[0] in "[{"):
+        return False
     return bool(pc.match_substring_regex(pa.scalar(text), NOTHING).as_py())
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import collections
+import re
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
+from routerjax.data.io import paths
 from routerjax.data.io.columns import quoted
 from routerjax.data.io.source_file import SourceFile
 from routerjax.errors import DataWarning
 from routerjax.records.rows import Array
 
+FIRST_SCORE = re.compile(r"(.+)(?:\[0\]|\.0)\.(\w+)")
 FEWEST_ROWS = 10  # below, a repeat says nothing
 MOST_ALIKE = 0.5  # share of the rows that one prompt may have
 NEARLY_ALIKE = 0.995  # length of the mean of embeddings of length 1
@@ -41,6 +45,20 @@ def warn_of_prompts(source: str, prompts: Sequence[str] | None, embeddings: Arra
         )
         advice = "long, 1 where all are the same); a router cannot tell queries apart"
         warnings.warn(f"{source}: {problem} {advice}", DataWarning, stacklevel=5)
+
+
+def warn_of_scores(file: SourceFile) -> None:
+    """Warn where the quality is the first of several scores of different names."""
+    match = FIRST_SCORE.fullmatch(file.names["quality"])
+    scores = None if match is None else paths.column(file.table, match[1])
+    if match is None or scores is None or pa.types.is_string(scores.type):
+        return
+    names = {paths.value(each, "name") for row in scores.to_pylist() for each in row or []}
+    if len(names - {None}) > 1:
+        shown = ", ".join(sorted(map(str, names - {None}))[:4])
+        problem = f"the scores in '{match[1]}' have different names ({shown})"
+        advice = f"--columns quality={match[1]}[name=NAME].{match[2]} takes those of one"
+        warnings.warn(f"{file.source}: {problem}; {advice}", DataWarning, stacklevel=5)
 
 
 def warn_of_repeats(file: SourceFile, rows: np.ndarray) -> None:
