@@ -216,7 +216,7 @@ def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
         show_default=(lambda _: default) if default else False,
         required=setting.required,
     )
-    kind: Any = bool | None if is_flag else list[str] if setting.repeated else Any
+    kind: Any = bool | None if is_flag else list[str] | None if setting.repeated else Any
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -101,6 +101,10 @@ def read_labels(
         for name in (gold, preference):
             file.require(name)
         labels = [single(file.numbers(name)) for name in (gold, preference)]
+    for name, label in zip((gold, preference), labels, strict=True):
+        if np.isinf(label).any():
+            row = int(np.isinf(label).argmax())
+            raise file.fail(f"gain is {label[row]:g}, not a finite number", field=name, row=row)
     if group is not None:
         file.require(group)
     labelled = [~np.isnan(label) for label in labels]
