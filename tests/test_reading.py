@@ -256,9 +256,8 @@ def test_wide_tables_by_a_pattern(tmp_path):
 def test_rules_for_pairs_have_no_place_in_a_log(tmp_path):
     path = lines(tmp_path / "log.jsonl", rows())
     assert "fit --gains" in said(read_log, path, schema="arena")
-    assert "has no effect without pairs of answers" in said(read_log, path, both_bad="tie")
-    with pytest.raises(TypeError):
-        read_log(path, wher={"status": "200"})
+    pairs = Schema(both_bad="tie")
+    assert "has no effect without pairs of answers" in said(read_log, path, schema=pairs)
 
 
 def test_scores_of_different_names_are_said(tmp_path):

@@ -91,11 +91,12 @@ def test_every_preset_is_a_schema_and_comes_back_from_text(tmp_path, name):
 
 
 def test_rules_laid_over_others_replace_what_they_name():
-    over = Schema(columns={"cost": "spend"}, decimal=",", where={"status": "ok"})
-    both = over.over(FULL)
+    both = FULL.having(columns={"cost": "spend"}, decimal=".", where={"status": "ok"}, money=None)
     assert both.columns == {**FULL.columns, "cost": "spend"}
     assert both.where == {"status": "ok", "meta.kind of call": "chat"}
-    assert both.cost_unit == "eur:1.08"
+    assert (both.decimal, both.money, both.cost_unit) == (".", True, "eur:1.08")
+    with pytest.raises(TypeError):
+        FULL.having(wher={"status": "200"})
 
 
 def test_units_of_cost_in_dollars():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from routerjax.cli.options import Reading
 
@@ -21,22 +21,21 @@ def schema_of(reading: Reading, *, columns: str | None = None) -> Schema:
       InputError: a value that a rule cannot have, or a schema that cannot be read.
     """
     from routerjax.data.io import files
-    from routerjax.data.io.schema import Join, Schema, resolved
+    from routerjax.data.io.schema import Join, resolved
 
-    rules: dict[str, Any] = {
-        "columns": files.parse_columns(reading.columns if columns is None else columns),
-        "values": dict(reading.values),
-        "joins": tuple(Join(*join) for join in reading.join),
-        "where": dict(reading.where),
-        "aliases": dict(reading.alias),
-        "failed": reading.failed if len(reading.failed) != 1 else reading.failed[0],
-        "quality_range": files.parse_range(reading.quality_range)
-        if reading.quality_range
-        else None,
-    }
-    for name in ("cost_unit", "decimal", "prompt_form", "failed_quality", "both_bad"):
-        value = getattr(reading, name)
-        if value is not None:
-            rules[name] = value
-    rules |= {"money": reading.money, "ratings": reading.ratings}
-    return Schema(**rules).over(resolved(reading.schema))
+    return resolved(reading.schema).having(
+        columns=files.parse_columns(reading.columns if columns is None else columns),
+        values=dict(reading.values),
+        cost_unit=reading.cost_unit,
+        decimal=reading.decimal,
+        money=reading.money or None,
+        ratings=reading.ratings or None,
+        joins=tuple(Join(*join) for join in reading.join) or None,
+        where=dict(reading.where),
+        prompt_form=reading.prompt_form,
+        aliases=dict(reading.alias),
+        failed=(reading.failed if len(reading.failed) != 1 else reading.failed[0]) or None,
+        failed_quality=reading.failed_quality,
+        quality_range=files.parse_range(reading.quality_range) if reading.quality_range else None,
+        both_bad=reading.both_bad,
+    )

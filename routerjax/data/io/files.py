@@ -15,7 +15,6 @@ import math
 import os
 import types
 from collections.abc import Mapping, Sequence
-from typing import Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +23,8 @@ from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.frames import Frame
 from routerjax.data.io.names import COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
-from routerjax.data.io.schema import Names, Rules, Schema, resolved
-from routerjax.data.io.source_file import found, open_file
+from routerjax.data.io.schema import Join, Names, Schema, resolved
+from routerjax.data.io.source_file import SourceFile, found, open_file
 from routerjax.data.io.writing import save
 from routerjax.errors import InputError
 from routerjax.records.rows import Array
@@ -46,7 +45,17 @@ def read_log(
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
-    **rules: Unpack[Rules],
+    values: Mapping[str, Mapping[str, float]] | None = None,
+    cost_unit: str | None = None,
+    decimal: str | None = None,
+    money: bool | None = None,
+    ratings: bool | None = None,
+    joins: Sequence[Join] | None = None,
+    where: Mapping[str, str] | None = None,
+    prompt_form: str | None = None,
+    aliases: Mapping[str, Sequence[str]] | None = None,
+    failed: Names | None = None,
+    failed_quality: float | None = None,
 ) -> Log:
     """Read a log in long form.
 
@@ -65,7 +74,8 @@ def read_log(
       models: the arms, in order; by default the names that occur, sorted.
       in_memory: bytes of embeddings held in memory, a quarter of the machine's by default; more
         stay on disk and are read as they are used (`routerjax.records.on_disk.Stored`).
-      **rules: fields of a `Schema` laid over it, ``where={"status": "200"}``.
+      values, cost_unit, decimal, money, ratings, joins, where, prompt_form, aliases, failed,
+        failed_quality: rules as in `Schema`, laid over those of the schema where they are given.
 
     Returns:
       The log. Its encoder is None: a file does not say what made its embeddings.
@@ -74,7 +84,21 @@ def read_log(
       InputError: anything that cannot be read as a log, in one sentence that names the place.
     """
     check_names(columns, LOG_NAMES)
-    file = open_file(path, _laid(schema, columns, rules), embeddings, in_memory=in_memory)
+    rules = resolved(schema).having(
+        columns=columns,
+        values=values,
+        cost_unit=cost_unit,
+        decimal=decimal,
+        money=money,
+        ratings=ratings,
+        joins=None if joins is None else tuple(joins),
+        where=where,
+        prompt_form=prompt_form,
+        aliases=None if aliases is None else {k: tuple(v) for k, v in aliases.items()},
+        failed=failed,
+        failed_quality=failed_quality,
+    )
+    file = _open(path, rules, embeddings, in_memory)
     return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
 
@@ -88,22 +112,41 @@ def read_table(
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
-    **rules: Unpack[Rules],
+    values: Mapping[str, Mapping[str, float]] | None = None,
+    cost_unit: str | None = None,
+    decimal: str | None = None,
+    money: bool | None = None,
+    ratings: bool | None = None,
+    joins: Sequence[Join] | None = None,
+    where: Mapping[str, str] | None = None,
+    prompt_form: str | None = None,
 ) -> Table:
     """Read a table in wide form; cells may be missing, and without `cost:` columns costs are 0.
 
     Args:
-      path, schema, columns, quality_range, embeddings, **rules: as in `read_log`. `columns` may
-        name ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``.
+      path, schema, columns, quality_range, embeddings: as in `read_log`. `columns` may name
+        ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``, or ``score:*``.
       drop_missing: leave out rows without prompt or embedding, and say so in a `DataWarning`.
       models: the models to take, in order; by default all, in the order of their columns.
-      in_memory: as in `read_log`.
+      in_memory, values, cost_unit, decimal, money, ratings, joins, where, prompt_form: as in
+        `read_log`.
 
     Raises:
       InputError: anything that cannot be read as a table, in one sentence that names the place.
     """
     check_names(columns, TABLE_NAMES)
-    file = open_file(path, _laid(schema, columns, rules), embeddings, in_memory=in_memory)
+    rules = resolved(schema).having(
+        columns=columns,
+        values=values,
+        cost_unit=cost_unit,
+        decimal=decimal,
+        money=money,
+        ratings=ratings,
+        joins=None if joins is None else tuple(joins),
+        where=where,
+        prompt_form=prompt_form,
+    )
+    file = _open(path, rules, embeddings, in_memory)
     return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
 
@@ -117,14 +160,15 @@ def read_rows(
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
-    **rules: Unpack[Rules],
 ) -> Table | Log:
     """Read a table where there is a `score:<model>` column, else a log.
 
-    Arguments and errors are those of `read_table` and `read_log`; a table keeps its rows with
+    Arguments and errors are those of `read_table` and `read_log`, whose rules a `schema` holds; a
+    table keeps its rows with
     missing cells whatever `drop_missing` says.
     """
-    file = open_file(path, _laid(schema, columns, rules), embeddings, in_memory=in_memory)
+    rules = resolved(schema).having(columns=columns)
+    file = _open(path, rules, embeddings, in_memory)
     if any(name.startswith(SCORE) for name in file.names):
         check_names(columns, TABLE_NAMES)
         return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
@@ -204,16 +248,16 @@ def parse_range(text: str) -> tuple[float, float]:
     )
 
 
-def _laid(schema: Schema | Path | None, columns: Mapping[str, Names], rules: Rules) -> Schema:
-    """What was said in a call laid over a schema."""
-    laid = Schema(columns=columns, **rules).over(resolved(schema))
-    if laid.layout == "arena":
+def _open(
+    path: formats.Paths | Frame, schema: Schema, embeddings: Path | None, in_memory: int | None
+) -> SourceFile:
+    if schema.layout == "arena":
         problem = "pairs of answers are labels of gains: fit --gains (routerjax.data.read_labels)"
         raise InputError(f"{problem} reads them", source="schema")
-    if laid.both_bad != Schema.both_bad:
+    if schema.both_bad != Schema.both_bad:
         problem = 'has no effect without pairs of answers (schema "arena")'
         raise InputError(problem, source="both bad")
-    return laid
+    return open_file(path, schema, embeddings, in_memory=in_memory)
 
 
 def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:

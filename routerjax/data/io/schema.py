@@ -11,7 +11,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 from routerjax.data.io.names import LOG_NAMES, PAIR_NAMES, TABLE_NAMES, check_names
 from routerjax.errors import InputError
@@ -114,38 +114,17 @@ class Schema:
                 raise InputError(problem, source="quality range")
         _check_aliases(self.aliases)
 
-    def over(self, other: Schema) -> Schema:
-        """These rules laid over others: what is not the default here replaces what is there.
+    def having(self, **rules: Any) -> Schema:
+        """The schema with other rules laid over its own; those that are None are not given.
 
         Columns, values, conditions and aliases are replaced one by one, the rest as a whole.
         """
-        changes: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            own, below = getattr(self, field.name), getattr(other, field.name)
-            if isinstance(own, Mapping):
-                changes[field.name] = {**below, **own}
-            elif own != field.default:
-                changes[field.name] = own
-        return dataclasses.replace(other, **changes)
-
-
-class Rules(TypedDict, total=False):
-    """The fields of a `Schema` as keyword arguments."""
-
-    values: Mapping[str, Mapping[str, float]]
-    cost_unit: str
-    decimal: str
-    money: bool
-    ratings: bool
-    joins: tuple[Join, ...]
-    where: Mapping[str, str]
-    prompt_form: str
-    aliases: Mapping[str, tuple[str, ...]]
-    failed: Names
-    failed_quality: float | None
-    prices: str | None
-    layout: str
-    both_bad: str
+        changes = {
+            name: {**getattr(self, name), **rule} if isinstance(rule, Mapping) else rule
+            for name, rule in rules.items()
+            if rule is not None
+        }
+        return dataclasses.replace(self, **changes)
 
 
 def each(names: Names) -> tuple[str, ...]:
