@@ -1,5 +1,7 @@
 """The rules for reading a file, and the TOML file that holds them."""
 
+import dataclasses
+
 import pytest
 
 from routerjax.data.io.schema import Join, Schema, condition, cost_unit, resolved
@@ -95,6 +97,8 @@ def test_rules_laid_over_others_replace_what_they_name():
     assert both.columns == {**FULL.columns, "cost": "spend"}
     assert both.where == {"status": "ok", "meta.kind of call": "chat"}
     assert (both.decimal, both.money, both.cost_unit) == (".", True, "eur:1.08")
+    over = Schema(columns={"cost": "spend"}, decimal=",", where={"status": "ok"}).over(FULL)
+    assert over == dataclasses.replace(both, decimal=",")
     with pytest.raises(TypeError):
         FULL.having(wher={"status": "200"})
 

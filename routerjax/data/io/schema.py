@@ -114,13 +114,19 @@ class Schema:
                 raise InputError(problem, source="quality range")
         _check_aliases(self.aliases)
 
+    def over(self, other: Schema) -> Schema:
+        """These rules laid over those of another schema, where they are not as by default."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        own = {name: getattr(self, name) for name in defaults}
+        return other.having(**{k: None if v == defaults[k] else v for k, v in own.items()})
+
     def having(self, **rules: Any) -> Schema:
         """The schema with other rules laid over its own; those that are None are not given.
 
         Columns, values, conditions and aliases are replaced one by one, the rest as a whole.
         """
-        changes = {
-            name: {**getattr(self, name), **rule} if isinstance(rule, Mapping) else rule
+        changes: dict[str, Any] = {
+            name: {**getattr(self, name, {}), **rule} if isinstance(rule, Mapping) else rule
             for name, rule in rules.items()
             if rule is not None
         }
