@@ -389,7 +389,7 @@ def test_fit_refuses_settings(refused, here, options, message):
         (log_rows(60, quality={4: "good"}), "column 'quality', row 4: 'good' is not a number"),
         (log_rows(60, cost={4: -1}), "column 'cost', row 4: cost is -1; it must be 0 or more"),
         (log_rows(60, cost={4: None}), "column 'cost', row 4: no cost here"),
-        (log_rows(60, prompt={4: ""}), "column 'prompt', row 4: the prompt is empty"),
+        (log_rows(60, prompt={4: ""}), "column 'prompt', row 4: no prompt here"),
         (log_rows(60, model={4: None}), "column 'model', row 4: no model here"),
         (
             log_rows(60, propensity={i: float(i != 4) for i in range(60)}),
@@ -513,7 +513,7 @@ def test_evaluate_refuses(refused, folder, here):
     write(here / "other.jsonl", table_rows(models=("large", "huge")))
     write(here / "strange.jsonl", log_rows(60, model={7: "huge"}))
     write(here / "short.jsonl", table_rows(3))
-    np.save(here / "e7.npy", np.ones((30, 7), np.float32))
+    np.save(here / "e7.npy", np.resize(np.eye(7, dtype=np.float32), (30, 7)))
     table = f"{folder}/table.jsonl"
     evaluate = ("evaluate", f"{folder}/run", "--quiet")
     refused(*evaluate, "no.jsonl", message="no.jsonl: no such file")
