@@ -7,9 +7,16 @@ from .errors import InputError as InputError
 # Records, and the files they come from
 from .records.gains import LabelledGains as LabelledGains
 from .records.on_disk import Stored as Stored
+from .records.repricing import PriceChange as PriceChange
+from .records.repricing import repriced as repriced
 from .records.tables import Estimates as Estimates
 from .records.tables import Log as Log
 from .records.tables import Table as Table
+from .data.checks.finding import Finding as Finding
+from .data.checks.findings import findings as findings
+from .data.checks.findings import warn_of as warn_of
+from .data.inspection.inspecting import inspect as inspect
+from .data.inspection.record import Inspection as Inspection
 from .data.encoders.encoding import encode as encode
 from .data.encoders.encoding import encoded as encoded
 from .data.io.files import read_log as read_log

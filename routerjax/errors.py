@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+LONGEST_SOURCE = 200  # characters of a path that a message repeats
+LONGEST_FIELD = 80
+LONGEST_PROBLEM = 600
+
+
+def printable(text: str, most: int | None = None) -> str:
+    """The text as it may stand on a terminal: one line, control characters escaped.
+
+    Args:
+      text: any.
+      most: characters it may have; of a longer text the middle is left out.
+    """
+    if most is not None and len(text) > most:
+        tail = most // 3
+        text = f"{text[: most - tail - 3]}...{text[len(text) - tail :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
 
 class InputError(ValueError):
     """Input that cannot be used: one sentence that names the place and what would be right.
@@ -28,12 +49,14 @@ class InputError(ValueError):
         self.row = row
 
     def __str__(self) -> str:
-        place = [self.source] if self.source else []
+        """The sentence on one line, its parts shortened where a file's content made them long."""
+        place = [printable(self.source, LONGEST_SOURCE)] if self.source else []
         if self.field is not None:
-            place.append(f"column '{self.field}'")
+            place.append(f"column '{printable(self.field, LONGEST_FIELD)}'")
         if self.row is not None:
             place.append(f"row {self.row}")
-        return f"{', '.join(place)}: {self.problem}" if place else self.problem
+        problem = printable(self.problem, LONGEST_PROBLEM)
+        return f"{', '.join(place)}: {problem}" if place else problem
 
 
 class DataWarning(UserWarning):

@@ -303,11 +303,15 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "a command is needed: fit, evaluate, route, plan, simulate (see routerjax --help)"),
+        (
+            "",
+            "a command is needed: inspect, fit, evaluate, route, plan, simulate (see routerjax "
+            "--help)",
+        ),
         (
             "learn",
-            'Unknown command "learn". Did you mean "plan"? Available commands: fit, evaluate, '
-            "route, plan, simulate",
+            'Unknown command "learn". Did you mean "plan"? Available commands: inspect, fit, '
+            "evaluate, route, plan, simulate",
         ),
         ("fit", "LOG is needed (see routerjax fit --help)"),
         ("fit log.jsonl", "--out is needed"),
@@ -390,7 +394,7 @@ def test_fit_refuses_settings(refused, here, options, message):
         (log_rows(60, quality={4: "good"}), "column 'quality', row 4: 'good' is not a number"),
         (log_rows(60, cost={4: -1}), "column 'cost', row 4: cost is -1; it must be 0 or more"),
         (log_rows(60, cost={4: None}), "column 'cost', row 4: no cost here"),
-        (log_rows(60, prompt={4: ""}), "column 'prompt', row 4: the prompt is empty"),
+        (log_rows(60, prompt={4: ""}), "column 'prompt', row 4: no prompt here"),
         (log_rows(60, model={4: None}), "column 'model', row 4: no model here"),
         (
             log_rows(60, propensity={i: float(i != 4) for i in range(60)}),
@@ -490,7 +494,7 @@ def test_a_damaged_run_folder(refused, folder, here):
         (["--cost-weight", "5", "--prompts", "."], ".: cannot be read (Is a directory)"),
         (["--cost-weight", "5", "--prompts", "empty"], "empty: is empty; one prompt a line is"),
         (["--cost-weight", "5", "--prompts", "gap"], "gap, row 1: the line is empty"),
-        (["--cost-weight", "5", "--prompts", "e7.npy"], "e7.npy: is not UTF-8 text"),
+        (["--cost-weight", "5", "--prompts", "e7.npy"], "e7.npy, row 0: is not UTF-8 text"),
         (["--cost-weight", "5", "--embeddings", "no.npy"], "no.npy: no such file"),
         (["--cost-weight", "5", "--embeddings", "gap"], "gap: cannot be read as .npy"),
         (["--cost-weight", "5", "--embeddings", "nan.npy"], "nan.npy, row 2: not a finite number"),
@@ -512,7 +516,7 @@ def test_evaluate_refuses(refused, folder, here):
     write(here / "other.jsonl", table_rows(models=("large", "huge")))
     write(here / "strange.jsonl", log_rows(60, model={7: "huge"}))
     write(here / "short.jsonl", table_rows(3))
-    np.save(here / "e7.npy", np.ones((30, 7), np.float32))
+    np.save(here / "e7.npy", np.resize(np.eye(7, dtype=np.float32), (30, 7)))
     table = f"{folder}/table.jsonl"
     evaluate = ("evaluate", f"{folder}/run", "--quiet")
     refused(*evaluate, "no.jsonl", message="no.jsonl: no such file")

@@ -321,9 +321,10 @@ def test_refused_in_a_sentence(folder, tmp_path, monkeypatch, capsys, arguments,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"GL": None}, "no row has a gold label"),
+        ({"GL": None}, "labels.jsonl, column 'GL': no row has a gold label; both kinds are needed"),
         ({"GL": None, "PL": None}, "no row has a label in 'GL' or 'PL'"),
-        ({"PL": None}, "every row has a gold label; there is no preference label"),
+        ({"PL": None}, "labels.jsonl, column 'PL': no row has a preference label"),
+        ({"GL": 1e300}, "labels.jsonl, column 'GL', row 0: gain is inf, not a finite number"),
         ({"PL": "much"}, "column 'PL', row 0: 'much' is not a number"),
         ({"embedding": None, "PL": 1.0}, "column 'embedding'"),
     ],

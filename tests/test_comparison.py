@@ -101,7 +101,7 @@ def test_rows_with_a_missing_cell_are_left_out_and_counted(router):
 
 
 def test_only_rows_of_the_test_split_are_evaluated(router):
-    split = ["test", "other", "test", "other"]
+    split = ["test", "train", "test", "dev"]
     evaluation = rj.evaluate(router, table(split=split), cost_weights=[WEIGHT])
     assert (evaluation.rows, evaluation.left_out) == (2, 2)
     assert by_method(evaluation)["oracle"].utility.mean == pytest.approx(0.9)

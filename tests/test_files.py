@@ -125,10 +125,10 @@ def test_optional_columns_and_renamed_ones(tmp_path):
 
 
 def test_a_renamed_column_wins_over_the_one_of_that_name_and_loses_its_own(tmp_path):
-    rows = [{**row, "score": 0.75, "task": "t"} for row in ROWS]
+    rows = [{**row, "score": 0.75, "task": "dev"} for row in ROWS]
     log = read_log(put(tmp_path, rows), columns={"quality": "score", "split": "task"})
     np.testing.assert_array_equal(log.quality, [0.75] * 3)
-    assert (log.task, log.split) == (None, ("t", "t", "t"))
+    assert (log.task, log.split) == (None, ("dev", "dev", "dev"))
 
 
 def test_models_set_the_order_of_the_arms(tmp_path):
@@ -176,9 +176,9 @@ def test_json_that_changes_its_types_is_read_exactly(tmp_path):
 
 
 def test_text_that_looks_like_a_date_stays_as_it_is(tmp_path):
-    rows = [{**row, "split": "2024-05-13", "when": "2024-05-13"} for row in ROWS]
+    rows = [{**row, "task": "2024-05-13", "when": "2024-05-13"} for row in ROWS]
     for suffix in SUFFIXES:
-        assert read_log(put(tmp_path, rows, f"log{suffix}")).split == ("2024-05-13",) * 3
+        assert read_log(put(tmp_path, rows, f"log{suffix}")).task == ("2024-05-13",) * 3
 
 
 def test_a_file_name_is_not_a_pattern(tmp_path):
@@ -216,7 +216,8 @@ def test_a_log_refuses_or_drops_rows_with_something_missing(tmp_path, suffix, na
     )
     kept = [ROWS[0], ROWS[2], {**ROWS[0], "model": "large"}]
     path = put(tmp_path, [kept[0], {**ROWS[1], name: None}, *kept[1:]], f"log{suffix}")
-    with pytest.warns(DataWarning, match=f"left out 1 of 4 rows: 1 without {name}$"):
+    by_model = "" if name == "model" else r" \(large 1\)"
+    with pytest.warns(DataWarning, match=f"left out 1 of 4 rows: 1 without {name}{by_model}$"):
         log = read_log(path, drop_missing=True)
     assert log.prompts == tuple(row["prompt"] for row in kept)
     np.testing.assert_array_equal(log.arms, [1, 1, 0])
@@ -237,7 +238,7 @@ def test_rows_are_counted_in_the_file_after_some_were_dropped(tmp_path):
 def test_a_log_of_which_nothing_remains(tmp_path):
     path = put(tmp_path, [{**row, "quality": None} for row in ROWS])
     assert said(read_log, path, drop_missing=True) == (
-        f"{path}: every row has something missing: 3 without quality"
+        f"{path}: every row has something missing: 3 without quality (small 2, large 1)"
     )
 
 
@@ -302,7 +303,8 @@ def test_rows_that_are_refused(tmp_path, rows, options, message, suffix):
 def test_columns_named_for_something_that_does_not_exist(tmp_path):
     assert said(read_log, put(tmp_path, ROWS), columns={"qual": "quality"}) == (
         "columns: 'qual' is not a column that can be named here; these are prompt, embedding, "
-        "model, quality, cost, propensity, task, split, group, scored_by"
+        "model, quality, cost, propensity, task, split, group, scored_by, request_id, currency, "
+        "input_tokens, output_tokens"
     )
     message = said(read_table, put(tmp_path, WIDE), columns={"quality": "score:m1"})
     assert message.endswith(
@@ -310,15 +312,20 @@ def test_columns_named_for_something_that_does_not_exist(tmp_path):
     )
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
-def test_an_empty_prompt_is_refused_even_where_missing_ones_are_dropped(tmp_path, suffix):
-    path = put(tmp_path, changed(1, prompt=""), f"log{suffix}")
-    message = f"{path}, column 'prompt', row 1: the prompt is empty"
-    assert said(read_log, path, drop_missing=True) == message
-    path = put(tmp_path, [WIDE[0], {**WIDE[1], "prompt": ""}], f"log{suffix}")
-    assert said(read_table, path) == message
-    path = put(tmp_path, [WIDE[0], {**WIDE[1], "prompt": None}], f"log{suffix}")
-    assert "row 1: no prompt here (the only such row)" in said(read_table, path)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("prompt", ["", " \u200b", "{}", "[ ]", "null", "N/A", None])
+def test_a_prompt_that_says_nothing_is_missing_in_every_format(tmp_path, suffix, prompt):
+    path = put(tmp_path, changed(1, prompt=prompt), f"log{suffix}")
+    message = f"{path}, column 'prompt', row 1: no prompt here (the only such row)"
+    assert said(read_log, path).startswith(message)
+    rows = [ROWS[0], ROWS[2], {**ROWS[0], "model": "large"}]
+    path = put(tmp_path, [rows[0], {**ROWS[1], "prompt": prompt}, *rows[1:]], f"log{suffix}")
+    with pytest.warns(DataWarning, match="left out 1 of 4 rows: 1 without prompt"):
+        assert read_log(path, drop_missing=True).prompts == tuple(row["prompt"] for row in rows)
+    path = put(tmp_path, [WIDE[0], {**WIDE[1], "prompt": prompt}], f"log{suffix}")
+    assert said(read_table, path).startswith(message)
+    with pytest.warns(DataWarning, match="left out 1 of 2 rows: 1 without prompt$"):
+        assert len(read_table(path, drop_missing=True)) == 1
 
 
 def test_tables_that_are_refused(tmp_path):
@@ -375,8 +382,8 @@ def test_columns_of_the_wrong_kind(tmp_path):
     assert "column 'embedding': holds empty lists" in said(read_log, path)
     path = put(tmp_path, [{**row, "embedding": "0.5 0.5"} for row in ROWS], "log.csv")
     assert "row 0: '0.5 0.5' is not a list of numbers such as [0.1, 0.2]" in said(read_log, path)
-    path = put(tmp_path, [{**row, "prompt": [row["prompt"]]} for row in ROWS])
-    assert "column 'prompt': holds list<item: string>, not text" in said(read_log, path)
+    path = put(tmp_path, [{**row, "prompt": [1, 2]} for row in ROWS])
+    assert "column 'prompt', row 0: holds a list that is no list of" in said(read_log, path)
     path = put(tmp_path, [{**row, "quality": [1]} for row in ROWS])
     assert "column 'quality': holds list<item: int64>, not numbers" in said(read_log, path)
 
@@ -414,28 +421,36 @@ HEADER = "prompt,model,quality,cost\n"
         ("log.csv", b"", "the file is empty"),
         ("log.jsonl", b"\n\n", "there are no rows; at least one is needed"),
         ("log.csv", HEADER.encode(), "there are no rows; at least one is needed"),
-        ("log.csv", b"\n", "cannot be read as csv: No columns to parse from file"),
+        ("log.csv", b"\n", "there is no header: the first line must name the columns"),
         ("log.parquet", b"PAR1 torn", "cannot be read as parquet: "),
-        ("log.txt", b"prompt", "unknown suffix '.txt'; use .parquet, .csv or .jsonl"),
-        ("log", b"prompt", "unknown suffix ''; use .parquet, .csv or .jsonl"),
+        ("log.txt", b"prompt", "unknown suffix '.txt'; use .parquet, .csv, .tsv, .jsonl or .json"),
+        ("log", b"prompt", "unknown suffix ''; use .parquet, .csv, .tsv, .jsonl or .json"),
         (
             "log.csv",
             (HEADER + "a,b,m,1,2\n").encode(),
-            "rows have more cells than the header; text with commas belongs in double quotes",
+            "row 0: has 5 cells where the header has 4 (by comma); text that holds the separator",
         ),
         (
             "log.csv",
             (HEADER + "a,m,1,2\na,b,m,1,2\n").encode(),
-            "Expected 4 fields in line 3, saw 5; text with commas belongs in double quotes",
+            "row 1: has 5 cells where the header has 4 (by comma); text that holds the separator",
         ),
-        ("log.csv", (HEADER + '"a,m,1,2\n').encode(), "EOF inside string starting at row 1"),
+        (
+            "log.csv",
+            (HEADER + '"a,m,1,2\n').encode(),
+            "row 0: has 1 cell where the header has 4 (by comma); is a double quote left open?",
+        ),
         ("log.csv", b"prompt,prompt\na,b\n", "column 'prompt': the header names this column twice"),
-        ("log.csv", "prompt,model\n\xff,a\n".encode("latin1"), "cannot be read as csv: 'utf-8'"),
+        (
+            "log.csv",
+            "prompt,model\n\xff,a\n".encode("latin1"),
+            "column 'prompt', row 0: is not UTF-8 text; save the file",
+        ),
         ("log.jsonl", b'{"a": 1}\n\n{"a": 1,}\n', "row 1: is not valid JSON: "),
         ("log.jsonl", b'{"a": 1}\n[1]\n', "row 1: is not a JSON object"),
-        ("log.jsonl", b"\xff", "cannot be read as jsonl: 'utf-8'"),
+        ("log.jsonl", b"\xff", "row 0: is not UTF-8 text (byte 0xff); save the file as UTF-8"),
         ("log.json", b'[{"a": 1}, 2]', "row 1: is not a JSON object"),
-        ("log.json", b'[{"a": 1}', "cannot be read as json: "),
+        ("log.json", b'[{"a": 1}', "the array has no end, the file may be cut short"),
     ],
 )
 def test_files_that_are_refused(tmp_path, name, content, message):
@@ -450,7 +465,8 @@ def test_places_that_are_no_file(tmp_path):
     assert said(read_log, path) == f"{path}: no such file"
     assert said(read_log, "none") == "none: no such file"
     assert said(read_log, "folder/none.csv") == "folder/none.csv: no such file"
-    message = f"{tmp_path}: is a folder; use .parquet, .csv or .jsonl (one JSON object a line)"
+    accepted = "use .parquet, .csv, .tsv, .jsonl or .json, each also with .gz or .zst"
+    message = f"{tmp_path}: is a folder; {accepted}"
     assert said(read_log, tmp_path) == message
     pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     assert "there are no rows" in said(read_log, tmp_path / "empty.parquet")
@@ -467,7 +483,13 @@ def test_an_index_column_without_a_name_is_left_alone(tmp_path):
 
 def full_log() -> Log:
     rng = np.random.default_rng(0)
-    prompts = ["plain", ' spaces, "quotes"\r\nand\nlines ', "null", "NaN", "ünïcödé \u2028 \x85 🎲"]
+    prompts = [
+        "plain",
+        ' spaces, "quotes"\r\nand\nlines ',
+        "2024-05-13",
+        "NaN",
+        "ünïcödé \u2028 \x85 🎲",
+    ]
     return Log.from_arrays(
         [0, 1, 2, 1, 0],
         rng.random(5) * 10,
@@ -477,7 +499,7 @@ def full_log() -> Log:
         embeddings=rng.normal(size=(5, 3)),
         prompts=prompts,
         task=["", "t", "1", "007", "2024-05-13"],
-        split=["2024-05-13"] * 5,
+        split=["train", "dev", "test", "val", "train"],
         quality_range=(0, 10),
     )
 
@@ -557,7 +579,7 @@ def test_columns_and_ranges_are_parsed():
             "qual=a",
             "columns: 'qual' is not a column that can be named here; these are prompt, "
             "embedding, model, quality, cost, propensity, task, split, group, scored_by, "
-            "score:<model>, cost:<model>",
+            "request_id, currency, input_tokens, output_tokens, score:<model>, cost:<model>",
         ),
         ("score:=a", "columns: 'score:' is not a column"),
     ],

@@ -127,7 +127,9 @@ def test_what_arrow_cannot_hold():
     repeated = pa.table([pa.array(["a"]), pa.array(["b"])], names=["prompt", "prompt"])
     with pytest.raises(InputError, match="^frame, column 'prompt': there are two columns"):
         rj.read_log(repeated)
-    with pytest.raises(InputError, match="a dict is neither a path nor a data frame"):
+    with pytest.raises(
+        InputError, match="a dict is neither a path, a list of paths nor a data frame"
+    ):
         rj.read_log(ROWS)
 
 

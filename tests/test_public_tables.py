@@ -7,7 +7,7 @@ import pickle
 import time
 from pathlib import Path
 
-import huggingface_hub
+import huggingface_hub.constants
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -263,3 +264,114 @@ def test_blocks_that_do_not_fit_are_refused(tmp_path):
     assert "dtype 'V8'" in said(write(tmp_path / "f.pkl", structured))
     shorter = whole.replace(b"\x8c\x02f8", b"\x8c\x02f4")
     assert "is not a pickled DataFrame" in said(write(tmp_path / "f.pkl", shorter))
+
+
+# What would take memory or time
+
+MARKED, DICT, LIST = b"(", b"}", b"]"
+
+
+def shared(deep: int, wide: int = 2) -> bytes:
+    """A tuple of `wide` times the same tuple, and so on: wide^deep parts to compare."""
+    content = b"\x80\x04)\x94"
+    for level in range(deep):
+        content += MARKED + (b"h" + bytes([level])) * wide + b"t\x94"
+    return content
+
+
+def sized(code: bytes, size: int, width: int) -> bytes:
+    return b"\x80\x04" + code + size.to_bytes(width, "little")
+
+
+GREEDY = {
+    "a note of a high number": b"Nr\xff\xff\xff\x7f.",
+    "notes of high numbers": b"N" + b"r\xff\xff\xff\x7f" * 50 + b".",
+    "shared tuples as a key": shared(200) + DICT + b"h\xc8N" + b"s.",
+    "shared tuples as a frame": shared(200) + b".",
+    "deep lists": b"\x80\x04" + LIST * 100_000 + b"a" * 99_999 + b".",
+    "deep tuples": b"\x80\x04)" + b"\x85" * 100_000 + b".",
+    "bytes": sized(b"\x8e", 2**62, 8),
+    "text": sized(b"\x8d", 2**62, 8),
+    "a byte array": sized(b"\x96", 2**62, 8),
+    "bytes of 4 GB": sized(b"B", 2**32 - 1, 4),
+    "a frame": sized(b"\x95", 2**62, 8),
+    "a whole number": sized(b"\x8b", 2**31 - 1, 4) + b"\xff" * 99,
+    "many lists": b"\x80\x04" + LIST * 2_000_001 + b".",
+    "many notes": b"\x80\x04N" + b"\x94" * 3_000_001 + b".",
+    "a set": b"\x80\x04\x8f" + b"(K\x01\x90.",
+    "an extension": b"\x80\x04\x82\x01.",
+    "a class": b"\x80\x04" + b"\x8c\x08builtins\x8c\x05slice\x93)}\x92.",
+}
+
+
+@pytest.mark.parametrize("content", GREEDY.values(), ids=GREEDY)
+def test_a_greedy_pickle_is_refused_at_once_and_takes_no_memory(tmp_path, content):
+    """In a process of its own, whose memory is limited to what a small frame needs."""
+    path = write(tmp_path / "f.pkl", content)
+    limited = (
+        "import resource, sys\n"
+        "from routerjax.data.public.safe_pickle import read_columns\n"
+        "from routerjax.errors import InputError\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n    read_columns(sys.argv[1])\n"
+        "except InputError as error:\n    print(len(str(error)))\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    length, mebibytes = map(int, done.stdout.split())
+    assert length < 300 + len(str(path))
+    assert mebibytes < 100 + 150 * len(content) / 2**20
+
+
+def small() -> bytes:
+    return pickle.dumps(frame({"a": ["x", "y"], "b": [1.0, 2.0]}), 4)
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        (b"\x8c\x02f8", b"\x8c\x02f2"),  # half as wide, so that there are twice as many
+        (b"\x8c\x01x", b"\x8c\x01\xff"),
+        (b"K\x01K\x02\x86", b"K\x02K\x02\x86"),
+        (b"K\x01K\x02\x86", b"K\x00K\x02\x86"),
+        (b"K\x01K\x02\x86", b"J\xff\xff\xff\x7fK\x00\x86"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused_or_read(tmp_path, part, other):
+    whole = small()
+    assert part in whole
+    try:
+        assert set(read_columns(write(tmp_path / "f.pkl", whole.replace(part, other)))) == {
+            "a",
+            "b",
+        }
+    except InputError as error:
+        assert "is not a pickle" in str(error) and len(error.problem) < 250
+
+
+def test_any_byte_of_a_pickle_may_be_wrong(tmp_path):
+    whole = small()
+    rng = np.random.default_rng(0)
+    for place in rng.permutation(len(whole))[:300]:
+        content = bytearray(whole)
+        content[place] = rng.integers(256)
+        try:
+            read_columns(write(tmp_path / "f.pkl", bytes(content)))
+        except InputError as error:
+            assert len(error.problem) < 300 and str(error).isprintable()
+
+
+def test_cells_that_are_neither_text_nor_numbers_are_refused(tmp_path):
+    for value in ([1], (1,), {"a": 1}, b"x"):
+        made = frame({"a": ["x", "y"]})
+        made.at[1, "a"] = value
+        message = said(write(tmp_path / "f.pkl", pickle.dumps(made)))
+        assert "is not a pickled DataFrame of plain columns" in message
+
+
+def test_paths_that_name_no_place():
+    assert said(Path("~nobody-of-this-name/x.pkl")).endswith("there is no such user")
+    assert "File name too long" in said(Path("x" * 5000))

@@ -180,7 +180,7 @@ def test_text_of_no_such_type(hint, text, message):
         ("fit l --out r --gains --epochs 3", "--epochs has no effect with --gains"),
         ("fit l --out r --gains --nuisance.folds 3", "--nuisance.folds has no effect with --gains"),
         ("fit l --out r --gains --devices 1", "--devices has no effect with --gains"),
-        ("fit l --out r --gains --columns a=b", "--columns has no effect with --gains"),
+        ("fit l --out r --gains --ratings", "--ratings has no effect with --gains"),
         ("simulate --out l.csv --columns a=b", "--columns has no effect without TABLE"),
         ("simulate --out l.csv --embeddings e.npy", "--embeddings has no effect without TABLE"),
         ("simulate t.csv --out l.csv --rows 10", "--rows has no effect with TABLE"),

@@ -201,7 +201,7 @@ def test_a_table_that_is_too_large_stays_in_its_file(tmp_path, values, apart):
         0.01 * quality,
         models=["a", "b"],
         embeddings=None if apart else values,
-        prompts=["?"] * 300,
+        prompts=[f"? {i}" for i in range(300)],
     )
     write_table(table, tmp_path / "table.parquet")
     np.save(tmp_path / "e.npy", values)

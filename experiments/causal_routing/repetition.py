@@ -17,9 +17,10 @@ from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.utility import between
 from routerjax.pipelines.nuisance import Nuisances
-from routerjax.pipelines.prepare import VALIDATION_NAMES, Prepared, prepare_all
+from routerjax.pipelines.prepare import Prepared, prepare_all
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem
 

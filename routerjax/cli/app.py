@@ -31,11 +31,13 @@ class Argument(NamedTuple):
       name: of it, as in "log".
       text: what it is.
       optional: whether it may be left out.
+      several: whether it may be given more than once; it is the last one then.
     """
 
     name: str
     text: str
     optional: bool = False
+    several: bool = False
 
 
 class Options(NamedTuple):
@@ -62,12 +64,13 @@ class Parsed:
     """What was typed.
 
     Attributes:
-      arguments: positional arguments by name, None where left out.
+      arguments: positional arguments by name, None where left out, a list of texts where several
+        were given of one that may be.
       given: per record, the settings that were given, by path.
       groups: of the command.
     """
 
-    arguments: dict[str, str | None]
+    arguments: dict[str, Any]
     given: dict[type, dict[Path, Any]]
     groups: Sequence[Options]
 
@@ -136,8 +139,7 @@ def add_command(
     }
 
     def command(*values: Any, **options: Any) -> None:
-        named = dict.fromkeys(argument.name for argument in arguments)
-        named |= dict(zip(named, values, strict=False))
+        named = _named(arguments, values)
         given: dict[type, dict[Path, Any]] = {type(group.record): {} for group in groups}
         for field, value in options.items():
             if value is not None:
@@ -160,6 +162,15 @@ def add_command(
         app.command(command, name=name)
 
 
+def _named(arguments: Sequence[Argument], values: Sequence[str]) -> dict[str, Any]:
+    """What was given of each positional argument."""
+    named: dict[str, Any] = dict.fromkeys(argument.name for argument in arguments)
+    named |= dict(zip(named, values, strict=False))
+    if len(values) > len(named):
+        named[arguments[-1].name] = list(values[len(named) - 1 :])
+    return named
+
+
 class _Given(NamedTuple):
     """A value that was typed, which may be None itself."""
 
@@ -168,7 +179,15 @@ class _Given(NamedTuple):
 
 def _positional(argument: Argument) -> inspect.Parameter:
     name = argument.name.upper()
-    parameter = Parameter(help=argument.text, name=name, show_default=not argument.optional)
+    parameter = Parameter(
+        help=argument.text,
+        name=name,
+        show_default=not argument.optional,
+        required=not argument.optional,
+    )
+    if argument.several:
+        kind = inspect.Parameter.VAR_POSITIONAL
+        return inspect.Parameter(argument.name, kind, annotation=Annotated[str, parameter])
     return inspect.Parameter(
         argument.name,
         inspect.Parameter.POSITIONAL_ONLY,
@@ -182,7 +201,8 @@ def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
     read = setting.parse or (lambda text: parse(setting.hint, text))
 
     def convert(_: Any, tokens: Sequence[Any]) -> _Given:
-        return _Given(read(tokens[0].value))
+        values = tuple(read(token.value) for token in tokens)
+        return _Given(values if setting.repeated else values[0])
 
     parameter = Parameter(
         name=list(setting.names),
@@ -196,11 +216,12 @@ def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
         show_default=(lambda _: default) if default else False,
         required=setting.required,
     )
+    kind: Any = bool | None if is_flag else list[str] | None if setting.repeated else Any
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if setting.required else None,
-        annotation=Annotated[bool | None if is_flag else Any, parameter],
+        annotation=Annotated[kind, parameter],
     )
 
 

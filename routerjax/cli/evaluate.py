@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import page
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
-from routerjax.cli.options import Output, Page, Reading, option
+from routerjax.cli.options import FILES, Output, Page, Prices, Reading, option
 from routerjax.cli.parse import pair
-from routerjax.cli.reading import keep_compiled, print_json, read
+from routerjax.cli.reading import changes, keep_compiled, print_json, read
+from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ def add(app: App) -> None:
         text=TEXT,
         arguments=[
             Argument("router", "The router folder that fit wrote, or hub:OWNER/NAME."),
-            Argument("data", "A parquet, CSV or JSON lines file, or a hub id."),
+            Argument("data", FILES, several=True),
         ],
         groups=[
             Options("Evaluation", Evaluating()),
+            Options("Prices", Prices()),
             Options("Reading", Reading()),
             Options("Page", Page()),
             Options("Output", Output()),
@@ -108,6 +110,7 @@ def handle(parsed: Parsed) -> None:
             log=log,
             gold=gold,
             trust_propensities=asked.trust_propensities,
+            prices=changes(parsed[Prices]),
             execution=Execution(on_progress=on_progress),
         )
     wrote = page.write(parsed[Page], evaluation, router, folder=folder)
@@ -135,11 +138,9 @@ def _fitted_log(asked: Evaluating, reading: Reading):
     from routerjax.data.io import files
 
     assert asked.log is not None
-    columns = reading.columns if asked.log_columns is None else asked.log_columns
     return files.read_log(
         asked.log,
-        columns=files.parse_columns(columns),
-        quality_range=files.parse_range(reading.quality_range),
+        schema=schema_of(reading, columns=asked.log_columns),
         drop_missing=reading.drop_missing,
         embeddings=asked.log_embeddings,
         in_memory=reading.memory,

@@ -34,10 +34,19 @@ are left alone. With --gains the router is learnt from labels of how much better
 than another.
 """
 
-LOG = "A parquet, CSV or JSON lines file, or a hub id; with --gains, a file of labels."
+LOG = (
+    "A parquet, CSV, TSV or JSON lines file, several of them or a quoted pattern ('logs/*.jsonl'), "
+    "or a hub id; with --gains, a file of labels."
+)
 
 SHARED = ("cost_weights", "encoder", "validation", "seed")
 """Settings of a fit to a log that a fit to labelled gains has as well."""
+
+OF_LOGS = (
+    *("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings"),
+    *("prices", "zero_cost", "strict"),
+)
+"""Options of reading that have no effect on labelled gains."""
 
 
 def add(app: App) -> None:
@@ -47,7 +56,7 @@ def add(app: App) -> None:
         "fit",
         handle,
         text=TEXT,
-        arguments=[Argument("log", LOG)],
+        arguments=[Argument("log", LOG, several=True)],
         groups=[
             Options("Router folder", RouterFolder()),
             Options("Reading", Reading()),
@@ -72,7 +81,7 @@ def handle(parsed: Parsed) -> None:
     keep_compiled()
     if parsed[Labels].gains:
         names = [f.name for f in dataclasses.fields(FitConfig) if f.name not in SHARED]
-        alone = {FitConfig: names, Reading: _all(Reading, but=("embeddings", "group"))}
+        alone = {FitConfig: names, Reading: OF_LOGS}
         alone |= {kind: _all(kind) for kind in (Learning, Training, Processes, Page)}
         refuse(parsed, alone, why="with --gains")
         gains.fit(parsed)
@@ -115,7 +124,7 @@ def _fitted(parsed: Parsed) -> Router:
     log = read(parsed[Reading], path, scored_by=column)
     if not isinstance(log, Log):
         problem = "is a table of every model's answers; fit learns from a log of one answer a row"
-        raise InputError(f"{problem} (routerjax simulate draws one)", source=path)
+        raise InputError(f"{problem} (routerjax simulate draws one)", source=log.source)
     settings = {"config": config, "data": log.fingerprint, "gold": gold}
     with (
         progress_bars(quiet=parsed[Output].quiet) as on_progress,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from routerjax.cli.app import Parsed
 from routerjax.cli.options import Labels, Output, Reading, RouterFolder
 from routerjax.cli.reading import print_json
+from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 from routerjax.training.config import FitConfig, GainConfig
 
@@ -45,6 +46,8 @@ def fit(parsed: Parsed) -> None:
             group=parsed[Reading].group,
             embeddings=parsed[Reading].embeddings,
             encoder=settings.encoder,
+            schema=schema_of(parsed[Reading]),
+            models=columns.models,
         )
         router = fit_labels(labels, config=config)
         router.save(folder.out, overwrite=folder.overwrite)

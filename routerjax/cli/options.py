@@ -6,15 +6,36 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from routerjax.cli.parse import count_or_auto, gibibytes, pair
+from routerjax.cli.parse import (
+    count_or_auto,
+    gibibytes,
+    joined,
+    pair,
+    price_changes,
+    spellings,
+    worth,
+)
 from routerjax.errors import InputError
 from routerjax.training.config import GainConfig
 
 CORES = 4
 """Host devices at most that auto makes of a CPU's cores: each holds a copy of the rows."""
 
+FILES = (
+    "A parquet, CSV, TSV or JSON lines file, several of them or a quoted pattern ('logs/*.jsonl'), "
+    "or a hub id."
+)
+"""Help of an argument that names rows."""
 
-def option(default: Any, metavar: str, parse: Any = None, *, required: bool = False) -> Any:
+
+def option(
+    default: Any,
+    metavar: str,
+    parse: Any = None,
+    *,
+    required: bool = False,
+    repeated: bool = False,
+) -> Any:
     """A field of a record of options.
 
     Args:
@@ -22,8 +43,9 @@ def option(default: Any, metavar: str, parse: Any = None, *, required: bool = Fa
       metavar: what the help writes for a value.
       parse: text → value, where the type of the field does not tell.
       required: whether it must be given.
+      repeated: whether it may be given more than once; its value is a tuple then.
     """
-    metadata = {"metavar": metavar, "parse": parse, "required": required}
+    metadata = {"metavar": metavar, "parse": parse, "required": required, "repeated": repeated}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -32,9 +54,37 @@ class Reading:
     """How a file of rows is read.
 
     Attributes:
+      schema: The rules of reading: a preset (arena, helicone, langfuse, litellm, openai, otel,
+        routerbench) or a TOML file. The other options are laid over it.
       columns: The columns of the file that have other names, as NAME=COLUMN,..., routerjax's name
-        first.
-      quality_range: The lowest and highest quality, as LO:HI. Results keep this unit.
+        first. A column may be a path, as in prompt=messages.-1.content,quality=scores[0].value.
+      quality_range: The lowest and highest quality, as LO:HI, 0:1 if neither this option nor the
+        schema says another. Results keep this unit.
+      values: What the words of a column are worth, as NAME:WORD=NUMBER,... (quality:up=1,down=0).
+        The option may be repeated.
+      ratings: Qualities may be written 8/10 or Rating: [[8]], which are 8.
+      cost_unit: What costs are counted in: usd, cents, a currency with its price in dollars
+        (eur:1.08), or dollars per-1k or per-1m queries.
+      money: Costs may carry the sign of their currency, as in $0.0031.
+      decimal: The sign before the decimals of a number, "." or ",".
+      prices: A file of prices. Costs that are not logged, or 0, then follow from the columns
+        input_tokens and output_tokens.
+      zero_cost: What a cost of 0 means. A model that never costs anything where others do is
+        refused; "keep" takes zeros as they are, "missing" takes them for not recorded. Such a row
+        leaves with --drop-missing, and else has the mean cost of its model's other rows.
+      strict: Numbers that cannot be true are an error, not a warning.
+      where: A column or path and the text that it must equal, as COLUMN=VALUE (status=200). Other
+        rows are left out. The option may be repeated.
+      join: A second file, joined by an id that both have, as "FILE on ID", "FILE on ID=OTHER" where
+        the id has another name there, and "... taking last" (or first) where an id repeats. The
+        option may be repeated.
+      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation.
+      alias: Other spellings of a model's name, as NAME=OTHER,... (gpt-4o=openai/gpt-4o,GPT-4o).
+        The option may be repeated.
+      failed: What says that a call failed, as COLUMN=VALUE or COLUMN!=VALUE (status!=success).
+        Such rows have no quality, or that of --failed-quality. The option may be repeated.
+      failed_quality: The quality of failed calls, and of those scored below the range.
+      both_bad: A pair of answers that are both bad (--schema arena): leave-out, or tie.
       group: The column that is equal where rows depend on each other: a user, a session, a request.
         Its rows stay together in every split that is made, and standard errors count its values.
         If it is not given, rows of equal queries belong together.
@@ -44,12 +94,48 @@ class Reading:
         is not given, a quarter of the machine's memory is the limit.
     """
 
+    schema: str | None = option(None, "NAME|FILE.toml")
     columns: str = option("", "NAME=COLUMN,...")
-    quality_range: str = option("0:1", "LO:HI")
+    quality_range: str | None = option(None, "LO:HI")
+    values: tuple[tuple[str, dict[str, float]], ...] = option(
+        (), "NAME:WORD=NUMBER,...", worth, repeated=True
+    )
+    ratings: bool = False
+    cost_unit: str | None = option(None, "UNIT")
+    money: bool = False
+    decimal: str | None = option(None, ".|,")
+    prices: str | None = option(None, "FILE.toml")
+    zero_cost: str | None = option(None, "refuse|keep|missing")
+    strict: bool = False
+    where: tuple[tuple[str, str], ...] = option((), "COLUMN=VALUE", pair, repeated=True)
+    join: tuple[tuple[str, str, str | None, str], ...] = option(
+        (), "'FILE on ID'", joined, repeated=True
+    )
+    prompt_form: str | None = option(None, "last-user|conversation")
+    alias: tuple[tuple[str, tuple[str, ...]], ...] = option(
+        (), "NAME=OTHER,...", spellings, repeated=True
+    )
+    failed: tuple[str, ...] = option((), "COLUMN=VALUE", str, repeated=True)
+    failed_quality: float | None = option(None, "X")
+    both_bad: str | None = option(None, "leave-out|tie")
     group: str | None = option(None, "COLUMN")
     drop_missing: bool = False
     embeddings: str | None = option(None, "FILE.npy")
     memory: int | None = option(None, "GIB", gibibytes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prices:
+    """What models cost from now on.
+
+    Attributes:
+      price: Other prices of models than those the router was fitted at, as MODEL=0.5x,... (half
+        the cost so far) or MODEL=0.002,... (US dollars per query). Nothing is fitted again.
+    """
+
+    price: tuple[tuple[str, float, float | None], ...] = option(
+        (), "MODEL=FACTORx,...", price_changes
+    )
 
 
 @dataclasses.dataclass(frozen=True)

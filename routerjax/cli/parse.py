@@ -80,6 +80,46 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def worth(text: str) -> tuple[str, dict[str, float]]:
+    """NAME:WORD=NUMBER,WORD=NUMBER."""
+    name, colon, pairs = text.partition(":")
+    numbers: dict[str, float] = {}
+    try:
+        for part in pairs.split(","):
+            word, equals, number = (piece.strip() for piece in part.rpartition("="))
+            if not (equals and word):
+                raise ValueError
+            numbers[word] = float(number)
+    except ValueError:
+        colon = ""
+    if not (name.strip() and colon and all(map(math.isfinite, numbers.values()))):
+        raise ValueError(f"{text!r} is not NAME:WORD=NUMBER,..., as in quality:up=1,down=0")
+    return name.strip(), numbers
+
+
+def joined(text: str) -> tuple[str, str, str | None, str]:
+    """FILE on ID, FILE on ID=OTHER, FILE on ID taking last."""
+    file, on, rest = (part.strip() for part in text.rpartition(" on "))
+    ids, taking, repeats = (part.strip() for part in rest.partition(" taking "))
+    first, equals, second = (part.strip() for part in ids.partition("="))
+    wrong = not (file and on and first) or (equals and not second)
+    if wrong or (taking and repeats not in ("first", "last")):
+        raise ValueError(
+            f"{text!r} is not 'FILE on ID', as in 'feedback.csv on request_id', with "
+            "'taking first' or 'taking last' where an id repeats"
+        )
+    return file, first, second or None, repeats or "refuse"
+
+
+def spellings(text: str) -> tuple[str, tuple[str, ...]]:
+    """NAME=OTHER,OTHER."""
+    name, equals, rest = (part.strip() for part in text.partition("="))
+    others = tuple(filter(None, (part.strip() for part in rest.split(","))))
+    if not (name and equals and others):
+        raise ValueError(f"{text!r} is not NAME=OTHER,..., as in gpt-4o=openai/gpt-4o,GPT-4o")
+    return name, others
+
+
 def priced(text: str) -> tuple[str, float]:
     """PREFIX=DOLLARS."""
     prefix, _, dollars = text.partition("=")
@@ -87,6 +127,30 @@ def priced(text: str) -> tuple[str, float]:
         return prefix, float(dollars)
     except ValueError:
         raise ValueError(f"{text!r} is not PREFIX=DOLLARS, as in resp_chars=0.000001") from None
+
+
+def price_changes(text: str) -> tuple[tuple[str, float, float | None], ...]:
+    """MODEL=0.5x,MODEL=0.002 as (model, scale, dollars), dollars None where a factor is given.
+
+    The last "=" of a part counts, so that a model's name may hold one.
+    """
+    found: list[tuple[str, float, float | None]] = []
+    for part in text.split(","):
+        model, equals, value = (piece.strip() for piece in part.rpartition("="))
+        is_factor = value.endswith(("x", "X"))
+        try:
+            number = float(value[:-1] if is_factor else value)
+        except ValueError:
+            number = math.nan
+        if not (model and equals and math.isfinite(number) and number >= 0):
+            raise ValueError(
+                f"{part!r} is neither MODEL=FACTORx nor MODEL=DOLLARS, as in gpt-4o=0.5x or "
+                "gpt-4o=0.002"
+            )
+        if model in [name for name, _, _ in found]:
+            raise ValueError(f"{model!r} is priced twice")
+        found.append((model, number, None) if is_factor else (model, 1.0, number))
+    return tuple(found)
 
 
 def gibibytes(text: str) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command
-from routerjax.cli.options import Output, Reading, option
+from routerjax.cli.options import FILES, Output, Reading, option
 from routerjax.cli.parse import pair
 from routerjax.cli.reading import keep_compiled, print_json, read
 from routerjax.training.config import FitConfig
@@ -56,7 +56,7 @@ def add(app: App) -> None:
         "plan",
         handle,
         text=TEXT,
-        arguments=[Argument("log", "A parquet, CSV or JSON lines file, or a hub id.")],
+        arguments=[Argument("log", FILES, several=True)],
         groups=[
             Options("Planning", Planning()),
             Options("Reading", Reading()),

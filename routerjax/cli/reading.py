@@ -4,35 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from routerjax.cli.options import Reading
+from routerjax.cli.options import Prices, Reading
+from routerjax.cli.rules import schema_of
 
 if TYPE_CHECKING:
+    from routerjax.records.repricing import PriceChange
     from routerjax.records.tables import Log, Table
 
 
-def read(reading: Reading, path: str, *, scored_by: str | None = None) -> Table | Log:
+def read(reading: Reading, path: str | list[str], *, scored_by: str | None = None) -> Table | Log:
     """The table or log in a file.
 
     Args:
       reading: names of columns, range, embeddings.
-      path: of the file, or a hub id.
+      path: of the file, of several files, a pattern of names, or a hub id.
       scored_by: the column that says how each row was scored.
     """
     from routerjax.data.io import files
 
-    columns = files.parse_columns(reading.columns)
+    schema = schema_of(reading)
+    columns = {}
     if reading.group is not None:
         columns["group"] = reading.group
     if scored_by is not None:
         columns["scored_by"] = scored_by
     return files.read_rows(
         path,
+        schema=schema,
         columns=columns,
-        quality_range=files.parse_range(reading.quality_range),
         drop_missing=reading.drop_missing,
         embeddings=reading.embeddings,
         in_memory=reading.memory,
     )
+
+
+def changes(prices: Prices) -> dict[str, PriceChange]:
+    """Model → its change of price, of what --price said."""
+    from routerjax.records.repricing import PriceChange
+
+    return {model: PriceChange(scale, dollars) for model, scale, dollars in prices.price}
 
 
 def keep_compiled() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import gains
 from routerjax.cli.app import Argument, Options, Parsed, add_command
-from routerjax.cli.options import option
-from routerjax.cli.reading import keep_compiled, print_json
+from routerjax.cli.options import Prices, option
+from routerjax.cli.reading import changes, keep_compiled, print_json
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Routing:
         fit --gains. Several are given as L,L,...; each line then starts with its cost weight.
       explain: The model of highest expected utility is printed for every cost weight.
       prompt: One prompt.
-      prompts: A file of one prompt a line; - is standard input.
+      prompts: A file of prompts: text of one a line, JSON lines, or a table with a column prompt;
+        - is standard input.
       embeddings: A .npy file [n, d] of ready-made embeddings.
       probabilities: The probabilities of all models are printed, too.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
@@ -63,7 +64,7 @@ def add(app: App) -> None:
         handle,
         text=TEXT,
         arguments=[Argument("router", "The router folder that fit wrote, or hub:OWNER/NAME.")],
-        groups=[Options("Routing", Routing())],
+        groups=[Options("Routing", Routing()), Options("Prices", Prices())],
     )
 
 
@@ -79,7 +80,11 @@ def handle(parsed: Parsed) -> None:
     kind = kind_of(folder)
     _check(asked, kind, named)
     queries = _queries(asked)
+    prices = changes(parsed[Prices])
     if kind == "gains":
+        if prices:
+            problem = "--price has no effect on a router of gains; give fit --gains other --costs"
+            raise InputError(problem, source=named)
         assert asked.cost_weight is not None
         from routerjax.artefacts.gains import SavedGains
 
@@ -89,6 +94,7 @@ def handle(parsed: Parsed) -> None:
     from routerjax.artefacts.router import Router
 
     router = Router.load(folder, trust_encoder=asked.trust_encoder)
+    router = router.with_prices(prices) if prices else router
     embedded = router.embed(queries)
     routes = router.route(embedded, cost_weight=asked.cost_weight) if asked.cost_weight else ()
     envelopes = router.explain(embedded) if asked.explain else None
@@ -118,12 +124,14 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
 
 
 def _queries(asked: Routing) -> Sequence[str] | np.ndarray:
+    from routerjax.data.io.prompts import prompt_text
     from routerjax.data.io.queries import read_embeddings, read_prompts
 
     if asked.prompt is not None:
-        if not asked.prompt.strip():
+        text = prompt_text(asked.prompt)
+        if text is None:
             raise InputError("--prompt is empty; a prompt is needed")
-        return [asked.prompt]
+        return [text]
     if asked.prompts is not None:
         return read_prompts(asked.prompts)
     assert asked.embeddings is not None

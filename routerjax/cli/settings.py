@@ -36,6 +36,7 @@ class Setting(NamedTuple):
       parse: text → value, where the type alone does not tell; None where it does.
       metavar: what the help writes for a value.
       name: its name on the command line, where that is not made of its path.
+      repeated: whether it may be given more than once, for a tuple of values.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Setting(NamedTuple):
     parse: Any
     metavar: str
     name: str | None
+    repeated: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ def settings_of(record: Any, *, before: Path = ()) -> list[Setting]:
                 parse=field.metadata.get("parse"),
                 metavar=field.metadata.get("metavar") or metavar(hints[field.name]),
                 name=field.metadata.get("name"),
+                repeated=field.metadata.get("repeated", False),
             )
         )
     return found

@@ -61,7 +61,7 @@ def add(app: App) -> None:
 
 def handle(parsed: Parsed) -> None:
     """Draw a log and write it."""
-    from routerjax.data.io import files, formats
+    from routerjax.data.io import files, kinds
     from routerjax.data.synthetic.simulation import POLICIES, simulate
     from routerjax.records.tables import Log
     from routerjax.support import atomic
@@ -75,7 +75,7 @@ def handle(parsed: Parsed) -> None:
         refuse(parsed, {Drawing: ("rows",)}, why="with TABLE: it is of the synthetic table")
     places = [Path(place) for place in (asked.out, asked.test) if place]
     for place in places:
-        formats.kind_to_write(place)
+        kinds.kind_of(place)
         atomic.check_place(place)
     if source is not None:
         places.append(Path(source))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 import warnings
 from collections.abc import Callable
 
 from routerjax.cli.interrupt import stoppable
-from routerjax.errors import DataWarning, InputError
+from routerjax.errors import DataWarning, InputError, printable
 
 
 def exit_code(command: Callable[[], None], *, prog: str) -> int:
     """Carry out a command: 0 if it ends well, 2 with one sentence on standard error if its input
     cannot be used, 130 if it is interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that its encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         with stoppable(), warnings.catch_warnings():
             warnings.simplefilter("always", DataWarning)  # whatever PYTHONWARNINGS says
@@ -33,4 +37,4 @@ def exit_code(command: Callable[[], None], *, prog: str) -> int:
 def _show_warning(prog, message, category, filename, lineno, file=None, line=None) -> None:
     del filename, lineno, file, line
     if issubclass(category, DataWarning):
-        print(f"{prog}: warning: {message}", file=sys.stderr)
+        print(f"{prog}: warning: {printable(str(message))}", file=sys.stderr)

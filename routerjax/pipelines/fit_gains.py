@@ -177,6 +177,12 @@ def _gains(
     gold, preference = (
         np.flatnonzero(~np.isnan(label)) for label in (labels.gold, labels.preference)
     )
+    for column, kind, found in zip(
+        labels.columns, ("gold", "preference"), (gold, preference), strict=True
+    ):
+        if not len(found):
+            problem = f"no row has a {kind} label; both kinds are needed to learn the bias"
+            raise InputError(problem, source=labels.source, field=column)
     rows = np.concatenate([gold, preference])
     gains = LabelledGains.from_arrays(
         labels.embeddings[rows],

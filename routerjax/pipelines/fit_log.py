@@ -20,11 +20,11 @@ from routerjax.pipelines.expected import Expected, expected_advantages, least_me
 from routerjax.pipelines.held_out import fit_report, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
-from routerjax.pipelines.prepare import VALIDATION_NAMES, Prepared, prepare
+from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.tables import Estimates, Log
-from routerjax.records.validation import check_seed
+from routerjax.records.validation import VALIDATION_NAMES, check_seed
 from routerjax.support.provenance import provenance
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
@@ -32,6 +32,7 @@ from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import Problem, check_config, train_router
 
 SMALLEST_LOG = 50
+TELLING = 5  # rows of a model from which its median cost says something
 
 
 def fit(
@@ -189,11 +190,6 @@ def _changed(own: Any, plain: Any, used: set[str]) -> list[str]:
 
 def _usable(log: Log, drop_unlogged: bool) -> Log:
     if log.split is not None:
-        known = ("train", "test", *VALIDATION_NAMES)
-        strange = sorted(set(log.split) - set(known))
-        if strange:
-            problem = f"unknown split {strange[0]!r}; known are {', '.join(known)}"
-            raise InputError(problem, source=log.source, field="split")
         if not set(log.split) - {"test"}:
             raise InputError("every row is in the test split", source=log.source, field="split")
         log = log.in_split("train", *VALIDATION_NAMES)
@@ -214,11 +210,13 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
 def default_cost_weights(log: Log) -> tuple[float, ...]:
     """Cost weights from where cost hardly counts to where it decides, with 0 before them.
 
-    Round numbers (1, 2, 5 times a power of ten) between 0.02 and 5 quality widths per mean
-    cost of the dearest model; 0 alone where every cost is 0.
+    Round numbers (1, 2, 5 times a power of ten) between 0.02 and 5 quality widths per median cost
+    of the dearest model, so that no single row moves them; 0 alone where every cost is 0. Rows
+    that cost nothing (cache hits) and models of hardly a row do not count.
     """
-    total = np.bincount(log.arms, weights=log.cost, minlength=len(log.models))
-    dearest = float((total / np.maximum(log.arm_counts, 1)).max())
+    paid = [log.cost[(log.arms == arm) & (log.cost > 0)] for arm in range(len(log.models))]
+    told = [own for own in paid if len(own) >= TELLING] or [own for own in paid if len(own)]
+    dearest = max((float(np.median(own)) for own in told), default=0.0)
     if dearest == 0:
         return (0.0,)
     low, high = (share * log.quality_width / dearest for share in (0.02, 5.0))

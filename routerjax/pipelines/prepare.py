@@ -19,13 +19,11 @@ from routerjax.models.outcomes import OutcomeModel, predict
 from routerjax.pipelines.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem
-
-VALIDATION_NAMES = ("validation", "valid", "val", "dev")
-"""Names under which a split holds the rows that choose an epoch."""
 
 Splits = tuple[np.ndarray, np.ndarray]
 """[b, ·] rows to train each member on, and rows that choose its epoch."""

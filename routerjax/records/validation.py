@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -14,22 +15,34 @@ from routerjax.records.rows import Array, Rows
 DEAREST_PLAUSIBLE_MEAN = 10.0  # dollars per query
 CHEAPEST_PLAUSIBLE_MEAN = 1e-7
 
+VALIDATION_NAMES = ("validation", "valid", "val", "dev")
+"""Names under which a split holds the rows that choose an epoch."""
 
-def warn_of_cost_unit(record: Rows) -> None:
-    """Warn where the mean cost looks like another unit than dollars per query."""
+SPLITS = ("train", "test", *VALIDATION_NAMES)
+"""What a split may be: rows to learn from, to choose by, and to evaluate on."""
+
+
+def cost_unit_problem(record: Rows) -> tuple[str, str] | None:
+    """What is the matter where the mean cost looks like no dollars per query, and what is right."""
     costs = np.asarray(record.cost)
     known = costs[np.isfinite(costs)]
     mean = float(known.mean()) if known.size else 0.0
     if mean == 0.0:
-        text = "every cost is 0, so that cost weights change nothing"
-    elif not CHEAPEST_PLAUSIBLE_MEAN <= mean <= DEAREST_PLAUSIBLE_MEAN:
-        text = (
-            f"the mean cost is ${mean:.3g} per query; is the unit US dollars per query, "
-            "not per token, per million tokens or in cents?"
+        return "every cost is 0, so that cost weights change nothing", "give costs if there are any"
+    if not CHEAPEST_PLAUSIBLE_MEAN <= mean <= DEAREST_PLAUSIBLE_MEAN:
+        right = (
+            "is the unit US dollars per query, not per token, per million tokens or in cents "
+            "(--cost-unit)?"
         )
-    else:
-        return
-    warnings.warn(f"{record.source}: {text}", DataWarning, stacklevel=3)
+        return f"the mean cost is ${mean:.3g} per query", right
+    return None
+
+
+def warn_of_cost_unit(record: Rows) -> None:
+    """Warn where the mean cost looks like another unit than dollars per query."""
+    found = cost_unit_problem(record)
+    if found is not None:
+        warnings.warn(f"{record.source}: {'; '.join(found)}", DataWarning, stacklevel=3)
 
 
 def check_seed(seed: int) -> None:
@@ -58,8 +71,18 @@ def check_rows(record: Rows) -> None:
         values = getattr(record, name, None)  # a table has no `scored_by`
         if values is not None and len(values) != len(record):
             _fail(record, f"holds {len(values)} rows where quality has {len(record)}", name)
+    if record.split is not None:
+        check_split(record, record.split)
     if record.embeddings is not None:
         _check_embeddings(record, record.embeddings)
+
+
+def check_split(record: Rows, split: Sequence[str]) -> None:
+    """Raise InputError where a split is none of `SPLITS`: "Test" would be rows like any others."""
+    if not set(split) <= set(SPLITS):
+        row = next(row for row, name in enumerate(split) if name not in SPLITS)
+        problem = f"unknown split {split[row][:40]!r}; known are {', '.join(SPLITS)}"
+        _fail(record, problem, "split", row)
 
 
 def _check_embeddings(record: Rows, embeddings: Array) -> None:
@@ -88,6 +111,8 @@ def check_quality(record: Rows, values: np.ndarray, field: str) -> None:
             f"quality is {values[row]:g}, outside [{low:g}, {high:g}]; "
             "declare its range with --quality-range LO:HI (quality_range=(lo, hi))"
         )
+        if values[row] < low:
+            problem += ", or --failed-quality X where it says that a call failed"
         _fail(record, problem, field, row)
 
 
@@ -97,6 +122,12 @@ def check_cost(record: Rows, values: np.ndarray, field: str) -> None:
     if bad.any():
         row = int(bad.argmax())
         problem = f"cost is {values[row]:g}; it must be 0 or more US dollars per query"
+        if values[row] < 0:
+            count = int((values < 0).sum())
+            rows = "one row is" if count == 1 else f"{count} rows are"
+            problem += (
+                f" ({rows} below 0: add a refund to the row that it refunds, and leave its own out)"
+            )
         _fail(record, problem, field, row)
 
 
@@ -137,7 +168,7 @@ def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> 
         row = int(bad.argmax())
         problem = (
             f"propensity of the model that answered is {logged[row]:g}; "
-            "it must lie above 0 and be at most 1"
+            f"it must lie above 0 and be at most 1{_other_unit(logged[~np.isnan(logged)])}"
         )
         _fail(record, problem, "propensity", row)
     if values.ndim == 2:
@@ -146,3 +177,12 @@ def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> 
         if bad.any():
             problem = "the propensities of a row must be 0 or more and sum to 1"
             _fail(record, problem, "propensity", int(bad.argmax()))
+
+
+def _other_unit(logged: np.ndarray) -> str:
+    """What unit propensities seem to have that are no probabilities; nothing where none fits."""
+    if (logged <= 0).all():
+        return " (all are 0 or less, as logarithms are: give their exponentials)"
+    if ((logged > 0) & (logged <= 100)).all() and float(np.median(logged)) > 1:
+        return " (they look like percent: divide them by 100)"
+    return ""

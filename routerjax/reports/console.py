@@ -11,8 +11,10 @@ from rich.table import Table as Grid
 
 from routerjax.artefacts.router import Router
 from routerjax.artefacts.routes import Routes
+from routerjax.errors import printable
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.lines import FEW, Evaluation, Line, evaluation_of
+from routerjax.reports.words import cell, say
 
 if TYPE_CHECKING:
     from routerjax.artefacts.gains import GainRoutes, SavedGains
@@ -33,19 +35,19 @@ def print_fit(router: Router, console: Console) -> None:
     """Overlap of the log, and the page of what the router is worth."""
     overlap, rows = router.report["overlap"], router.report["rows"]
     trained = f"; {rows['members']} networks" if router.report["epochs"] else ""
-    console.print(
+    say(
+        console,
         f"{rows['log']} rows to learn from, {_evaluated_rows(router.report)}"
         f"{trained}.\n{_overlap_sentence(overlap)}\n",
-        highlight=False,
     )
     if "correction" in router.report:
-        console.print(_correction_sentence(router.report["correction"]), highlight=False)
+        say(console, _correction_sentence(router.report["correction"]))
     console.print(_overlap_grid(overlap))
     if router.report["evaluation"] is None:
-        console.print(
+        say(
+            console,
             f"What the router is worth is not known here: {router.report['why']}. Evaluate it on "
             "another log.",
-            highlight=False,
         )
         return
     print_log_page(evaluation_of(router.report["evaluation"]), console)
@@ -72,30 +74,26 @@ def _overlap_grid(overlap: dict[str, Any]) -> Grid:
         overlap["calibration"],
         strict=True,
     ):
-        grid.add_row(model, str(count), f"{size:.0f}", f"{without:.0%}", f"{mean:.2f}")
+        grid.add_row(cell(model), str(count), f"{size:.0f}", f"{without:.0%}", f"{mean:.2f}")
     return grid
 
 
 def print_log_page(evaluation: Evaluation, console: Console) -> None:
     """The verdict, today's policy and the router at every cost weight, and all single models."""
-    console.print(
+    say(
+        console,
         f"{evaluation.source}: {evaluation.rows:,} rows evaluated of {evaluation.groups:,} "
         f"groups, {evaluation.left_out:,} left out.\n",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
     for sentence in evaluation.verdict:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    console.print()
+        say(console, sentence)
+    say(console)
     today = evaluation.of("today")[0]
-    console.print(
+    say(
+        console,
         f"Today's policy: quality {_range(today.quality)}, $ per 1000 "
         f"{1000 * today.cost.mean:.3g}. Utility by cost weight; brackets hold 95 % intervals, "
         "those over today's policy at all cost weights at once:\n",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
     best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
     grid = _grid("weight", "router", "over today", "over best single")
@@ -107,20 +105,20 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
             f"{line.utility.mean:.3f}",
             _signed(line, line.over_today, line.band),
             _signed(line, line.advantage, (line.advantage.low, line.advantage.high)),
-            mostly[0] if mostly else "",
+            cell(mostly[0] if mostly else ""),
         )
     console.print(grid)
     grid = _grid("always", "quality", "$/1000", "no support")
     for single in evaluation.singles:
         grid.add_row(
-            single.model,
+            cell(single.model),
             _range(single.quality),
             f"{1000 * single.cost.mean:.3g}",
             f"{single.unsupported:.0%}",
         )
     console.print(grid)
     for note in evaluation.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"note: {note}")
 
 
 def _range(interval: Interval) -> str:
@@ -149,10 +147,11 @@ def _correction_sentence(correction: dict[str, Any]) -> str:
 
 def print_gains(router: SavedGains, console: Console) -> None:
     """Bias and overlap of the labels, and the decision curve on held-out gold."""
-    report, (alternative, primary) = router.report, router.models
+    report, (alternative, primary) = router.report, map(printable, router.models)
     rows, bias, overlap = report["rows"], report["bias"], report["overlap"]
     left_out = f" ({rows['dropped']} rows without either left out)" if rows["dropped"] else ""
-    console.print(
+    say(
+        console,
         f"{rows['gold']} gold and {rows['preference']} preference labels to learn from"
         f"{left_out}.\n"
         f"Bias of the preference labels {bias['mean']:+.3f} on average, standard deviation "
@@ -160,16 +159,13 @@ def print_gains(router: SavedGains, console: Console) -> None:
         f"{report['spread']:.0%} of the bias's spread kept.\n"
         f"Propensities of gold {overlap['source']}: smallest {overlap['smallest_propensity']:.3g},"
         f" {overlap['share_clipped']:.1%} at {overlap['floor']:g} or below.\n",
-        highlight=False,
-        markup=False,
     )
     always = report["always_primary"]
-    console.print(
+    say(
+        console,
         f"Gain over always {alternative} on {report['held_out']} gold labels, by a router fitted "
         f"without them; the one saved is fitted on all. Always {primary} gains\n"
         f"{always['mean']:+.3f} ±{always['standard_error']:.3f}; ± is one standard error.\n",
-        highlight=False,
-        markup=False,
     )
     grid = _grid("cost weight", "needs a gain of", f"to {primary}", "gain", "at random", "$/1000")
     for line in report["decision_curve"]:
@@ -187,7 +183,7 @@ def print_gains(router: SavedGains, console: Console) -> None:
 def gain_lines(routes: GainRoutes) -> list[str]:
     """One line a query: model, the primary's expected gain, cost of the model."""
     return [
-        f"{model}\tgain {gain:+.3f}\t${cost:.6f}"
+        f"{printable(model)}\tgain {gain:+.3f}\t${cost:.6f}"
         for model, gain, cost in zip(routes.models, routes.gain, routes.cost, strict=True)
     ]
 
@@ -196,7 +192,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """The page of a log; of a table utility of every method, then the router's own figures."""
     if evaluation.kind == "log":
         assert evaluation.overlap is not None
-        console.print(_overlap_sentence(evaluation.overlap), highlight=False)
+        say(console, _overlap_sentence(evaluation.overlap))
         console.print(_overlap_grid(evaluation.overlap))
         print_log_page(evaluation, console)
         return
@@ -204,26 +200,24 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     by = {(line.method, line.cost_weight): line for line in evaluation.lines}
     methods = list(dict.fromkeys(line.method for line in evaluation.lines))
     largest = max(line.utility.standard_error for line in evaluation.lines)
-    console.print(
+    say(
+        console,
         f"{evaluation.source}: {evaluation.rows} rows evaluated, {evaluation.left_out} left out.\n"
         f"Mean utility by cost weight, "
         f"from all cells; standard errors are {largest:.3f} or less (--json has each).\n",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
     step = max(1, (console.width - 26) // CELL)
     for some in (cost_weights[i : i + step] for i in range(0, len(cost_weights), step)):
         grid = _grid("method at cost weight", *[f"{each:g}" for each in some])
         for method in methods:
             values = [by[method, each].utility.mean for each in some]
-            grid.add_row(method, *[f"{value:.3f}" for value in values])
+            grid.add_row(cell(method), *[f"{value:.3f}" for value in values])
         grid.add_section()
         for name, cells in _own_figures([by["router", each] for each in some]).items():
             grid.add_row(name, *cells)
         console.print(grid)
     for note in evaluation.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"note: {note}")
 
 
 def _own_figures(lines) -> dict[str, list[str]]:
@@ -241,10 +235,10 @@ def route_lines(routes: Routes, models: Sequence[str], *, probabilities: bool) -
     """One line a query: model, expected quality, expected cost, and probabilities if asked."""
     lines = []
     for row, model in enumerate(routes.models):
-        line = f"{model}\tquality {routes.quality[row]:.3f}\t${routes.cost[row]:.6f}"
+        line = f"{printable(model)}\tquality {routes.quality[row]:.3f}\t${routes.cost[row]:.6f}"
         if probabilities:
             pairs = sorted(zip(routes.probabilities[row], models, strict=True), reverse=True)
-            line += "\t" + ", ".join(f"{name} {p:.3f}" for p, name in pairs)
+            line += "\t" + ", ".join(f"{printable(name)} {p:.3f}" for p, name in pairs)
         lines.append(line)
     return lines
 
@@ -256,7 +250,7 @@ def explanation(
 
     Where the router chose another model than this, the line says so.
     """
-    names = [models[arm] for arm in envelope.arms]
+    names = [printable(models[arm]) for arm in envelope.arms]
     if len(names) == 1:
         line = f"at every cost weight: {names[0]}"
     else:
@@ -266,12 +260,16 @@ def explanation(
     if chosen is None or cost_weight is None:
         return line
     expected = names[sum(end < cost_weight for end in envelope.breaks)]
-    return line if chosen == expected else f"{line} (by expected outcomes; training moved it)"
+    return (
+        line
+        if printable(chosen) == expected
+        else f"{line} (by expected outcomes; training moved it)"
+    )
 
 
 def _grid(first: str, *others: str) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    grid.add_column(first, no_wrap=True)
+    grid.add_column(cell(first), no_wrap=True)
     for name in others:
-        grid.add_column(name, no_wrap=True, justify="right")
+        grid.add_column(cell(name), no_wrap=True, justify="right")
     return grid

@@ -6,21 +6,19 @@ import math
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as Grid
 
 from routerjax.pipelines.plan_records import Plan, Standing
+from routerjax.reports.words import cell, say
 
 
 def print_plan(plan: Plan, console: Console) -> None:
     """What the log says today, more rows, gold scores, random traffic, what is left out."""
-    console.print(
+    say(
+        console,
         f"{plan.source}: {plan.rows:,} rows of {plan.groups:,} groups. Utility at cost weight "
         f"{plan.cost_weight:g}, with 95 % intervals; where the log has no support they reach over "
         "the quality range.\n",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
     mixed = plan.gold_rows is not None
     names = ["utility", "no support", "half-width", "more rows"]
@@ -32,10 +30,10 @@ def print_plan(plan: Plan, console: Console) -> None:
             f"{standing.half_width:.3f}",
             _count(standing.more_rows),
         ]
-        grid.add_row(escape(standing.name), *cells, *([_count(standing.more_gold)] * mixed))
+        grid.add_row(cell(standing.name), *cells, *([_count(standing.more_gold)] * mixed))
     console.print(grid)
     for sentence in _sentences(plan):
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        say(console, sentence)
     grid = _grid("at random", "standard error", "finds", "costs a query")
     for line in plan.traffic:
         finds = "nothing" if math.isinf(line.detects) else f"{line.detects:.3f}"
@@ -43,7 +41,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         grid.add_row(f"{line.share:.0%}", error, finds, f"{line.loss:+.4f}")
     console.print(grid)
     for note in plan.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"note: {note}")
 
 
 def _sentences(plan: Plan) -> list[str]:

@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
+from routerjax.data.io import leaving
 from routerjax.data.io.columns import quoted, single
-from routerjax.data.io.source_file import COST, SCORE, SourceFile
-from routerjax.errors import DataWarning, InputError
+from routerjax.data.io.costs import costs_of
+from routerjax.data.io.model_names import models_of
+from routerjax.data.io.names import COST, SCORE
+from routerjax.data.io.source_file import SourceFile
+from routerjax.data.io.suspicious import (
+    say_findings,
+    warn_of_prompts,
+    warn_of_repeats,
+    warn_of_scores,
+)
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
+
+PLAIN_RANGE = (0.0, 1.0)
 
 
 def log_of(
     file: SourceFile,
     *,
-    quality_range: tuple[float, float],
+    quality_range: tuple[float, float] | None,
     drop_missing: bool,
     models: Sequence[str] | None,
 ) -> Log:
     """The log in long form that a file holds; arguments and errors as in `files.read_log`."""
-    for name in ("model", "quality", "cost"):
+    for name in ("model", "quality"):
         file.require(name)
+    quality_range = quality_range or file.schema.quality_range or PLAIN_RANGE
     queries = _queries(file)
-    quality, cost, answered = file.numbers("quality"), file.numbers("cost"), file.texts("model")
+    answered = models_of(file)
+    failed = leaving.failed_calls(file, quality := file.numbers("quality"), quality_range)
+    cost = costs_of(file, answered, drop_missing=drop_missing)
+    quality, cost = leaving.of_failed(file, failed, quality, cost)
     propensity = file.numbers("propensity") if "propensity" in file else None
     if propensity is not None and np.isnan(propensity).all():
         propensity = None
     missing = {"quality": np.isnan(quality), "cost": np.isnan(cost), "model": _empty(answered)}
-    rows = _kept(file, missing | queries.missing, drop_missing=drop_missing)
+    missing |= queries.missing
+    rows = leaving.kept_rows(file, missing, answered, failed, drop_missing=drop_missing)
     arms, names = _arms(file, [answered[row] for row in rows], rows, models)
+    warn_of_repeats(file, rows)
+    warn_of_scores(file)
     queries, scored_by = queries.take(rows), _label(file, "scored_by")
+    warn_of_prompts(file.source, queries.prompts, queries.embeddings)
     with file.place(rows=rows):
-        return Log.from_arrays(
+        log = Log.from_arrays(
             arms,
             single(quality[rows]),
             single(cost[rows]),
@@ -49,36 +67,46 @@ def log_of(
             scored_by=None if scored_by is None else [scored_by[row] for row in rows],
             quality_range=quality_range,
             source=file.source,
+            warn=False,
         )
+    say_findings(log, file, rows)
+    return log
 
 
 def table_of(
-    file: SourceFile, *, quality_range: tuple[float, float], models: Sequence[str] | None
+    file: SourceFile,
+    *,
+    quality_range: tuple[float, float] | None,
+    drop_missing: bool,
+    models: Sequence[str] | None,
 ) -> Table:
     """The table in wide form that a file holds; arguments and errors as in `files.read_table`."""
+    leaving.refuse_on_tables(file.schema)
     names, has_cost = _table_models(file, models)
     queries = _queries(file)
-    for name, mask in queries.missing.items():
-        if mask.any():
-            raise _lacking(file, name, mask, "fill it in")
-    queries = queries.take(np.arange(len(file)))
+    rows = leaving.kept_rows(file, queries.missing, None, None, drop_missing=drop_missing)
+    queries = queries.take(rows)
+    warn_of_prompts(file.source, queries.prompts, queries.embeddings)
     quality = np.stack([file.numbers(SCORE + name) for name in names], axis=1)
     cost = np.zeros_like(quality)
     if has_cost:
-        cost = np.stack([file.numbers(COST + name) for name in names], axis=1)
-    with file.place():
-        return Table.from_arrays(
-            single(quality),
-            single(cost),
+        cost = np.stack([file.costs(COST + name) for name in names], axis=1)
+    with file.place(rows=rows):
+        table = Table.from_arrays(
+            single(quality[rows]),
+            single(cost[rows]),
             models=names,
             embeddings=queries.embeddings,
             prompts=queries.prompts,
             task=queries.task,
             split=queries.split,
             group=queries.group,
-            quality_range=quality_range,
+            quality_range=quality_range or file.schema.quality_range or PLAIN_RANGE,
             source=file.source,
+            warn=False,
         )
+    say_findings(table, file, rows)
+    return table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,9 +145,9 @@ def _queries(file: SourceFile) -> _Queries:
     file.require("prompt", "embedding")
     embeddings, prompts, missing = None, None, {}
     if "prompt" in file:
-        prompts = file.texts("prompt")
-        if "" in prompts:
-            raise file.fail("the prompt is empty", field="prompt", row=prompts.index(""))
+        found = file.prompts()
+        leaving.say_parts(file, found)
+        prompts = found.texts
         missing["prompt"] = _empty(prompts)
     if "embedding" in file:
         embeddings, present = file.matrix()
@@ -138,33 +166,6 @@ def _filled(values: list[str | None] | None) -> list[str] | None:
 
 def _empty(values: list[str | None]) -> np.ndarray:
     return np.array([not value for value in values], bool)
-
-
-def _kept(file: SourceFile, missing: dict[str, np.ndarray], *, drop_missing: bool) -> np.ndarray:
-    """Positions of the rows in which nothing is missing."""
-    lacking = np.logical_or.reduce(list(missing.values()))
-    counts = {name: int(mask.sum()) for name, mask in missing.items() if mask.any()}
-    if not counts:
-        return np.arange(len(file))
-    if not drop_missing:
-        name = min(counts, key=lambda name: int(missing[name].argmax()))
-        advice = "fill it in or leave it out with --drop-missing (drop_missing=True)"
-        raise _lacking(file, name, missing[name], advice)
-    listed = ", ".join(f"{n} without {file.names.get(name, name)}" for name, n in counts.items())
-    if lacking.all():
-        raise file.fail(f"every row has something missing: {listed}")
-    warnings.warn(
-        f"{file.source}: left out {lacking.sum()} of {len(file)} rows: {listed}",
-        DataWarning,
-        stacklevel=4,
-    )
-    return np.flatnonzero(~lacking)
-
-
-def _lacking(file: SourceFile, name: str, mask: np.ndarray, advice: str) -> InputError:
-    rows = int(mask.sum())
-    counted = "the only such row" if rows == 1 else f"{rows} such rows"
-    return file.fail(f"no {name} here ({counted}); {advice}", field=name, row=int(mask.argmax()))
 
 
 def _arms(

@@ -58,7 +58,8 @@ def matrix(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A column of lists of numbers as ([n, d] float32, [n] bool: True where there is a list).
 
-    Lists may be written as text, ``[0.1, 0.2]``. Rows without a list are NaN.
+    Lists may be written as text, ``[0.1, 0.2]`` or as NumPy prints them, ``[0.1 0.2]``. Rows
+    without a list are NaN.
 
     Args:
       column: of n rows, read a chunk at a time.
@@ -69,7 +70,7 @@ def matrix(
     """
     if is_text(column):
         column = _split(column)
-    if not _is_list(column.type):
+    if not is_list(column.type):
         raise InputError(f"holds {column.type}, not lists of numbers")
     lengths = pc.list_value_length(column).cast(pa.float64()).to_numpy()
     present = ~np.isnan(lengths)
@@ -150,13 +151,14 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return number or pa.types.is_boolean(kind) or pa.types.is_null(kind)
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    return is_list or pa.types.is_fixed_size_list(kind)
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is of lists."""
+    found = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return found or pa.types.is_fixed_size_list(kind)
 
 
 def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The lists of a column that writes them as text."""
+    """The lists of a column that writes them as text, ``[0.1, 0.2]``, or NumPy's ``[0.1 0.2]``."""
     text = pc.utf8_trim_whitespace(column)
     lists = pc.and_(pc.starts_with(text, "["), pc.ends_with(text, "]"))
     wrong = ~pc.fill_null(lists, True).to_numpy()
@@ -165,4 +167,11 @@ def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:
         raise InputError(
             f"{quoted(column[row].as_py())} is not a list of numbers such as [0.1, 0.2]", row=row
         )
-    return pc.split_pattern(pc.utf8_slice_codeunits(text, 1, -1), ",")
+    cut = pc.fill_null(pc.match_substring(text, "..."), False).to_numpy()
+    if cut.any():
+        problem = "NumPy left numbers out of this text ('...'); write embeddings by .tolist()"
+        raise InputError(problem, row=int(cut.argmax()))
+    inner = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(text, 1, -1))
+    with_commas = pc.match_substring(inner, ",")
+    spaced = pc.replace_substring_regex(inner, r"\s+", ",")
+    return pc.split_pattern(pc.if_else(with_commas, inner, spaced), ",")

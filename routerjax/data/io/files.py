@@ -1,4 +1,4 @@
-"""Logs and tables from files (parquet, CSV, JSON lines), data frames or the hub, and back.
+"""Logs and tables from files (parquet, CSV, TSV, JSON), data frames or the hub, and back.
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
@@ -22,47 +22,64 @@ import pyarrow as pa
 from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.frames import Frame
-from routerjax.data.io.source_file import (
-    COST,
-    LOG_NAMES,
-    SCORE,
-    TABLE_NAMES,
-    check_names,
-    found,
-    open_file,
-)
+from routerjax.data.io.names import COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
+from routerjax.data.io.schema import Join, Names, Schema, resolved
+from routerjax.data.io.source_file import SourceFile, found, open_file
+from routerjax.data.io.writing import save
 from routerjax.errors import InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
 
 Path = str | os.PathLike[str]
 
-AS_THEY_ARE: Mapping[str, str] = types.MappingProxyType({})
+AS_THEY_ARE: Mapping[str, Names] = types.MappingProxyType({})
 
 
 def read_log(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
-    columns: Mapping[str, str] = AS_THEY_ARE,
-    quality_range: tuple[float, float] = (0.0, 1.0),
+    schema: Schema | Path | None = None,
+    columns: Mapping[str, Names] = AS_THEY_ARE,
+    quality_range: tuple[float, float] | None = None,
     drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
+    values: Mapping[str, Mapping[str, float]] | None = None,
+    cost_unit: str | None = None,
+    decimal: str | None = None,
+    money: bool | None = None,
+    ratings: bool | None = None,
+    joins: Sequence[Join] | None = None,
+    where: Mapping[str, str] | None = None,
+    prompt_form: str | None = None,
+    aliases: Mapping[str, Sequence[str]] | None = None,
+    failed: Names | None = None,
+    failed_quality: float | None = None,
+    prices: Path | None = None,
+    zero_cost: str | None = None,
+    strict: bool | None = None,
 ) -> Log:
     """Read a log in long form.
 
     Args:
-      path: a .parquet, .csv or .jsonl file, or ``owner/name[:split]`` on the hub; or a data
-        frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
-      columns: routerjax's name of a column to the file's, ``{"quality": "score"}``.
-      quality_range: lowest and highest quality there can be.
+      path: a .parquet, .csv, .tsv, .jsonl or .json file, also packed as .gz or .zst; a pattern
+        such as ``logs/*.jsonl`` or a list of files, read as one log; ``owner/name[:split]`` on
+        the hub; or a data frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
+      schema: rules of reading: a `Schema`, the path of a .toml file, or the name of a preset
+        ("openai", "litellm", …).
+      columns: routerjax's name of a column to the file's, ``{"quality": "score"}``, or to a path
+        such as ``scores[0].value``; laid over the schema's.
+      quality_range: lowest and highest quality there can be, 0 to 1 where the schema has none.
       drop_missing: leave out rows without prompt, embedding, model, quality or cost, and say so
         in a `DataWarning`, instead of refusing the file.
       embeddings: .npy file [n, d] of floats, a row for every row of the file.
       models: the arms, in order; by default the names that occur, sorted.
       in_memory: bytes of embeddings held in memory, a quarter of the machine's by default; more
         stay on disk and are read as they are used (`routerjax.records.on_disk.Stored`).
+      values, cost_unit, decimal, money, ratings, joins, where, prompt_form, aliases, failed,
+        failed_quality, prices, zero_cost, strict: rules as in `Schema`, laid over those of the
+        schema where they are given.
 
     Returns:
       The log. Its encoder is None: a file does not say what made its embeddings.
@@ -71,40 +88,85 @@ def read_log(
       InputError: anything that cannot be read as a log, in one sentence that names the place.
     """
     check_names(columns, LOG_NAMES)
-    file = open_file(path, columns, embeddings, in_memory=in_memory)
+    rules = resolved(schema).having(
+        columns=columns,
+        values=values,
+        cost_unit=cost_unit,
+        decimal=decimal,
+        money=money,
+        ratings=ratings,
+        joins=None if joins is None else tuple(joins),
+        where=where,
+        prompt_form=prompt_form,
+        aliases=None if aliases is None else {k: tuple(v) for k, v in aliases.items()},
+        failed=failed,
+        failed_quality=failed_quality,
+        prices=None if prices is None else str(prices),
+        zero_cost=zero_cost,
+        strict=strict,
+    )
+    file = _open(path, rules, embeddings, in_memory)
     return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
 
 def read_table(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
-    columns: Mapping[str, str] = AS_THEY_ARE,
-    quality_range: tuple[float, float] = (0.0, 1.0),
+    schema: Schema | Path | None = None,
+    columns: Mapping[str, Names] = AS_THEY_ARE,
+    quality_range: tuple[float, float] | None = None,
+    drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
     in_memory: int | None = None,
+    values: Mapping[str, Mapping[str, float]] | None = None,
+    cost_unit: str | None = None,
+    decimal: str | None = None,
+    money: bool | None = None,
+    ratings: bool | None = None,
+    joins: Sequence[Join] | None = None,
+    where: Mapping[str, str] | None = None,
+    prompt_form: str | None = None,
+    zero_cost: str | None = None,
+    strict: bool | None = None,
 ) -> Table:
     """Read a table in wide form; cells may be missing, and without `cost:` columns costs are 0.
 
     Args:
-      path, columns, quality_range, embeddings: as in `read_log`. `columns` may name
-        ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``.
+      path, schema, columns, quality_range, embeddings: as in `read_log`. `columns` may name
+        ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``, or ``score:*``.
+      drop_missing: leave out rows without prompt or embedding, and say so in a `DataWarning`.
       models: the models to take, in order; by default all, in the order of their columns.
-      in_memory: as in `read_log`.
+      in_memory, values, cost_unit, decimal, money, ratings, joins, where, prompt_form, zero_cost,
+        strict: as in `read_log`; a model that never costs anything is a warning here.
 
     Raises:
       InputError: anything that cannot be read as a table, in one sentence that names the place.
     """
     check_names(columns, TABLE_NAMES)
-    file = open_file(path, columns, embeddings, in_memory=in_memory)
-    return table_of(file, quality_range=quality_range, models=models)
+    rules = resolved(schema).having(
+        columns=columns,
+        values=values,
+        cost_unit=cost_unit,
+        decimal=decimal,
+        money=money,
+        ratings=ratings,
+        joins=None if joins is None else tuple(joins),
+        where=where,
+        prompt_form=prompt_form,
+        zero_cost=zero_cost,
+        strict=strict,
+    )
+    file = _open(path, rules, embeddings, in_memory)
+    return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
 
 def read_rows(
-    path: Path | Frame,
+    path: formats.Paths | Frame,
     *,
-    columns: Mapping[str, str] = AS_THEY_ARE,
-    quality_range: tuple[float, float] = (0.0, 1.0),
+    schema: Schema | Path | None = None,
+    columns: Mapping[str, Names] = AS_THEY_ARE,
+    quality_range: tuple[float, float] | None = None,
     drop_missing: bool = False,
     embeddings: Path | None = None,
     models: Sequence[str] | None = None,
@@ -112,13 +174,15 @@ def read_rows(
 ) -> Table | Log:
     """Read a table where there is a `score:<model>` column, else a log.
 
-    Arguments and errors are those of `read_table` and `read_log`; a table keeps its rows with
+    Arguments and errors are those of `read_table` and `read_log`, whose rules a `schema` holds; a
+    table keeps its rows with
     missing cells whatever `drop_missing` says.
     """
-    file = open_file(path, columns, embeddings, in_memory=in_memory)
+    rules = resolved(schema).having(columns=columns)
+    file = _open(path, rules, embeddings, in_memory)
     if any(name.startswith(SCORE) for name in file.names):
         check_names(columns, TABLE_NAMES)
-        return table_of(file, quality_range=quality_range, models=models)
+        return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
     if "model" in file and "quality" in file:
         check_names(columns, LOG_NAMES)
         return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
@@ -146,7 +210,7 @@ def write_log(log: Log, path: Path) -> None:
         cells["scored_by"] = pa.array(log.scored_by, pa.string())
     if log.logged_propensities is not None:
         cells["propensity"] = _floats(log.logged_propensities)
-    formats.save(pa.table(cells), path)
+    save(pa.table(cells), path)
 
 
 def write_table(table: Table, path: Path) -> None:
@@ -155,7 +219,7 @@ def write_table(table: Table, path: Path) -> None:
     for arm, model in enumerate(table.models):
         cells[SCORE + model] = _floats(table.quality[:, arm])
         cells[COST + model] = _floats(table.cost[:, arm])
-    formats.save(pa.table(cells), path)
+    save(pa.table(cells), path)
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -193,6 +257,18 @@ def parse_range(text: str) -> tuple[float, float]:
     raise InputError(
         f"'{text}' is not LO:HI, two numbers from low to high as in 0:10", source="quality range"
     )
+
+
+def _open(
+    path: formats.Paths | Frame, schema: Schema, embeddings: Path | None, in_memory: int | None
+) -> SourceFile:
+    if schema.layout == "arena":
+        problem = "pairs of answers are labels of gains: fit --gains (routerjax.data.read_labels)"
+        raise InputError(f"{problem} reads them", source="schema")
+    if schema.both_bad != Schema.both_bad:
+        problem = 'has no effect without pairs of answers (schema "arena")'
+        raise InputError(problem, source="both bad")
+    return open_file(path, schema, embeddings, in_memory=in_memory)
 
 
 def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:

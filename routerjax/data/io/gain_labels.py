@@ -9,6 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from routerjax.data.encoders.encoding import DEFAULT, encode
+from routerjax.data.io import arena, columns, formats
+from routerjax.data.io.columns import single
+from routerjax.data.io.model_names import models_of
+from routerjax.data.io.schema import Schema, resolved
 from routerjax.data.io.source_file import SourceFile, found, open_file
 from routerjax.errors import InputError
 from routerjax.records.groups import group_numbers
@@ -30,6 +34,7 @@ class GainLabels(NamedTuple):
       encoder: of the prompts, None where the features came ready-made.
       components: whether the features are principal components already (the authors' file).
       source: the file, for messages.
+      columns: its columns of gold and preference labels, for messages.
     """
 
     embeddings: np.ndarray
@@ -40,6 +45,7 @@ class GainLabels(NamedTuple):
     encoder: str | None
     components: bool
     source: str
+    columns: tuple[str, str] = ("GL", "PL")
 
     def __len__(self) -> int:
         return len(self.gold)
@@ -53,7 +59,7 @@ class GainLabels(NamedTuple):
 
 
 def read_labels(
-    path: str | os.PathLike[str],
+    path: formats.Paths,
     *,
     gold: str = "GL",
     preference: str = "PL",
@@ -61,6 +67,8 @@ def read_labels(
     embeddings: str | os.PathLike[str] | None = None,
     encoder: str = DEFAULT,
     both: bool = False,
+    schema: Schema | str | os.PathLike[str] | None = None,
+    models: tuple[str, str] | None = None,
 ) -> GainLabels:
     """Read queries that have a gold label, a preference label or both.
 
@@ -69,23 +77,36 @@ def read_labels(
     prompts of the column ``prompt``, encoded.
 
     Args:
-      path: .csv, .parquet or .jsonl; the authors' is `AUTHORS_FILE`.
+      path: .csv, .parquet or .jsonl, or several files; the authors' is `AUTHORS_FILE`.
       gold, preference: the two label columns.
       group: column that is equal where the query repeats; ``prompt`` where there is one.
       embeddings: .npy file [n, d], a row for every row of the file.
       encoder: of the prompts.
       both: keep only the queries that have both labels.
+      schema: rules of reading, as in `read_log`. With its layout "arena" (the preset of that name)
+        a label is a word: which of two models answered better. Gold labels are then those of
+        `gold` or else of the column ``winner``, and preference labels need not be there.
+      models: the primary and the alternative of such pairs.
 
     Raises:
       InputError: a file that cannot be read, a column that is not there or holds no numbers,
         nothing to make features of, no row with a label (fewer than two with `both`).
     """
-    file = open_file(path, {}, embeddings)
+    rules = resolved(schema)
+    file = open_file(path, rules, embeddings)
     group = group or ("prompt" if "prompt" in file else None)
-    for name in (gold, preference, group):
-        if name is not None:
+    if rules.layout == "arena":
+        labels = _votes(file, gold, preference, models)
+    else:
+        for name in (gold, preference):
             file.require(name)
-    labels = [np.asarray(file.numbers(name), np.float32) for name in (gold, preference)]
+        labels = [single(file.numbers(name)) for name in (gold, preference)]
+    for name, label in zip((gold, preference), labels, strict=True):
+        if np.isinf(label).any():
+            row = int(np.isinf(label).argmax())
+            raise file.fail(f"gain is {label[row]:g}, not a finite number", field=name, row=row)
+    if group is not None:
+        file.require(group)
     labelled = [~np.isnan(label) for label in labels]
     kept = np.flatnonzero(labelled[0] & labelled[1] if both else labelled[0] | labelled[1])
     if both and len(kept) < 2:
@@ -99,7 +120,7 @@ def read_labels(
         raise file.fail("features are not finite numbers", row=int(kept[bad.argmax()]))
     groups = np.arange(len(kept), dtype=np.int32)
     if group is not None:  # a missing group is a query of its own
-        texts = file.texts(group)
+        texts = file.prompts().texts if group == "prompt" else file.texts(group)
         groups = group_numbers([(row,) if texts[row] is None else texts[row] for row in kept])
     return GainLabels(
         embeddings=features,
@@ -110,7 +131,40 @@ def read_labels(
         encoder=used,
         components=embeddings is None and bool(_authors_components(file)),
         source=file.source,
+        columns=(gold, preference),
     )
+
+
+def _votes(
+    file: SourceFile, gold: str, preference: str, models: tuple[str, str] | None
+) -> list[np.ndarray]:
+    """Gold and preference labels [n] of pairs; NaN where there is none."""
+    for name in ("model_a", "model_b"):
+        file.require(name)
+    if models is None:
+        raise file.fail("pairs of answers need the names of two models, the dear one first")
+    pairs = (models_of(file, "model_a"), models_of(file, "model_b"))
+
+    def label(name: str) -> np.ndarray:
+        column = file.column(name)
+        if not (arena.is_words(column) or (name == "winner" and columns.is_text(column))):
+            return np.asarray(file.numbers(name), np.float32)
+        with file.place(name):
+            return _gains(columns.texts(column))
+
+    def _gains(verdicts: list[str | None]) -> np.ndarray:
+        bad = file.schema.both_bad
+        source = file.source
+        found = arena.gains(pairs, verdicts, models=models, both_bad=bad, source=source)
+        return np.asarray(found, np.float32)
+
+    nothing = np.full(len(file), np.nan, np.float32)
+    winners = arena.verdicts_of(file.table)
+    name = gold if gold in file else "winner"
+    if name not in file and winners is None:
+        file.require("winner")
+    first = label(name) if name in file else _gains(winners or [])
+    return [first, label(preference) if preference in file else nothing]
 
 
 def _features(file: SourceFile, rows: np.ndarray, encoder: str) -> tuple[np.ndarray, str | None]:
@@ -123,7 +177,7 @@ def _features(file: SourceFile, rows: np.ndarray, encoder: str) -> tuple[np.ndar
     if "prompt" not in file:
         problem = "no features: give --embeddings FILE.npy, or a column 'embedding' or 'prompt'"
         raise InputError(f"{problem}; {found(file.table)}", source=file.source)
-    texts = file.texts("prompt")
+    texts = file.prompts().texts
     for row in rows:
         if not texts[row]:
             raise file.fail("no prompt here", field="prompt", row=int(row))

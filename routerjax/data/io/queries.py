@@ -1,36 +1,98 @@
-"""Queries to route: prompts from a text file or standard input, embeddings from .npy."""
+"""Queries to route: prompts from a file or standard input, embeddings from .npy."""
 
 from __future__ import annotations
 
+import io
 import sys
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from routerjax.data.io import formats, json_rows
+from routerjax.data.io.arrow import first_line
+from routerjax.data.io.columns import quoted, single
+from routerjax.data.io.json_columns import cleaned
+from routerjax.data.io.kinds import KINDS, suffix_of
+from routerjax.data.io.opening import blocks_of, located
+from routerjax.data.io.prompts import LAST_USER, prompt_of
 from routerjax.data.io.source_file import load_matrix
 from routerjax.errors import InputError
 
+HELD = ("prompt", "messages")
+"""Columns that hold the prompts of a table, in order of precedence."""
 
-def read_prompts(path: str) -> list[str]:
-    """Prompts, one a line, of a UTF-8 text file or of standard input ("-").
+
+def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
+    """Prompts of a file, or of standard input ("-"), by the one rule for prompts.
+
+    Text holds one prompt a line; lines end at \\n or \\r\\n and nowhere else. JSON (.jsonl,
+    .ndjson, .json) holds strings, lists of messages, or objects with one of them under "prompt"
+    or "messages"; of parquet, CSV and TSV the column of that name is taken.
+
+    Args:
+      path: of the file; UTF-8, or UTF-16 with its mark, packed or not.
+      form: what is made of messages, as in `routerjax.data.io.prompts`.
 
     Raises:
-      InputError: no such file, not text, an empty line or no line at all.
+      InputError: no such file, not text, a line or a row without a prompt, or none at all.
     """
     name = "standard input" if path == "-" else path
+    kind = None if path == "-" else KINDS.get(suffix_of(path))
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        if kind is None:
+            values: list[Any] = list(_lines(path))
+        elif kind == "json":
+            values = json_rows.values(located(path))
+        else:
+            values = _column(formats.load(path), path)
+        if not values:
+            raise InputError("is empty; one prompt a line is needed")
+        return [_prompt(value, row, form) for row, value in enumerate(values)]
+    except InputError as error:
+        raise InputError(error.problem, source=name, field=error.field, row=error.row) from None
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", source=name) from error
+        problem = f"cannot be read ({error.strerror or first_line(error)})"
+        raise InputError(problem, source=name) from error
+
+
+def _lines(path: str) -> list[str]:
+    """The lines of a text, without their ends; the last one need not have an end."""
+    if path != "-":
+        with open(located(path), "rb") as file:  # once: it may be a pipe
+            content = b"".join(blocks_of(file))
+    elif isinstance(sys.stdin, io.TextIOWrapper):
+        content = b"".join(blocks_of(sys.stdin.buffer))
+    else:
+        content = sys.stdin.read().encode()
+    try:
+        lines = content.decode().split("\n")
     except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text, one prompt a line", source=name) from error
-    prompts = text.splitlines()
-    if not prompts:
-        raise InputError("is empty; one prompt a line is needed", source=name)
-    for row, prompt in enumerate(prompts):
-        if not prompt.strip():
-            raise InputError("the line is empty; a prompt is needed", source=name, row=row)
-    return prompts
+        row = content.count(b"\n", 0, error.start)
+        raise InputError("is not UTF-8 text, one prompt a line", row=row) from None
+    if not lines[-1]:
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _column(table: pa.Table, path: str) -> list[Any]:
+    for name in HELD:
+        if name in table.column_names:
+            return table[name].to_pylist()
+    raise InputError("has no column 'prompt' or 'messages'; a plain text needs another suffix")
+
+
+def _prompt(value: Any, row: int, form: str) -> str:
+    try:
+        text = prompt_of(cleaned(value), form=form).text
+    except InputError as error:
+        raise InputError(error.problem, field=error.field, row=row) from None
+    if text is None and isinstance(value, str) and not value.strip():
+        raise InputError("the line is empty; a prompt is needed", row=row)
+    if text is None:
+        what = quoted(value) if isinstance(value, str) else "what stands here"
+        raise InputError(f"{what} is no prompt; one is needed", row=row)
+    return text
 
 
 def read_embeddings(path: str) -> np.ndarray:
@@ -40,7 +102,7 @@ def read_embeddings(path: str) -> np.ndarray:
       InputError: no such file, not a matrix of finite floats, or no rows.
     """
     try:
-        values = np.asarray(load_matrix(path, None), np.float32)
+        values = single(load_matrix(path, None))
     except InputError as error:
         raise InputError(error.problem, source=path) from None
     if not len(values):

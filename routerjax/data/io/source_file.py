@@ -8,27 +8,22 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from routerjax.data.io import columns, formats
+from routerjax.data.io import columns, formats, prompts, several, shape
 from routerjax.data.io.arrow import first_line
-from routerjax.data.io.frames import SOURCE, Frame, is_frame
-from routerjax.data.io.frames import load as load_frame
+from routerjax.data.io.frames import Frame
+from routerjax.data.io.names import COST, SCORE
+from routerjax.data.io.prompts import Prompts
+from routerjax.data.io.schema import Schema, cost_unit
+from routerjax.data.io.values import Notation, numbers, same, words
 from routerjax.errors import InputError
 from routerjax.records.on_disk import Stored, memory
 from routerjax.support.cache import scratch
-
-SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
-TEXT_NAMES = ("prompt", "model", "task", "split", "group", "scored_by")
-LOG_NAMES = (
-    *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
-    *("group", "scored_by"),
-)
-TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split", "group")
-MOST_LISTED = 30  # columns of a file that a message lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +33,10 @@ class SourceFile:
     Attributes:
       table: its columns.
       source: its path, or "frame", for messages.
-      names: routerjax's name of a column to the file's.
+      names: routerjax's name of a column to the file's, or to a path into one.
+      cells: routerjax's name of a column to its cells; several columns are tried in turn.
+      schema: the rules by which it is read.
+      kept: [n] bool, False in rows that the schema leaves out; None where it keeps all.
       embeddings: path of the .npy file that holds the embeddings instead of a column, or None.
       in_memory: bytes of embeddings that are held in memory; more stay on disk.
     """
@@ -46,6 +44,9 @@ class SourceFile:
     table: pa.Table
     source: str
     names: Mapping[str, str]
+    cells: Mapping[str, tuple[pa.ChunkedArray, ...]]
+    schema: Schema
+    kept: np.ndarray | None = None
     embeddings: str | None = None
     in_memory: int = sys.maxsize
 
@@ -60,6 +61,8 @@ class SourceFile:
         source, column = self.source, self.names.get(field or "", field)
         if field == "embedding" and self.embeddings is not None:
             source, column = self.embeddings, None
+        elif row is not None:
+            source, row = several.place_of(self.table, row, source=source)
         return InputError(problem, source=source, field=column, row=row)
 
     def require(self, *names: str) -> None:
@@ -82,22 +85,66 @@ class SourceFile:
             row = error.row if error.row is None or rows is None else int(rows[error.row])
             raise self.fail(error.problem, field=error.field or field, row=row) from None
 
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The cells of a column, null in rows that are left out."""
+        cells = self.cells[name]
+        return self._of_kept(cells[0] if len(cells) == 1 else shape.first_of(cells))
+
     def numbers(self, name: str) -> np.ndarray:
         """[n] float64, NaN where missing."""
         with self.place(name):
-            return columns.numbers(self.table[self.names[name]])
+            return numbers(self.column(name), self._notation(name))
 
     def texts(self, name: str) -> list[str | None]:
         """n strings, None where missing."""
         with self.place(name):
-            return columns.texts(self.table[self.names[name]])
+            return columns.texts(self.column(name))
+
+    def prompts(self) -> Prompts:
+        """The prompts by the one rule for them."""
+        with self.place("prompt"):
+            form = self.schema.prompt_form
+            return shape.first_prompts(
+                [
+                    prompts.prompts_of(self._of_kept(each), form=form)
+                    for each in self.cells["prompt"]
+                ]
+            )
+
+    def costs(self, name: str) -> np.ndarray:
+        """[n] US dollars per query, NaN where missing.
+
+        Raises:
+          InputError: a currency that the schema does not say the price of.
+        """
+        price, own = cost_unit(self.schema.cost_unit)
+        if "currency" not in self:
+            return self.numbers(name) * price
+        rates = {"": price, "usd": 1.0 if own != "usd" else price, own: price}
+        currencies = [(each or "").strip().lower() for each in self.texts("currency")]
+        for row, currency in enumerate(currencies):
+            if currency not in rates:
+                raise self.fail(
+                    f"the cost is in {currency.upper()[:10]}; say what one is worth in dollars, as "
+                    f"in --cost-unit {currency[:10]}:1.08",
+                    field="currency",
+                    row=row,
+                )
+        return self.numbers(name) * np.array([rates[currency] for currency in currencies])
+
+    def failed(self) -> np.ndarray:
+        """[n] bool: rows that the schema says are failed calls."""
+        failed = np.zeros(len(self), bool)
+        for cells, equal, wanted in shape.conditions(self.table, self.schema, self.source):
+            failed |= np.array([same(text, wanted) == equal for text in words(cells)])
+        return failed
 
     def matrix(self) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings as [n, d] floats, and [n] bool: True where there is one."""
         with self.place("embedding"):
             if self.embeddings is not None:
                 return load_matrix(self.embeddings, len(self)), np.ones(len(self), bool)
-            return columns.matrix(self.table[self.names["embedding"]], empty=self._empty)
+            return columns.matrix(self.cells["embedding"][0], empty=self._empty)
 
     def features(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray | Stored:
         """These rows of a `matrix` in single precision; left on disk if it is too large."""
@@ -107,6 +154,23 @@ class SourceFile:
         # every row, the usual case, needs no copy of the largest array there is
         return columns.single(values if len(rows) == len(values) else values[rows])
 
+    def _of_kept(self, cells: pa.ChunkedArray) -> pa.ChunkedArray:
+        if self.kept is None:
+            return cells
+        return pc.if_else(pa.array(self.kept), cells, pa.scalar(None, cells.type))
+
+    def _notation(self, name: str) -> Notation:
+        schema, is_cost = self.schema, name == "cost" or name.startswith(COST)
+        is_quality = name == "quality" or name.startswith(SCORE)
+        general = "cost" if is_cost else "quality" if is_quality else name
+        return Notation(
+            name=general,
+            worth=schema.values.get(name, schema.values.get(general, {})),
+            decimal=schema.decimal,
+            currency=cost_unit(schema.cost_unit)[1] if is_cost and schema.money else None,
+            ratings=schema.ratings and is_quality,
+        )
+
     def _empty(self, shape: tuple[int, int]) -> np.ndarray:
         if math.prod(shape) * 4 <= self.in_memory:
             return np.empty(shape, np.float32)
@@ -115,70 +179,34 @@ class SourceFile:
 
 
 def open_file(
-    path: str | os.PathLike[str] | Frame,
-    renames: Mapping[str, str],
-    embeddings: str | os.PathLike[str] | None,
+    path: formats.Paths | Frame,
+    schema: Schema,
+    embeddings: str | os.PathLike[str] | None = None,
     *,
     in_memory: int | None = None,
 ) -> SourceFile:
-    """Read a file or a data frame, columns renamed by `renames`: routerjax's name to the file's.
+    """Read a file or a data frame by a schema.
 
     Embeddings of more than `in_memory` bytes, by default a quarter of the machine's memory,
     stay on disk.
 
     Raises:
-      InputError: the file cannot be read, or `renames` names a column that neither side has.
+      InputError: the file cannot be read, or the schema names a column that it does not have.
     """
-    check_names(renames, (*LOG_NAMES, *TABLE_NAMES))
     in_memory = memory() if in_memory is None else in_memory
-    text = [renames.get(name, name) for name in TEXT_NAMES]
-    if is_frame(path):
-        source, table = SOURCE, load_frame(path)
-    elif isinstance(path, str | os.PathLike):
-        source, table = str(path), formats.load(path, text=text, in_memory=in_memory)
-    else:
-        what = type(path).__name__
-        raise InputError(
-            f"a {what} is neither a path nor a data frame that Arrow can read (pandas from 2.2, "
-            "polars, pyarrow, DuckDB)"
-        )
-    for name, column in renames.items():
-        if column not in table.column_names:
-            problem = f"no column '{column}' to read {name} from; {found(table)}"
-            raise InputError(problem, source=source)
-    names = dict(renames)
-    for column in table.column_names:
-        if column not in renames.values():  # a column that was renamed has lost its own name
-            names.setdefault(column, column)
-    # In the file's order, which is the order of a table's models.
-    names = dict(sorted(names.items(), key=lambda item: table.column_names.index(item[1])))
+    table, source = shape.load(path, schema, in_memory)
+    try:
+        named, cells = shape.columns_of(table, schema)
+        kept = shape.kept(table, schema)
+    except InputError as error:
+        raise InputError(error.problem, source=source, field=error.field, row=error.row) from None
     matrix = None if embeddings is None else str(embeddings)
-    return SourceFile(table, source, names, matrix, in_memory)
-
-
-def check_names(names: Mapping[str, str], allowed: Sequence[str]) -> None:
-    """Raise unless every key of `names` is in `allowed`, or begins with a prefix that is.
-
-    Raises:
-      InputError: an unknown name; the message lists those allowed.
-    """
-    prefixes = tuple(name for name in allowed if name.endswith(":"))
-    for name in names:
-        if name in prefixes or (name not in allowed and not name.startswith(prefixes)):
-            listed = dict.fromkeys(
-                f"{each}<model>" if each.endswith(":") else each for each in allowed
-            )
-            raise InputError(
-                f"'{name}' is not a column that can be named here; these are {', '.join(listed)}",
-                source="columns",
-            )
+    return SourceFile(table, source, named, cells, schema, kept, matrix, in_memory)
 
 
 def found(table: pa.Table) -> str:
     """The columns of a file, for a message."""
-    names = table.column_names
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return f"its columns are {', '.join(names[:MOST_LISTED])}{more}"
+    return shape.listed(table)
 
 
 def load_matrix(path: str, rows: int | None) -> np.ndarray:

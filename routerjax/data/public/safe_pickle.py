@@ -10,15 +10,15 @@ refused before it is imported.
 from __future__ import annotations
 
 import os
-import pickle
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from routerjax.errors import InputError
+from routerjax.data.io.opening import located
+from routerjax.data.public.pickle_machine import Builders, load, shortened
+from routerjax.errors import InputError, printable
 
 PLAIN = re.compile(r"[biuf][1248]|O8?")  # dtypes of numbers and of Python objects
 LEGACY = "0.14.1"  # key under which a BlockManager of pandas before 1.3 keeps its blocks
@@ -76,18 +76,32 @@ ALLOWED: dict[tuple[str, str], type[_Part]] = {
 Pandas 1.3 names ``functools.partial``, which is refused."""
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type[_Part]:
-        if (module, name) not in ALLOWED:
-            raise InputError(
-                f"the pickle asks for {module}.{name}, which a table does not need; only pandas "
-                "and NumPy containers of numbers and text are read, and nothing was run"
-            )
-        return ALLOWED[module, name]
+def _named(module: str, name: str) -> type[_Part]:
+    if (module, name) not in ALLOWED:
+        asked = printable(f"{module}.{name}", 80)
+        raise InputError(
+            f"the pickle asks for {asked}, which a table does not need; only pandas "
+            "and NumPy containers of numbers and text are read, and nothing was run"
+        )
+    return ALLOWED[module, name]
+
+
+def _called(what: Any, arguments: tuple[Any, ...]) -> _Part:
+    if not (isinstance(what, type) and issubclass(what, _Part)):
+        raise TypeError(f"a {type(what).__name__} is called")
+    return what(*arguments)
+
+
+def _stated(made: Any, state: Any) -> None:
+    if not isinstance(made, _Part):
+        raise TypeError(f"a {type(made).__name__} is given a state")
+    made.state = state
 
 
 def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the columns of a pickled DataFrame, by name: [n] arrays of numbers or of objects.
+
+    Time and memory are at most a fixed multiple of the file's size.
 
     Args:
       path: a pickle of protocol 3 or later, not compressed.
@@ -96,47 +110,47 @@ def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
       InputError: no such file, a pickle that names anything outside `ALLOWED`, or one that is
         not a DataFrame of plain columns.
     """
+    source, place = str(path), located(path)
     try:
-        with open(Path(path).expanduser(), "rb") as file:
-            return _columns(_load(file))
+        content = place.read_bytes()
+        frame = load(content, Builders(_named, _called, _stated))
+        return _columns(frame, most=len(content))
     except InputError as error:
-        raise InputError(error.problem, source=str(path)) from None
+        raise InputError(error.problem, source=source) from None
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", source=str(path)) from None
+        raise InputError(f"cannot be read ({error.strerror})", source=source) from None
+    except MemoryError:
+        raise InputError("is too large for the memory of this machine", source=source) from None
 
 
-def _load(file: IO[bytes]) -> Any:
-    try:
-        return _Unpickler(file).load()
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        raise InputError(f"is not a pickle that can be read ({_reason(error)})") from None
-
-
-class _Block(NamedTuple):
-    values: np.ndarray  # [k, n]
-    places: Iterable[int]  # of k columns
-
-
-def _columns(frame: Any) -> dict[str, np.ndarray]:
+def _columns(frame: Any, *, most: int) -> dict[str, np.ndarray]:
+    """The columns by name; `most` is the number of cells that the file has room for."""
     try:
         blocks, names, rows = _layout(frame)
+        if not rows or len(names) * rows > most:
+            raise ValueError(f"{len(names):,} columns of {rows:,} rows in {most:,} bytes")
+        if not all(type(name) in (str, int, float) for name in names):
+            raise TypeError("a column's name is neither text nor a number")
         columns: dict[int, np.ndarray] = {}
-        for block in blocks:
-            if block.values.ndim != 2 or block.values.shape[1] != rows:
-                raise ValueError(f"a block of shape {block.values.shape} for {rows} rows")
-            columns.update(zip(block.places, block.values, strict=True))
+        cells = 0
+        for content, where in blocks:
+            values = _array(content)  # [k, n]
+            if values.ndim != 2 or values.shape[1] != rows:
+                raise ValueError(f"a block of {values.ndim} axes for {rows:,} rows")
+            cells += values.size
+            if cells > most:  # blocks that share what they hold
+                raise ValueError(f"more cells than {most:,} bytes hold")
+            columns.update(zip(_places(where, len(values)), values, strict=True))
         if len(columns) != len(names) or set(columns) != set(range(len(columns))):
             raise ValueError(f"{len(columns)} columns for {len(names)} names")
         return {str(name): columns[place] for place, name in enumerate(names)}
     except Exception as error:  # parts that do not fit together fail in many ways
-        problem = f"is not a pickled DataFrame of plain columns ({_reason(error)})"
+        problem = f"is not a pickled DataFrame of plain columns ({shortened(error)})"
         raise InputError(problem) from None
 
 
-def _layout(frame: Any) -> tuple[list[_Block], Sequence[Any], int]:
-    """The blocks of a frame, the names of its columns, and its number of rows."""
+def _layout(frame: Any) -> tuple[list[tuple[Any, Any]], Sequence[Any], int]:
+    """The blocks of a frame, each content and places; names of its columns; number of rows."""
     state = _built(frame, FRAME).state
     manager = _built(state["_mgr"] if "_mgr" in state else state["_data"], MANAGER)
     if manager.state is None:  # built from its blocks, since pandas 1.3
@@ -148,7 +162,7 @@ def _layout(frame: Any) -> tuple[list[_Block], Sequence[Any], int]:
         axes = state["axes"]
         found = [(block["values"], block["mgr_locs"]) for block in state["blocks"]]
     names, index = (_labels(axis) for axis in axes)
-    return [_Block(_array(values), _places(places)) for values, places in found], names, len(index)
+    return found, names, len(index)
 
 
 def _built(value: Any, *kinds: type[_Part]) -> _Part:
@@ -158,11 +172,16 @@ def _built(value: Any, *kinds: type[_Part]) -> _Part:
     return value
 
 
-def _places(value: Any) -> Iterable[int]:
+def _places(value: Any, count: int) -> Iterable[int]:
+    """The positions of the `count` columns of a block."""
     if isinstance(value, SLICE):
         start, stop, step = value.args
-        return range(start, stop, 1 if step is None else step)
-    return _array(value).tolist()
+        places: Any = range(start, stop, 1 if step is None else step)
+    else:
+        places = _array(value, objects=False)
+    if len(places) != count:
+        raise ValueError(f"{len(places):,} places for {count:,} columns")
+    return places if isinstance(places, range) else places.tolist()
 
 
 def _labels(value: Any) -> Sequence[Any]:
@@ -172,8 +191,13 @@ def _labels(value: Any) -> Sequence[Any]:
     return _array(state["data"]).tolist()
 
 
-def _array(value: Any) -> np.ndarray:
-    """The array that a part describes: by shape, dtype and content, or over a buffer."""
+def _array(value: Any, *, objects: bool = True) -> np.ndarray:
+    """The array that a part describes: by shape, dtype and content, or over a buffer.
+
+    Args:
+      value: the part.
+      objects: whether its cells may be objects, which are copied.
+    """
     part = _built(value, NEW_ARRAY, BUFFER)
     if isinstance(part, BUFFER):
         content, kind, shape, order = part.args
@@ -182,6 +206,8 @@ def _array(value: Any) -> np.ndarray:
         order = "F" if by_column else "C"
     dtype = _dtype(kind)
     if dtype.hasobject:
+        if not objects:
+            raise TypeError("objects where numbers should be")
         flat = np.fromiter(map(_cell, _listed(content)), object, len(content))
     else:
         flat = np.frombuffer(content, dtype)
@@ -195,7 +221,7 @@ def _listed(content: Any) -> list[Any]:
 
 
 def _cell(value: Any) -> Any:
-    if not isinstance(value, _Part):
+    if value is None or type(value) in (str, int, float, bool):
         return value
     kind, content = _built(value, SCALAR).args
     return np.frombuffer(content, _dtype(kind), count=1)[0]
@@ -205,9 +231,5 @@ def _dtype(value: Any) -> np.dtype:
     part = _built(value, DTYPE)
     code, order = part.args[0], "=" if part.state is None else part.state[1]
     if not PLAIN.fullmatch(code):
-        raise TypeError(f"dtype {code!r}")
+        raise TypeError(f"dtype {printable(repr(code), 20)}")
     return np.dtype(code).newbyteorder(order)
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

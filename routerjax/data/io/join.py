@@ -1,0 +1,82 @@
+"""A second file joined on an id: feedback that stands apart from the calls it is about."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from routerjax.data.io import formats, paths
+from routerjax.data.io.columns import quoted
+from routerjax.data.io.schema import Join
+from routerjax.data.io.values import words
+from routerjax.errors import DataWarning, InputError
+
+
+def joined(table: pa.Table, join: Join, *, source: str) -> pa.Table:
+    """The table with the columns of a second file, row by row where both have the same id.
+
+    A column whose name the table has already is added as ``STEM.NAME``, after the second file.
+    Rows without a partner are counted in a `DataWarning` and have nulls.
+
+    Raises:
+      InputError: no such id in a file, an id that is twice in the second file where the join does
+        not say which row counts, or no row with a partner.
+    """
+    second = formats.load(join.file)
+    keys = _keys(table, join.on, source)
+    others = _keys(second, join.other or join.on, join.file)
+    rows = _rows(others, join)
+    at = np.array([-1 if key is None else rows.get(key, -1) for key in keys], np.int64)
+    found = at >= 0
+    if not found.any():
+        problem = f"no id of its '{join.other or join.on}' is one of '{join.on}' in {source}"
+        raise InputError(problem, source=join.file)
+    used = len(set(at[found].tolist()))
+    if used < second.num_rows or not found.all():
+        warnings.warn(
+            f"{source}: {len(at) - found.sum()} of {len(at)} rows have no row in {join.file} by "
+            f"'{join.on}', and {second.num_rows - used} of its {second.num_rows} rows none here",
+            DataWarning,
+            stacklevel=2,
+        )
+    indices = pa.array(np.where(found, at, 0), mask=~found)
+    for name in second.column_names:
+        label = name if name not in table.column_names else f"{Path(join.file).stem}.{name}"
+        if label not in table.column_names:
+            table = table.append_column(label, second[name].take(indices))
+    return table
+
+
+def _keys(table: pa.Table, path: str, source: str) -> list[str | None]:
+    column = paths.column(table, path)
+    if column is None:
+        listed = ", ".join(table.column_names[:30])
+        raise InputError(f"no column '{path}' to join on; its columns are {listed}", source=source)
+    try:
+        return [key.strip() if key else None for key in words(column)]
+    except InputError as error:
+        raise InputError(error.problem, source=source, field=path) from None
+
+
+def _rows(keys: list[str | None], join: Join) -> dict[str, int]:
+    """The row of each id in the second file."""
+    rows: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        if key is None:
+            continue
+        if key in rows:
+            if join.repeats == "refuse":
+                raise InputError(
+                    f"the id {quoted(key)} is also in row {rows[key]}; say which counts, as in "
+                    f"--join '{join.file} on {join.on} taking last'",
+                    source=join.file,
+                    field=join.other or join.on,
+                    row=row,
+                )
+            if join.repeats == "first":
+                continue
+        rows[key] = row
+    return rows

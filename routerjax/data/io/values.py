@@ -1,0 +1,240 @@
+"""Cells as the numbers they stand for: words, currency signs, decimal commas, ratings."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from routerjax.data.io import columns
+from routerjax.data.io.columns import NO_NUMBER, is_text, quoted
+from routerjax.errors import InputError
+
+PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+NUMBER = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)"
+RATING = re.compile(
+    rf"(?:[a-z ]+[:=]\s*)?(?:\[\[\s*({NUMBER})\s*\]\]|({NUMBER}))"
+    rf"(?:\s*(?:/|out of|of)\s*({NUMBER}))?\.?",
+    re.IGNORECASE,
+)
+SIGNS = {"$": "usd", "us$": "usd", "usd": "usd", "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp"}
+MONEY = re.compile(
+    r"([+-]?)\s*(us\$|usd|\$|eur|€|gbp|£)?\s*([\d.,e+-]+?)\s*(usd|eur|gbp|[$€£])?", re.I
+)
+GROUPS = {
+    ".": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?"),
+    ",": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?"),
+}
+MOST_WORDS = 6  # different words of a column that can be given a worth
+WORDS = {"true": 1.0, "false": 0.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Notation:
+    """How the numbers of a column are written.
+
+    Attributes:
+      name: of the column in routerjax, for advice.
+      worth: what words are worth; numbers stand for themselves where it holds words alone.
+      decimal: the sign before the decimals, "." or ",".
+      currency: whose sign may stand beside a number; None: none may.
+      ratings: whether "8/10" and "Rating: [[8]]" are 8.
+    """
+
+    name: str
+    worth: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    decimal: str = "."
+    currency: str | None = None
+    ratings: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        return not self.worth and self.decimal == "." and not self.currency and not self.ratings
+
+
+def numbers(column: pa.ChunkedArray, notation: Notation) -> np.ndarray:
+    """[n] float64 of a column, NaN where a cell is missing.
+
+    Raises:
+      InputError: a cell that stands for no number; it names the row, and the option that reads it.
+    """
+    if not notation.worth and (notation.is_plain or not is_text(column)):
+        try:
+            return columns.numbers(column)
+        except InputError as error:
+            if error.row is None:
+                raise
+            text = column[error.row].as_py()
+            advice = _advice(text, notation) or _of_words(column, notation)
+            raise InputError(error.problem + advice, row=error.row) from None
+    if notation.ratings and len(scales := _scales(column)) > 1:
+        listed = " and ".join(f"{scale:g}" for scale in sorted(scales)[:2])
+        raise InputError(f"holds ratings out of {listed}, which are no one scale")
+    texts = words(column)
+    known: dict[str | None, float] = {None: math.nan}
+    values = np.empty(len(texts))
+    for row, text in enumerate(texts):
+        if text not in known:
+            try:
+                known[text] = number(text or "", notation)
+            except InputError as error:
+                raise InputError(error.problem, row=row) from None
+        values[row] = known[text]
+    return values
+
+
+def number(text: str, notation: Notation) -> float:
+    """The number that a text stands for, NaN where it says that there is none.
+
+    >>> number("0,0031 $", Notation("cost", decimal=",", currency="usd"))
+    0.0031
+
+    Raises:
+      InputError: it stands for none.
+    """
+    plain = text.strip()
+    low = plain.lower()
+    if notation.worth:
+        found = _worth(plain, notation.worth)
+        if found is not None:
+            return found
+    if low in NO_NUMBER:
+        return math.nan
+    if notation.worth and not _words_alone(notation.worth):
+        raise InputError(f"{quoted(text)} is none of {_listed(notation.worth)}")
+    if notation.ratings:
+        return _rating(text)
+    found = WORDS.get(low) if not notation.worth else None
+    if found is None and notation.currency:
+        plain = _without_sign(plain, notation)
+    found = _decimal(plain, notation) if found is None else found
+    if found is None:
+        problem = f"{quoted(text)} is not a number"
+        if notation.worth:
+            problem = f"{quoted(text)} is neither a number nor one of {_listed(notation.worth)}"
+        raise InputError(problem + _advice(text, notation))
+    return found
+
+
+def words(column: pa.ChunkedArray) -> list[str | None]:
+    """Cells as text: whole numbers without a point, booleans as true and false, None where missing.
+
+    Raises:
+      InputError: lists or objects.
+    """
+    if pa.types.is_floating(column.type):
+        return [_word(value) for value in column.to_pylist()]
+    return columns.texts(column)
+
+
+def _word(value: float | None) -> str | None:
+    if value is None or math.isnan(value):
+        return None
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def same(text: str | None, wanted: str) -> bool:
+    """Whether a cell, as text, says what is wanted: equal text, or equal numbers, or truth."""
+    if text is None:
+        return wanted == ""
+    text, wanted = text.strip(), wanted.strip()
+    if text == wanted:
+        return True
+    if text.lower() in WORDS or wanted.lower() in WORDS:
+        return text.lower() == wanted.lower()
+    if PLAIN.fullmatch(text) and PLAIN.fullmatch(wanted):
+        return float(text) == float(wanted)
+    return False
+
+
+def _scales(column: pa.ChunkedArray) -> set[float]:
+    """The numbers after the strokes of ratings such as "8/10"."""
+    texts = pc.unique(column).to_pylist() if is_text(column) else []
+    matches = [RATING.fullmatch(text.strip()) for text in texts if text]
+    return {float(match[3].replace(",", ".")) for match in matches if match and match[3]}
+
+
+def _worth(text: str, worth: Mapping[str, float]) -> float | None:
+    if text in worth:
+        return worth[text]
+    return next((number for word, number in worth.items() if _alike(text, word)), None)
+
+
+def _alike(text: str, word: str) -> bool:
+    return text.casefold() == word.strip().casefold() or bool(text and same(text, word))
+
+
+def _words_alone(worth: Mapping[str, float]) -> bool:
+    return not any(PLAIN.fullmatch(word.strip()) for word in worth)
+
+
+def _listed(worth: Mapping[str, float]) -> str:
+    return ", ".join(repr(word) for word in list(worth)[:6])
+
+
+def _rating(text: str) -> float:
+    match = RATING.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"{quoted(text)} is no rating such as 8/10 or [[8]]")
+    return float((match[1] or match[2]).replace(",", "."))
+
+
+def _without_sign(text: str, notation: Notation) -> str:
+    match = MONEY.fullmatch(text)
+    if match is None:
+        return text
+    for sign in filter(None, (match[2], match[4])):
+        currency = SIGNS[sign.lower()]
+        if currency != notation.currency:
+            problem = (
+                f"{quoted(text)} is in {currency.upper()}; say what one is worth in dollars "
+                f"with --cost-unit {currency}:1.08"
+            )
+            raise InputError(problem if currency != "usd" else f"{quoted(text)} is in dollars")
+    return match[1] + match[3]
+
+
+def _decimal(text: str, notation: Notation) -> float | None:
+    """The number in a text, None if there is none; thousands may be grouped beside a currency."""
+    comma = notation.decimal == ","
+    if GROUPS[notation.decimal].fullmatch(text.lstrip("+-")):
+        if comma and text.count(".") == 1 and "," not in text:
+            problem = f"{quoted(text)} may be a whole number with a point between its thousands"
+            raise InputError(f"{problem}, or one with decimals; write it without the point")
+        if comma or notation.currency:
+            text = text.replace("." if comma else ",", "")
+    if comma and text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    return float(text) if PLAIN.fullmatch(text) else None
+
+
+def _advice(text: str, notation: Notation) -> str:
+    """Which option would read a cell that is no number."""
+    name, low = notation.name, text.strip().lower()
+    money, rating = MONEY.fullmatch(low), RATING.fullmatch(low)
+    if notation.name.startswith("cost") and money and (money[2] or money[4]):
+        return "; --money (money=True) reads it" if notation.currency is None else ""
+    if re.fullmatch(r"[+-]?\d*,\d+", low) and notation.decimal == ".":
+        return "; --decimal , (decimal=',') reads it"
+    if rating and (rating[1] or rating[3]) and not notation.ratings:
+        return f"; --ratings (ratings=True) reads it as {rating[1] or rating[2]}"
+    if low[:1] in ("{", "["):
+        return f"; name the path of the number in it, as in --columns {name}=COLUMN[0].value"
+    return ""
+
+
+def _of_words(column: pa.ChunkedArray, notation: Notation) -> str:
+    """That the words of a column can be given a worth, where they are few."""
+    texts = [text.strip() for text in pc.unique(column).to_pylist() if text]
+    found = [text for text in texts if re.fullmatch(r"[^\W\d][\w .-]{0,20}", text)]
+    found = [text for text in found if text.lower() not in NO_NUMBER]
+    if not 0 < len(found) <= MOST_WORDS:
+        return ""
+    shown = ",".join(f"{text}=X" for text in found)
+    return f"; --values {notation.name}:{shown} says what words are worth"
