@@ -53,42 +53,56 @@ cells = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=3)),
     max_leaves=6,
 )
+shares = st.floats(0, 1)
 usual = {
     "model": st.sampled_from(["a", "b", "a ", "A"]),
-    "quality": st.floats(0, 1),
-    "cost": st.floats(0, 1),
     "prompt": st.text(min_size=1, max_size=9),
+    "split": st.sampled_from(["train", "test", "validation"]),
+    "task": texts,
+    "group": texts,
+    "messages": st.lists(st.fixed_dictionaries({"role": texts, "content": texts}), max_size=2),
     "embedding": st.lists(st.floats(-1, 1, width=32), min_size=2, max_size=2),
+}
+
+
+WHOLE = {
+    "log": ("model", "quality", "cost", "prompt"),
+    "embedded": ("model", "quality", "cost", "embedding"),
+    "table": ("prompt", "score:a", "score:b", "cost:a", "cost:b"),
+    "labels": ("embedding", "GL", "PL"),
+    "nothing": (),
 }
 
 
 @st.composite
 def tables(draw) -> list[dict[str, Any]]:
-    """Rows of a log, a table or labels: mostly usual ones, with a few odd cells and columns."""
-    names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5))
-    if draw(st.booleans()):
-        names = list(dict.fromkeys([*("model", "quality", "cost", "prompt"), *names]))
-    odd = draw(st.sampled_from([None, *names]))
-    count = draw(st.integers(0, 8))
-    return [
-        {
-            name: draw(cells if name == odd else usual.get(name, plain))
-            for name in names
-            if draw(st.integers(0, 15))
-        }
-        for _ in range(count)
-    ]
+    """Rows of a log, a table or labels, half of them with an odd column, cell or gap."""
+    names = list(WHOLE[draw(st.sampled_from(list(WHOLE)))])
+    names += draw(st.lists(st.sampled_from([n for n in NAMES if n not in names]), max_size=2))
+    names = list(dict.fromkeys(names))
+    odd = draw(st.sampled_from([None, None, None, *names]))
+    count = draw(st.integers(2, 8)) if draw(st.integers(0, 9)) else draw(st.integers(0, 1))
+    gap = draw(st.sampled_from([None, None, *range(count)]))
+    rows = [{name: draw(usual.get(name, shares)) for name in names} for _ in range(count)]
+    if odd is not None and count:
+        for row in draw(st.sampled_from([rows, rows[:1], rows[-1:]])):
+            row[odd] = draw(cells)
+    if gap is not None and names:
+        del rows[gap][draw(st.sampled_from(names))]
+    return rows
 
 
 def in_lines(rows: list[dict], draw) -> bytes:
-    end = draw(st.sampled_from(["\n", "\r\n", "\n\n", "", ",\n"]))
+    end = draw(st.sampled_from(["\n", "\n", "\r\n", "\n\n", "", ",\n"]))
     return "".join(json.dumps(row, ensure_ascii=draw(st.booleans())) + end for row in rows).encode(
         "utf-8", "surrogatepass"
     )
 
 
 def in_array(rows: list[dict], draw) -> bytes:
-    whole = draw(st.sampled_from([rows, {"data": rows}, {"a": rows, "b": rows}, [rows]]))
+    whole = draw(
+        st.sampled_from([rows, rows, rows, {"data": rows}, {"a": rows, "b": rows}, [rows]])
+    )
     return json.dumps(whole, indent=draw(st.sampled_from([None, 1]))).encode()
 
 
@@ -97,15 +111,13 @@ def delimited(rows: list[dict], draw) -> bytes:
     text = io.StringIO()
     writer = csv.writer(
         text,
-        delimiter=draw(st.sampled_from(",;\t|^ ")),
+        delimiter=draw(st.sampled_from(",,,,;\t|^ ")),
         quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
         lineterminator=draw(st.sampled_from(["\n", "\r\n", "\r"])),
     )
     for row in [names, *([row.get(name) for name in names] for row in rows)]:
         writer.writerow(row)
-    encoding = draw(
-        st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "latin1", "utf-16-le"])
-    )
+    encoding = draw(st.sampled_from(["utf-8"] * 6 + ["utf-8-sig", "utf-16", "latin1", "utf-16-le"]))
     return text.getvalue().encode(encoding, "replace")
 
 
@@ -131,7 +143,7 @@ FORMATS: dict[str, Callable[[list[dict], Any], bytes]] = {
 def files(draw) -> tuple[str, bytes]:
     """The name of a file, and its content: whole, cut, spliced or changed, packed or not."""
     suffix = draw(st.sampled_from(list(FORMATS)))
-    written = draw(st.sampled_from([suffix, suffix, suffix, *FORMATS]))  # seldom of another format
+    written = draw(st.sampled_from([suffix] * 20 + list(FORMATS)))  # seldom of another format
     content = FORMATS[written](draw(tables()), draw)
     packed = draw(st.sampled_from(["", "", "", ".gz", ".zst"]))
     early = draw(st.booleans())  # what is wrong is wrong inside of the packing
@@ -151,8 +163,7 @@ def changed(content: bytes) -> st.SearchStrategy[bytes]:
         st.sampled_from([b"[" * 5000, b'{"a":' * 3000, b"\xff\xfe", b"\n", b'"', b",", b"9" * 500]),
     )
     return st.one_of(
-        st.just(content),
-        st.just(content),
+        *[st.just(content)] * 9,
         places.map(lambda at: content[:at]),
         st.tuples(places, places, pieces).map(
             lambda cut: content[: min(cut[:2])] + cut[2] + content[max(cut[:2]) :]
@@ -169,7 +180,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "log of any quality": lambda path: read_log(path, quality_range=(-1e9, 1e9)),
     "table": read_table,
     "rows": read_rows,
-    "labels": lambda path: read_labels(path, gold="quality", preference="cost"),
+    "labels": lambda path: read_labels(path, gold="GL", preference="PL"),
+    "one label": lambda path: read_labels(path, gold="quality", preference="cost"),
     "several": lambda path: read_log([path, str(Path(path).parent / "other.csv")]),
     "prompts": read_prompts,
     "pickle": read_columns,

@@ -132,7 +132,7 @@ def _cells(
         if misfit:
             raise _misfit(misfit, separator) from None
         if "straddl" in str(error):
-            problem = f"a row is longer than {BLOCK >> 20} MiB; is a double quote left open?"
+            problem = f"a double quote is left open, or a row is longer than {BLOCK >> 20} MiB"
             raise InputError(problem) from None
         raise
     last = table.columns[-1][-1].as_py() if len(table) else b""
