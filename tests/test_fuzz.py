@@ -30,7 +30,7 @@ from routerjax.data.io.queries import read_prompts
 from routerjax.data.public.safe_pickle import read_columns
 from routerjax.errors import InputError
 
-LONGEST = 300  # characters of a sentence, without its place
+LONGEST = 420  # characters of a sentence with the names of its file and column
 PATIENCE = 20  # seconds
 
 NAMES = (
