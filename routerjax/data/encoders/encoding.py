@@ -136,7 +136,7 @@ def _vectors(texts: list[str], encoder: str, folder: Path | None) -> tuple[np.nd
         return _computed(["width"], encoder, None)[0][:0], np.zeros(0, np.int64)
     if folder is None or len(texts) < _fewest_kept(encoder):
         return _computed(texts, encoder, None)
-    own = kept.cache_in(folder, encoder, _recipe(encoder))
+    own = kept.cache_in(folder, encoder, recipe(encoder))
     found = dict(own.find(texts))
     if len({len(each.vector) for each in found.values()}) > 1:
         found = {}
@@ -196,7 +196,8 @@ def _say_dropped(encoder: str, dropped: np.ndarray) -> None:
         return
     warnings.warn(
         f"encoder '{encoder}' does not read long prompts to their end: it leaves out up to "
-        f"{cut.max()} tokens of {len(cut)} of {len(dropped)} prompts ({len(cut) / len(dropped):.1%})",
+        f"{cut.max()} tokens in {len(cut)} of {len(dropped)} prompts "
+        f"({len(cut) / len(dropped):.1%})",
         DataWarning,
         stacklevel=3,
     )
@@ -211,7 +212,7 @@ def _loaded(encoder: str) -> Encoder:
     return sentence.load(encoder, cache_folder() / "encoders")
 
 
-def _recipe(encoder: str) -> str:
+def recipe(encoder: str) -> str:
     """What makes an encoder's vectors what they are beside its name, without loading it."""
     if encoder == DEFAULT:
         return static.recipe()
