@@ -25,7 +25,7 @@ class EncodersConfig:
 
     encoders: tuple[str, ...] = ("wordllama", "minilm")
     rows: int = 2_500
-    logging: tuple[str, ...] = ("uniform", "biased")
+    logging: tuple[str, ...] = ("uniform",)
     seeds: int = 5
     cost_weights: tuple[float, ...] = (0.0, 0.05, 0.2, 0.5, 1.0, 3.0)
     timed: int = 300

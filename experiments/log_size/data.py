@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.log_size.config import FEWEST_TEST, SizeConfig
 from routerjax.data.encoders.encoding import encoded
+from routerjax.data.io import formats
 from routerjax.data.io.files import read_table
 from routerjax.data.public.prices import Price, price_of, read_prices
 from routerjax.data.synthetic.logging_policies import (
@@ -126,13 +127,16 @@ def read(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Sour
 
 def complete(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Source:
     """The same with the embeddings of the file alone."""
+    rows = formats.load(file)
+    if "split" in rows.column_names:  # whose words may be none that a record knows
+        rows = rows.drop_columns(["split"])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*every cost is 0")
-        table = read_table(file, embeddings=embeddings)
+        table = read_table(rows, embeddings=embeddings).replace(source=file)
     missing = np.isnan(table.quality).mean(axis=0) > MOST_MISSING
     kept = [m for m, out in zip(table.models, missing, strict=True) if not out]
     left_out = tuple(m for m in table.models if m not in kept)
-    table = table.with_models(kept).replace(split=None).complete()
+    table = table.with_models(kept).complete()
     costs = RECORDED
     if not table.cost.any():
         table, costs = table.replace(cost=derived_cost(table, prices)), DERIVED

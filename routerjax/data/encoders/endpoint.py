@@ -9,6 +9,7 @@ redirects are not followed.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -128,8 +129,9 @@ def _asked(encoder: str, address: Address, texts: list[str]) -> np.ndarray:
                 content = answer.read()
             break
         except urllib.error.HTTPError as error:
-            if error.code not in LATER or last:
-                raise _refused(encoder, url, error, key) from None
+            with contextlib.closing(error):
+                if error.code not in LATER or last:
+                    raise _refused(encoder, url, error, key) from None
             asked_for = error.headers.get("Retry-After", "")
             pause = float(asked_for) if asked_for.isdigit() else wait
         except (OSError, http.client.HTTPException, ValueError) as error:
