@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import sys
 import urllib.error
@@ -105,9 +106,11 @@ def _download(entry: Entry, url: str, file: Path) -> None:
             _compare(entry, file, digest.hexdigest(), size, url)
     except InputError:
         raise
-    except (OSError, ValueError) as error:
-        status = f"status {error.code}" if isinstance(error, urllib.error.HTTPError) else ""
-        raise _nowhere(entry, f"{url} cannot be had ({status or first_line(error)})") from None
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _nowhere(entry, f"{url} cannot be had (status {error.code})") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _nowhere(entry, f"{url} cannot be had ({first_line(error)})") from None
 
 
 def _from_hub(entry: Entry) -> Path | None:
@@ -132,6 +135,7 @@ def _from_hub(entry: Entry) -> Path | None:
 def _in_hub(entry: Entry, *, local_only: bool) -> Path | None:
     """The same in the hub's cache, fetched into it unless `local_only`."""
     import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     assert entry.hub is not None
     try:
@@ -142,7 +146,7 @@ def _in_hub(entry: Entry, *, local_only: bool) -> Path | None:
             allow_patterns=list(entry.files),
             local_files_only=local_only,
         )
-    except huggingface_hub.errors.LocalEntryNotFoundError:
+    except LocalEntryNotFoundError:
         if not local_only:
             raise
         return None
