@@ -15,7 +15,8 @@ import pytest
 
 from routerjax.data.encoders import encoding, sentence
 from routerjax.data.encoders.encoder import Encoder
-from routerjax.data.encoders.encoding import encode, encoded, is_own
+from routerjax.data.encoders.encoding import encode, encoded
+from routerjax.data.encoders.known import is_known
 from routerjax.data.io import hub
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
@@ -438,8 +439,8 @@ def test_vectors_that_are_not_finite_are_an_error(monkeypatch):
 
 def test_encoders_that_a_file_may_name_without_being_asked():
     own = ("wordllama", "minilm", "bert-base-uncased", "meta-llama/Llama-3.2-1B")
-    assert all(map(is_own, own))
-    assert not any(map(is_own, ("./folder", "owner/model", "openai:m@http://host/v1", "")))
+    assert all(map(is_known, own))
+    assert not any(map(is_known, ("./folder", "owner/model", "openai:m@http://host/v1", "")))
 
 
 # Many prompts, and prompts that are none

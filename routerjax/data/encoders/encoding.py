@@ -31,8 +31,6 @@ Record = TypeVar("Record", Log, Table)
 DEFAULT = static.NAME
 FEWEST_STEPS = 5  # of a progress bar
 FEWEST_KEPT = 64  # prompts; fewer are encoded faster than they are looked up
-OWN = (DEFAULT, sentence.MINILM, *sentence.CHECKPOINTS)
-"""Encoders that routerjax names itself: no name among them runs code or calls anybody's server."""
 
 
 def encode(
@@ -105,15 +103,6 @@ def encoded(
         source = error.source or record.source
         raise InputError(error.problem, source=source, field=error.field, row=error.row) from None
     return record.replace(embeddings=embeddings, encoder=encoder)
-
-
-def is_own(encoder: str) -> bool:
-    """Whether routerjax names the encoder itself, so that a file that names it is harmless.
-
-    Any other name is a folder, a model on the hub or somebody's server: a router folder that came
-    from elsewhere must not choose one without being asked.
-    """
-    return encoder in OWN or sentence.short_name(encoder) is not None
 
 
 def _checked(prompts: Sequence[str]) -> list[str]:
