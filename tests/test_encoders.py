@@ -437,6 +437,12 @@ def test_vectors_that_are_not_finite_are_an_error(monkeypatch):
     assert said(encode, ["a"], encoder="some") == message
 
 
+def test_an_encoder_without_a_name():
+    for name in ("", " "):
+        message = "no encoder is named; wordllama is the default"
+        assert said(encode, ["a"], encoder=name) == message
+
+
 def test_encoders_that_a_file_may_name_without_being_asked():
     own = ("wordllama", "minilm", "bert-base-uncased", "meta-llama/Llama-3.2-1B")
     assert all(map(is_known, own))

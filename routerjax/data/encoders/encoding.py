@@ -198,6 +198,8 @@ def _loaded(encoder: str) -> Encoder:
         return static.load()
     if endpoint.is_address(encoder):
         return endpoint.load(encoder)
+    if not encoder.strip():
+        raise InputError(f"no encoder is named; {DEFAULT} is the default")
     return sentence.load(encoder, cache_folder() / "encoders")
 
 
