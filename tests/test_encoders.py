@@ -286,8 +286,8 @@ def test_a_checkpoint_that_is_nowhere(checkpoints, own_cache, monkeypatch):
     place = own_cache / "encoders" / "llama-3.2-1b"
     assert said(encode, ["a"], encoder="llama-3.2-1b") == (
         "encoder 'llama-3.2-1b' is not on this disk and cannot be had from the Hugging Face hub; "
-        "put the files of meta-llama/Llama-3.2-1B, which asks for its licence to be accepted, "
-        f"into {place}, or use 'wordllama', which needs no network"
+        "put the files of meta-llama/Llama-3.2-1B (its licence must be accepted) into "
+        f"{place}, or use 'wordllama'"
     )
     assert "put the files of google-bert/bert-base-uncased into " in said(
         encode, ["a"], encoder="bert-base-uncased"

@@ -91,7 +91,7 @@ def study(
         yield {
             "table": source.name,
             "encoder": encoder,
-            "width": int(np.shape(table.embeddings)[1]),
+            "width": int(np.shape(table.features)[1]),
             "seconds": taken._asdict(),
             "test_rows": len(table) - config.rows,
             "draws": draws,

