@@ -346,6 +346,10 @@ def test_the_hub_is_asked_for_the_files_alone(cache, tmp_path, monkeypatch):
     sprout = ("CARROT-LLM-Routing/SPROUT", None, ["data/*.parquet"])
     assert fake.asked == [(*bench, True), (*bench, False), (*sprout, True), (*sprout, False)]
     assert "the Hugging Face hub does not have it" in said(load_public_table, "routerbench-5shot")
+    # SPROUT has no revision here, so the sums of its files are kept; RouterBench has one
+    sums = json.loads((cache / "datasets" / "sprout" / "downloaded.json").read_text())
+    assert sums and {each["from"] for each in sums.values()} == {"CARROT-LLM-Routing/SPROUT"}
+    assert not (cache / "datasets" / "routerbench").exists()
 
 
 def test_a_hub_that_refuses(cache, monkeypatch):
