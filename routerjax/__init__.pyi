@@ -26,6 +26,7 @@ from .data.io.files import write_table as write_table
 from .data.io.gain_labels import GainLabels as GainLabels
 from .data.io.gain_labels import read_labels as read_labels
 from .data.public.tables import PUBLIC_TABLES as PUBLIC_TABLES
+from .data.public.tables import get_public_table as get_public_table
 from .data.public.tables import load_public_table as load_public_table
 from .data.synthetic.logging_policies import simulate_log as simulate_log
 from .data.synthetic.table import embedded_table as embedded_table

@@ -305,13 +305,13 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
     [
         (
             "",
-            "a command is needed: inspect, fit, evaluate, route, plan, simulate (see routerjax "
-            "--help)",
+            "a command is needed: inspect, fit, evaluate, route, plan, simulate, data (see "
+            "routerjax --help)",
         ),
         (
             "learn",
             'Unknown command "learn". Did you mean "plan"? Available commands: inspect, fit, '
-            "evaluate, route, plan, simulate",
+            "evaluate, route, plan, simulate, data",
         ),
         ("fit", "LOG is needed (see routerjax fit --help)"),
         ("fit log.jsonl", "--out is needed"),
@@ -425,7 +425,7 @@ def test_fit_refuses_logs(refused, here, rows, message):
         ("log.csv", b"prompt,model,quality,cost\n", "log.csv: there are no rows"),
         ("log.parquet", b"PAR1 and no more", "log.parquet: cannot be read as parquet"),
         ("log.jsonl", b'{"prompt": "x"\n', "log.jsonl, row 0: is not valid JSON"),
-        ("log.txt", b"prompt", "log.txt: unknown suffix '.txt'; use .parquet, .csv or .jsonl"),
+        ("log.txt", b"prompt", "log.txt: unknown suffix '.txt'; use .parquet, .csv, .tsv"),
         (None, b"", "log.jsonl: no such file"),
     ],
 )
