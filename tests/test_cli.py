@@ -302,7 +302,11 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "a command is needed: fit, evaluate, route, plan, simulate, data (see routerjax --help)"),
+        (
+            "",
+            "a command is needed: fit, evaluate, route, plan, simulate, data (see routerjax "
+            "--help)",
+        ),
         (
             "learn",
             'Unknown command "learn". Did you mean "plan"? Available commands: fit, evaluate, '
