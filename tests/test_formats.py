@@ -264,6 +264,9 @@ def test_paths_that_name_no_place(path, message):
         ('{\n  "a": 1\n}\n{\n  "a": 2\n}\n', [{"a": 1}, {"a": 2}]),
         ('\n [\n{"a": 1},\n{"a": 2}\n]\n', [{"a": 1}, {"a": 2}]),
         ('{"meta": {"page": 1},\n "data": [{"a": 1}, {"a": 2}]}', [{"a": 1}, {"a": 2}]),
+        ('{"data": [{"a": 1}]}', [{"a": 1}]),
+        ('{"data": [{"a": 1}]}\n{"data": []}', [{"data": [{"a": 1}]}, {"data": []}]),
+        ('{"m": "x", "messages": [{"a": 1}]}', [{"m": "x", "messages": [{"a": 1}]}]),
         ('{"a": [[], [1, 2.5]]}', [{"a": [[], [1, 2.5]]}]),
         ('{"a": {}}\n{"a": {"x": null}}', [{"a": {}}, {"a": {"x": None}}]),
         ("{}\n{}", [{}, {}]),
@@ -405,7 +408,7 @@ def test_a_row_late_in_a_table_is_named(tmp_path, small_parts):
     path = put(tmp_path / "log.csv", b"a,b\n" + rows + b"1,2,3\n" + rows)
     assert said(path).startswith(", row 300: has 3 cells where the header has 2")
     path = put(tmp_path / "log.csv", b"a,b\n" + rows + b'1,"' + b"x" * 2000 + b'"\n' + rows)
-    assert said(path) == ": a row is longer than 0 MiB; is a double quote left open?"
+    assert said(path) == ": a double quote is left open, or a row is longer than 0 MiB"
 
 
 def test_a_line_without_an_end_is_not_held_in_memory(tmp_path, small_parts, monkeypatch):

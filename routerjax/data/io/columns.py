@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.errors import InputError
+from routerjax.errors import InputError, printable
 
 NO_NUMBER = ("", "na", "n/a", "nan", "null", "none")
+LONGEST_KIND = 60  # characters of a type that a message names
 LONGEST_QUOTE = 40  # characters of a cell that a message repeats
 
 
@@ -33,7 +34,7 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
     if is_text(column):
         column = _parsed(column)
     elif not _is_numeric(column.type):
-        raise InputError(f"holds {column.type}, not numbers")
+        raise InputError(f"holds {kind_of(column)}, not numbers")
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())
 
 
@@ -45,11 +46,11 @@ def texts(column: pa.ChunkedArray) -> list[str | None]:
     """
     if not is_text(column):
         if pa.types.is_nested(column.type):
-            raise InputError(f"holds {column.type}, not text")
+            raise InputError(f"holds {kind_of(column)}, not text")
         try:
             column = column.cast(pa.string())
         except pa.ArrowException:
-            raise InputError(f"holds {column.type}, not text") from None
+            raise InputError(f"holds {kind_of(column)}, not text") from None
     return column.to_pylist()
 
 
@@ -71,7 +72,7 @@ def matrix(
     if is_text(column):
         column = _split(column)
     if not is_list(column.type):
-        raise InputError(f"holds {column.type}, not lists of numbers")
+        raise InputError(f"holds {kind_of(column)}, not lists of numbers")
     lengths = pc.list_value_length(column).cast(pa.float64()).to_numpy()
     present = ~np.isnan(lengths)
     if not present.any():
@@ -109,6 +110,11 @@ def is_text(column: pa.ChunkedArray) -> bool:
     """Whether the column holds strings."""
     kind = column.type
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def kind_of(column: pa.ChunkedArray) -> str:
+    """The type of a column for a message, shortened: a structure's lists its keys."""
+    return printable(str(column.type), LONGEST_KIND)
 
 
 def quoted(value: str) -> str:

@@ -21,6 +21,7 @@ SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 HEAD = 1 << 18  # bytes at the beginning of which the separator is sought
 SEEN = 200  # rows of them that are counted
 ADVICE = "text that holds the separator or a line break belongs in double quotes"
+MISFIT = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 TOLD = re.compile(r"sep=(.)\r?\n")  # what Excel writes before the header
 END = (
     b"\n\r\n\r\r\n\n\r"  # empty lines after the last row, or the end of a cell whose quote is open
@@ -112,12 +113,6 @@ def _header(head: str, separator: str) -> list[str]:
 def _cells(
     parts: Iterator[bytes], separator: str, names: list[str]
 ) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    wrong: list[pyarrow.csv.InvalidRow] = []
-
-    def refuse(row: pyarrow.csv.InvalidRow) -> str:
-        wrong.append(row)
-        return "error"
-
     try:
         table = pyarrow.csv.open_csv(
             Joined(parts),
@@ -125,20 +120,19 @@ def _cells(
                 column_names=names,
                 skip_rows_after_names=1,
                 block_size=BLOCK,
-                use_threads=False,  # with threads, a row that is refused has no number
+                use_threads=False,  # with threads, a row that does not fit has no number
             ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse
-            ),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
             ),
         ).read_all()
     except pa.ArrowInvalid as error:
-        if wrong:
-            raise _misfit(wrong[0], separator, len(names)) from None
+        misfit = MISFIT.search(str(error))
+        if misfit:
+            raise _misfit(misfit, separator) from None
         if "straddl" in str(error):
-            problem = f"a row is longer than {BLOCK >> 20} MiB; is a double quote left open?"
+            problem = f"a double quote is left open, or a row is longer than {BLOCK >> 20} MiB"
             raise InputError(problem) from None
         raise
     last = table.columns[-1][-1].as_py() if len(table) else b""
@@ -147,15 +141,16 @@ def _cells(
     return zip(names, table.columns, strict=True)
 
 
-def _misfit(row: pyarrow.csv.InvalidRow, separator: str, width: int) -> InputError:
-    cells = "1 cell" if row.actual_columns == 1 else f"{row.actual_columns} cells"
+def _misfit(found: re.Match[str], separator: str) -> InputError:
+    number, width, count, text = found.groups()
+    cells = "1 cell" if count == "1" else f"{count} cells"
     by = SEPARATORS.get(separator, repr(separator))
     problem = f"has {cells} where the header has {width} (by {by})"
-    if row.text.count('"') % 2 or row.text.count("\n"):
+    if text.count('"') % 2 or "\n" in text:
         problem += "; is a double quote left open?"
     else:
         problem += f"; {ADVICE}"
-    return InputError(problem, row=None if row.number is None else row.number - 2)
+    return InputError(problem, row=int(number) - 2)
 
 
 def _text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

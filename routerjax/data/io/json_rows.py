@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ LARGEST = 1 << 31  # bytes of an array, which is held in memory whole
 LONGEST = 4 * BLOCK  # bytes of a line
 MOST_DIGITS = 40  # of a whole number that is kept to the last digit
 
+WRAPPERS = ("data", "rows", "records", "results", "items", "logs", "traces", "spans", "value")
+"""Keys under which pages of an API hold their rows."""
+
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 BLANK = re.compile(r"[ \t\r\n,]*")
 NOTHING = " \t\r\n"
@@ -31,8 +35,8 @@ def read(place: Path) -> pa.Table:
     """The rows of a file of JSON objects: one a line, one after another, or an array of them.
 
     Objects and lists stay structures and lists. A column of mixed types becomes text, where
-    what was no text is written as JSON. NaN is null; a string never becomes a date. An object
-    whose only list of objects is under one key, as in ``{"data": [...]}``, is read as that list.
+    what was no text is written as JSON. NaN is null; a string never becomes a date. A file
+    of one object that holds its rows in a list, ``{"data": [...]}``, is read as that list.
 
     Raises:
       InputError: no valid JSON, a value that is not an object, a key that stands twice in one
@@ -86,7 +90,7 @@ def _of_values(text: str) -> Iterator[pa.Table]:
         if len(rows) == PART:
             yield table_of(rows, first=done)
             done, rows = done + len(rows), []
-    yield table_of(rows if done or len(rows) != 1 else _unwrapped(rows), first=done)
+    yield table_of(rows if done else _unwrapped(rows), first=done)
 
 
 def _items(text: str, *, objects: bool = True) -> Iterator[Any]:
@@ -110,11 +114,14 @@ def _after_blanks(text: str, at: int) -> int:
 
 
 def _unwrapped(rows: list[Any]) -> list[Any]:
-    """The list of objects inside the only object, or the object itself."""
+    """The list of objects inside the only object of a file, or the object itself."""
+    if len(rows) != 1:
+        return rows
     lists = [
         value
-        for value in (rows[0].values() if isinstance(rows[0], dict) else ())
-        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value)
+        for key, value in rows[0].items()
+        if key in WRAPPERS and isinstance(value, list) and value
+        if all(isinstance(each, dict) for each in value)
     ]
     return lists[0] if len(lists) == 1 else rows
 
@@ -140,16 +147,19 @@ def _cut(first: bytes, content: Iterator[bytes]) -> Iterator[bytes]:
 
 def _of_lines(parts: Iterator[bytes]) -> Iterator[pa.Table]:
     """A table for every part; Arrow reads those whose types are as in the parts before."""
-    known: pa.Schema | None = None
-    done = 0
-    for part in parts:
+    rows = _lines(_decoded(next(parts, b""), 0), 0)
+    second = next(parts, b"")
+    table = table_of(rows if second.strip() else _unwrapped(rows))
+    yield table
+    known, done = table.schema, len(rows)
+    for part in itertools.chain([second], parts):
         text = _decoded(part, done)
-        table = None if known is None else _by_arrow(part, known)
-        if table is None:
-            table = table_of(_lines(text, done), first=done)
-            known = known_after(known, table.schema)
-        done += table.num_rows
-        yield table
+        found = _by_arrow(part, known)
+        if found is None:
+            found = table_of(_lines(text, done), first=done)
+            known = known_after(known, found.schema)
+        done += found.num_rows
+        yield found
 
 
 def _by_arrow(part: bytes, known: pa.Schema) -> pa.Table | None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io.columns import is_text
+from routerjax.data.io.columns import is_text, kind_of
 from routerjax.data.io.paths import loaded
 from routerjax.errors import InputError
 
@@ -135,7 +135,7 @@ def prompts_of(column: pa.ChunkedArray, *, form: str = LAST_USER) -> Prompts:
         nested = pc.fill_null(pc.match_substring_regex(column, NESTED), False).to_numpy()
         return _prompts(texts, nested.nonzero()[0].tolist(), list(texts), form)
     if pa.types.is_map(column.type) or pa.types.is_binary(column.type):
-        raise InputError(f"holds {column.type}, not text")
+        raise InputError(f"holds {kind_of(column)}, not text")
     cells = column.to_pylist()
     return _prompts(cells, range(len(cells)), [None] * len(cells), form)
 

@@ -53,10 +53,13 @@ def title(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> s
 def _matches(name: str) -> list[str]:
     if not glob.has_magic(name) or located(name).exists():
         return [name]
-    found = [each for each in sorted(glob.glob(os.path.expanduser(name))) if os.path.isfile(each)]
-    if not found:
+    folder, pattern = os.path.split(os.path.expanduser(name))
+    found = glob.glob(os.path.join(folder, pattern))
+    found = found or glob.glob(os.path.join(glob.escape(folder), pattern))  # "logs [2026]/*.csv"
+    files = [each for each in sorted(found) if os.path.isfile(each)]
+    if not files:
         raise InputError("no file matches this pattern", source=name)
-    return found
+    return files
 
 
 def joined(tables: Sequence[tuple[str, pa.Table]]) -> pa.Table:
