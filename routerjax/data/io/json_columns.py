@@ -125,17 +125,18 @@ def _column(values: list[Any]) -> pa.Array:
     if len(values) > 0 and _is_wide(values):
         return _texts(values)
     try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-        pass
-    try:  # half a pair of surrogates, as left by cutting a text in the middle of a character
-        return pa.array(cleaned(values))
+        try:
+            return pa.array(values)
+        except UnicodeEncodeError:  # half a pair of surrogates, where a text was cut
+            return pa.array(cleaned(values))
     except (pa.ArrowException, OverflowError):
         return _texts(values)
 
 
 def _texts(values: list[Any]) -> pa.Array:
-    return pa.array([None if v is None else clean(as_text(v) or "") for v in values], pa.string())
+    """The values as text, what was none written as JSON."""
+    texts = map(as_text, values)
+    return pa.array([None if text is None else clean(text) for text in texts], pa.string())
 
 
 def _is_wide(values: list[Any]) -> bool:
