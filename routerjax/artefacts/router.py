@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import jax
@@ -14,11 +15,12 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
 
 from routerjax.artefacts import migrate, shapes
 from routerjax.artefacts.base import Saved, listed
+from routerjax.errors import DataWarning
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
 from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import OutcomeHead, OutcomeModel, predict_folds
+from routerjax.models.outcomes import OutcomeHead, OutcomeModel, at_prices, predict_folds
 from routerjax.models.policy import (
     ROWS,
     Policy,
@@ -28,6 +30,7 @@ from routerjax.models.policy import (
 )
 from routerjax.models.propensity import PropensityModel, supported
 from routerjax.records.groups import query_digests
+from routerjax.records.repricing import PriceChange, check_changes, factors
 from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import architecture_of, outcome_head_of
@@ -259,6 +262,44 @@ class Router(Saved):
         below = above if self.cost_weights[above] <= cost_weight else max(above - 1, 0)
         kept = self.kept[above] and self.kept[below]
         return self.best_single_at(cost_weight) if kept else None
+
+    def with_prices(self, changes: Mapping[str, PriceChange]) -> Router:
+        """The router at other prices, without fitting again.
+
+        Utility is affine in cost, u_λ = q − λ·c, so that what the outcome models expect and the
+        means of the log are at the new prices exactly, and with them the choices of a plug-in
+        router. What the networks of a trained router add to its start was learnt at the old
+        prices and stays, which is said in a `DataWarning`.
+
+        Args:
+          changes: model → `PriceChange`, such as {"gpt-4o": PriceChange(scale=0.5)}.
+
+        Raises:
+          InputError: a model that the router does not have, or a price below 0 or not finite.
+        """
+        check_changes(changes, self.models)
+        if self._architecture.stages:
+            warnings.warn(
+                f"the networks of this router ({self.config.router.architecture}) were trained at "
+                "the old prices and keep what they learnt; fit it again at the new ones for more "
+                "than a first answer",
+                DataWarning,
+                stacklevel=2,
+            )
+        scale, dollars = factors(changes, self.models)
+        mean = self.arrays.constant
+        constant = Estimates(quality=mean.quality, cost=np.asarray(mean.cost) * scale + dollars)
+        outcomes = at_prices(self.arrays.outcomes, scale, dollars)
+        own = np.asarray(self.arm_cost, np.float64)
+        told = {model: change._asdict() for model, change in changes.items()}
+        router = dataclasses.replace(
+            self,
+            arrays=self.arrays._replace(outcomes=outcomes, constant=constant),
+            arm_cost=tuple((own * scale + dollars).tolist()) if self.arm_cost else (),
+            provenance={**self.provenance, "prices": told},
+        )
+        best = tuple(router.best_single_at(each) for each in self.cost_weights)
+        return dataclasses.replace(router, best_single=best)
 
     def has_seen(self, record: Rows) -> Bool[np.ndarray, " n"]:
         """[n] True where the router was fitted on a row of the same query."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import page
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
-from routerjax.cli.options import FILES, Output, Page, Reading, option
+from routerjax.cli.options import FILES, Output, Page, Prices, Reading, option
 from routerjax.cli.parse import pair
-from routerjax.cli.reading import keep_compiled, print_json, read
+from routerjax.cli.reading import changes, keep_compiled, print_json, read
 from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 
@@ -64,6 +64,7 @@ def add(app: App) -> None:
         ],
         groups=[
             Options("Evaluation", Evaluating()),
+            Options("Prices", Prices()),
             Options("Reading", Reading()),
             Options("Page", Page()),
             Options("Output", Output()),
@@ -105,6 +106,7 @@ def handle(parsed: Parsed) -> None:
             log=log,
             gold=gold,
             trust_propensities=asked.trust_propensities,
+            prices=changes(parsed[Prices]),
             execution=Execution(on_progress=on_progress),
         )
     wrote = page.write(parsed[Page], evaluation, router, folder=folder)

@@ -6,7 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from routerjax.cli.parse import count_or_auto, gibibytes, joined, pair, spellings, worth
+from routerjax.cli.parse import (
+    count_or_auto,
+    gibibytes,
+    joined,
+    pair,
+    price_changes,
+    spellings,
+    worth,
+)
 from routerjax.errors import InputError
 from routerjax.training.config import GainConfig
 
@@ -105,6 +113,20 @@ class Reading:
     drop_missing: bool = False
     embeddings: str | None = option(None, "FILE.npy")
     memory: int | None = option(None, "GIB", gibibytes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prices:
+    """What models cost from now on.
+
+    Attributes:
+      price: Other prices of models than those the router was fitted at, as MODEL=0.5x,... (half
+        the cost so far) or MODEL=0.002,... (US dollars per query). Nothing is fitted again.
+    """
+
+    price: tuple[tuple[str, float, float | None], ...] = option(
+        (), "MODEL=FACTORx,...", price_changes
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import gains
 from routerjax.cli.app import Argument, Options, Parsed, add_command
-from routerjax.cli.options import option
-from routerjax.cli.reading import keep_compiled, print_json
+from routerjax.cli.options import Prices, option
+from routerjax.cli.reading import changes, keep_compiled, print_json
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def add(app: App) -> None:
         handle,
         text=TEXT,
         arguments=[Argument("router", "The router folder that fit wrote.")],
-        groups=[Options("Routing", Routing())],
+        groups=[Options("Routing", Routing()), Options("Prices", Prices())],
     )
 
 
@@ -74,13 +74,18 @@ def handle(parsed: Parsed) -> None:
     kind = kind_of(folder)
     _check(asked, kind, folder)
     queries = _queries(asked)
+    prices = changes(parsed[Prices])
     if kind == "gains":
+        if prices:
+            problem = "--price has no effect on a router of gains; give fit --gains other --costs"
+            raise InputError(problem, source=folder)
         assert asked.cost_weight is not None
         gains.route(folder, queries, asked.cost_weight, json=asked.json)
         return
     from routerjax.artefacts.router import Router
 
     router = Router.load(folder)
+    router = router.with_prices(prices) if prices else router
     embedded = router.embed(queries)
     routes = router.route(embedded, cost_weight=asked.cost_weight) if asked.cost_weight else ()
     envelopes = router.explain(embedded) if asked.explain else None
