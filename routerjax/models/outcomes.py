@@ -130,7 +130,7 @@ def at_prices(
       scale: [m] what the expected cost is multiplied by, 0 for a fixed sum.
       dollars: [m] that sum.
     """
-    fixed, scale, dollars = (jnp.asarray(each)[None] for each in (scale == 0, scale, dollars))
+    fixed, factor, sums = (jnp.asarray(each)[None] for each in (scale == 0, scale, dollars))
     layers = dict(model.cost["params"])
     for name in ("out", "coefficients"):  # the last layer of a network, or of a pooled head
         if name in layers:
@@ -138,7 +138,7 @@ def at_prices(
                 lambda leaf: jnp.where(fixed.reshape((1,) * (leaf.ndim - 1) + (-1,)), 0, leaf),
                 layers[name],
             )
-    unit_cost = jnp.where(fixed, dollars, model.unit_cost * scale)
+    unit_cost = jnp.where(fixed, sums, model.unit_cost * factor)
     return model._replace(cost={**model.cost, "params": layers}, unit_cost=unit_cost)
 
 

@@ -78,8 +78,9 @@ def _failure_code(cells: Cells, values: np.ndarray, counts: np.ndarray) -> Itera
         column="quality",
         problem=f"quality is {values[0]:g} in {lost} of {cells.quality.size} rows and {inside[0]:g}"
         f" to {inside[-1]:g} in all others: it looks like a code for a call that failed",
-        right="leave these rows out or count them as the lowest quality, and declare the range of "
-        f"the others, --quality-range {inside[0]:g}:{inside[-1]:g}",
+        right=f"say so with --failed quality={values[0]:g}, which leaves these rows out with "
+        "--drop-missing or counts them with --failed-quality, and declare the range of the others, "
+        f"--quality-range {inside[0]:g}:{inside[-1]:g}",
         share=lost / cells.quality.size,
         row=int(cells.rows[cells.quality.argmin()]),
     )
@@ -98,7 +99,8 @@ def _missing_as_zero(cells: Cells, values: np.ndarray, counts: np.ndarray) -> It
         column="quality",
         problem=f"quality is -1 or 1 in {cells.quality.size - zeros} rows and 0 in {zeros} "
         f"({share:.0%}): 0 looks like no feedback at all",
-        right="take -1 for 0 and leave the zeros out with --values quality:1=1,-1=0 --drop-missing",
+        right="say that these are no scores and leave them out with --failed quality=0 "
+        "--drop-missing",
         share=share,
         row=int(cells.rows[(cells.quality == 0).argmax()]),
     )

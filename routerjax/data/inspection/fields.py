@@ -15,15 +15,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from routerjax.errors import InputError
+
 SAMPLE = 2000  # rows that are looked at
 DEEPEST = 6  # levels of a nested value
 MOST_FIELDS = 400
 LONGEST_JSON = 100_000  # characters of a cell that is tried as JSON
 WORDS = 12  # different texts at most of a field of words
 
-MONEY = re.compile(r"^\(?-?\s*(?:[$€£¥]|usd|eur|gbp)\s*([\d.,]+)\)?$|^([\d.,]+)\s*(?:[$€£¥]|usd|eur)$")
+SIGN = r"(?:us\$|[$€£¥]|usd|eur|gbp)"
+MONEY = re.compile(rf"^-?\s*{SIGN}\s*(-?[\d.,]+)$|^(-?[\d.,]+)\s*{SIGN}$")
 COMMA = re.compile(r"^-?\d+,\d+$")
-RATING = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\s*/\s*\d+\s*$|^rating:\s*\[?\[?(-?\d+(?:\.\d+)?)\]?\]?\s*$")
+NUMBER = r"(-?\d+(?:\.\d+)?)"
+RATING = re.compile(
+    rf"^{NUMBER}\s*(?:/|out of)\s*\d+$|^(?:[a-z ]+[:=])?\s*\[\[{NUMBER}\]\]$"
+    rf"|^[a-z ]+[:=]\s*{NUMBER}$"
+)
+SPACED = re.compile(r"^\s*\[\s*-?\d+\.\d*(?:e[+-]?\d+)?(?:\s+-?\d+\.\d*(?:e[+-]?\d+)?)+\s*\]\s*$")
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}|$)")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 TURN_KEYS = ({"role", "content"}, {"role", "parts"}, {"from", "value"}, {"role", "text"})
@@ -84,7 +92,11 @@ def fields_of(table: pa.Table) -> list[Field]:
         table = table.take(pa.array(picked))
     found: list[Field] = []
     for name, column in zip(table.column_names, table.columns, strict=True):
-        for field in _walk(name, column.to_pylist(), 0):
+        try:
+            values = column.to_pylist()
+        except UnicodeDecodeError:
+            raise InputError("holds bytes that are no UTF-8 text", field=name) from None
+        for field in _walk(name, values, 0):
             if len(found) < MOST_FIELDS:
                 found.append(field)
     return found
@@ -96,8 +108,10 @@ def _walk(path: str, values: list[Any], depth: int) -> Iterator[Field]:
     if not there:
         yield Field(path, "empty", values)
         return
-    opened = _opened(there)
-    if opened:
+    if _most(there, lambda value: isinstance(value, str) and SPACED.match(value) is not None):
+        yield Field(path, "vector", values)
+        return
+    if _opened(there):
         values = [None if value is None else _parsed(value) for value in values]
         there = [value for value in values if value is not None]
     if all(isinstance(value, dict) for value in there) and depth < DEEPEST:

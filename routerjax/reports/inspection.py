@@ -1,0 +1,118 @@
+"""What `routerjax inspect` prints for people."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from routerjax.data.inspection.record import Inspection
+
+MOST_COLUMNS, MOST_OTHERS, MOST_MODELS = 40, 20, 30
+KINDS = {
+    "log": "a log: one model's answer per row",
+    "table": "a table: every model's answer per row",
+    "pairs": "pairs of answers, of which the better is known",
+    "gains": "labelled gains of one model over another",
+    "unknown": "neither a log nor a table, as far as names and contents tell",
+}
+
+
+def print_inspection(found: Inspection, console: Console) -> None:
+    """Format, columns with roles, models, prompts, what is the matter, and the commands."""
+    files = ", ".join(found.files)
+    _say(console, f"{files}: {found.format}, {found.rows:,} rows. It looks like {_kind(found)}.\n")
+    console.print(_columns(found))
+    if found.models:
+        console.print(_models(found))
+    for line in _facts(found):
+        _say(console, line)
+    for each in found.findings:
+        place = f"column '{each.column}'" + ("" if each.row is None else f", row {each.row}")
+        _say(console, f"warning: {place}: {each.problem}; {each.right}")
+    for note in found.notes:
+        _say(console, f"note: {note}")
+    if found.commands:
+        _say(console, "\nThis uses it:\n")
+        for command in found.commands:
+            _say(console, f"  {command}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(shown(text, lines=True)), soft_wrap=True)
+
+
+def shown(text: str, *, lines: bool = False) -> str:
+    """Text of a file without signs that a terminal would obey."""
+    return "".join(
+        sign if sign.isprintable() or (lines and sign == "\n") else repr(sign)[1:-1]
+        for sign in text
+    )
+
+
+def _kind(found: Inspection) -> str:
+    preset = "" if found.preset is None else f", as the preset {found.preset} reads it"
+    return KINDS[found.kind] + preset
+
+
+def _grid(*names: str) -> Grid:
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        side = "right" if name in NUMBERS else "left"
+        is_long = name in ("example", "lacks")
+        grid.add_column(name, justify=side, no_wrap=True, overflow="ellipsis", ratio=int(is_long))
+    return grid
+
+
+NUMBERS = ("filled", "different", "rows", "quality", "cost")
+
+
+def _columns(found: Inspection) -> Grid:
+    grid = _grid("role", "column", "holds", "filled", "different", "example")
+    told = [column for column in found.columns if column.role is not None]
+    for column in told[:MOST_COLUMNS]:
+        grid.add_row(
+            f"{column.role}" + ("" if column.by in ("name", "option") else f" (by {column.by})"),
+            Text(shown(column.path)),
+            column.kind,
+            f"{column.filled:.0%}",
+            f"{column.distinct:,}",
+            Text(shown(column.example)),
+        )
+    if len(told) > MOST_COLUMNS:
+        grid.add_row(f"and {len(told) - MOST_COLUMNS} more")
+    return grid
+
+
+def _left_alone(found: Inspection) -> str:
+    """The columns without a role, in one line."""
+    others = [column.path for column in found.columns if column.role is None]
+    more = f" and {len(others) - MOST_OTHERS} more" if len(others) > MOST_OTHERS else ""
+    return f"Left alone: {', '.join(others[:MOST_OTHERS])}{more}." if others else ""
+
+
+def _models(found: Inspection) -> Grid:
+    grid = _grid("model", "rows", "quality", "cost", "lacks")
+    told = sorted(found.models, key=lambda each: -each.rows)
+    for each in told[:MOST_MODELS]:
+        lacks = found.missing.get(each.model, {})
+        listed = ", ".join(f"{what} {count:,}" for what, count in lacks.items())
+        cells = (f"{each.quality:.3g}", f"${each.cost:.3g}")
+        grid.add_row(Text(shown(each.model)), f"{each.rows:,}", *cells, listed)
+    if len(told) > MOST_MODELS:
+        grid.add_row(f"and {len(told) - MOST_MODELS} more")
+    return grid
+
+
+def _facts(found: Inspection) -> list[str]:
+    facts = [_left_alone(found), *(f"{each}." for each in found.prompts)]
+    if found.models:
+        used = sum(each.rows for each in found.models)
+        facts.append(f"{used:,} rows of {found.groups:,} independent groups can be learnt from.")
+    if found.repeats:
+        facts.append(f"{found.repeats:,} rows repeat an earlier one and count once.")
+    if found.span is not None:
+        facts.append(f"From {found.span[0]} to {found.span[1]} (UTC where the file says a zone).")
+    facts += [f"warning: {each}." for each in found.gaps]
+    return list(filter(None, facts))
