@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cyclopts import App
 
     from routerjax.data.inspection.record import Inspection
+    from routerjax.data.io.schema import Schema
 
 TEXT = """Say what an unknown file holds, and print the command that uses it.
 
@@ -46,7 +48,7 @@ def add(app: App) -> None:
         "inspect",
         handle,
         text=TEXT,
-        arguments=[Argument("files", FILES, many=True)],
+        arguments=[Argument("files", FILES, several=True)],
         groups=[
             Options("Inspection", Writing()),
             Options("Reading", Reading(), without=("drop_missing", "embeddings", "memory")),
@@ -66,15 +68,17 @@ def handle(parsed: Parsed) -> None:
         if written.suffix != ".toml":
             raise InputError("must end in .toml", source=f"--write {written}")
         atomic.check_place(written)
+    files = parsed.arguments["files"]
+    sources = files if isinstance(files, list) else [files]
     with _progress(quiet=output.quiet or output.json) as on_progress:
         found = inspect(
-            *parsed.several,
+            *sources,
             schema=schema_of(parsed[Reading]),
             written=written,
             on_progress=on_progress,
         )
     if written is not None and found.kind != "unknown":
-        write_schema(found.schema, written)
+        write_schema(_beside(found.schema, written), written)
     if output.json:
         print_json(_as_json(found))
     else:
@@ -87,6 +91,17 @@ def handle(parsed: Parsed) -> None:
             print(f"\nwrote {written}")
     if found.problems:
         raise InputError("; ".join(_problems(found)), source=", ".join(found.files))
+
+
+def _beside(schema: Schema, written: Path) -> Schema:
+    """The schema with its second files named as seen from the folder of the TOML file."""
+
+    def seen(path: str) -> str:
+        return os.path.relpath(os.path.expanduser(path), written.parent)
+
+    joins = tuple(dataclasses.replace(join, file=seen(join.file)) for join in schema.joins)
+    prices = None if schema.prices is None else seen(schema.prices)
+    return dataclasses.replace(schema, joins=joins, prices=prices)
 
 
 def _problems(found: Inspection) -> list[str]:

@@ -23,7 +23,7 @@ def print_inspection(found: Inspection, console: Console) -> None:
     """Format, columns with roles, models, prompts, what is the matter, and the commands."""
     files = ", ".join(found.files)
     _say(console, f"{files}: {found.format}, {found.rows:,} rows. It looks like {_kind(found)}.\n")
-    console.print(_columns(found))
+    console.print(_columns(found, console.width))
     if found.models:
         console.print(_models(found))
     for line in _facts(found):
@@ -56,33 +56,42 @@ def _kind(found: Inspection) -> str:
     return KINDS[found.kind] + preset
 
 
+NUMBERS = ("filled", "distinct", "rows", "quality", "cost")
+NARROW, LONGEST_PATH = 12, 32  # characters of an example at least, of a path at most
+
+
 def _grid(*names: str) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
     for name in names:
         side = "right" if name in NUMBERS else "left"
-        is_long = name in ("example", "lacks")
-        grid.add_column(name, justify=side, no_wrap=True, overflow="ellipsis", ratio=int(is_long))
+        grid.add_column(name, justify=side, no_wrap=True, overflow="ellipsis")
     return grid
 
 
-NUMBERS = ("filled", "different", "rows", "quality", "cost")
-
-
-def _columns(found: Inspection) -> Grid:
-    grid = _grid("role", "column", "holds", "filled", "different", "example")
-    told = [column for column in found.columns if column.role is not None]
-    for column in told[:MOST_COLUMNS]:
-        grid.add_row(
+def _columns(found: Inspection, width: int) -> Grid:
+    names = ("role", "column", "holds", "filled", "distinct")
+    grid = _grid(*names, "example")
+    told = [column for column in found.columns if column.role is not None][:MOST_COLUMNS]
+    rows = [
+        (
             f"{column.role}" + ("" if column.by in ("name", "option") else f" (by {column.by})"),
-            Text(shown(column.path)),
+            _cut(shown(column.path), LONGEST_PATH),
             column.kind,
             f"{column.filled:.0%}",
             f"{column.distinct:,}",
-            Text(shown(column.example)),
         )
-    if len(told) > MOST_COLUMNS:
-        grid.add_row(f"and {len(told) - MOST_COLUMNS} more")
+        for column in told
+    ]
+    used = sum(max(map(len, cells)) + 2 for cells in zip(names, *rows, strict=True))
+    left = max(width - used - 2, NARROW)
+    for cells, column in zip(rows, told, strict=True):
+        texts = [Text(cell) for cell in (*cells, _cut(shown(column.example), left))]
+        grid.add_row(*texts)
     return grid
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _left_alone(found: Inspection) -> str:

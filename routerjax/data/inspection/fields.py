@@ -31,7 +31,9 @@ RATING = re.compile(
     rf"^{NUMBER}\s*(?:/|out of)\s*\d+$|^(?:[a-z ]+[:=])?\s*\[\[{NUMBER}\]\]$"
     rf"|^[a-z ]+[:=]\s*{NUMBER}$"
 )
-SPACED = re.compile(r"^\s*\[\s*-?\d+\.\d*(?:e[+-]?\d+)?(?:\s+-?\d+\.\d*(?:e[+-]?\d+)?)+\s*\]\s*$")
+FLOAT = r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?"
+SPACED = re.compile(rf"^\s*\[\s*{FLOAT}(?:\s+{FLOAT})+\s*\]\s*$")
+PLAIN_NAME = re.compile(r"^[^\[\]=,]{1,60}$")
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}|$)")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 TURN_KEYS = ({"role", "content"}, {"role", "parts"}, {"from", "value"}, {"role", "text"})
@@ -134,12 +136,27 @@ def _walk_lists(path: str, values: list[Any], there: list[Any], depth: int) -> I
         kind = "vector" if len({len(value) for value in full}) == 1 and len(full[0]) > 1 else "list"
         yield Field(path, kind, values)
     elif full and depth < DEEPEST and all(isinstance(value[0], dict) for value in full):
-        first = [value[0] if value else None for value in values]
-        yield from _walk(f"{path}[0]", first, depth + 1)
+        for step, entries in _entries(values, full).items():
+            yield from _walk(f"{path}{step}", entries, depth + 1)
     elif full and all(isinstance(value[0], str) and len(value) == 1 for value in full):
         yield _leaf(path, [value[0] if value else None for value in values], full)
     else:
         yield Field(path, "list", values)
+
+
+def _entries(values: list[Any], full: list[Any]) -> dict[str, list[Any]]:
+    """The entries of lists of objects: the first, or those of each name where names differ."""
+    names = {entry.get("name") for value in full for entry in value if isinstance(entry, dict)}
+    told = sorted(name for name in names if isinstance(name, str) and PLAIN_NAME.match(name))
+    if len(told) != len(names) or not 1 < len(told) <= WORDS:
+        return {"[0]": [value[0] if value else None for value in values]}
+    return {
+        f"[name={name}]": [
+            next((entry for entry in value or () if entry.get("name") == name), None)
+            for value in values
+        ]
+        for name in told
+    }
 
 
 def _leaf(path: str, values: list[Any], there: list[Any]) -> Field:

@@ -84,7 +84,7 @@ MODEL_WORDS = re.compile(
 
 def plain(path: str) -> str:
     """A path in words: no indexes, camel case in parts, small letters."""
-    path = re.sub(r"\[\d+\]|\.-?\d+(?=\.|$)", "", path)
+    path = re.sub(r"\[[^\]]*\]|\.-?\d+(?=\.|$)", "", path)
     path = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path)
     return re.sub(r"[\s\-/|]+", "_", path).lower().strip("_")
 

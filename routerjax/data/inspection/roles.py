@@ -49,10 +49,12 @@ def guess_roles(fields: Sequence[Field]) -> dict[str, Guess]:
     found: dict[str, Guess] = {}
     left = [field for field in fields if field.kind != "empty"]
     for role in ORDER:
-        scored = [(_score(role, field), -at) for at, field in enumerate(left)]
+        scored = [
+            (*_score(role, field), round(field.filled, 1), -at) for at, field in enumerate(left)
+        ]
         if not scored:
             break
-        (best, by), at = max(scored)
+        best, by, _, at = max(scored, key=lambda each: (each[0], *each[2:]))
         if best > 0:
             field = left.pop(-at)
             found[role] = Guess(role, field, by)
