@@ -12,6 +12,11 @@ from .records.repricing import repriced as repriced
 from .records.tables import Estimates as Estimates
 from .records.tables import Log as Log
 from .records.tables import Table as Table
+from .data.checks.finding import Finding as Finding
+from .data.checks.findings import findings as findings
+from .data.checks.findings import warn_of as warn_of
+from .data.inspection.inspecting import inspect as inspect
+from .data.inspection.record import Inspection as Inspection
 from .data.encoders.encoding import encode as encode
 from .data.encoders.encoding import encoded as encoded
 from .data.io.files import read_log as read_log

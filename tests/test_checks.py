@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import routerjax as rj
 from routerjax.data.checks.findings import findings, warn_of
 from routerjax.data.checks.names import alias_of, spellings
+from routerjax.data.io.schema import Schema
 from routerjax.data.synthetic.simulation import simulate
 from routerjax.errors import DataWarning, InputError
 
@@ -113,7 +115,8 @@ def test_one_cost_of_a_thousand_times_the_median():
         (lambda cost, arms: 100 * cost, "in cents"),
         (lambda cost, arms: 1000 * cost, "per thousand queries"),
         (lambda cost, arms: np.array([15.0, 3.0, 0.1])[arms], "list prices per million tokens"),
-        (lambda cost, arms: cost / 5000, "a price per token"),
+        (lambda cost, arms: np.array([1e-5, 2.5e-6, 1e-7])[arms], "a price per token"),
+        (lambda cost, arms: cost / 50_000, "a price per token"),
     ],
 )
 def test_costs_in_other_units(change, said):
@@ -207,17 +210,110 @@ def test_the_option_that_makes_them_one():
     assert "--alias gpt-4o=openai/gpt-4o" in found.right
 
 
-def test_what_a_reader_makes_of_them():
+def test_what_is_said_of_a_log_of_ones_own():
     values = drawn()
     values["cost"][42] = 40
-    found = findings(log_of(values))
-    with pytest.warns(DataWarning, match=r"^f\.csv, column 'spend', row 142: one row of model"):
-        warn_of(found, source="f.csv", names={"cost": "spend"}, rows=np.arange(300) + 100)
-    with pytest.raises(InputError, match=r"^f\.csv, column 'cost', row 42: one row of model"):
-        warn_of(found, source="f.csv", strict=True)
+    with pytest.warns(DataWarning, match=r"^log, column 'cost', row 42: one row of model 'dear'"):
+        warn_of(log_of(values))
+    with pytest.raises(InputError, match=r"^log, column 'cost', row 42: one row of model"):
+        warn_of(log_of(values), strict=True)
     values["cost"][values["arms"] == 1] = 0
     with pytest.raises(InputError, match="model 'mid' costs 0 in all 100 of its rows"):
-        warn_of(findings(log_of(values)), source="f.csv")
+        warn_of(log_of(values))
+
+
+# What a reader of files makes of them
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write an ordinary log as .jsonl, some of its columns changed, with tokens beside."""
+
+    def write(**changes) -> str:
+        values = drawn()
+        columns = {
+            "prompt": [f"question {row}" for row in range(300)],
+            "model": [MODELS[arm] for arm in values["arms"]],
+            "quality": values["quality"].tolist(),
+            "cost": values["cost"].tolist(),
+            "input_tokens": [1000 + row for row in range(300)],
+            "output_tokens": [200] * 300,
+        }
+        columns |= changes
+        path = tmp_path / "log.jsonl"
+        rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values())]  # noqa: B905
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return str(path)
+
+    return write
+
+
+def zeros(model: int, *, every: int = 1) -> list[float]:
+    """Costs of an ordinary log with those of a model, or of every so many of its rows, at 0."""
+    cost, arms = drawn()["cost"], drawn()["arms"]
+    cost[np.flatnonzero(arms == model)[::every]] = 0
+    return cost.tolist()
+
+
+def test_a_reader_refuses_a_model_without_a_price(file):
+    path = file(cost=zeros(0))
+    with pytest.raises(InputError, match=r"log.jsonl, column 'cost', row 0: model 'dear' costs 0"):
+        rj.read_log(path)
+    kept = rj.read_log(path, schema=Schema(zero_cost="keep"))
+    assert kept.cost[::3].max() == 0
+
+
+def test_costs_of_zero_may_be_missing(file):
+    path = file(cost=zeros(0, every=2))
+    with pytest.warns(DataWarning, match=r"row 0: model 'dear' costs 0 in 50 of 100 \(50%\)"):
+        rj.read_log(path)
+    missing = Schema(zero_cost="missing")
+    with pytest.warns(DataWarning, match="left out 50 of 300 rows: 50 without cost"):
+        assert len(rj.read_log(path, schema=missing, drop_missing=True)) == 250
+    others = drawn()["cost"][3::6].mean()
+    with pytest.warns(DataWarning, match=rf"other rows: 50 of 'dear' as \${others:.3g}"):
+        log = rj.read_log(path, schema=missing)
+    np.testing.assert_allclose(log.cost[::6], others, rtol=1e-6)
+    np.testing.assert_array_equal(log.cost[3::6], drawn()["cost"][3::6].astype(np.float32))
+    with pytest.raises(InputError, match="'dear' costs 0 or nothing in every row"):
+        rj.read_log(file(cost=zeros(0)), schema=missing)
+
+
+def test_costs_from_tokens_and_prices(file, tmp_path):
+    prices = tmp_path / "prices.toml"
+    entry = 'input = 3\noutput = 15\ndate = 2026-01-31\nsource = "x"\n'
+    prices.write_text("".join(f"[{model}]\n{entry}" for model in MODELS))
+    by_tokens = Schema(prices=str(prices))
+    log = rj.read_log(file(cost=zeros(0)), schema=by_tokens)
+    # (1000 + row)·3/10⁶ + 200·15/10⁶ dollars where none is logged, what is logged elsewhere
+    expected = np.where(drawn()["arms"] == 0, (1000 + np.arange(300)) * 3e-6 + 0.003, 0)
+    expected += np.where(drawn()["arms"] == 0, 0, drawn()["cost"])
+    np.testing.assert_allclose(log.cost, expected, rtol=1e-6)
+    log = rj.read_log(file(cost=[None] * 300), schema=by_tokens)
+    np.testing.assert_allclose(log.cost, (1000 + np.arange(300)) * 3e-6 + 0.003, rtol=1e-6)
+    prices.write_text(f"[dear]\n{entry}\n[middle]\n{entry}")
+    with pytest.raises(InputError, match=r"prices.toml: no price for model 'mid' \(.* 'middle'\)"):
+        rj.read_log(file(cost=[None] * 300), schema=by_tokens)
+
+
+def test_strict_makes_every_finding_an_error(file):
+    cost = drawn()["cost"]
+    cost[42] = 40
+    path = file(cost=cost.tolist())
+    with pytest.warns(DataWarning, match="row 42: one row of model 'dear' cost more than 1000"):
+        rj.read_log(path)
+    with pytest.raises(InputError, match="row 42: one row of model 'dear' cost more than 1000"):
+        rj.read_log(path, schema=Schema(strict=True))
+
+
+def test_rows_and_columns_are_those_of_the_file(file):
+    cost = drawn()["cost"]
+    cost[42] = 40
+    prompts = [None if row < 10 else f"question {row}" for row in range(300)]
+    path = file(prompt=prompts, cost=cost.tolist())
+    with pytest.warns(DataWarning, match="column 'cost', row 42: one row") as caught:
+        rj.read_log(path, drop_missing=True)
+    assert len(caught) == 2  # and the rows that were left out
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,12 @@ NARROW, LONGEST_PATH = 12, 32  # characters of an example at least, of a path at
 def _grid(*names: str) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        side = "right" if name in NUMBERS else "left"
-        grid.add_column(name, justify=side, no_wrap=True, overflow="ellipsis")
+        grid.add_column(
+            name,
+            justify="right" if name in NUMBERS else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
     return grid
 
 

@@ -11,12 +11,14 @@ from routerjax.data.checks.finding import Finding
 from routerjax.data.io.columns import quoted
 
 LARGELY = 0.1  # share of a model's rows at cost 0 that is said
+ENOUGH = 20  # rows from which anything is said
 FEW = 5  # rows below which a share says nothing
 OUTLYING = 1000.0  # times the model's median
 LETTERS_A_TOKEN = 4.0
 HIDDEN_TOKENS = 1000.0  # of context and answer, which a log does not hold
 DEAREST_MILLION = 50.0  # dollars per million tokens that a typical model may cost
-CHEAPEST_COST = 2e-6  # dollars per query that the dearest model must cost
+CHEAPEST_COST = 2e-7  # dollars per query that the dearest model must cost
+CHEAPEST_FIXED = 2e-5  # the same where every query of a model costs the same
 LIST_PRICE = 0.1  # from which a cost that never changes looks like a price per million tokens
 
 WAYS = (
@@ -26,8 +28,8 @@ WAYS = (
 
 
 def cost_findings(cells: Cells) -> Iterator[Finding]:
-    """All tests of costs; none where every cost is 0."""
-    if not cells.cost.size or not cells.cost.any():
+    """All tests of costs; none where every cost is 0, or of a handful of rows."""
+    if cells.cost.size < ENOUGH or not cells.cost.any():
         return
     groups = by_group(cells.arms, len(cells.models))
     for model, own in zip(cells.models, groups, strict=True):
@@ -108,7 +110,7 @@ def _unit(cells: Cells, groups: list[np.ndarray]) -> Iterator[Finding]:
             "is this in cents or per thousand queries? Say so with --cost-unit cents or "
             "--cost-unit per-1k"
         )
-    elif dearest < CHEAPEST_COST:
+    elif dearest < (CHEAPEST_FIXED if fixed else CHEAPEST_COST):
         problem = f"even the dearest model costs ${dearest:.3g} per query at the median"
         right = "is this a price per token? A cost is that of the whole query, in US dollars"
     else:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-
-import numpy as np
 
 from routerjax.data.checks.cells import cells_of
 from routerjax.data.checks.costs import cost_findings
@@ -42,30 +39,23 @@ def findings(record: Log | Table) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda each: not each.refused))
 
 
-def warn_of(
-    found: Iterable[Finding],
-    *,
-    source: str,
-    strict: bool = False,
-    names: Mapping[str, str] | None = None,
-    rows: np.ndarray | None = None,
-) -> None:
-    """Say what was found: a `DataWarning` each, an error for what is refused.
+def warn_of(record: Log | Table, *, strict: bool = False) -> None:
+    """Say what `findings` finds in a log or table of one's own: a `DataWarning` each.
 
     Args:
-      found: of `findings`.
-      source: file that holds the numbers.
-      strict: whether every finding is an error.
-      names: routerjax's name of a column to the file's own.
-      rows: the file's own row of every row of the record.
+      record: a log or a table.
+      strict: whether each is an error instead.
 
     Raises:
       InputError: a finding that is refused, or any where `strict` is set.
     """
-    for each in found:
-        row = each.row if each.row is None or rows is None else int(rows[each.row])
-        column = (names or {}).get(each.column, each.column)
-        said = InputError(f"{each.problem}; {each.right}", source=source, field=column, row=row)
+    for each in findings(record):
+        said = InputError(
+            f"{each.problem}; {each.right}",
+            source=record.source,
+            field=each.column,
+            row=each.row,
+        )
         if strict or each.refused:
             raise said
         warnings.warn(str(said), DataWarning, stacklevel=3)

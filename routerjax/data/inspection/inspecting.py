@@ -80,7 +80,10 @@ def inspect(
 
 def _loaded(source: Path | Frame, name: str, tell: Callable[[str], None]) -> pa.Table:
     tell(f"reading {name}")
-    return load_frame(source) if is_frame(source) else formats.load(source)
+    if is_frame(source):
+        return load_frame(source)
+    assert isinstance(source, str | os.PathLike)
+    return formats.load(source)
 
 
 def _together(

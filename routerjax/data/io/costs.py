@@ -11,31 +11,25 @@ from routerjax.data.io.columns import quoted
 from routerjax.data.io.source_file import SourceFile
 from routerjax.errors import DataWarning
 
-ZERO_COSTS = ("refuse", "keep", "missing")
-"""What a cost of 0 may mean: an error where a model never costs anything and others do, nothing
-special, or that the cost was not recorded."""
 
-
-def costs_of(
-    file: SourceFile, answered: Sequence[str | None], *, zero_cost: str, drop_missing: bool
-) -> np.ndarray:
+def costs_of(file: SourceFile, answered: Sequence[str | None], *, drop_missing: bool) -> np.ndarray:
     """[n] US dollars per query of a log, NaN where they are not known.
 
-    Where the schema names a file of prices, a cost that is missing or 0 (but for `zero_cost`
-    "keep") is that of the row's tokens. With `zero_cost` "missing" a cost of 0 that is left is not
-    known: its row is missing a cost if rows may leave, and else has the mean cost of its model's
-    other rows, which a `DataWarning` says.
+    Where the schema names a file of prices, a cost that is missing or 0 (but for a `zero_cost` of
+    "keep") is that of the row's tokens. With a `zero_cost` of "missing" a cost of 0 that is left is
+    not known: its row is missing a cost if rows may leave, and else has the mean cost of its
+    model's other rows, which a `DataWarning` says.
 
     Args:
       file: of n rows.
       answered: n names of the models that answered, None where missing.
-      zero_cost: one of `ZERO_COSTS`.
       drop_missing: whether rows leave for what they lack.
 
     Raises:
       InputError: no cost and no prices, a model without a price, or one whose cost is 0 in all its
         rows and is to be taken from them.
     """
+    zero_cost = file.schema.zero_cost
     priced = file.schema.prices is not None
     if not priced:
         file.require("cost")
@@ -69,7 +63,7 @@ def _by_tokens(
         for name in ("input_tokens", "output_tokens")
     ]
     found = cost.copy()
-    models = [str(answered[row]) for row in rows]
+    models = [str(answered[row]) for row in rows.tolist()]
     own = cost_by_tokens(models, *tokens, prices=prices, source=file.schema.prices)
     found[rows] = np.where(np.isnan(own), cost[rows], own)
     return found
