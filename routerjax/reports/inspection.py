@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
-from rich.text import Text
 
 from routerjax.data.inspection.record import Inspection
+from routerjax.errors import printable
+from routerjax.reports.words import cell, say
 
 MOST_COLUMNS, MOST_OTHERS, MOST_MODELS = 40, 20, 30
 KINDS = {
@@ -22,33 +23,21 @@ KINDS = {
 def print_inspection(found: Inspection, console: Console) -> None:
     """Format, columns with roles, models, prompts, what is the matter, and the commands."""
     files = ", ".join(found.files)
-    _say(console, f"{files}: {found.format}, {found.rows:,} rows. It looks like {_kind(found)}.\n")
+    say(console, f"{files}: {found.format}, {found.rows:,} rows. It looks like {_kind(found)}.\n")
     console.print(_columns(found, console.width))
     if found.models:
         console.print(_models(found))
     for line in _facts(found):
-        _say(console, line)
+        say(console, line)
     for each in found.findings:
         place = f"column '{each.column}'" + ("" if each.row is None else f", row {each.row}")
-        _say(console, f"warning: {place}: {each.problem}; {each.right}")
+        say(console, f"warning: {place}: {each.problem}; {each.right}")
     for note in found.notes:
-        _say(console, f"note: {note}")
+        say(console, f"note: {note}")
     if found.commands:
-        _say(console, "\nThis uses it:\n")
+        say(console, "\nThis uses it:\n")
         for command in found.commands:
-            _say(console, f"  {command}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(Text(shown(text, lines=True)), soft_wrap=True)
-
-
-def shown(text: str, *, lines: bool = False) -> str:
-    """Text of a file without signs that a terminal would obey."""
-    return "".join(
-        sign if sign.isprintable() or (lines and sign == "\n") else repr(sign)[1:-1]
-        for sign in text
-    )
+            say(console, f"  {command}")
 
 
 def _kind(found: Inspection) -> str:
@@ -79,7 +68,7 @@ def _columns(found: Inspection, width: int) -> Grid:
     rows = [
         (
             f"{column.role}" + ("" if column.by in ("name", "option") else f" (by {column.by})"),
-            _cut(shown(column.path), LONGEST_PATH),
+            _cut(printable(column.path), LONGEST_PATH),
             column.kind,
             f"{column.filled:.0%}",
             f"{column.distinct:,}",
@@ -89,7 +78,7 @@ def _columns(found: Inspection, width: int) -> Grid:
     used = sum(max(map(len, cells)) + 2 for cells in zip(names, *rows, strict=True))
     left = max(width - used - 2, NARROW)
     for cells, column in zip(rows, told, strict=True):
-        texts = [Text(cell) for cell in (*cells, _cut(shown(column.example), left))]
+        texts = [cell(text) for text in (*cells, _cut(printable(column.example), left))]
         grid.add_row(*texts)
     return grid
 
@@ -112,7 +101,7 @@ def _models(found: Inspection) -> Grid:
         lacks = found.missing.get(each.model, {})
         listed = ", ".join(f"{what} {count:,}" for what, count in lacks.items())
         cells = (f"{each.quality:.3g}", f"${each.cost:.3g}")
-        grid.add_row(Text(shown(each.model)), f"{each.rows:,}", *cells, listed)
+        grid.add_row(cell(each.model), f"{each.rows:,}", *cells, listed)
     if len(told) > MOST_MODELS:
         grid.add_row(f"and {len(told) - MOST_MODELS} more")
     return grid
