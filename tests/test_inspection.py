@@ -261,3 +261,361 @@ def test_options_that_say_a_schema():
     assert not says_it_all(Schema(columns={"prompt": "a,b"}))
     assert not says_it_all(Schema(values={"quality": {"a=b": 1.0}}))
     assert not says_it_all(Schema(layout="otel"))
+
+
+# From a file to the command that uses it
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """The current folder, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def logs(monkeypatch) -> list[rj.Log]:
+    """The logs that commands would have fitted a router to; nothing is trained."""
+    found: list[rj.Log] = []
+
+    def fit(log: rj.Log, **_: Any) -> None:
+        found.append(log)
+        raise InputError("not fitted")
+
+    monkeypatch.setattr("routerjax.pipelines.fit_log.fit", fit)
+    return found
+
+
+def printed(text: str) -> list[list[str]]:
+    """The commands that a report prints, in words."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("routerjax ")]
+
+
+def run(capsys, *arguments: str) -> list[list[str]]:
+    """Inspect, and check that every command it prints is one."""
+    assert main(["inspect", *arguments]) == 0
+    commands = printed(capsys.readouterr().out)
+    for command in commands:
+        check(command)
+    return commands
+
+
+def chat(row: dict[str, Any]) -> dict[str, Any]:
+    turns = [{"role": "system", "content": "Be short."}, {"role": "user", "content": row["prompt"]}]
+    return {
+        "id": row["id"],
+        "model": row["model"],
+        "messages": turns,
+        "response": {"usage": {"prompt_tokens": row["tokens"][0]}},
+        "feedback": {"thumb": ("down", "up")[row["good"]]},
+        "cost": row["cost"],
+    }
+
+
+def trace(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "trace": row["id"],
+        "input": {"messages": [{"role": "user", "content": row["prompt"]}]},
+        "calls": [{"llm": row["model"], "spend": row["cost"]}],
+        "evals": [{"name": "speed", "score": 3}, {"name": "judge", "score": row["good"]}],
+    }
+
+
+SHAPES = {
+    "plain.jsonl": as_log,
+    "chat.jsonl": chat,
+    "trace.jsonl": trace,
+    "words.csv": lambda row: {
+        "question": row["prompt"],
+        "llm": row["model"],
+        "helpful": ("no", "yes")[row["good"]],
+        "cost_usd": row["cost"],
+    },
+    "dollars.csv": lambda row: as_log(row, cost=f"${row['cost']:.7f}"),
+    "cents.jsonl": lambda row: {
+        "prompt": row["prompt"],
+        "model": row["model"],
+        "correct": bool(row["good"]),
+        "cost_cents": row["cost"] * 100,
+    },
+    "text.csv": lambda row: {
+        "prompt": json.dumps([{"role": "user", "content": row["prompt"]}]),
+        "model": row["model"],
+        "score": row["good"],
+        "spend": row["cost"],
+    },
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_printed_command_reads_the_file_right(here, logs, capsys, name):
+    rows = drawn()
+    write(here / name, [SHAPES[name](row) for row in rows])
+    fit, route = run(capsys, name)
+    assert route[0] == "route" and main(fit) == 2
+    (log,) = logs
+    assert log.prompts == tuple(row["prompt"] for row in rows)
+    assert [log.models[arm] for arm in log.arms] == [row["model"] for row in rows]
+    np.testing.assert_allclose(log.cost, [row["cost"] for row in rows], rtol=1e-5)
+    np.testing.assert_array_equal(log.quality, [row["good"] for row in rows])
+
+
+def test_semicolons_and_decimal_commas(here, logs, capsys):
+    rows = drawn()
+    cells = [as_log(row, cost=str(row["cost"]).replace(".", ",")) for row in rows]
+    write(here / "log.csv", cells, separator=";")
+    (fit, _) = run(capsys, "log.csv")
+    main(fit)
+    np.testing.assert_allclose(logs[0].cost, [row["cost"] for row in rows], rtol=1e-5)
+
+
+def test_stars_and_codes_for_failure(here, logs, capsys):
+    rows = drawn()
+    stars = [as_log(row, quality=-1 if at % 12 == 5 else 1 + at % 5) for at, row in enumerate(rows)]
+    write(here / "log.jsonl", stars)
+    (fit, _) = run(capsys, "log.jsonl")
+    main(fit)
+    assert logs[0].quality_range == (1, 5) and len(logs[0]) == 110
+    assert set(logs[0].quality.tolist()) == {1, 2, 3, 4, 5}
+
+
+def test_one_model_in_several_spellings(here, logs, capsys):
+    rows = drawn()
+    names = {
+        row["id"]: ("gpt-4o", "openai/gpt-4o", "GPT-4o ")[at % 3] for at, row in enumerate(rows)
+    }
+    spelt = [
+        as_log(row, model=names[row["id"]] if row["model"] == "gpt-4o" else row["model"])
+        for row in rows
+    ]
+    write(here / "log.jsonl", spelt)
+    (fit, _) = run(capsys, "log.jsonl")
+    assert fit[fit.index("--alias") + 1] == "gpt-4o=openai/gpt-4o,GPT-4o" or "--alias" in fit
+    main(fit)
+    assert logs[0].models == MODELS
+
+
+def test_rows_that_lack_something_leave_by_model(here, logs, capsys):
+    rows = drawn()
+    lacking = [as_log(row, quality=None if at < 30 else row["good"]) for at, row in enumerate(rows)]
+    write(here / "log.jsonl", lacking)
+    found = rj.inspect("log.jsonl")
+    (fit, _) = run(capsys, "log.jsonl")
+    assert "--drop-missing" in fit and main(fit) == 2
+    assert len(logs[0]) == 90 == sum(each.rows for each in found.models)
+    for model in MODELS:
+        count = sum(row["model"] == model for row in rows[:30])
+        assert found.missing[model] == {"quality": count}
+
+
+def test_a_feedback_file_is_joined_by_the_id(here, logs, capsys):
+    rows = drawn()
+    calls = [{"request_id": row["id"], **as_log(row)} for row in rows]
+    for call in calls:
+        del call["quality"]
+    write(here / "calls.csv", calls)
+    thumbs = [{"call": row["id"], "thumb": row["good"], "at": "2026-01-01"} for row in rows[40:]]
+    write(here / "feedback.csv", thumbs + [{"call": "other", "thumb": 1, "at": "2026-01-02"}])
+    (fit, _) = run(capsys, "feedback.csv", "calls.csv")
+    assert fit[fit.index("--join") + 1] == "feedback.csv on request_id=call"
+    main(fit)
+    np.testing.assert_array_equal(logs[0].quality, [row["good"] for row in rows[40:]])
+
+
+def test_files_of_the_same_columns_are_parts_of_one_log(here, logs, capsys):
+    rows = [as_log(row) for row in drawn()]
+    write(here / "a.jsonl", rows[:70])
+    write(here / "b.jsonl", rows[70:])
+    (fit, _) = run(capsys, "a.jsonl", "b.jsonl")
+    main(fit)
+    np.testing.assert_array_equal(logs[0].quality, [row["quality"] for row in rows])
+
+
+def test_tokens_need_prices_and_are_priced(here, logs, capsys):
+    rows = drawn()
+    cells = []
+    for row in rows:
+        tokens = dict(zip(("prompt_tokens", "completion_tokens"), row["tokens"], strict=True))
+        cells.append({"prompt": row["prompt"], "model": row["model"], "ok": row["good"]} | tokens)
+    write(here / "log.csv", [{"score": cell.pop("ok"), **cell} for cell in cells])
+    assert main(["inspect", "log.csv"]) == 2
+    assert "no cost is logged: --prices prices.toml" in capsys.readouterr().err
+    entry = 'input = 3\noutput = 15\ndate = 2026-01-31\nsource = "x"\n'
+    (here / "prices.toml").write_text("".join(f'["{model}"]\n{entry}' for model in MODELS))
+    (fit, _) = run(capsys, "log.csv", "--prices", "prices.toml")
+    main(fit)
+    expected = [(3 * row["tokens"][0] + 15 * row["tokens"][1]) / 1e6 for row in rows]
+    np.testing.assert_allclose(logs[0].cost, expected, rtol=1e-6)
+
+
+def test_a_wide_table_is_drawn_from_first(here, logs, capsys):
+    rows = [
+        {"prompt": f"what is question {at} about", "big": at % 2, "big|total_cost": 0.004}
+        | {"tiny": (at + 1) % 2, "tiny|total_cost": 0.001}
+        for at in range(90)
+    ]
+    write(here / "wide.csv", rows)
+    (draw, fit, _) = run(capsys, "wide.csv")
+    assert main(draw) == 0 and main(fit) == 2
+    assert logs[0].models == ("big", "tiny") and len(logs[0]) == 90
+
+
+def test_gold_scores_are_named(here, logs, capsys):
+    rows = [
+        as_log(row, source="human" if at % 5 == 0 else "judge-1") for at, row in enumerate(drawn())
+    ]
+    write(here / "log.jsonl", rows)
+    (fit, _) = run(capsys, "log.jsonl")
+    assert fit[fit.index("--gold-column") + 1] == "source=human"
+    main(fit)
+    assert set(logs[0].scored_by) == {"human", "judge-1"}
+
+
+def test_what_was_written_is_read_by_the_command(here, logs, capsys):
+    rows = drawn()
+    write(here / "log.jsonl", [trace(row) for row in rows])
+    (here / "sub").mkdir()
+    (fit, _) = run(capsys, "log.jsonl", "--write", "sub/my.toml")
+    assert "--columns" not in fit and fit[fit.index("--schema") + 1] == "sub/my.toml"
+    main(fit)
+    np.testing.assert_array_equal(logs[0].quality, [row["good"] for row in rows])
+
+
+def test_a_router_comes_of_the_printed_commands(here, capsys):
+    write(here / "log.jsonl", [chat(row) for row in drawn(150)])
+    fit, route = run(capsys, "log.jsonl")
+    assert main([*fit, "--quiet"]) == 0
+    assert main(route) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split("\t")[0] in MODELS
+
+
+# What is said
+
+
+def told(capsys, *arguments: str) -> str:
+    """The sentence with which an inspection ends that cannot use the file."""
+    assert main(["inspect", *arguments]) == 2
+    caught = capsys.readouterr()
+    lines = [line for line in caught.err.splitlines() if not line.startswith("routerjax: warning")]
+    assert len(lines) == 1 and lines[0].startswith("routerjax: ") and "Traceback" not in caught.err
+    assert printed(caught.out) == []
+    return lines[0]
+
+
+def test_what_is_lacking_is_named_with_the_option_that_says_it(here, capsys):
+    rows = [{"text": row["prompt"], "foo": row["good"], "bar": row["cost"]} for row in drawn()]
+    write(here / "log.jsonl", rows)
+    said = told(capsys, "log.jsonl")
+    for option in ("model=COLUMN", "quality=COLUMN", "cost=COLUMN"):
+        assert f"--columns {option}" in said
+    write(here / "named.jsonl", [{**row, "who": MODELS[at % 3]} for at, row in enumerate(rows)])
+    fit, _ = run(capsys, "named.jsonl", "--columns", "model=who,quality=foo,cost=bar")
+    assert fit[fit.index("--columns") + 1] == "model=who,prompt=text,cost=bar,quality=foo"
+
+
+def test_numbers_that_cannot_be_used_end_in_their_sentence(here, capsys):
+    rows = drawn()
+    write(
+        here / "unpriced.jsonl",
+        [as_log(r, cost=r["cost"] * (r["model"] != "gpt-4o")) for r in rows],
+    )
+    assert "model 'gpt-4o' costs 0 in all" in told(capsys, "unpriced.jsonl")
+    write(
+        here / "refund.jsonl",
+        [as_log(r, cost=-1.0 if r["id"].endswith("7") else 1.0) for r in rows],
+    )
+    assert "add a refund to the row that it refunds" in told(capsys, "refund.jsonl")
+    write(here / "percent.jsonl", [as_log(row, propensity=33.3) for row in rows])
+    assert "divide them by 100" in told(capsys, "percent.jsonl")
+    write(here / "one.jsonl", [as_log(row, propensity=1.0) for row in rows])
+    assert "recorded propensities cannot be right" in told(capsys, "one.jsonl")
+    write(here / "euro.jsonl", [as_log(row, currency="EUR") for row in rows])
+    assert "--cost-unit eur:1.08" in told(capsys, "euro.jsonl")
+    write(here / "few.jsonl", [as_log(row) for row in rows[:40]])
+    assert "40 rows to learn from are too few" in told(capsys, "few.jsonl")
+    write(here / "other.csv", [{"key": f"k{at}", "weight": at} for at in range(9)])
+    assert "shares no id with" in told(capsys, "unpriced.jsonl", "other.csv")
+
+
+def test_pairs_and_gains_say_what_to_give(here, capsys):
+    pairs = [
+        {"prompt": row["prompt"], "model_a": "gpt-4o", "model_b": "llama-8b", "winner": "model_a"}
+        for row in drawn()
+    ]
+    write(here / "pairs.jsonl", pairs)
+    said = told(capsys, "pairs.jsonl")
+    assert "--schema arena --gains --models gpt-4o,llama-8b --costs DOLLARS,DOLLARS" in said
+    write(here / "gains.jsonl", [{"prompt": row["prompt"], "GL": 1, "PL": 0} for row in drawn()])
+    assert "--gains --models PRIMARY,OTHER --costs" in told(capsys, "gains.jsonl")
+
+
+def test_a_cost_of_a_thousand_times_the_median_is_warned_of(here, capsys):
+    rows = [as_log(row) for row in drawn()]
+    rows[17]["cost"] = 90.0
+    write(here / "log.jsonl", rows)
+    assert main(["inspect", "log.jsonl"]) == 0
+    assert "warning: column 'cost', row 17: one row of model" in capsys.readouterr().out
+    assert main(["inspect", "log.jsonl", "--strict"]) == 2
+
+
+def test_a_kind_of_query_on_which_a_model_never_answered():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 4)).astype(np.float32)
+    arms = np.where(x[:, 2] > 0, rng.integers(0, 3, 600), rng.integers(0, 2, 600))
+    table = pa.table(
+        {
+            "embedding": x.tolist(),
+            "model": [MODELS[arm] for arm in arms],
+            "quality": rng.integers(0, 2, 600),
+            "cost": np.array(PRICE)[arms] * rng.uniform(0.5, 1.5, 600),
+        }
+    )
+    (gap,) = rj.inspect(table).gaps
+    assert "llama-8b" in gap and "where number 2 of the embedding is below" in gap
+    even = table.set_column(1, "model", [[MODELS[row % 3] for row in range(600)]])
+    assert rj.inspect(even).gaps == ()
+
+
+def test_an_inspection_of_a_frame_is_a_record():
+    pandas = pytest.importorskip("pandas")
+    rows = drawn()
+    frame = pandas.DataFrame(
+        [as_log(row, when=f"2026-02-{1 + at % 9:02d}") for at, row in enumerate(rows)]
+    )
+    found = rj.inspect(frame.rename(columns={"when": "timestamp"}))
+    assert (found.files, found.kind, found.rows, found.problems) == (("frame",), "log", ROWS, ())
+    assert found.span == ("2026-02-01 00:00:00", "2026-02-09 00:00:00")
+    assert found.groups == ROWS and found.repeats == 0
+    for each in found.models:
+        own = [row for row in rows if row["model"] == each.model]
+        assert each.rows == len(own)
+        assert each.quality == pytest.approx(np.mean([row["good"] for row in own]))
+        assert each.cost == pytest.approx(np.median([row["cost"] for row in own]))
+    twice = pandas.concat([frame, frame])
+    assert rj.inspect(twice).repeats == ROWS
+
+
+def test_one_json_document(here, capsys):
+    write(here / "log.jsonl", [chat(row) for row in drawn()])
+    assert main(["inspect", "log.jsonl", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["preset"], found["rows"]) == ("log", "openai", ROWS)
+    assert found["commands"][0].startswith("routerjax fit log.jsonl --schema openai")
+    assert {each["model"] for each in found["models"]} == set(MODELS)
+
+
+def test_names_reach_the_terminal_as_they_are(here, capsys):
+    spelt = {"gpt-4o": "vendor/model[/fast]", "llama-8b": "\x1b[31mred"}
+    rows = [as_log(row, model=spelt.get(row["model"], row["model"])) for row in drawn()]
+    write(here / "log.jsonl", rows)
+    assert main(["inspect", "log.jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert "vendor/model[/fast]" in out and "\x1b" not in out
+
+
+def test_where_the_schema_goes_must_be_a_toml_file(here, capsys):
+    write(here / "log.jsonl", [as_log(row) for row in drawn()])
+    assert main(["inspect", "log.jsonl", "--write", "my.yaml"]) == 2
+    assert "--write my.yaml: must end in .toml" in capsys.readouterr().err
+    assert not (here / "my.yaml").exists()

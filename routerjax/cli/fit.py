@@ -40,7 +40,10 @@ LOG = (
 SHARED = ("cost_weights", "encoder", "validation", "seed")
 """Settings of a fit to a log that a fit to labelled gains has as well."""
 
-OF_LOGS = ("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings")
+OF_LOGS = (
+    *("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings"),
+    *("prices", "zero_cost", "strict"),
+)
 """Options of reading that have no effect on labelled gains."""
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command
 from routerjax.cli.options import Output, Reading, option
-from routerjax.cli.reading import print_json, schema_of
+from routerjax.cli.reading import print_json
+from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def handle(parsed: Parsed) -> None:
     with _progress(quiet=output.quiet or output.json) as on_progress:
         found = inspect(
             *sources,
-            schema=schema_of(parsed[Reading]),
+            schema=_known(parsed[Reading]),
             written=written,
             on_progress=on_progress,
         )
@@ -91,6 +92,14 @@ def handle(parsed: Parsed) -> None:
             print(f"\nwrote {written}")
     if found.problems:
         raise InputError("; ".join(_problems(found)), source=", ".join(found.files))
+
+
+def _known(reading: Reading) -> Schema:
+    """What options say of the file."""
+    schema = schema_of(reading)
+    if reading.group is None:
+        return schema
+    return dataclasses.replace(schema, columns={**schema.columns, "group": reading.group})
 
 
 def _beside(schema: Schema, written: Path) -> Schema:

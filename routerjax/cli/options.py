@@ -67,6 +67,12 @@ class Reading:
         (eur:1.08), or dollars per-1k or per-1m queries.
       money: Costs may carry the sign of their currency, as in $0.0031.
       decimal: The sign before the decimals of a number, "." or ",".
+      prices: A file of prices. Costs that are not logged, or 0, then follow from the columns
+        input_tokens and output_tokens.
+      zero_cost: What a cost of 0 means. A model that never costs anything where others do is
+        refused; "keep" takes zeros as they are, "missing" takes them for not recorded. Such a row
+        leaves with --drop-missing, and else has the mean cost of its model's other rows.
+      strict: Numbers that cannot be true are an error, not a warning.
       where: A column or path and the text that it must equal, as COLUMN=VALUE (status=200). Other
         rows are left out. The option may be repeated.
       join: A second file, joined by an id that both have, as "FILE on ID", "FILE on ID=OTHER" where
@@ -98,6 +104,9 @@ class Reading:
     cost_unit: str | None = option(None, "UNIT")
     money: bool = False
     decimal: str | None = option(None, ".|,")
+    prices: str | None = option(None, "FILE.toml")
+    zero_cost: str | None = option(None, "refuse|keep|missing")
+    strict: bool = False
     where: tuple[tuple[str, str], ...] = option((), "COLUMN=VALUE", pair, repeated=True)
     join: tuple[tuple[str, str, str | None, str], ...] = option(
         (), "'FILE on ID'", joined, repeated=True

@@ -8,7 +8,6 @@ from routerjax.cli.options import Prices, Reading
 from routerjax.cli.rules import schema_of
 
 if TYPE_CHECKING:
-    from routerjax.data.io.schema import Schema
     from routerjax.records.repricing import PriceChange
     from routerjax.records.tables import Log, Table
 
@@ -58,11 +57,3 @@ def print_json(value: Any) -> None:
     from routerjax.support.provenance import dumps
 
     print(dumps(value))
-
-
-def schema_of(reading: Reading) -> Schema:
-    """The rules of reading that options say."""
-    from routerjax.data.io import files
-    from routerjax.data.io.schema import Schema
-
-    return Schema(columns=files.parse_columns(reading.columns))

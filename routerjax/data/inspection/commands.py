@@ -9,8 +9,10 @@ from typing import Any
 
 from routerjax.data.io.schema import Join, Schema, each
 
-ROUTER, DRAWN = "router", "log.parquet"
-"""The names that proposed commands give to the router folder and to a log drawn from a table."""
+ROUTER, DRAWN, TABLE = "router", "log.parquet", "test.parquet"
+"""Names in proposed commands: of the router folder, and of a log and a rest drawn from a table."""
+
+ENOUGH = 200  # rows of a table from which some are kept for an evaluation
 
 
 def commands_of(
@@ -23,6 +25,7 @@ def commands_of(
     gold: tuple[str, str] | None,
     has_prompts: bool,
     quality_range: tuple[float, float] | None,
+    rows: int,
 ) -> tuple[str, ...]:
     """What to type, one line each.
 
@@ -35,6 +38,7 @@ def commands_of(
       gold: column and value of gold scores, None where there are none.
       has_prompts: whether prompts can be routed, or embeddings.
       quality_range: of the quality, None where it is 0 to 1.
+      rows: of the file.
     """
     options = [*(["--schema", base] if base is not None else []), *options_of(schema)]
     if drop_missing:
@@ -42,7 +46,9 @@ def commands_of(
     asked = ["--prompt", "How do I sort a list in Python?"] if has_prompts else []
     route = ["route", ROUTER, *(asked or ["--embeddings", "queries.npy"]), "--cost-weight", "0"]
     if kind == "table":
-        lines = [["simulate", *files, *options, "--out", DRAWN], ["fit", DRAWN, "--out", ROUTER]]
+        kept = ["--test", TABLE] if rows >= ENOUGH else ["--test-share", "0"]
+        draw = ["simulate", *files, *options, "--out", DRAWN, *kept]
+        lines = [draw, ["fit", DRAWN, "--out", ROUTER]]
         if quality_range is not None:
             lines[1] += ["--quality-range", _range(quality_range)]
     elif kind == "log":
@@ -75,41 +81,42 @@ def options_of(schema: Schema) -> list[str]:
             add(f"--{name}")
     for join in schema.joins:
         add("--join", _join(join))
-    if schema.where:
-        add("--where", ",".join(f"{path}={text}" for path, text in schema.where.items()))
+    for path, text in schema.where.items():
+        add("--where", f"{path}={text}")
     if schema.prompt_form != "last-user":
         add("--prompt-form", schema.prompt_form)
     for name, others in schema.aliases.items():
         add("--alias", f"{name}={','.join(others)}")
-    if schema.failed:
-        add("--failed", ",".join(each(schema.failed)))
+    for text in each(schema.failed):
+        add("--failed", text)
     if schema.failed_quality is not None:
         add("--failed-quality", f"{schema.failed_quality:g}")
+    if schema.both_bad != "leave-out":
+        add("--both-bad", schema.both_bad)
     if schema.prices is not None:
         add("--prices", schema.prices)
+    if schema.zero_cost != "refuse":
+        add("--zero-cost", schema.zero_cost)
+    if schema.strict:
+        add("--strict")
     return found
 
 
 def says_it_all(schema: Schema) -> bool:
     """Whether options of the command line can say what the schema says.
 
-    They cannot where a part holds a comma, or a word of a map an equals sign or a colon.
+    They cannot say a layout or several columns that are tried in turn, nor parts with signs that
+    an option takes for its own.
     """
-    plain = Schema()
-    if schema.layout != plain.layout or schema.both_bad != plain.both_bad:
+    if schema.layout != Schema().layout:
         return False
     if any(not isinstance(path, str) for path in schema.columns.values()):
         return False
     words = [word for worth in schema.values.values() for word in worth]
-    parts = [*map(_one, schema.columns.values()), *each(schema.failed), *schema.where.values()]
     names = [*schema.aliases, *(other for others in schema.aliases.values() for other in others)]
-    texts = [*words, *parts, *names]
-    several = len(schema.aliases) > 1 or len(schema.values) > 1 or len(schema.joins) > 1
-    return (
-        not several
-        and not any("," in text or text != text.strip() or not text.isprintable() for text in texts)
-        and not any(sign in word for word in (*words, *names) for sign in "=:")
-    )
+    texts = [*words, *names, *map(_one, schema.columns.values())]
+    plain = all("," not in text and text == text.strip() and text.isprintable() for text in texts)
+    return plain and not any(sign in text for text in (*words, *names) for sign in "=:")
 
 
 def beside(schema: Schema, base: Schema) -> Schema:

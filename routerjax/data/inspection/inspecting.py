@@ -31,6 +31,7 @@ from routerjax.records.tables import Log
 Path = str | os.PathLike[str]
 
 COMPARED = 5000  # rows by which a preset is compared with what was guessed
+FEWEST = 50  # rows of the smallest log that can be learnt from
 GOLD = ("human", "gold", "expert", "person", "people", "annotator", "annotation", "ground_truth")
 """Words for who gives scores that count, in a column that says who gave them."""
 
@@ -153,10 +154,14 @@ def _inspection(
     if isinstance(record, Log):
         wrong = statistics.impossible_propensities(record)
         problems += [wrong] if wrong is not None else []
+        if len(record) < FEWEST:
+            problems.append(f"{len(record)} rows to learn from are too few; fit needs {FEWEST}")
     if proposal.kind == "unknown" and not problems:
         problems = ["which column is the model and which the quality"]
     commands = () if problems else _commands(opened, proposal, read, preset, gold, written, notes)
     found = () if record is None else findings(record)
+    if read.schema.zero_cost == "keep":
+        found = tuple(each for each in found if each.name != "zero-cost")
     notes += _unsaid(read.said, found)
     time = proposal.roles.get("time")
     inspection = Inspection(
@@ -219,6 +224,7 @@ def _commands(
         gold=gold,
         has_prompts="embedding" not in proposal.roles or "prompt" in proposal.roles,
         quality_range=read.schema.quality_range,
+        rows=opened.table.num_rows,
     )
 
 

@@ -53,9 +53,12 @@ def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) 
     """
     paths = [field.path for field in fields]
     if set(FIRST) & set(paths) and set(SECOND) & set(paths):
-        return Proposal("pairs", Schema(layout="arena"), guess_roles(fields), (_pair(fields),))
+        lacks = (_pair(fields), *(() if "PL" in paths else (PREFERENCE,)))
+        return Proposal("pairs", Schema(layout="arena"), guess_roles(fields), lacks)
     if {"GL", "PL"} & set(paths):
-        return Proposal("gains", Schema(), guess_roles(fields), (COSTS.format("PRIMARY,OTHER"),))
+        return Proposal(
+            "gains", Schema(), guess_roles(fields), (COSTS.format("", "PRIMARY,OTHER"),)
+        )
     wide = _wide(fields)
     if wide is not None:
         return wide
@@ -63,11 +66,15 @@ def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) 
 
 
 COSTS = (
-    "what the two models cost, which such a file does not hold: routerjax fit FILE --gains "
-    "--models {} --costs DOLLARS,DOLLARS, the dear model first"
+    "what the two models cost, which such a file does not hold: routerjax fit FILE{} "
+    "--gains --models {} --costs DOLLARS,DOLLARS, the dear model first"
 )
 
 
+PREFERENCE = (
+    "labels of a second kind: votes of people are gold labels, and a column of cheap verdicts on "
+    "the same or other pairs is needed beside them (--preference COLUMN)"
+)
 FIRST, SECOND = ("model_a", "left_model"), ("model_b", "right_model")
 
 
@@ -76,7 +83,7 @@ def _pair(fields: Sequence[Field]) -> str:
     sides = [field.texts for field in fields if field.path in (*FIRST, *SECOND)]
     counted = collections.Counter(tuple(sorted(pair)) for pair in zip(*sides, strict=False))
     pairs = [pair for pair, _ in counted.most_common() if len(set(pair)) == 2]
-    return COSTS.format(",".join(pairs[0]) if pairs else "PRIMARY,OTHER")
+    return COSTS.format(" --schema arena", ",".join(pairs[0]) if pairs else "PRIMARY,OTHER")
 
 
 def _wide(fields: Sequence[Field]) -> Proposal | None:
