@@ -458,7 +458,7 @@ def test_a_wide_table_is_drawn_from_first(here, logs, capsys):
     write(here / "wide.csv", rows)
     (draw, fit, _) = run(capsys, "wide.csv")
     assert main(draw) == 0 and main(fit) == 2
-    assert logs[0].models == ("big", "tiny") and len(logs[0]) == 90
+    assert logs[0].models == ("big", "tiny") and len(logs[0]) == 63
 
 
 def test_gold_scores_are_named(here, logs, capsys):
@@ -511,7 +511,8 @@ def test_what_is_lacking_is_named_with_the_option_that_says_it(here, capsys):
         assert f"--columns {option}" in said
     write(here / "named.jsonl", [{**row, "who": MODELS[at % 3]} for at, row in enumerate(rows)])
     fit, _ = run(capsys, "named.jsonl", "--columns", "model=who,quality=foo,cost=bar")
-    assert fit[fit.index("--columns") + 1] == "model=who,prompt=text,cost=bar,quality=foo"
+    named = fit[fit.index("--columns") + 1].split(",")
+    assert sorted(named) == ["cost=bar", "model=who", "prompt=text", "quality=foo"]
 
 
 def test_numbers_that_cannot_be_used_end_in_their_sentence(here, capsys):

@@ -12,7 +12,7 @@ from routerjax.data.io.schema import Join, Schema, each
 ROUTER, DRAWN, TABLE = "router", "log.parquet", "test.parquet"
 """Names in proposed commands: of the router folder, and of a log and a rest drawn from a table."""
 
-ENOUGH = 200  # rows of a table from which some are kept for an evaluation
+ENOUGH = 72  # rows of a table from which a third may be kept for an evaluation
 
 
 def commands_of(
@@ -46,7 +46,7 @@ def commands_of(
     asked = ["--prompt", "How do I sort a list in Python?"] if has_prompts else []
     route = ["route", ROUTER, *(asked or ["--embeddings", "queries.npy"]), "--cost-weight", "0"]
     if kind == "table":
-        kept = ["--test", TABLE] if rows >= ENOUGH else ["--test-share", "0"]
+        kept = ["--test", TABLE] if rows >= ENOUGH else ["--test-share", "0.1"]
         draw = ["simulate", *files, *options, "--out", DRAWN, *kept]
         lines = [draw, ["fit", DRAWN, "--out", ROUTER]]
         if quality_range is not None:

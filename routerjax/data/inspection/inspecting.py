@@ -31,7 +31,7 @@ from routerjax.records.tables import Log
 Path = str | os.PathLike[str]
 
 COMPARED = 5000  # rows by which a preset is compared with what was guessed
-FEWEST = 50  # rows of the smallest log that can be learnt from
+FEWEST = {"log": 50, "table": 56}  # rows that can be learnt from, or that a log is drawn from
 GOLD = ("human", "gold", "expert", "person", "people", "annotator", "annotation", "ground_truth")
 """Words for who gives scores that count, in a column that says who gave them."""
 
@@ -154,8 +154,9 @@ def _inspection(
     if isinstance(record, Log):
         wrong = statistics.impossible_propensities(record)
         problems += [wrong] if wrong is not None else []
-        if len(record) < FEWEST:
-            problems.append(f"{len(record)} rows to learn from are too few; fit needs {FEWEST}")
+    if record is not None and not proposal.lacks and len(record) < FEWEST[proposal.kind]:
+        few = f"{len(record)} rows to learn from are too few"
+        problems.append(f"{few}; {FEWEST[proposal.kind]} are needed")
     if proposal.kind == "unknown" and not problems:
         problems = ["which column is the model and which the quality"]
     commands = () if problems else _commands(opened, proposal, read, preset, gold, written, notes)

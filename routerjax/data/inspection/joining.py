@@ -14,8 +14,9 @@ from routerjax.data.inspection.roles import guess_roles
 from routerjax.data.io.schema import Join
 from routerjax.errors import InputError
 
+FEWEST = 5  # ids in common
 ALIKE = 0.5  # share of columns in common from which files are parts of one log
-SHARED = 0.02  # share of ids in common from which they join files; samples may miss each other
+SHARED = 0.02  # share of the ids of the smaller file that the other has
 
 
 class Joined(NamedTuple):
@@ -87,7 +88,7 @@ def _shared(
         for two, others in other.items():
             common = len(values & others) / max(min(len(values), len(others)), 1)
             sounds = 0.1 * (one == two) + 0.01 * named("request_id", one)
-            if common >= SHARED:
+            if common >= SHARED and len(values & others) >= FEWEST:
                 best = max(best, (common + sounds, one, two))
     if not best[1]:
         raise InputError(
