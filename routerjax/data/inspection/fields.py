@@ -146,9 +146,10 @@ def _walk_lists(path: str, values: list[Any], there: list[Any], depth: int) -> I
 
 def _entries(values: list[Any], full: list[Any]) -> dict[str, list[Any]]:
     """The entries of lists of objects: the first, or those of each name where names differ."""
-    names = {entry.get("name") for value in full for entry in value if isinstance(entry, dict)}
-    told = sorted(name for name in names if isinstance(name, str) and PLAIN_NAME.match(name))
-    if len(told) != len(names) or not 1 < len(told) <= WORDS:
+    every = [entry for value in full for entry in value]
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in every]
+    told = sorted({name for name in names if isinstance(name, str) and PLAIN_NAME.match(name)})
+    if any(name not in told for name in names) or not 1 < len(told) <= WORDS:
         return {"[0]": [value[0] if value else None for value in values]}
     return {
         f"[name={name}]": [
