@@ -302,11 +302,14 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "a command is needed: fit, evaluate, route, plan, simulate (see routerjax --help)"),
+        (
+            "",
+            "a command is needed: inspect, fit, evaluate, route, plan, simulate (see routerjax --help)",
+        ),
         (
             "learn",
-            'Unknown command "learn". Did you mean "plan"? Available commands: fit, evaluate, '
-            "route, plan, simulate",
+            'Unknown command "learn". Did you mean "plan"? Available commands: inspect, fit, '
+            "evaluate, route, plan, simulate",
         ),
         ("fit", "LOG is needed (see routerjax fit --help)"),
         ("fit log.jsonl", "--out is needed"),

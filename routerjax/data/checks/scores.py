@@ -36,8 +36,10 @@ def score_findings(cells: Cells) -> Iterator[Finding]:
     yield from _failure_code(cells, values, counts)
     yield from _missing_as_zero(cells, values, counts)
     yield from _mixed_scales(cells, groups)
-    for model, own in zip(cells.models, groups, strict=True):
-        yield from _constant(cells, model, own)
+    varied = [len(own) > 0 and np.ptp(cells.quality[own]) > 0 for own in groups]
+    if any(varied):  # else the score is that of the model, whatever it answered
+        for model, own in zip(cells.models, groups, strict=True):
+            yield from _constant(cells, model, own)
     low, high = cells.quality_range
     if ((values > low) & (values < high)).sum() >= GRADED:
         for model, own in zip(cells.models, groups, strict=True):
