@@ -304,7 +304,8 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
     [
         (
             "",
-            "a command is needed: inspect, fit, evaluate, route, plan, simulate (see routerjax --help)",
+            "a command is needed: inspect, fit, evaluate, route, plan, simulate (see routerjax "
+            "--help)",
         ),
         (
             "learn",
