@@ -11,6 +11,7 @@ import pytest
 from routerjax.errors import InputError
 from routerjax.estimators import counterfactual
 from routerjax.estimators.counterfactual import doubly_robust, estimate, importance_weights
+from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.records.tables import Estimates, Log
 
@@ -154,3 +155,19 @@ def test_overlap_of_an_arm_that_never_answered():
 def test_unknown_estimator(log):
     with pytest.raises(InputError, match="direct, ips, dr"):
         estimate(log, PREDICTED, PROPENSITIES, estimator="DR")
+
+
+@pytest.mark.parametrize(
+    ("given", "models", "recorded", "floor"),
+    [
+        (None, 2, 0.0, 0.01),
+        (None, 10, 0.0, 0.01),
+        (None, 40, 0.0, 0.0025),  # a tenth of 1/40
+        (None, 2, 0.5, 0.01),
+        (None, 40, 1.0, 0.0),  # recorded, and known however small
+        (0.05, 40, 1.0, 0.05),
+        (0.0, 2, 0.0, 0.0),
+    ],
+)
+def test_the_floor_is_that_of_what_is_known(given, models, recorded, floor):
+    assert floor_of(given, models=models, recorded=recorded) == pytest.approx(floor)

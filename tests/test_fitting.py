@@ -194,8 +194,9 @@ def test_thin_logs_and_clipped_propensities_draw_warnings(world):
     config = dataclasses.replace(world.config, floor=1e-6)
     with pytest.warns(DataWarning, match=r"c answered so few rows \(effective sample size 1\)"):
         rj.fit(log, config=config)
+    config = dataclasses.replace(world.config, floor=0.01)
     with pytest.warns(DataWarning, match="34% of the propensities lie below 0.01 and were clipped"):
-        rj.fit(log, config=world.config)
+        rj.fit(log, config=config)
 
 
 def test_too_few_rows(world):

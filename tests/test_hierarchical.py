@@ -8,14 +8,13 @@ from jax.test_util import check_grads
 
 from routerjax.estimators.hierarchical import (
     FLAT,
-    Moments,
     Sizes,
     coefficients,
     fit_hierarchical,
     minus_log_marginal,
-    moments_of,
-    noise_of,
+    variance_of,
 )
+from routerjax.estimators.moments import Moments, moments_of, noise_of
 
 SIZES = Sizes(linear=2, smooth=3)
 LOG_RATIOS = np.array([-1.0, -0.5, -0.7, -1.5, -2.0])
@@ -115,6 +114,39 @@ def test_the_coefficients_outside_a_fold_are_those_of_a_fit_without_its_rows():
         rest = _whole(features[fold != k], label[fold != k], arm[fold != k])
         expected = coefficients(jnp.asarray(found.log_ratios, jnp.float32), rest, noise, SIZES)
         np.testing.assert_allclose(found.outside[k], expected, atol=1e-4)
+
+
+def test_the_variance_of_a_weighted_sum_is_that_of_the_dense_posterior():
+    """σ² wᵀ (P⁻¹ + ΨᵀV⁻¹Ψ)⁻¹ w over the stacked coefficients (β, β_1, β_2, β_3)."""
+    features, label, arm, fold = _rows(n=200)
+    (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
+    found = fit_hierarchical(by_fold, SIZES)
+    shared, own, _ = _dense(features, arm, np.asarray(found.log_ratios, np.float64))
+    prior = np.diag(1 / np.r_[shared, own, own, own])
+    noise = np.asarray(found.noise, np.float64)
+    weights = np.random.default_rng(1).normal(size=(2, 3, 6))
+    for outside, rows in ((None, fold >= 0), (1, fold != 1)):
+        stacked = np.zeros((rows.sum(), 24))
+        stacked[:, :6] = features[rows]
+        for i, (phi, m) in enumerate(zip(features[rows], arm[rows], strict=True)):
+            stacked[i, 6 * (m + 1) : 6 * (m + 2)] = phi
+        inverse = np.linalg.inv(prior + stacked.T @ (stacked / noise[arm[rows], None]))
+        every = np.concatenate([weights.sum(axis=1), weights.reshape(2, 18)], axis=1)
+        expected = found.variance * np.einsum("qd,de,qe->q", every, inverse, every)
+        got = variance_of(found, weights, SIZES, fold=outside)
+        np.testing.assert_allclose(got, expected, rtol=2e-3)
+
+
+def test_the_noise_is_the_residual_of_the_dense_gaussian_process():
+    features, label, arm, fold = _rows(n=200)
+    (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
+    found = fit_hierarchical(by_fold, SIZES)
+    shared, own, _ = _dense(features, arm, np.asarray(found.log_ratios, np.float64))
+    same = arm[:, None] == arm[None]
+    covariance = features * shared @ features.T + features * own @ features.T * same
+    covariance += np.diag(np.asarray(found.noise, np.float64)[arm])
+    expected = label @ np.linalg.solve(covariance, label) / 200
+    assert found.variance == pytest.approx(expected, rel=1e-3)
 
 
 def test_an_arm_that_is_nearly_always_right_has_less_noise():

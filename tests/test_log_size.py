@@ -7,9 +7,9 @@ import types
 import numpy as np
 import pytest
 
-from experiments.log_size import compare, data, files, methods, report
+from experiments.log_size import compare, data, files, methods, report, stability
 from experiments.log_size.__main__ import main
-from experiments.log_size.config import PRESETS, check
+from experiments.log_size.config import PRESETS, SizeConfig, check
 from experiments.log_size.run import Place, places, study
 from routerjax.data.public.prices import Price
 from routerjax.data.synthetic.table import embedded_table
@@ -124,14 +124,15 @@ def test_the_former_method_is_trained(monkeypatch):
             models=log.models[::-1],
             choices=lambda x, cost_weights: np.zeros((len(cost_weights), len(x)), int),
             best_single_at=lambda weight: log.models[1 if weight else 2],
+            report={"expected": [{"kept": True}]},
         )
 
     monkeypatch.setattr(methods, "fit", fit)
     made = data.draw(_few(), logging="uniform", rows=60, seed=0, recorded=False)
     for former in (False, True):
-        timed, by_dr = methods.fitted(made, (0.0, 5.0), seed=7, former=former)
+        timed, best = methods.fitted(made, (0.0, 5.0), seed=7, former=former)
         assert (timed.choices == 10).all() and timed.choices.shape == (2, 640)
-        assert by_dr[:, 0].tolist() == [2, 1]
+        assert best[:, 0].tolist() == [2, 1]
     (plain, _), (former, drop) = asked
     assert (plain.router.architecture, plain.nuisance.outcomes) == ("plug-in", "pooled")
     assert (former.router.architecture, former.nuisance.outcomes) == ("interval", "network")
@@ -145,6 +146,34 @@ def _draw(seed, fit, *, rows=500, full=(1.0, 1.0), **more):
     own = {methods.BEST: [0.5, 0.2], methods.FIT: fit, methods.FULL: list(full)}
     place = {"table": "t", "logging": "uniform", "rows": rows, "seed": seed}
     return {**place, "values": own, "seconds": {methods.FIT: 1.0 + seed}, "first": [], **more}
+
+
+def _expecting(seed, fit, *, advantage, kept):
+    """A draw of a router whose own best single model has utilities 0.4 and 0.2."""
+    made = _draw(seed, fit)
+    made["values"] |= {methods.BEST_FIT: [0.4, 0.2], methods.RIDGE: [0.5, 0.5]}
+    told = {"advantage": advantage, "standard_deviation": [0.01, 0.03], "kept": kept}
+    return {**made, "expected": told}
+
+
+def test_what_was_expected_beside_what_came():
+    """Two draws of two cost weights: kept are (draw 0, weight 0) and both of draw 1."""
+    found = compare.cells(
+        [
+            _expecting(0, [0.4, 0.3], advantage=[0.001, 0.015], kept=[True, False]),
+            _expecting(1, [0.4, 0.2], advantage=[0.0, 0.004], kept=[True, True]),
+        ]
+    )
+    kept, routed = compare.expectation(found, kept=True), compare.expectation(found, kept=False)
+    assert (kept.places, routed.places) == (3, 1)
+    assert kept.expected == pytest.approx(0.005 / 3) and routed.expected == pytest.approx(0.015)
+    # over 0.4, 0.4 and 0.2: fit 0; ridge 0.1, 0.1, 0.3
+    assert kept.came[methods.FIT] == pytest.approx(0.0)
+    assert kept.came[methods.RIDGE] == pytest.approx(0.5 / 3)
+    assert routed.came[methods.FIT] == pytest.approx(0.1)
+    assert methods.FULL in kept.came and methods.FORMER not in kept.came
+    assert "| keeps a single model |            3 |" in report.expected_table(found)
+    assert compare.expectation(compare.cells([_draw(0, [0.6, 0.2])]), kept=True) is None
 
 
 def test_a_comparison_by_hand():
@@ -225,13 +254,13 @@ def test_every_draw_has_every_method(smoke):
     for each in results["draws"]:
         found = {name: np.array(values) for name, values in each["values"].items()}
         assert set(found) == {
-            *(methods.BEST, methods.BEST_DR, methods.FIT, methods.RIDGE),
+            *(methods.BEST, methods.BEST_FIT, methods.FIT, methods.RIDGE),
             *(methods.FULL, methods.HINDSIGHT, methods.ORACLE),
         }
         assert each["test_rows"] == 600
         for own in found.values():
             assert own.shape == (2,) and (own <= found[methods.ORACLE] + 1e-9).all()
-        for name in (methods.BEST, methods.BEST_DR):
+        for name in (methods.BEST, methods.BEST_FIT):
             assert (found[name] <= found[methods.HINDSIGHT] + 1e-9).all()
     text = (smoke / "table.md").read_text()
     assert "| embedded | uniform |  100 |     2 |" in text and "nan" not in text
@@ -322,3 +351,42 @@ def test_the_readme_is_in_step_with_the_results():
     assert {**config, "seeds": full["seeds"]} == full
     assert {each["seed"] for each in results["draws"]} == set(range(config["seeds"]))
     assert not any(each.endswith("+") for each in results["provenance"]["commits"])
+
+
+def test_what_moves_a_router_by_hand(monkeypatch):
+    """Routers that ask the first model of their own order are worth what it is worth."""
+
+    def fit(log, *, config, drop_unlogged):
+        assert config.evaluation == 0.0 and drop_unlogged
+        return types.SimpleNamespace(
+            models=log.models,
+            choices=lambda x, cost_weights: np.zeros((len(cost_weights), len(x)), int),
+        )
+
+    monkeypatch.setattr(stability, "fit", fit)
+    source, config = data.Source("t", _few(), "synthetic"), SizeConfig(cost_weights=(0.0,))
+    found = stability.measure(source, "uniform", config, rows=60, variants=3)["utilities"]
+    made = [
+        data.draw(_few(), logging="uniform", rows=60, seed=seed, recorded=False)
+        for seed in range(3)
+    ]
+    assert found["seed"] == pytest.approx([float(made[0].test.quality[:, 0].mean())] * 3)
+    assert found["log"] == pytest.approx([float(m.test.quality[:, 0].mean()) for m in made])
+    firsts = [0, *(np.random.default_rng(each).permutation(11)[0] for each in (1, 2))]
+    expected = [float(made[0].test.quality[:, arm].mean()) for arm in firsts]
+    assert found["order"] == pytest.approx(expected)
+    record = {"table": "t", "logging": "uniform", "rows": 60, "utilities": found}
+    assert "| t     | uniform |   60 |     0.0000 |" in stability.table([record])
+
+
+def test_models_in_another_order_answered_the_same_rows():
+    log = data.draw(_few(), logging="uniform", rows=60, seed=0, recorded=False).log
+    order = np.random.default_rng(5).permutation(len(log.models))
+    other = stability.reordered(log, order)
+    answered = [log.models[arm] for arm in log.arms]
+    assert [other.models[arm] for arm in other.arms] == answered and other.models != log.models
+
+
+def test_the_readme_says_what_moves_a_router():
+    text = report.README.read_text()
+    assert report.filled(text, stability.readme_table(), mark=stability.MARK) == text

@@ -195,8 +195,8 @@ def test_outcomes_of_a_table_use_every_cell():
         rng.random((900, 3)) < truth, mean_cost, models="abc", embeddings=log.features
     )
     scaling, key = Scaling.of(log.features), jax.random.key(0)
-    ((whole, model),) = fit_all_outcomes([table], [scaling], keys=[key], config=SMALL)
-    ((part, _),) = fit_all_outcomes([log], [scaling], keys=[key], config=SMALL)
+    ((whole, model, _),) = fit_all_outcomes([table], [scaling], keys=[key], config=SMALL)
+    ((part, _, _),) = fit_all_outcomes([log], [scaling], keys=[key], config=SMALL)
     assert ((whole.quality - truth) ** 2).mean() < 0.7 * ((part.quality - truth) ** 2).mean()
     assert model.unit_cost.shape == (3, 3)
     np.testing.assert_allclose(whole.cost.mean(axis=0), mean_cost.mean(axis=0), rtol=0.02)

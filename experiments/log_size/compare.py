@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from experiments.log_size.methods import BEST, FULL
+from experiments.log_size.methods import BEST, BEST_FIT, FIT, FULL
 
 Record = dict[str, Any]
 Key = tuple[str, str, int]
@@ -95,6 +95,50 @@ def compare(found: dict[Key, list[Record]], method: str) -> Comparison | None:
         below=sum(map(below, every)),
         weights=len(columns),
         weights_below=sum(map(below, columns)),
+    )
+
+
+class Expectation(NamedTuple):
+    """Draws × cost weights where a router kept its best single model, or did not.
+
+    Attributes:
+      places: number of draws × cost weights.
+      expected: mean advantage over that model that was expected beforehand.
+      came: method → its mean advantage over that model on the test rows.
+      above: share of the places where `fit` came out above that model by more than 0.01.
+    """
+
+    places: int
+    expected: float
+    came: dict[str, float]
+    above: float
+
+
+ABOVE = 0.01
+"""Advantage of a router that was worth having."""
+
+
+def expectation(found: dict[Key, list[Record]], *, kept: bool) -> Expectation | None:
+    """What was expected of routers that kept their best single model, or of the others.
+
+    None where no draw says what was expected, or none is of the kind.
+    """
+    draws = [each for own in found.values() for each in own if "expected" in each]
+    masks = [np.asarray(each["expected"]["kept"], bool) == kept for each in draws]
+    if not any(mask.any() for mask in masks):
+        return None
+
+    def picked(values: Sequence[Float[Any, " w"]]) -> Float[Any, " p"]:
+        pairs = zip(values, masks, strict=True)
+        return np.concatenate([np.asarray(own, np.float64)[mask] for own, mask in pairs])
+
+    names = set.intersection(*(set(each["values"]) for each in draws)) - {BEST_FIT}
+    over = {name: picked(list(advantages(draws, name, over=BEST_FIT))) for name in sorted(names)}
+    return Expectation(
+        places=len(over[FIT]),
+        expected=float(picked([each["expected"]["advantage"] for each in draws]).mean()),
+        came={name: float(own.mean()) for name, own in over.items()},
+        above=float((over[FIT] > ABOVE).mean()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,14 +22,14 @@ from routerjax.pipelines.prepare import prepare
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 
-BEST, BEST_DR, HINDSIGHT = (
+BEST, BEST_FIT, HINDSIGHT = (
     "best single, by means",
-    "best single, by dr",
+    "best single, of fit",
     "best single, in hindsight",
 )
 FIT, FORMER, RIDGE = "fit", "fit of 0.1.0", "ridge an arm"
 FULL, ORACLE = "full feedback", "oracle"
-FROM_LOG = (FIT, FORMER, RIDGE, BEST_DR)
+FROM_LOG = (FIT, FORMER, RIDGE, BEST_FIT)
 """Methods from the log that are compared with `BEST`."""
 OTHERS = (FULL, HINDSIGHT, ORACLE)
 """Those that know what no log tells."""
@@ -40,10 +40,11 @@ Choices = Int[np.ndarray, "w t"]
 
 
 class Timed(NamedTuple):
-    """Choices, and the CPU seconds of the fit."""
+    """Choices, the CPU seconds of the fit, and what it expected beforehand, by cost weight."""
 
     choices: Choices
     seconds: float
+    expected: list[dict[str, Any]] = []
 
 
 def values(choices: Choices, test: Table, cost_weights: tuple[float, ...]) -> list[float]:
@@ -82,7 +83,7 @@ def fitted(
     """A router by `fit` with its defaults, or by the method of version 0.1.0.
 
     Returns:
-      What it chooses, and the best single model by the dr estimates of the same fit.
+      What it chooses, and the best single model that the same fit picks.
     """
     config = FitConfig(cost_weights=cost_weights, seed=seed)
     if former:
@@ -99,10 +100,11 @@ def fitted(
     seconds = time.process_time() - begun
     place = np.array([draw.log.models.index(model) for model in router.models])
     chosen = router.choices(np.asarray(draw.test.features), cost_weights=cost_weights)
-    return Timed(place[chosen], seconds), _by_dr(router, draw, cost_weights)
+    told = router.report["expected"]
+    return Timed(place[chosen], seconds, told), _best_of(router, draw, cost_weights)
 
 
-def _by_dr(router: Router, draw: Draw, cost_weights: tuple[float, ...]) -> Choices:
+def _best_of(router: Router, draw: Draw, cost_weights: tuple[float, ...]) -> Choices:
     best = [draw.log.models.index(router.best_single_at(weight)) for weight in cost_weights]
     return np.repeat(np.asarray(best)[:, None], len(draw.test), axis=1)
 

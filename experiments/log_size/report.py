@@ -18,6 +18,7 @@ from experiments.log_size.compare import (
     advantages,
     cells,
     compare,
+    expectation,
     mean_and_error,
     seconds,
 )
@@ -133,6 +134,28 @@ def _at(found: dict[Key, list[Record]], place: int) -> dict[Key, list[Record]]:
     return {key: [one(each) for each in draws] for key, draws in found.items()}
 
 
+def expected_table(found: dict[Key, list[Record]]) -> str:
+    """Markdown: what choosing by query was expected to add, and what it and others added.
+
+    Over the best single model of the same fit, where the router kept that model and where not.
+    """
+    own = {kept: expectation(found, kept=kept) for kept in (True, False)}
+    told = {kept: each for kept, each in own.items() if each is not None}
+    names = [n for n in (FIT, FORMER, RIDGE, FULL) if all(n in e.came for e in told.values())]
+    head = ["the router", "cost weights", "expected", *names, "fit above by 0.01"]
+    lines = [
+        [
+            "keeps a single model" if kept else "chooses by query",
+            f"{each.places:,}",
+            f"{each.expected:+.4f}",
+            *(f"{each.came[name]:+.4f}" for name in names),
+            f"{each.above:.0%}",
+        ]
+        for kept, each in told.items()
+    ]
+    return markdown(head, lines)
+
+
 def seconds_table(found: dict[Key, list[Record]]) -> str:
     """Markdown: CPU seconds of a fit by table and rows: median of later calls, of first ones."""
     names = methods_of(found, (FIT, FORMER, RIDGE, FULL))
@@ -188,6 +211,9 @@ def summary(results: Record) -> str:
         recovered_table(found),
         "By cost weight over the dearest model's mean cost; in brackets, cells below:",
         weights_table(found, shares),
+        "What choosing by query was expected to add to the best single model of the same fit, and "
+        "what methods did add to it, over draws and cost weights:",
+        expected_table(found),
         "CPU seconds of a fit, median of later calls of a shape, and of first ones, which compile:",
         seconds_table(found),
         "The tables:",

@@ -74,7 +74,7 @@ class Study:
             recorded=self._config.recorded,
         )
         rows, seed = len(made.test), place.seed
-        timed, by_dr = self._fitted(made, cost_weights, seed=seed)
+        timed, best = self._fitted(made, cost_weights, seed=seed)
         fresh = self._fresh(made, place, timed)
         shared = (place.table, place.rows, seed)
         if self._full is None or self._full[0] != shared:
@@ -83,7 +83,7 @@ class Study:
             timed[methods.FULL] = self._full[1]
         chosen = {
             methods.BEST: single(methods.arm_means(made.log), cost_weights, rows),
-            methods.BEST_DR: by_dr,
+            methods.BEST_FIT: best,
             **{name: each.choices for name, each in timed.items()},
             methods.FULL: self._full[1].choices,
             methods.HINDSIGHT: single(made.test.estimates, cost_weights, rows),
@@ -97,6 +97,10 @@ class Study:
                 name: [round(each, DIGITS) for each in values(own, made.test, cost_weights)]
                 for name, own in chosen.items()
             },
+            "expected": {
+                name: [round(own[name], DIGITS) for own in timed[methods.FIT].expected]
+                for name in ("advantage", "standard_deviation", "kept")
+            },
             "seconds": {name: round(each.seconds, 3) for name, each in timed.items()},
             "first": fresh,
         }
@@ -104,11 +108,11 @@ class Study:
     def _fitted(
         self, made: Draw, cost_weights: tuple[float, ...], *, seed: int
     ) -> tuple[dict[str, Timed], methods.Choices]:
-        fit, by_dr = methods.fitted(made, cost_weights, seed=seed)
+        fit, best = methods.fitted(made, cost_weights, seed=seed)
         timed = {methods.FIT: fit, methods.RIDGE: methods.ridges(made, cost_weights)}
         if self._config.former:
             timed[methods.FORMER] = methods.fitted(made, cost_weights, seed=seed, former=True)[0]
-        return timed, by_dr
+        return timed, best
 
     def _fresh(self, made: Draw, place: Place, timed: dict[str, Timed]) -> list[str]:
         """Methods that had no log of this table, size and number of models that answered."""

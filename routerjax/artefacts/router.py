@@ -19,7 +19,13 @@ from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import OutcomeHead, OutcomeModel, predict_folds
-from routerjax.models.policy import ROWS, Policy, mean_probabilities, within_range
+from routerjax.models.policy import (
+    ROWS,
+    Policy,
+    mean_probabilities,
+    within_range,
+    within_support,
+)
 from routerjax.models.propensity import PropensityModel, supported
 from routerjax.records.groups import query_digests
 from routerjax.records.rows import Rows
@@ -29,9 +35,6 @@ from routerjax.training.config import FitConfig
 
 if TYPE_CHECKING:
     import pandas
-
-LEAST = 1e-30
-"""Of a supported model's probability, so that one is left where the router gives them none."""
 
 Queries = Sequence[str] | np.ndarray
 """n prompts, or embeddings [n, d]."""
@@ -123,9 +126,12 @@ class Router(Saved):
       quality_range: unit of quality, utility and cost weights.
       config: how it was fitted.
       mean_cost: dollars per query, of the unit of the utilities at each cost weight.
-      best_single: per cost weight the best single model by the log's dr utilities.
-      arm_quality, arm_cost: of every model the mean of the log's dr estimates, from which the best
-        single model of any cost weight follows; empty in routers of before.
+      best_single: per cost weight the best single model by the log.
+      arm_quality, arm_cost: of every model the mean over the log's queries by its outcome models in
+        closed form, or by dr estimates; the best single model of any cost weight follows. They are
+        empty in routers of before.
+      kept: per cost weight True where the router is the best single model for every query, since
+        choosing by query is not expected to be worth more; empty where that was not asked.
       seen: number of queries the router was fitted on, 0 where it does not know them.
       salt: of their digests.
       report: overlap, training and validation figures of the fit.
@@ -150,6 +156,7 @@ class Router(Saved):
     arm_cost: tuple[float, ...] = ()
     seen: int = 0
     salt: str = ""
+    kept: tuple[bool, ...] = ()
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -157,6 +164,8 @@ class Router(Saved):
         trained = f"{own.architecture}, {surrogate}, members: {own.members}"
         if not self._architecture.stages:
             trained = f"{own.architecture} of {self.config.nuisance.outcomes} outcome models"
+        if any(self.kept):
+            trained += f"; its best single model at {sum(self.kept)} of them"
         return (
             f"Router of {len(self.models)} models: {listed(self.models)}\n"
             f"  {len(self.cost_weights)} cost weights from {low:g} to {high:g}; "
@@ -238,6 +247,19 @@ class Router(Saved):
         utility = np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
         return self.models[int(utility.argmax())]
 
+    def keeps_at(self, cost_weight: float) -> str | None:
+        """The best single model where the router is that model for every query, else None.
+
+        Between two fitted cost weights it is, where it is at both.
+        """
+        if not self.kept:
+            return None
+        above = int(np.searchsorted(self.cost_weights, cost_weight))
+        above = min(above, len(self.kept) - 1)
+        below = above if self.cost_weights[above] <= cost_weight else max(above - 1, 0)
+        kept = self.kept[above] and self.kept[below]
+        return self.best_single_at(cost_weight) if kept else None
+
     def has_seen(self, record: Rows) -> Bool[np.ndarray, " n"]:
         """[n] True where the router was fitted on a row of the same query."""
         if self.arrays.seen is None:
@@ -255,12 +277,14 @@ class Router(Saved):
         """Probabilities [k, n, m], whether support moved the choice [k, n], expected outcomes."""
         device = self._on_device
         asked = within_range(cost_weights, self.cost_weights)
+        names = [self.keeps_at(each) for each in cost_weights]
+        kept = np.array([-1 if name is None else self.models.index(name) for name in names])
         parts = []
         for first in range(0, len(embeddings), ROWS):
             block = self.checked(np.asarray(embeddings[first : first + ROWS]), first=first)
             filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
             filled[: len(block)] = block
-            found = _decide(self._architecture, self._outcome_head, *device, filled, asked)
+            found = _decide(self._architecture, self._outcome_head, *device, filled, asked, kept)
             probabilities, moved, expected = jax.tree.map(np.asarray, found)
             rows = slice(len(block))
             by_row = (probabilities[:, rows], moved[:, rows])
@@ -389,6 +413,7 @@ def _decide(
     constant: Estimates | None,
     embeddings: Float[Array, "n d"],
     cost_weights: Float[Array, " k"],
+    kept: Int[Array, " k"],
 ) -> tuple[Float[Array, "k n m"], Bool[Array, "k n"], Estimates]:
     x = arrays.scaling(embeddings)
     folds = predict_folds(head, arrays.outcomes, x)
@@ -399,9 +424,12 @@ def _decide(
     found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights)
     if arrays.propensities is None:
         return found, jnp.zeros(found.shape[:2], bool), expected
-    allowed = jnp.where(supported(arrays.propensities, x)[None], found + LEAST, 0.0)
-    kept = allowed / jnp.sum(allowed, axis=-1, keepdims=True)
-    return kept, jnp.argmax(kept, axis=-1) != jnp.argmax(found, axis=-1), expected
+    known = supported(arrays.propensities, x)
+    alone = jax.nn.one_hot(kept, found.shape[-1])[:, None]
+    wanted = jnp.where((kept >= 0)[:, None, None], alone, found)
+    allowed = within_support(found, known)
+    allowed = jnp.where(jnp.any(alone * known[None] > 0, axis=-1, keepdims=True), alone, allowed)
+    return allowed, jnp.argmax(allowed, axis=-1) != jnp.argmax(wanted, axis=-1), expected
 
 
 def _round_up(count: int) -> int:

@@ -23,7 +23,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
+
+from routerjax.estimators.moments import Moments, noise_of
 
 FLAT = 100.0
 """Variance of the constant that all arms share, in units of the noise: hardly any shrinkage."""
@@ -31,8 +33,6 @@ PRIOR_MEAN = (-2.4, -2.4, -2.6, -4.0, -4.0)
 PRIOR_SPREAD = 0.7
 """Mean and spread of the logarithms of the variances in units of the noise: of the arms' means,
 what they share (linear, smooth), and how they differ (linear, smooth)."""
-PRIOR_ROWS = 10.0
-"""Rows by which an arm's variance is drawn to that of all arms."""
 BOUND = 6.0
 """How far from the prior's mean the logarithm of a variance may go."""
 
@@ -44,22 +44,6 @@ class Sizes(NamedTuple):
     smooth: int
 
 
-class Moments(NamedTuple):
-    """What rows tell, arm by arm; moments of disjoint rows add up.
-
-    Attributes:
-      gram: Σ φ φᵀ [*k, m, D, D].
-      cross: Σ φ y [*k, m, D].
-      square: Σ y² [*k, m].
-      rows: number of rows [*k, m].
-    """
-
-    gram: Float[Array | np.ndarray, "*k m D D"]
-    cross: Float[Array | np.ndarray, "*k m D"]
-    square: Float[Array | np.ndarray, "*k m"]
-    rows: Float[Array | np.ndarray, "*k m"]
-
-
 class Posterior(NamedTuple):
     """The fitted regression.
 
@@ -67,71 +51,19 @@ class Posterior(NamedTuple):
       outside: [k, D, m] coefficients β + β_m from the rows outside each fold.
       every: [D, m] from all rows.
       log_ratios: [5] logarithms of the variances, in units of the noise.
+      variance: σ², of the noise.
+      noise: [m] v, variance of each arm's noise over σ².
+      moments: of all rows.
+      outside_moments: of the rows outside each fold, leading axis k.
     """
 
     outside: Float[np.ndarray, "k D m"]
     every: Float[np.ndarray, "D m"]
     log_ratios: Float[np.ndarray, " 5"]
-
-
-def moments_of(
-    features: Float[np.ndarray, "n D"],
-    labels: Float[np.ndarray, "l n"],
-    arms: Int[np.ndarray, " n"],
-    of_row: Int[np.ndarray, " n"],
-    *,
-    folds: int,
-    models: int,
-) -> tuple[Moments, ...]:
-    """Moments of the rows of each fold, arm by arm, of l labels, in double precision.
-
-    Args:
-      features: [n, D] φ, the first column of ones.
-      labels: [l, n] y.
-      arms: [n] arm of each row.
-      of_row: [n] its fold.
-      folds: k.
-      models: m.
-
-    Returns:
-      `Moments` with leading axis k for each label.
-    """
-    cells, width = folds * models, features.shape[1]
-    gram, cross = np.zeros((cells, width, width)), np.zeros((len(labels), cells, width))
-    cell = of_row * models + arms
-    order = np.argsort(cell, kind="stable")
-    edges = np.searchsorted(cell[order], np.arange(cells + 1))
-    for place in np.flatnonzero(np.diff(edges)):
-        rows = order[edges[place] : edges[place + 1]]
-        own = features[rows].astype(np.float64)
-        gram[place] = own.T @ own
-        cross[:, place] = labels[:, rows] @ own
-    shape = (folds, models)
-    count = np.bincount(cell, minlength=cells).astype(np.float64).reshape(shape)
-    return tuple(
-        Moments(
-            gram.reshape(*shape, width, width),
-            own.reshape(*shape, width),
-            np.bincount(cell, weights=label**2, minlength=cells).reshape(shape),
-            count,
-        )
-        for own, label in zip(cross, labels, strict=True)
-    )
-
-
-def noise_of(moments: Moments, *, prior_rows: float = PRIOR_ROWS) -> Float[np.ndarray, " m"]:
-    """[m] variance of each arm's outcomes over the mean of all arms', drawn to it by some rows.
-
-    An arm that is nearly always right has outcomes of little variance, and its rows weigh more.
-    """
-    count = np.maximum(np.asarray(moments.rows, np.float64), 1e-9)
-    mean = np.asarray(moments.cross)[:, 0] / count
-    spread = np.maximum(np.asarray(moments.square) - count * mean**2, 0.0)
-    pooled = spread.sum() / max(count.sum(), 1.0)
-    if pooled <= 0:
-        return np.ones(len(count))
-    variance = (spread + prior_rows * pooled) / (count + prior_rows)
-    return np.asarray(variance / variance.mean())
+    variance: float
+    noise: Float[Array, " m"]
+    moments: Moments
+    outside_moments: Moments
 
 
 def fit_hierarchical(
@@ -162,13 +94,39 @@ def fit_hierarchical(
     options = {"maxiter": 50, "ftol": 1e-7}
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     ratios = jnp.asarray(best, jnp.float32)
-    outside = jax.tree.map(lambda whole, own: whole[None] - np.asarray(own), every, by_fold)
+    outside = _single(jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold))
     folds = [
-        np.asarray(coefficients(ratios, _single(_at(outside, fold)), noise, sizes))
+        np.asarray(coefficients(ratios, _at(outside, fold), noise, sizes))
         for fold in range(len(by_fold.rows))
     ]
     whole = np.asarray(coefficients(ratios, total, noise, sizes))
-    return Posterior(np.stack(folds), whole, np.asarray(best))
+    variance = float(_residual(ratios, total, noise, sizes)) / max(float(every.rows.sum()), 1.0)
+    return Posterior(np.stack(folds), whole, np.asarray(best), variance, noise, total, outside)
+
+
+def variance_of(
+    posterior: Posterior,
+    weights: Float[np.ndarray, "q m D"],
+    sizes: Sizes,
+    *,
+    fold: int | None = None,
+) -> Float[np.ndarray, " q"]:
+    """Posterior variance of weighted sums of the coefficients, Σ_m w_mᵀ (β + β_m), q of them.
+
+    σ² wᵀ C w, σ² C the covariance of all coefficients, by the factors that give their means: it is
+    what Φᵀy would explain, were it w.
+
+    Args:
+      posterior: of all rows and outside the folds.
+      weights: [q, m, D] w.
+      sizes: of the features.
+      fold: a fold, for the posterior of the rows outside it; None for that of all rows.
+    """
+    ratios = jnp.asarray(posterior.log_ratios, jnp.float32)
+    asked = jnp.asarray(weights, jnp.float32)
+    moments = posterior.moments if fold is None else _at(posterior.outside_moments, fold)
+    found = _variances(ratios, moments, posterior.noise, asked, sizes)
+    return posterior.variance * np.asarray(found, np.float64)
 
 
 @functools.partial(jax.jit, static_argnames="sizes")
@@ -178,8 +136,9 @@ def coefficients(
     """Posterior means of β + β_m, [D, m]; arguments as of `minus_log_marginal`."""
     shared, own = _standard_deviations(log_ratios, sizes)
     gram, cross = _scaled(moments, noise)
-    factor, left, right = _eliminated(gram, cross, own)
-    lower, common = _common(gram, cross, left, right, shared)
+    factor, left, right = _eliminated(gram, cross[..., None], own)
+    lower, common = _common(gram, cross[..., None], left, right, shared)
+    common = common[:, 0]
     beta: Array = shared * jax.scipy.linalg.solve_triangular(lower.T, common, lower=False)
     rest = own[None] * (cross - gram @ beta)
 
@@ -207,16 +166,46 @@ def minus_log_marginal(
       noise: [m] v, variance of each arm's noise over σ².
       sizes: of the features.
     """
+    volume, rest = _volume_and_residual(log_ratios, moments, noise, sizes)
+    return (volume + jnp.sum(moments.rows) * jnp.log(rest)) / 2
+
+
+def _volume_and_residual(
+    log_ratios: Array, moments: Moments, noise: Array, sizes: Sizes
+) -> tuple[Array, Array]:
+    """Σ log|B_m| + log|S|, and q, the residual sum of squares over the noise's variance."""
     shared, own = _standard_deviations(log_ratios, sizes)
     gram, cross = _scaled(moments, noise)
-    factor, left, right = _eliminated(gram, cross, own)
-    lower, common = _common(gram, cross, left, right, shared)
+    factor, left, right = _eliminated(gram, cross[..., None], own)
+    lower, common = _common(gram, cross[..., None], left, right, shared)
     diagonals = jnp.diagonal(factor, axis1=1, axis2=2)
     volume = 2 * jnp.sum(jnp.log(diagonals)) + 2 * jnp.sum(jnp.log(jnp.diag(lower)))
     whole = jnp.sum(moments.square / noise)
     explained = jnp.sum(right**2) + jnp.sum(common**2)
-    rest = jnp.maximum(whole - explained, 1e-6 * whole + 1e-30)
-    return (volume + jnp.sum(moments.rows) * jnp.log(rest)) / 2
+    return volume, jnp.maximum(whole - explained, 1e-6 * whole + 1e-30)
+
+
+@functools.partial(jax.jit, static_argnames="sizes")
+def _residual(log_ratios: Array, moments: Moments, noise: Array, sizes: Sizes) -> Array:
+    return _volume_and_residual(log_ratios, moments, noise, sizes)[1]
+
+
+@functools.partial(jax.jit, static_argnames="sizes")
+def _variances(
+    log_ratios: Float[Array, " 5"],
+    moments: Moments,
+    noise: Float[Array, " m"],
+    weights: Float[Array, "q m D"],
+    sizes: Sizes,
+) -> Float[Array, " q"]:
+    """The quadratic form of the posterior covariance, over σ²."""
+    shared, own = _standard_deviations(log_ratios, sizes)
+    gram, _ = _scaled(moments, noise)
+    sides = jnp.moveaxis(weights, 0, -1)
+    _, left, right = _eliminated(gram, sides, own)
+    _, common = _common(gram, sides, left, right, shared)
+    found: Float[Array, " q"] = jnp.sum(right**2, axis=(0, 1)) + jnp.sum(common**2, axis=0)
+    return found
 
 
 _value_and_slope = jax.jit(jax.value_and_grad(minus_log_marginal), static_argnames="sizes")
@@ -241,8 +230,8 @@ def _scaled(moments: Moments, noise: Float[Array, " m"]) -> tuple[Array, Array]:
     return gram / noise[:, None, None], cross / noise[:, None]
 
 
-def _eliminated(gram: Array, cross: Array, own: Array) -> tuple[Array, Array, Array]:
-    """L_m of B_m = L_m L_mᵀ [m, D, D], L⁻¹ Λ^½ G and L⁻¹ Λ^½ Φᵀy, with one triangular solve.
+def _eliminated(gram: Array, sides: Array, own: Array) -> tuple[Array, Array, Array]:
+    """L_m of B_m = L_m L_mᵀ [m, D, D], L⁻¹ Λ^½ G and L⁻¹ Λ^½ of the right-hand sides [m, D, q].
 
     The arms follow each other: batches of factorisations that XLA starts side by side on a CPU
     may wait for each other's threads for ever.
@@ -250,25 +239,25 @@ def _eliminated(gram: Array, cross: Array, own: Array) -> tuple[Array, Array, Ar
     width = len(own)
 
     def arm(moments: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        gram, cross = moments
+        gram, sides = moments
         factor = jnp.linalg.cholesky(jnp.eye(width) + own[:, None] * gram * own[None])
-        sides = own[:, None] * jnp.concatenate([gram, cross[:, None]], axis=1)
-        solved = jax.scipy.linalg.solve_triangular(factor, sides, lower=True)
-        return factor, solved[:, :width], solved[:, width]
+        every = own[:, None] * jnp.concatenate([gram, sides], axis=1)
+        solved = jax.scipy.linalg.solve_triangular(factor, every, lower=True)
+        return factor, solved[:, :width], solved[:, width:]
 
-    found: tuple[Array, Array, Array] = jax.lax.map(arm, (gram, cross))
+    found: tuple[Array, Array, Array] = jax.lax.map(arm, (gram, sides))
     return found
 
 
 def _common(
-    gram: Array, cross: Array, left: Array, right: Array, shared: Array
+    gram: Array, sides: Array, left: Array, right: Array, shared: Array
 ) -> tuple[Array, Array]:
-    """L of S = L Lᵀ and L⁻¹ of the right-hand side, of what all arms leave for β."""
+    """L of S = L Lᵀ and L⁻¹ of the right-hand sides [D, q], of what all arms leave for β."""
     information = jnp.sum(gram, axis=0) - jnp.einsum("akd,ake->de", left, left)
-    side = jnp.sum(cross, axis=0) - jnp.einsum("akd,ak->d", left, right)
+    left_over = jnp.sum(sides, axis=0) - jnp.einsum("akd,akq->dq", left, right)
     whole = jnp.eye(len(shared)) + shared[:, None] * information * shared[None]
     lower = jnp.linalg.cholesky(whole)
-    return lower, jax.scipy.linalg.solve_triangular(lower, shared * side, lower=True)
+    return lower, jax.scipy.linalg.solve_triangular(lower, shared[:, None] * left_over, lower=True)
 
 
 def _single(moments: Moments) -> Moments:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from routerjax.estimators.hierarchical import Posterior
 from routerjax.models.heads import Head, outputs
 from routerjax.models.pooled import PooledHead
 from routerjax.records.on_disk import BLOCK, Stored, read
@@ -118,6 +119,20 @@ class OutcomeModel(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnums=0)
+class FittedOutcomes(NamedTuple):
+    """Outcome models of a record, and what they say of its rows.
+
+    Attributes:
+      predicted: [n, m] quality and cost, by models that never saw the row.
+      model: for new queries.
+      posterior: of quality as a share of its range, where the models are closed forms.
+    """
+
+    predicted: Estimates
+    model: OutcomeModel
+    posterior: Posterior | None = None
+
+
 def predict_folds(head: OutcomeHead, model: OutcomeModel, x: Float[Array, "n d"]) -> Estimates:
     """Quality and cost of every arm by every fold's model, [k, n, m] each."""
     low, high = model.quality_range

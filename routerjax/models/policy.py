@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
@@ -16,6 +16,8 @@ from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Estimates
 
 ROWS = 8192  # routed at a time: bounds the memory of [members, rows, cost weights, arms]
+LEAST = 1e-30
+"""Of a supported arm's probability, so that one is left where the router gives them none."""
 
 
 class Policy(NamedTuple):
@@ -87,6 +89,14 @@ class Policy(NamedTuple):
             own = self.constant[None]
         start: Estimates = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), own)
         return start
+
+
+def within_support(
+    probabilities: Float[Array, "k n m"], supported: Bool[Array, "n m"]
+) -> Float[Array, "k n m"]:
+    """Probabilities over the arms that the log supports, in the router's proportions."""
+    allowed = jnp.where(supported[None], probabilities + LEAST, 0.0)
+    return allowed / jnp.sum(allowed, axis=-1, keepdims=True)
 
 
 def within_range(

@@ -13,6 +13,7 @@ from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single, greedy
 from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
+from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.folds import make_folds, member_splits
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
@@ -243,21 +244,21 @@ def _on_log(
         groups=log.groups,
     )
     propensities = fit_propensities(log, x, folds, support=config.support)
-    covered = overlap(
-        log, propensities.answered, floor=config.floor, supported=propensities.supported
-    )
+    floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
+    covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
     check_propensities(log, covered, trust=trust_propensities)
     warn_of_overlap(log, covered)
     evidence = Evidence(
         log=log,
         predicted=router.expected(log.features),
         propensities=propensities,
-        floor=config.floor,
+        floor=floor,
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
     )
     notes = _judged(log) if gold is None else ()
+    choices = router_choices(router, log.features, cost_weights)
     return page(
-        router, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
+        choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,18 +14,22 @@ from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator
-from routerjax.pipelines.held_out import fit_report, set_apart
+from routerjax.models.outcomes import predict
+from routerjax.models.policy import Policy
+from routerjax.pipelines.expected import Expected, expected_advantages, least_means
+from routerjax.pipelines.held_out import fit_report, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
-from routerjax.pipelines.prepare import prepare
+from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import VALIDATION_NAMES, check_seed
 from routerjax.support.provenance import provenance
+from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 from routerjax.training.execution import Execution, watched
-from routerjax.training.routing import check_config, train_router
+from routerjax.training.routing import Problem, check_config, train_router
 
 SMALLEST_LOG = 50
 
@@ -41,9 +46,11 @@ def fit(
     """Learn from a log which model should answer which query.
 
     Rows whose split is "test" are left alone; rows of a validation split choose the epoch,
-    or a random share of the rows where there is none. A share of the groups is set apart first:
-    nothing is fitted on them or chosen by them, and the report says what the router is worth
-    there. Rows logged twice are taken once. A log with prompts and without embeddings is encoded.
+    or a random share of the rows where there is none. What the report says the router is worth
+    rests on rows that nothing was fitted on or chosen by: a share of the groups, set apart first,
+    or for a plug-in router every row, by models that did not see it. Where a plug-in router is not
+    expected to add to the best single model, it is that model. Rows logged twice are taken once. A
+    log with prompts and without embeddings is encoded.
 
     Args:
       log: one model's answer per query.
@@ -55,7 +62,7 @@ def fit(
       progress: show a bar for everything that is trained, in a terminal or a notebook.
 
     Returns:
-      Router, with `report` on overlap and, as `evaluate` gives it, on the rows set apart.
+      Router, with `report` on overlap and, as `evaluate` gives it, on what it is worth.
 
     Raises:
       InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
@@ -64,7 +71,8 @@ def fit(
     """
     _check(config)
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
-    log, kept = set_apart(given, share=config.evaluation, seed=config.seed)
+    share = share_apart(config, gold=gold)
+    log, kept = set_apart(given, share=share or 0.0, seed=config.seed)
     key, correction = jax.random.key(config.seed), None
     learnt = log
     if gold is not None:  # the router keeps the range that was given, and so its unit of quality
@@ -87,7 +95,7 @@ def fit(
             config=config.router,
             execution=execution,
         )
-    means = _least_means(problem.selection, prepared.nuisances.propensities.supported, log)
+    means, expected = _on_all_rows(policy, prepared, problem, cost_weights)
     best = [best_single(means[None], cost_weight=each) for each in cost_weights]
     salt = salt_of(given.fingerprint, config.seed)
     seen = seen_queries(learnt, salt=salt)
@@ -114,9 +122,11 @@ def fit(
         arm_cost=tuple(means.cost.tolist()),
         seen=len(seen),
         salt=salt,
+        kept=() if expected is None else tuple(expected.kept.tolist()),
     )
-    report = fit_report(router, prepared, kept, gold=gold)
-    report["epochs"] = epochs
+    told = [] if expected is None else expected.named(log.models, cost_weights)
+    report = fit_report(router, prepared, kept, gold=gold, crossed=share is None, expected=told)
+    report |= {"epochs": epochs, "expected": told}
     if correction is not None:
         report["correction"] = correction
     return dataclasses.replace(router, report=report)
@@ -131,9 +141,9 @@ def _check(config: FitConfig) -> None:
         raise InputError(f"cost weights are {listed or 'none'}; each must be finite, 0 or more")
     resolve_estimator(config.estimator)
     check_config(config.router)
-    if not 0 <= config.floor < 1:
+    if config.floor is not None and not 0 <= config.floor < 1:
         raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
-    if not 0 <= config.evaluation < 1:
+    if config.evaluation is not None and not 0 <= config.evaluation < 1:
         problem = f"share kept for the evaluation is {config.evaluation:g}"
         raise InputError(f"{problem}; it must be 0 or more and below 1")
     if not 0 <= config.support < 1:
@@ -212,15 +222,25 @@ def default_cost_weights(log: Log) -> tuple[float, ...]:
     return (0.0, *(cost_weight for cost_weight in rounded if low <= cost_weight <= high))
 
 
-def _least_means(estimates: Estimates, supported: np.ndarray, log: Log) -> Estimates:
-    """[m] mean quality and cost of every model, of the lowest quality where support is missing.
+def _on_all_rows(
+    policy: Policy, prepared: Prepared, problem: Problem, cost_weights: Sequence[float]
+) -> tuple[Estimates, Expected | None]:
+    """[m] mean quality and cost of every model, and what routing is expected to add to the best.
 
-    What a model would do where it was hardly ever asked the log does not say; the best single
-    model is one whose value does not rest on it.
+    Outcome models in closed form shrink the means; of others they are means of dr estimates.
     """
-    quality = np.where(supported, estimates.quality, log.quality_range[0]).astype(np.float64)
-    cost = np.asarray(estimates.cost, np.float64)
-    return Estimates(quality=quality.mean(axis=0), cost=cost.mean(axis=0))
+    nuisances, record = prepared.nuisances, prepared.record
+    assert nuisances is not None
+    supported, lowest = nuisances.propensities.supported, record.quality_range[0]
+    if nuisances.posterior is None:
+        return least_means(problem.selection, supported, lowest=lowest), None
+    head = outcome_head_of(prepared.config.nuisance, len(record.models), prepared.x.shape[1])
+    predicted = predict(head, prepared.model, prepared.x)
+    means = least_means(predicted, supported, lowest=lowest)
+    if policy.architecture.stages or policy.constant is not None:
+        return means, None
+    _, expected = expected_advantages(policy, prepared, predicted, cost_weights=cost_weights)
+    return means, expected
 
 
 def _no_means(models: int) -> Estimates:

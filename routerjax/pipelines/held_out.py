@@ -1,21 +1,38 @@
-"""What a fit reports of rows that nothing was fitted on and nothing was chosen by."""
+"""What a fit says its router is worth, by rows that nothing was fitted on or chosen by."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from routerjax.artefacts.router import Router
+from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
+from routerjax.pipelines.crossed import crossed_page
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
+from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.on_log import Evidence
-from routerjax.pipelines.page import page
+from routerjax.pipelines.page import page, router_choices
 from routerjax.pipelines.prepare import Prepared
 from routerjax.pipelines.propensities import applied
+from routerjax.pipelines.verdict import expectations
 from routerjax.records.tables import Log
 from routerjax.support.provenance import plain
+from routerjax.training.config import FitConfig
+
+SHARE = 0.2
+"""Of the groups that are set apart where a router is trained or some scores are gold."""
+
+
+def share_apart(config: FitConfig, *, gold: str | None) -> float | None:
+    """Share of the groups to set apart; None where the evaluation is cross-fitted instead."""
+    if config.evaluation is not None:
+        return config.evaluation
+    plain = config.router.architecture == "plug-in" and config.router.start == "plug-in"
+    return None if plain and config.nuisance.outcomes == "pooled" and gold is None else SHARE
 
 
 def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
@@ -40,18 +57,27 @@ def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
 
 
 def fit_report(
-    router: Router, prepared: Prepared, kept: Log | None, *, gold: str | None
+    router: Router,
+    prepared: Prepared,
+    kept: Log | None,
+    *,
+    gold: str | None,
+    crossed: bool,
+    expected: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Overlap of the log, its sizes, and the page of the rows set apart.
+    """Overlap of the log, its sizes, and the page of what the router is worth.
 
-    The router that is saved is what is evaluated. Outcome and propensity models are the router's
-    own and never saw these rows.
+    Of rows set apart the page is of the router that is saved, by its own outcome and propensity
+    models, which never saw them. Where the evaluation is cross-fitted, it is of the routers of the
+    folds, each on the rows that it never saw, and every row counts.
 
     Args:
       router: fitted.
       prepared: the log it was fitted on.
       kept: rows set apart; None where there are none.
       gold: value of `scored_by` that marks gold scores, or None.
+      crossed: whether the evaluation is cross-fitted.
+      expected: what choosing by query is expected to add, by cost weight.
 
     Returns:
       overlap, rows and evaluation; where there is no evaluation, why.
@@ -63,6 +89,9 @@ def fit_report(
         "rows": {**sizes, "held_out": 0 if kept is None else len(kept)},
         "evaluation": None,
     }
+    if crossed:
+        found = crossed_page(router.policy, prepared, cost_weights=router.cost_weights)
+        return {**report, "evaluation": _said(found, expected)}
     if kept is None or not len(kept):
         return {**report, "why": "no rows were set apart (--evaluation 0)"}
     if gold is not None and (count := (kept.scored_by or ()).count(gold)) < FEWEST_GOLD:
@@ -70,17 +99,25 @@ def fit_report(
     kept, model = kept.with_models(router.models), router.arrays.propensities
     assert model is not None
     known = applied(model, kept, router.arrays.scaling(kept.features))
+    floor = floor_of(router.config.floor, models=len(router.models), recorded=known.recorded)
     evidence = Evidence(
         log=kept,
         predicted=router.expected(kept.features),
         propensities=known,
-        floor=router.config.floor,
+        floor=floor,
         gold=None if gold is None else _gold(kept, gold, prepared.record),
     )
-    covered = overlap(kept, known.answered, floor=router.config.floor, supported=known.supported)
-    found = page(router, evidence, covered, left_out=0, cost_weights=router.cost_weights)
-    report["evaluation"] = plain(found)
+    covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
+    choices = router_choices(router, kept.features, router.cost_weights)
+    found = page(choices, evidence, covered, left_out=0, cost_weights=router.cost_weights)
+    report["evaluation"] = _said(found, expected)
     return report
+
+
+def _said(found: Evaluation, expected: Sequence[Mapping[str, Any]]) -> Any:
+    """The page for a report, with what is expected beside what was seen."""
+    verdict = (*found.verdict, *expectations(expected, found))
+    return plain(dataclasses.replace(found, verdict=verdict))
 
 
 def _gold(kept: Log, gold: str, learnt: Log) -> tuple[np.ndarray, np.ndarray]:

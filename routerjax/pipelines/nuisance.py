@@ -17,14 +17,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from routerjax.estimators.counterfactual import Estimator, Transform, estimate
-from routerjax.estimators.defaults import FLOOR, SUPPORT
+from routerjax.estimators.defaults import SUPPORT, floor_of
 from routerjax.estimators.folds import Folds, make_folds
+from routerjax.estimators.hierarchical import Posterior
 from routerjax.estimators.overlap import Overlap, overlap
 from routerjax.models.heads import Scaling, initial
 from routerjax.models.outcomes import (
     CostLikelihood,
+    FittedOutcomes,
     OutcomeHead,
     OutcomeModel,
     QualityLikelihood,
@@ -52,12 +55,19 @@ class Nuisances(NamedTuple):
       propensities: of the arm that answered and of every arm, with support.
       overlap: report on the propensities, with the floor below which they are clipped.
       model: outcome models of the folds; None where the predictions were made by other means.
+      posterior: of quality as a share of its range, where the models are closed forms.
+      of_row: [n] fold of each row, where the predictions are by models of folds.
+      floor: below which propensities are clipped in the estimates that are learnt from; None for
+        that of the overlap. Few large weights do a network more harm than a small bias.
     """
 
     predicted: Estimates
     propensities: Propensities
     overlap: Overlap
     model: OutcomeModel | None
+    posterior: Posterior | None = None
+    of_row: Int[np.ndarray, " n"] | None = None
+    floor: float | None = None
 
     def estimates(self, log: Log, estimator: str | Estimator | Transform) -> Estimates:
         """[n, m] counterfactual estimates of the log's rows, propensities clipped at the floor."""
@@ -66,7 +76,7 @@ class Nuisances(NamedTuple):
             self.predicted,
             self.propensities.answered,
             estimator=estimator,
-            floor=self.overlap.floor,
+            floor=self.overlap.floor if self.floor is None else self.floor,
         )
 
 
@@ -154,7 +164,7 @@ def fit_all_outcomes(
     keys: Sequence[jax.Array],
     config: NuisanceConfig = NuisanceConfig(),
     execution: Execution = Execution(),
-) -> list[tuple[Estimates, OutcomeModel]]:
+) -> list[FittedOutcomes]:
     """Fit the quality and cost models of logs, or of complete tables, as one sweep.
 
     Args:
@@ -172,9 +182,7 @@ def fit_all_outcomes(
     return _fit_outcomes(joined, [pair[1] for pair in pairs])
 
 
-def _fit_outcomes(
-    joined: _Joined, keys: Sequence[jax.Array]
-) -> list[tuple[Estimates, OutcomeModel]]:
+def _fit_outcomes(joined: _Joined, keys: Sequence[jax.Array]) -> list[FittedOutcomes]:
     if isinstance(joined.head, PooledHead):
         return [
             fit_pooled(
@@ -224,7 +232,7 @@ def _quality_start(task: _Task) -> np.ndarray:
 
 def _calibrated_model(
     head: OutcomeHead, task: _Task, unit: np.ndarray, quality: Any, cost: Any
-) -> tuple[Estimates, OutcomeModel]:
+) -> FittedOutcomes:
     """Out-of-fold predictions, and the model whose costs sum to what the rows cost."""
     model = OutcomeModel(
         quality=quality,
@@ -245,7 +253,7 @@ def _calibrated_model(
     unit_cost = np.asarray(calibrated, np.float32)
     cost = unit_cost[task.folds.of_row] * own.cost
     own = Estimates(quality=own.quality, cost=cost)
-    return own, model._replace(unit_cost=jnp.asarray(unit_cost))
+    return FittedOutcomes(own, model._replace(unit_cost=jnp.asarray(unit_cost)))
 
 
 def propensities_of(
@@ -275,7 +283,7 @@ def fit_all_nuisances(
     *,
     keys: Sequence[jax.Array],
     config: NuisanceConfig = NuisanceConfig(),
-    floor: float = FLOOR,
+    floor: float | None = None,
     support: float = SUPPORT,
     execution: Execution = Execution(),
 ) -> list[Nuisances]:
@@ -288,7 +296,7 @@ def fit_all_nuisances(
       scalings: of their embeddings.
       keys: one a log, for folds, starting values and shuffling.
       config: folds, trunk, optimiser.
-      floor: where the overlap reports count propensities as clipped.
+      floor: below which propensities are clipped, as of `floor_of`.
       support: share of an even share, 1/m, from which an arm is supported.
       execution: progress, devices, checkpoints.
 
@@ -304,7 +312,18 @@ def fit_all_nuisances(
     ]
     return [
         Nuisances(
-            predicted, own, overlap(log, own.answered, floor=floor, supported=own.supported), model
+            found.predicted,
+            own,
+            overlap(
+                log,
+                own.answered,
+                floor=floor_of(floor, models=len(log.models), recorded=own.recorded),
+                supported=own.supported,
+            ),
+            found.model,
+            found.posterior,
+            task.folds.of_row,
+            floor_of(floor, models=len(log.models), recorded=0.0),
         )
-        for (predicted, model), own, log in zip(outcomes, chances, logs, strict=True)
+        for found, own, log, task in zip(outcomes, chances, logs, joined.tasks, strict=True)
     ]

@@ -25,6 +25,9 @@ from routerjax.pipelines.lines import Line, Single
 from routerjax.pipelines.propensities import Propensities
 from routerjax.records.tables import Estimates, Log
 
+FIXED = ("today", "random")
+"""Policies that nothing is fitted for."""
+
 
 class Evidence(NamedTuple):
     """A log as what speaks of policies.
@@ -35,6 +38,8 @@ class Evidence(NamedTuple):
       propensities: of the rows, with support.
       floor: propensities below it are taken as it.
       gold: (which rows' scores are gold, probability that a row's is), where sources are mixed.
+      widening: by which standard errors of policies are multiplied that were fitted on this log,
+        each on other rows than those it is evaluated on; 1 where no row was fitted on.
     """
 
     log: Log
@@ -42,6 +47,11 @@ class Evidence(NamedTuple):
     propensities: Propensities
     floor: float
     gold: tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]] | None = None
+    widening: float = 1.0
+
+    def widening_of(self, method: str) -> float:
+        """`widening`, of a policy that does not depend on the log 1."""
+        return 1.0 if method in FIXED else self.widening
 
     @property
     def chance(self) -> Float[np.ndarray, " n"]:
@@ -108,18 +118,29 @@ def today(evidence: Evidence) -> Scored:
     return Scored(found, found, None)
 
 
-def interval(low: np.ndarray, high: np.ndarray, groups: np.ndarray) -> Interval:
+def interval(
+    low: np.ndarray, high: np.ndarray, groups: np.ndarray, *, widening: float = 1.0
+) -> Interval:
     """From the end of the lower scores' interval to the end of the higher ones'."""
-    first = mean_interval(low, groups=groups, heavy_tails=True)
+    first = widened(mean_interval(low, groups=groups, heavy_tails=True), widening)
     if low is high or np.array_equal(low, high):
         return first
-    last = mean_interval(high, groups=groups, heavy_tails=True)
+    last = widened(mean_interval(high, groups=groups, heavy_tails=True), widening)
     return Interval(
         mean=(first.mean + last.mean) / 2,
         standard_error=max(first.standard_error, last.standard_error),
         low=first.low,
         high=last.high,
         n=first.n,
+    )
+
+
+def widened(own: Interval, by: float) -> Interval:
+    """The interval with its standard error and both arms multiplied."""
+    return own._replace(
+        standard_error=own.standard_error * by,
+        low=own.mean - (own.mean - own.low) * by,
+        high=own.mean + (own.high - own.mean) * by,
     )
 
 
@@ -153,7 +174,8 @@ def policy_lines(
     for method, each in choices.items():
         own[method] = _once_each(each, evidence)
     bands = {
-        method: _band(each, own["today"], evidence, cost_weights) for method, each in own.items()
+        method: _band(each, own["today"], evidence, cost_weights, evidence.widening_of(method))
+        for method, each in own.items()
     }
     return tuple(
         _line(
@@ -180,7 +202,11 @@ def _once_each(choices: Sequence[Choice], evidence: Evidence) -> list[Scored]:
 
 
 def _band(
-    scores: Sequence[Scored], others: Sequence[Scored], evidence: Evidence, cost_weights
+    scores: Sequence[Scored],
+    others: Sequence[Scored],
+    evidence: Evidence,
+    cost_weights: Sequence[float],
+    widening: float,
 ) -> list[tuple[float, float]]:
     """(lowest, highest) difference in utility at every cost weight, all at once."""
     low, high = (
@@ -194,11 +220,11 @@ def _band(
         )
     )
     count, groups = len(low), evidence.log.groups
-    if np.array_equal(low, high):
-        band = simultaneous_band(low, groups=groups, heavy_tails=True)
-        return list(zip(band.low.tolist(), band.high.tolist(), strict=True))
-    band = simultaneous_band(np.concatenate([low, high]), groups=groups, heavy_tails=True)
-    return list(zip(band.low[:count].tolist(), band.high[count:].tolist(), strict=True))
+    both = low if np.array_equal(low, high) else np.concatenate([low, high])
+    band, middle = simultaneous_band(both, groups=groups, heavy_tails=True), both.mean(axis=1)
+    lowest = middle - (middle - band.low) * widening
+    highest = middle + (band.high - middle) * widening
+    return list(zip(lowest[:count].tolist(), highest[-count:].tolist(), strict=True))
 
 
 def _line(
@@ -213,7 +239,7 @@ def _line(
     groups, models = evidence.log.groups, evidence.log.models
 
     def between(low: np.ndarray, high: np.ndarray) -> Interval:
-        return interval(low, high, groups)
+        return interval(low, high, groups, widening=evidence.widening_of(method))
 
     return Line(
         method=method,

@@ -22,7 +22,7 @@ ESTIMATED = "propensities are estimated: what they miss of the log's policy is i
 
 
 def page(
-    router: Router,
+    choices: Choices,
     evidence: Evidence,
     covered: Overlap,
     *,
@@ -33,7 +33,7 @@ def page(
     """What a log says of a router, in lines and in words.
 
     Args:
-      router: fitted on other rows.
+      choices: of the router and of what it is compared with, by models that never saw the rows.
       evidence: of the log.
       covered: its overlap.
       left_out: rows left out before.
@@ -41,7 +41,6 @@ def page(
       notes: what a reader must know beside what is always said.
     """
     log = evidence.log
-    choices = router_choices(router, log.features, cost_weights)
     evaluation = Evaluation(
         kind="log",
         source=log.source,

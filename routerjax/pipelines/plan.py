@@ -10,7 +10,7 @@ import numpy as np
 
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import DataWarning, InputError
-from routerjax.estimators.defaults import FLOOR, SUPPORT
+from routerjax.estimators.defaults import SUPPORT, floor_of
 from routerjax.estimators.folds import make_folds
 from routerjax.estimators.overlap import overlap
 from routerjax.evaluation.intervals import Interval, mean_interval
@@ -143,7 +143,8 @@ def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
     key = jax.random.key(0)
     folds = make_folds(arms, folds=FOLDS, held_out=0.1, key=key, groups=log.groups)
     propensities = fit_propensities(log, x, folds, support=SUPPORT)
-    covered = overlap(log, propensities.answered, floor=FLOOR, supported=propensities.supported)
+    floor = floor_of(None, models=len(log.models), recorded=propensities.recorded)
+    covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
     check_propensities(log, covered, trust=trust)
     sources = judges(log)
     if gold is None and len(sources) > 1:
@@ -157,7 +158,7 @@ def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
         log=log,
         predicted=quick_outcomes(log, folds, gold=known),
         propensities=propensities,
-        floor=FLOOR,
+        floor=floor,
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
     )
 

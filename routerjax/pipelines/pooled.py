@@ -9,12 +9,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.hierarchical import Moments, Sizes, fit_hierarchical, moments_of
+from routerjax.estimators.hierarchical import Sizes, fit_hierarchical
+from routerjax.estimators.moments import Moments, moments_of
 from routerjax.models.heads import outputs
-from routerjax.models.outcomes import OutcomeModel, quality_share, relative_cost
+from routerjax.models.outcomes import (
+    FittedOutcomes,
+    OutcomeModel,
+    quality_share,
+    relative_cost,
+)
 from routerjax.models.pooled import PooledFeatures, PooledHead
 from routerjax.pipelines.observed import Observed, calibrated_costs
 from routerjax.records.groups import digests
@@ -39,7 +45,7 @@ def fit_pooled(
     folds: Folds,
     *,
     quality_range: tuple[float, float],
-) -> tuple[Estimates, OutcomeModel]:
+) -> FittedOutcomes:
     """Fit quality and cost of every arm: out of fold for these rows, to all of them for others.
 
     Quality, a share of its range, is regressed as it is. Cost is its arm's unit times a ratio
@@ -54,7 +60,7 @@ def fit_pooled(
       quality_range: lowest and highest quality.
 
     Returns:
-      [n, m] quality and cost by models that never saw the row, and the model for new queries.
+      Predictions of the rows, the model for new queries, and the posterior of quality.
     """
     params = make_features(head, x)
     unit = _units(observed, head.models)
@@ -84,7 +90,7 @@ def fit_pooled(
         unit_cost=jnp.asarray(unit[None], jnp.float32),
         quality_range=jnp.asarray(quality_range, jnp.float32),
     )
-    return estimates, model
+    return FittedOutcomes(estimates, model, found[0])
 
 
 def make_features(head: PooledHead, x: Array | Stored) -> dict[str, Array]:
@@ -167,6 +173,30 @@ def _blocks(
         filled[: len(rows)] = rows
         found = np.asarray(_features_of(head, params, filled))[: len(rows)]
         yield slice(first, first + len(rows)), found
+
+
+def feature_sums(
+    head: PooledHead,
+    model: OutcomeModel,
+    x: Array | Stored,
+    ones: Int[np.ndarray, "k n"],
+    others: Int[np.ndarray, "k n"],
+) -> Float[np.ndarray, "k m D"]:
+    """Σ_i φ(x_i) (1{a_i = m} − 1{b_i = m}) of every arm, for k pairs of policies.
+
+    Args:
+      head: sizes of the features, m.
+      model: whose features they are.
+      x: [n, d] scaled embeddings.
+      ones, others: [k, n] arms a and b that they choose.
+    """
+    params = jax.tree.map(lambda leaf: leaf[0], model.quality["params"]["features"])
+    width = 1 + head.components + head.landmarks
+    total, each = np.zeros((len(ones), head.models, width)), np.eye(head.models)
+    for place, features in _blocks(head, params, x):
+        for k, (one, other) in enumerate(zip(ones[:, place], others[:, place], strict=True)):
+            total[k] += (each[one] - each[other]).T @ features
+    return total
 
 
 def _moments(

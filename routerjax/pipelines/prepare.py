@@ -172,7 +172,7 @@ def _outcomes(tables, scalings, keys, config: FitConfig, execution: Execution) -
     fitted = fit_all_outcomes(
         tables, scalings, keys=keys, config=config.nuisance, execution=execution
     )
-    return [(predicted, model, None) for predicted, model in fitted]
+    return [(own.predicted, own.model, None) for own in fitted]
 
 
 def _nuisances(logs, scalings, keys, config: FitConfig, execution: Execution) -> list[_Fitted]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from routerjax.pipelines.lines import FEW, Evaluation, Line
 
 SAME = 0.999
 """A policy that chooses one model at least this often is that model."""
+SEEN = 1.96
+"""Standard errors by which a difference must exceed 0 to be seen."""
 NEAR = 0.05
 """Shares of the model chosen most that differ by no more share a sentence."""
 ENDS = ((min, 0), (max, 1))
@@ -159,6 +162,55 @@ def _support(evaluation: Evaluation) -> list[str]:
         f"Today's policy hardly ever asks {_and(thin)} of the queries; what would come of it the "
         f"log does not say, and {then}."
     ]
+
+
+def expectations(expected: Sequence[Mapping[str, Any]], evaluation: Evaluation) -> tuple[str, ...]:
+    """Where to keep the best single model, and what choosing by query is expected to add elsewhere.
+
+    Args:
+      expected: `routerjax.pipelines.expected.Expected` by cost weight, rising.
+      evaluation: of the same router, whose standard errors say how many rows would tell.
+    """
+    runs: list[list[Mapping[str, Any]]] = []
+    for own in expected:
+        if runs and (own["kept"], own["best_single"]) == _kind(runs[-1][0]):
+            runs[-1].append(own)
+        else:
+            runs.append([own])
+    return tuple(_expectation(run, evaluation) for run in runs)
+
+
+def _kind(own: Mapping[str, Any]) -> tuple[bool, str]:
+    return own["kept"], own["best_single"]
+
+
+def _expectation(run: Sequence[Mapping[str, Any]], evaluation: Evaluation) -> str:
+    weights = [own["cost_weight"] for own in run]
+    at = f"At cost weight{'s' if len(weights) > 1 else ''} {_and([f'{w:g}' for w in weights])}"
+    model = run[0]["best_single"]
+    most = max(own["standard_deviation"] for own in run)
+    adds = f"{_span([own['advantage'] for own in run], digits=2)} per query (± {most:.2g})"
+    if run[0]["kept"]:
+        least = min(own["supported"] for own in run)
+        where = (
+            "" if least == 1 else f" on the {least:.0%} of the queries where the log supports it"
+        )
+        reason = f"choosing by query is expected to add {adds}"
+        return f"{at} keep {model}: {reason}, and the router is that model{where}."
+    errors = [
+        (own["advantage"], line.advantage.standard_error)
+        for own in run
+        for line in evaluation.of("router")
+        if line.cost_weight == own["cost_weight"] and own["advantage"] > 0
+    ]
+    rows = [evaluation.rows * (SEEN * error / advantage) ** 2 for advantage, error in errors]
+    told = f"; some {_round(min(rows)):,} rows would show it" if rows and min(rows) > 0 else ""
+    return f"{at} choosing by query is expected to add {adds} to {model}{told}."
+
+
+def _round(rows: float) -> int:
+    """Two digits of a number of rows."""
+    return int(float(f"{rows:.1e}"))
 
 
 def impossible(evaluation: Evaluation) -> list[str]:

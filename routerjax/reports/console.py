@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 CELL = 8  # characters of a column of numbers
 
 
+def _evaluated_rows(report: Mapping[str, Any]) -> str:
+    """Which rows speak of what the router is worth."""
+    apart = report["rows"]["held_out"]
+    if report["evaluation"] is not None and not apart:
+        return "each evaluated by models that did not see it"
+    return f"{apart} set apart to evaluate on"
+
+
 def print_fit(router: Router, console: Console) -> None:
-    """Overlap of the log, and the page of the rows that were set apart."""
+    """Overlap of the log, and the page of what the router is worth."""
     overlap, rows = router.report["overlap"], router.report["rows"]
     trained = f"; {rows['members']} networks" if router.report["epochs"] else ""
     say(
         console,
-        f"{rows['log']} rows to learn from, {rows['held_out']} set apart to evaluate on"
+        f"{rows['log']} rows to learn from, {_evaluated_rows(router.report)}"
         f"{trained}.\n{_overlap_sentence(overlap)}\n",
     )
     if "correction" in router.report:
@@ -45,9 +53,11 @@ def print_fit(router: Router, console: Console) -> None:
 
 
 def _overlap_sentence(overlap: dict[str, Any]) -> str:
+    floor = overlap["floor"]
+    clipped = f"{overlap['share_clipped']:.1%} below {floor:.3g} and clipped" if floor else ""
     return (
         f"Propensities {overlap['source']}: smallest {overlap['smallest_propensity']:.3g}, "
-        f"{overlap['share_clipped']:.1%} below {overlap['floor']:g} and clipped. "
+        f"{clipped or 'none clipped'}. "
         f"{overlap['groups']:,} groups of rows are independent."
     )
 

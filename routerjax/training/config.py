@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from routerjax.estimators.defaults import FLOOR, SUPPORT
+from routerjax.estimators.defaults import SUPPORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,12 +122,16 @@ class FitConfig:
         the name of a sentence-transformers model.
       estimator: The counterfactual estimates the router is trained on: a name of
         `routerjax.estimators.ESTIMATORS`, "file.py:function", or an `Estimator`.
-      floor: Propensities below this are taken as this; 0 clips none.
+      floor: Propensities below this are taken as this; 0 clips none. If it is not given, recorded
+        ones are taken as they are, and estimated ones are at least 0.01 or, of more than ten
+        models, a tenth of an even share.
       support: The router chooses a model only where the log's policy would have asked it of such
         queries with at least this share of an even share, 1/m; 0 switches this off.
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
       evaluation: Share of the groups of rows that nothing is fitted on; the report says what the
-        router is worth on them. 0 keeps none, and then the report cannot say it.
+        router is worth on them. 0 keeps none, and then the report cannot say it. If it is not
+        given, a plug-in router keeps none all the same: every row is evaluated by models that did
+        not see it (cross-fitting). Others keep a fifth, and so does a fit with gold scores.
       validation: Share of the rows that chooses a network's epoch, where the log names no
         validation split.
       seed: Seed of folds, splits, starting values and shuffling.
@@ -138,10 +142,10 @@ class FitConfig:
     cost_weights: tuple[float, ...] | None = None
     encoder: str = "wordllama"
     estimator: str | Callable[..., Any] = "dr"
-    floor: float = FLOOR
+    floor: float | None = None
     support: float = SUPPORT
     trust_propensities: bool = False
-    evaluation: float = 0.2
+    evaluation: float | None = None
     validation: float = 0.2
     seed: int = 0
     router: RouterConfig = RouterConfig()

@@ -1,0 +1,87 @@
+"""What a regression needs of its rows, arm by arm: sums that add up over disjoint rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+PRIOR_ROWS = 10.0
+"""Rows by which an arm's variance is drawn to that of all arms."""
+
+
+class Moments(NamedTuple):
+    """What rows tell, arm by arm; moments of disjoint rows add up.
+
+    Attributes:
+      gram: Σ φ φᵀ [*k, m, D, D].
+      cross: Σ φ y [*k, m, D].
+      square: Σ y² [*k, m].
+      rows: number of rows [*k, m].
+    """
+
+    gram: Float[Array | np.ndarray, "*k m D D"]
+    cross: Float[Array | np.ndarray, "*k m D"]
+    square: Float[Array | np.ndarray, "*k m"]
+    rows: Float[Array | np.ndarray, "*k m"]
+
+
+def moments_of(
+    features: Float[np.ndarray, "n D"],
+    labels: Float[np.ndarray, "l n"],
+    arms: Int[np.ndarray, " n"],
+    of_row: Int[np.ndarray, " n"],
+    *,
+    folds: int,
+    models: int,
+) -> tuple[Moments, ...]:
+    """Moments of the rows of each fold, arm by arm, of l labels, in double precision.
+
+    Args:
+      features: [n, D] φ, the first column of ones.
+      labels: [l, n] y.
+      arms: [n] arm of each row.
+      of_row: [n] its fold.
+      folds: k.
+      models: m.
+
+    Returns:
+      `Moments` with leading axis k for each label.
+    """
+    cells, width = folds * models, features.shape[1]
+    gram, cross = np.zeros((cells, width, width)), np.zeros((len(labels), cells, width))
+    cell = of_row * models + arms
+    order = np.argsort(cell, kind="stable")
+    edges = np.searchsorted(cell[order], np.arange(cells + 1))
+    for place in np.flatnonzero(np.diff(edges)):
+        rows = order[edges[place] : edges[place + 1]]
+        own = features[rows].astype(np.float64)
+        gram[place] = own.T @ own
+        cross[:, place] = labels[:, rows] @ own
+    shape = (folds, models)
+    count = np.bincount(cell, minlength=cells).astype(np.float64).reshape(shape)
+    return tuple(
+        Moments(
+            gram.reshape(*shape, width, width),
+            own.reshape(*shape, width),
+            np.bincount(cell, weights=label**2, minlength=cells).reshape(shape),
+            count,
+        )
+        for own, label in zip(cross, labels, strict=True)
+    )
+
+
+def noise_of(moments: Moments, *, prior_rows: float = PRIOR_ROWS) -> Float[np.ndarray, " m"]:
+    """[m] variance of each arm's outcomes over the mean of all arms', drawn to it by some rows.
+
+    An arm that is nearly always right has outcomes of little variance, and its rows weigh more.
+    """
+    count = np.maximum(np.asarray(moments.rows, np.float64), 1e-9)
+    mean = np.asarray(moments.cross)[:, 0] / count
+    spread = np.maximum(np.asarray(moments.square) - count * mean**2, 0.0)
+    pooled = spread.sum() / max(count.sum(), 1.0)
+    if pooled <= 0:
+        return np.ones(len(count))
+    variance = (spread + prior_rows * pooled) / (count + prior_rows)
+    return np.asarray(variance / variance.mean())

@@ -1,0 +1,94 @@
+"""What a plug-in router is worth on its own log: every row by models that did not see it.
+
+The router of a fold is the plug-in of the outcome models fitted outside the fold, and so is the
+best single model it is compared with. The means over all rows are those of k such routers, each
+fitted on all rows but a fold's; the router that is saved is fitted on all of them.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from routerjax.baselines.policies import greedy, random_choice
+from routerjax.models.policy import Policy
+from routerjax.pipelines.expected import expected_advantages
+from routerjax.pipelines.lines import Evaluation
+from routerjax.pipelines.on_log import Evidence
+from routerjax.pipelines.page import Choices, page
+from routerjax.pipelines.prepare import Prepared
+from routerjax.records.tables import Log
+
+CROSSED = (
+    "every row is evaluated by a router fitted without its fold; the one that is saved is fitted "
+    "on all rows"
+)
+
+
+def crossed_page(
+    policy: Policy, prepared: Prepared, *, cost_weights: Sequence[float]
+) -> Evaluation:
+    """The page of a plug-in router on the log that it is fitted on.
+
+    Args:
+      policy: the plug-in.
+      prepared: the log, with predictions and propensities out of fold.
+      cost_weights: λ.
+    """
+    nuisances, log = prepared.nuisances, prepared.record
+    assert nuisances is not None and isinstance(log, Log) and nuisances.of_row is not None
+    evidence = Evidence(
+        log=log,
+        predicted=prepared.predicted,
+        propensities=nuisances.propensities,
+        floor=nuisances.overlap.floor,
+        widening=widening(int(nuisances.of_row.max()) + 1),
+    )
+    return page(
+        crossed_choices(policy, prepared, cost_weights),
+        evidence,
+        nuisances.overlap,
+        left_out=0,
+        cost_weights=cost_weights,
+        notes=(CROSSED,),
+    )
+
+
+def widening(folds: int) -> float:
+    """By which standard errors over k folds are multiplied, √(1 + k/(k − 1)).
+
+    The folds' routers were fitted on rows that they share, and differ from each other and from the
+    one that is saved, which a standard error over rows leaves out.
+
+    Reference: Nadeau, Bengio (2003), Inference for the Generalization Error, section 4.
+    """
+    return float(np.sqrt(1 + folds / (folds - 1)))
+
+
+def crossed_choices(policy: Policy, prepared: Prepared, cost_weights: Sequence[float]) -> Choices:
+    """Choices of the folds' routers on their own folds, and of what they are compared with.
+
+    Args:
+      policy: the plug-in.
+      prepared: n rows, m models.
+      cost_weights: k of them.
+    """
+    nuisances, predicted = prepared.nuisances, prepared.predicted
+    assert nuisances is not None and nuisances.of_row is not None
+    rows, models = predicted.quality.shape
+    router, best = np.zeros((2, len(cost_weights), rows), np.int64)
+    for fold in range(int(nuisances.of_row.max()) + 1):
+        choices, expected = expected_advantages(
+            policy, prepared, predicted, cost_weights=cost_weights, fold=fold
+        )
+        own = nuisances.of_row == fold
+        best[:, own] = expected.best[:, None]
+        router[:, own] = choices
+    return {
+        "router": list(router),
+        "random": [random_choice(rows, models) for _ in cost_weights],
+        "best-single-log": list(best),
+        "regression-plug-in": [greedy(predicted, cost_weight=each) for each in cost_weights],
+    }

@@ -1,0 +1,139 @@
+"""What routing is expected to add to the best single model, and where that is too little.
+
+The outcome models of a plug-in router are a posterior, and what it says of the router's advantage
+over the best single model is a weighted sum of their coefficients:
+
+    Δ(λ) = mean_i û(x_i, a_i) − û(x_i, b_i),   var Δ = wᵀ C w,
+    w_m = mean_i φ(x_i) (1{a_i = m} − 1{b_i = m})
+
+b_i is the best single model, and a_i where the log does not support it.
+Where the advantage is less than a share of its own standard deviation, or next to nothing, the
+router is the best single model: a choice that changes with the query must be worth the doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from routerjax.baselines.policies import best_single
+from routerjax.estimators.hierarchical import Sizes, variance_of
+from routerjax.models.policy import Policy, within_support
+from routerjax.models.pooled import PooledHead
+from routerjax.pipelines.pooled import feature_sums
+from routerjax.pipelines.prepare import Prepared
+from routerjax.records.tables import Estimates
+from routerjax.training.architecture import outcome_head_of
+
+DOUBT = 0.5
+"""Standard deviations by which the expected advantage must exceed 0."""
+LEAST = 0.002
+"""Of the quality range: an expected advantage below it is not worth a router."""
+
+
+class Expected(NamedTuple):
+    """The expected advantage of choosing by query at k cost weights.
+
+    Attributes:
+      best: [k] the best single model.
+      advantage: [k] over it, utility per query.
+      deviation: [k] its standard deviation, of what is not known of quality.
+      supported: [k] share of the queries for which the log supports that model.
+      kept: [k] True where the router is that model, wherever it is supported.
+    """
+
+    best: Int[np.ndarray, " k"]
+    advantage: Float[np.ndarray, " k"]
+    deviation: Float[np.ndarray, " k"]
+    supported: Float[np.ndarray, " k"]
+    kept: Bool[np.ndarray, " k"]
+
+    def named(self, models: Sequence[str], cost_weights: Sequence[float]) -> list[dict[str, Any]]:
+        """One record a cost weight, for a report."""
+        return [
+            {
+                "cost_weight": cost_weight,
+                "best_single": models[best],
+                "advantage": advantage,
+                "standard_deviation": deviation,
+                "supported": share,
+                "kept": kept,
+            }
+            for cost_weight, best, advantage, deviation, share, kept in zip(
+                cost_weights, *(each.tolist() for each in self), strict=True
+            )
+        ]
+
+
+def expected_advantages(
+    policy: Policy,
+    prepared: Prepared,
+    predicted: Estimates,
+    *,
+    cost_weights: Sequence[float],
+    fold: int | None = None,
+) -> tuple[Int[np.ndarray, "k n"], Expected]:
+    """Choices of a plug-in router, and what they are expected to add to the best single model.
+
+    Args:
+      policy: the plug-in.
+      prepared: a log with a posterior, n rows, m models.
+      predicted: [n, m] by the models of all rows, or out of fold.
+      cost_weights: k of them.
+      fold: the fold whose rows are asked, with the posterior of the others; None for all rows.
+
+    Returns:
+      Arms [k, n] of the rows asked, within support, the best single model's where it is kept; and
+      `Expected`.
+    """
+    nuisances, record = prepared.nuisances, prepared.record
+    assert nuisances is not None and nuisances.posterior is not None
+    rows = np.arange(len(record)) if fold is None else np.flatnonzero(nuisances.of_row == fold)
+    predicted, supported = predicted[rows], nuisances.propensities.supported[rows]
+    x = prepared.x[rows]
+    chances = policy.at(x, predicted, cost_weights=cost_weights)
+    allowed = within_support(jnp.asarray(chances), jnp.asarray(supported))
+    choices = np.asarray(allowed).argmax(axis=-1)
+    means = least_means(predicted, supported, lowest=record.quality_range[0])
+    best = np.array([best_single(means[None], cost_weight=each) for each in cost_weights])
+    head = outcome_head_of(prepared.config.nuisance, len(record.models), x.shape[1])
+    assert isinstance(head, PooledHead)
+    alone = np.where(supported[:, best].T, best[:, None], choices)
+    sums = feature_sums(head, prepared.model, x, choices, alone) / len(rows)
+    sizes = Sizes(head.components, head.landmarks)
+    variance = variance_of(nuisances.posterior, sums, sizes, fold=fold)
+    deviation = record.quality_width * np.sqrt(np.maximum(variance, 0.0))
+    advantage = np.array(
+        [
+            _lead(predicted, own, one, cost_weight)
+            for own, one, cost_weight in zip(choices, alone, cost_weights, strict=True)
+        ]
+    )
+    kept = advantage < np.maximum(DOUBT * deviation, LEAST * record.quality_width)
+    choices = np.where(kept[:, None], alone, choices)
+    share = supported[:, best].mean(axis=0)
+    return choices, Expected(best, advantage, deviation, share, kept)
+
+
+def least_means(
+    estimates: Estimates, supported: Bool[np.ndarray, "n m"], *, lowest: float
+) -> Estimates:
+    """[m] mean quality and cost of every model, of the lowest quality where support is missing.
+
+    What a model would do where it was hardly ever asked the log does not say; the best single
+    model is one whose value does not rest on it.
+    """
+    quality = np.where(supported, estimates.quality, lowest).astype(np.float64)
+    cost = np.asarray(estimates.cost, np.float64)
+    return Estimates(quality=quality.mean(axis=0), cost=cost.mean(axis=0))
+
+
+def _lead(predicted: Estimates, one: np.ndarray, other: np.ndarray, cost_weight: float) -> float:
+    """Mean expected utility of a choice [n] over another."""
+    utility = np.asarray(predicted.quality, np.float64) - cost_weight * predicted.cost
+    rows = np.arange(len(one))
+    return float((utility[rows, one] - utility[rows, other]).mean())
