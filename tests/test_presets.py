@@ -347,3 +347,19 @@ def test_routerbench_as_a_pickle(tmp_path):
     path.write_bytes(pickle.dumps(print))
     with pytest.raises(InputError):
         read_table(path, schema="routerbench")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"resourceSpans": True},
+        {"resourceSpans": [{"scopeSpans": {"spans": 3}}, 7]},
+        {"attributes": [{"key": 3, "value": {"kvlistValue": {"values": "x"}}}]},
+        {"attributes": "[[[", "events": "no"},
+        {"attributes": {"gen_ai.request.model": ["m"]}, "events": [{"attributes": 1}, None]},
+    ],
+)
+def test_records_of_any_other_content_are_no_spans(tmp_path, record):
+    path = lines(tmp_path / "spans.jsonl", [record])
+    with pytest.raises(InputError):
+        read_log(path, schema="otel")

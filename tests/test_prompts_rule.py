@@ -95,6 +95,11 @@ def test_an_object_of_several_texts_asks_for_a_path():
         prompt_of({"a": "x", "b": "y"})
 
 
+def test_an_unknown_form_is_refused():
+    with pytest.raises(InputError, match="'all' is none of last-user, conversation"):
+        prompt_of("text", form="all")
+
+
 def test_a_column_of_messages_counts_what_is_no_text():
     image = {"role": "user", "content": [{"type": "image", "source": "x"}]}
     cells = [json.dumps(TALK), "plain", None, "{}", json.dumps([SYSTEM, image])]

@@ -186,7 +186,7 @@ def test_text_of_no_such_type(hint, text, message):
         ("simulate t.csv --out l.csv --rows 10", "--rows has no effect with TABLE"),
         ("evaluate r d --log-columns a=b", "--log-columns has no effect without --log"),
         ("fit l --out r --router.members 3", "Unknown option: --router.members"),
-        ("route r extra --prompt x", "nothing takes 'extra' (see routerjax route --help)"),
+        ("route r extra", "nothing takes 'extra' (see routerjax route --help)"),
     ],
 )
 def test_options_without_effect_are_refused(arguments, message, capsys):

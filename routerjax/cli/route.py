@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import gains
 from routerjax.cli.app import Argument, Options, Parsed, add_command
-from routerjax.cli.options import option
+from routerjax.cli.options import choose, option
 from routerjax.cli.reading import keep_compiled, print_json
 from routerjax.errors import InputError
 
@@ -38,6 +38,8 @@ class Routing:
       prompt: One prompt.
       prompts: A file of prompts: text of one a line, JSON lines, or a table with a column prompt;
         - is standard input.
+      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation. It
+        is to be that of the log which the router was fitted to.
       embeddings: A .npy file [n, d] of ready-made embeddings.
       probabilities: The probabilities of all models are printed, too.
       json: One JSON document is printed instead of text.
@@ -47,6 +49,7 @@ class Routing:
     explain: bool = False
     prompt: str | None = None
     prompts: str | None = option(None, "FILE")
+    prompt_form: str = option("last-user", "last-user|conversation")
     embeddings: str | None = option(None, "FILE.npy")
     probabilities: bool = False
     json: bool = False
@@ -107,6 +110,7 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
     given = [asked.prompt, asked.prompts, asked.embeddings]
     if sum(each is not None for each in given) != 1:
         raise InputError("give one of --prompt, --prompts and --embeddings")
+    choose(asked.prompt_form, ("last-user", "conversation"), "--prompt-form")
 
 
 def _queries(asked: Routing) -> Sequence[str] | np.ndarray:
@@ -114,12 +118,12 @@ def _queries(asked: Routing) -> Sequence[str] | np.ndarray:
     from routerjax.data.io.queries import read_embeddings, read_prompts
 
     if asked.prompt is not None:
-        text = prompt_text(asked.prompt)
+        text = prompt_text(asked.prompt, form=asked.prompt_form)
         if text is None:
             raise InputError("--prompt is empty; a prompt is needed")
         return [text]
     if asked.prompts is not None:
-        return read_prompts(asked.prompts)
+        return read_prompts(asked.prompts, form=asked.prompt_form)
     assert asked.embeddings is not None
     return read_embeddings(asked.embeddings)
 

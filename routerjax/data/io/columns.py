@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from routerjax.errors import InputError, printable
 
-NO_NUMBER = ("", "na", "n/a", "nan", "null", "none")
+NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "{}", "[]")
 LONGEST_KIND = 60  # characters of a type that a message names
 LONGEST_QUOTE = 40  # characters of a cell that a message repeats
 
@@ -26,10 +26,11 @@ def _in_memory(shape: tuple[int, int]) -> np.ndarray:
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
     """[n] float64 of a column of numbers, booleans (0 and 1) or numbers in text form.
 
-    Missing values are NaN: nulls, and in text ``""``, ``NA``, ``N/A``, ``NaN``, ``null``, ``None``.
+    Missing values are NaN: nulls, and in text ``""``, ``NA``, ``N/A``, ``NaN``, ``null``, ``None``,
+      ``{}`` and ``[]``.
 
-    Raises:
-      InputError: text that is no number, or a type that holds none.
+      Raises:
+        InputError: text that is no number, or a type that holds none.
     """
     if is_text(column):
         column = _parsed(column)

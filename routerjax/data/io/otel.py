@@ -90,7 +90,7 @@ def _records(row: Record) -> Iterator[Record]:
 
 def _list(value: Any) -> list[Record]:
     value = loaded(value) if isinstance(value, str) else value
-    return [each for each in value or [] if isinstance(each, dict)]
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _flat(record: Record) -> Record:
@@ -114,7 +114,7 @@ def _attributes(value: Any) -> Record:
     value = loaded(value) if isinstance(value, str) else value
     if isinstance(value, list):
         pairs = [each for each in value if isinstance(each, dict) and "key" in each]
-        value = {each["key"]: _plain(each.get("value")) for each in pairs}
+        value = {str(each["key"]): _plain(each.get("value")) for each in pairs}
     return _dotted(value, "") if isinstance(value, dict) else {}
 
 
@@ -139,10 +139,11 @@ def _plain(value: Any, deep: int = 0) -> Any:
             is_number = kind == "intValue" and isinstance(found, str)
             return int(found) if is_number and re.fullmatch(r"-?\d{1,18}", found) else found
     if isinstance(value.get("arrayValue"), dict):
-        return [_plain(each, deep + 1) for each in value["arrayValue"].get("values") or []]
+        values = value["arrayValue"].get("values")
+        return [_plain(each, deep + 1) for each in values] if isinstance(values, list) else None
     if isinstance(value.get("kvlistValue"), dict):
-        pairs = value["kvlistValue"].get("values") or []
-        return {each["key"]: _plain(each.get("value"), deep + 1) for each in pairs}
+        pairs = _list(value["kvlistValue"].get("values"))
+        return {str(each.get("key")): _plain(each.get("value"), deep + 1) for each in pairs}
     return None
 
 

@@ -79,8 +79,10 @@ def prompt_of(value: Any, *, form: str = LAST_USER) -> Prompt:
       form: "last-user" or "conversation".
 
     Raises:
-      InputError: an object in which no prompt can be told from the rest.
+      InputError: an object in which no prompt can be told from the rest, or an unknown form.
     """
+    if form not in (LAST_USER, CONVERSATION):
+        raise InputError(f"'{form}' is none of {LAST_USER}, {CONVERSATION}", source="prompt form")
     if isinstance(value, str):
         if is_missing(value):
             return Prompt(None)

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from routerjax.data.io.names import LOG_NAMES, PAIR_NAMES, TABLE_NAMES, check_names
+from routerjax.data.io.prompts import CONVERSATION, LAST_USER
 from routerjax.errors import InputError
 
-FORMS = ("last-user", "conversation")
+FORMS = (LAST_USER, CONVERSATION)
 LAYOUTS = ("rows", "otel", "arena", "python-lists")
 REPEATS = ("refuse", "first", "last")
 BOTH_BAD = ("leave-out", "tie")
