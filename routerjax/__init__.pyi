@@ -7,9 +7,16 @@ from .errors import InputError as InputError
 # Records, and the files they come from
 from .records.gains import LabelledGains as LabelledGains
 from .records.on_disk import Stored as Stored
+from .records.repricing import PriceChange as PriceChange
+from .records.repricing import repriced as repriced
 from .records.tables import Estimates as Estimates
 from .records.tables import Log as Log
 from .records.tables import Table as Table
+from .data.checks.finding import Finding as Finding
+from .data.checks.findings import findings as findings
+from .data.checks.findings import warn_of as warn_of
+from .data.inspection.inspecting import inspect as inspect
+from .data.inspection.record import Inspection as Inspection
 from .data.encoders.encoding import encode as encode
 from .data.encoders.encoding import encoded as encoded
 from .data.io.files import read_log as read_log
@@ -19,6 +26,7 @@ from .data.io.files import write_table as write_table
 from .data.io.gain_labels import GainLabels as GainLabels
 from .data.io.gain_labels import read_labels as read_labels
 from .data.public.tables import PUBLIC_TABLES as PUBLIC_TABLES
+from .data.public.tables import get_public_table as get_public_table
 from .data.public.tables import load_public_table as load_public_table
 from .data.synthetic.logging_policies import simulate_log as simulate_log
 from .data.synthetic.table import embedded_table as embedded_table
@@ -32,10 +40,11 @@ from .pipelines.lines import Evaluation as Evaluation
 from .pipelines.lines import evaluation_of as evaluation_of
 from .pipelines.plan_records import Plan as Plan
 from .pipelines.plan import plan as plan
+from .artefacts.hub import push_to_hub as push_to_hub
 from .artefacts.loading import load as load
 from .artefacts.router import Router as Router
-from .artefacts.router import Routes as Routes
 from .artefacts.router import route as route
+from .artefacts.routes import Routes as Routes
 from .training.routing import Problem as Problem
 from .training.routing import train_router as train_router
 from .training.routing import train_routers as train_routers

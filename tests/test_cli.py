@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -118,8 +119,8 @@ def test_fit_for_people(folder, here, capsys):
     assert any(line.startswith("The router ") for line in lines)
     assert "Traceback" not in captured.err
     assert [path.name for path in here.iterdir()] == ["run"]
-    for name in ("parameters", "router.json"):
-        assert (here / "run" / name).exists()
+    for name in ("parameters-*.safetensors", "router.json"):
+        assert len(list((here / "run").glob(name))) == 1
     one, two = (json.loads((f / "run/router.json").read_text()) for f in (here, folder))
     assert one["sha256"]["arrays"] == two["sha256"]["arrays"]  # same log, same seed, same bits
 
@@ -302,11 +303,15 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "a command is needed: fit, evaluate, route, plan, simulate (see routerjax --help)"),
+        (
+            "",
+            "a command is needed: inspect, fit, evaluate, route, plan, simulate, data (see "
+            "routerjax --help)",
+        ),
         (
             "learn",
-            'Unknown command "learn". Did you mean "plan"? Available commands: fit, evaluate, '
-            "route, plan, simulate",
+            'Unknown command "learn". Did you mean "plan"? Available commands: inspect, fit, '
+            "evaluate, route, plan, simulate, data",
         ),
         ("fit", "LOG is needed (see routerjax fit --help)"),
         ("fit log.jsonl", "--out is needed"),
@@ -467,12 +472,10 @@ def test_run_folders_that_are_none(refused, folder, here):
 
 def test_a_damaged_run_folder(refused, folder, here):
     shutil.copytree(folder / "run", here / "run")
-    largest = max(
-        (here / "run/parameters").rglob("*"), key=lambda p: p.stat().st_size * p.is_file()
-    )
+    (largest,) = (here / "run").glob("parameters-*")
     largest.write_bytes(largest.read_bytes()[:100])
     route = ("route", "run", "--cost-weight", "5", "--prompt", "x")
-    refused(*route, message="the saved arrays are missing or damaged")
+    refused(*route, message="the saved arrays have other shapes than declared, or are damaged")
     (here / "run" / "router.json").write_text('{"format": 99}')
     refused(*route, message="run: router.json is not of format 1")
     (here / "run" / "router.json").write_text("{")
@@ -605,7 +608,8 @@ def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refu
     assert not (here / "whole.checkpoints").exists()
     assert interrupted_fit(monkeypatch, "endpoints", *quick) == 130
     assert (here / "new.checkpoints" / "quality").is_dir() and not (here / "new").exists()
-    capsys.readouterr()
+    said = "routerjax: interrupted; the same command with --resume continues\n"
+    assert capsys.readouterr().err.endswith(said)
     again = ("fit", "log.jsonl", "--out", "new", *quick)
     refused(*again, message="an interrupted run left checkpoints here; take them up with --resume")
     message = "these checkpoints were made with config.seed 0, not 1"
@@ -629,4 +633,42 @@ def test_an_interrupted_fit_is_taken_up_where_it_was(with_log, monkeypatch, refu
     ],
 )
 def test_training_options_that_cannot_be(with_log, refused, options, message):
-    refused("fit", "log.jsonl", "--out", "new", *options.split(), message=message)
+    refused("fit", "log.jsonl", "--out", "new", *TRAINED, *options.split(), message=message)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--devices 1", "--parallel runs", "--checkpoint-every 5", "--sweep-mode map", "--resume"],
+)
+def test_training_options_of_a_fit_that_trains_nothing(with_log, refused, option):
+    why = "has no effect on a plug-in router of pooled outcome models: nothing is trained"
+    refused(
+        "fit", "log.jsonl", "--out", "new", *option.split(), message=f"{option.split()[0]} {why}"
+    )
+
+
+def test_an_interrupt_promises_what_is_true(with_log, monkeypatch, capsys):
+    """An interrupt while the log is read leaves nothing, one of a training leaves checkpoints."""
+    assert interrupted_fit(monkeypatch, "endpoints", *TRAINED, "--cost-weights", "0,50") == 130
+    said = "routerjax: interrupted; the same command with --resume continues\n"
+    assert capsys.readouterr().err.endswith(said)
+    assert sorted(path.name for path in with_log.iterdir()) == ["log.jsonl", "new.checkpoints"]
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("routerjax.cli.fit.read", interrupt)
+    assert main(["fit", "log.jsonl", "--out", "other"]) == 130
+    assert capsys.readouterr().err == "routerjax: interrupted\n"
+    assert sorted(path.name for path in with_log.iterdir()) == ["log.jsonl", "new.checkpoints"]
+
+
+def test_an_encoder_that_is_not_ours_is_named_by_the_commands(with_log, folder, refused, capsys):
+    """The model is nowhere, so that trusting it ends in the sentence of the encoders."""
+    router = dataclasses.replace(rj.Router.load(folder / "run"), encoder="./model")
+    router.save(with_log / "run")
+    route = ("route", "run", "--prompt", "x", "--cost-weight", "5")
+    sentence = "run: names the encoder './model', which is none of routerjax's own"
+    refused(*route, message=sentence)
+    refused("evaluate", "run", "log.jsonl", message=sentence)
+    refused(*route, "--trust-encoder", message="encoder './model' is not")

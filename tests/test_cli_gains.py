@@ -341,13 +341,12 @@ def test_damage_is_noticed(folder, tmp_path, capsys):
     run = Path(shutil.copytree(folder / "gains", tmp_path / "run"))
     saved = manifest(run)
     route = ["route", str(run), "--prompt", "hello", "--cost-weight", "1"]
-    (run / "router.json").write_text(json.dumps(saved | {"components": 2}))
-    assert main(route) == 2
-    assert "other shapes than declared" in capsys.readouterr().err
-    (run / "router.json").write_text(json.dumps(saved | {"kind": "router"}))
-    assert main(route) == 2
-    assert "damaged or was written by another version" in capsys.readouterr().err
+    for changes in ({"components": 2}, {"kind": "router"}):
+        (run / "router.json").write_text(json.dumps(saved | changes))
+        assert main(route) == 2
+        assert "router.json is not as it was written" in capsys.readouterr().err
     (run / "router.json").write_text(json.dumps(saved))
-    shutil.rmtree(run / "parameters")
+    for path in run.glob("parameters-*"):
+        path.unlink()
     assert main(route) == 2
-    assert "the saved arrays are missing or damaged" in capsys.readouterr().err
+    assert "the saved arrays are missing" in capsys.readouterr().err

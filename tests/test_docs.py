@@ -100,6 +100,7 @@ def test_study_commands_are_found():
     text = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
     assert {module.split(".")[1] for module, _ in studies(text)} == {
         "causal_routing",
+        "encoders",
         "log_size",
         "meta_router",
         "off_policy_peers",

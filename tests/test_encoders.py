@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import sqlite3
 import sys
 import types
 from pathlib import Path
@@ -11,9 +14,11 @@ import numpy as np
 import pytest
 
 from routerjax.data.encoders import encoding, sentence
+from routerjax.data.encoders.encoder import Encoder
 from routerjax.data.encoders.encoding import encode, encoded
+from routerjax.data.encoders.known import is_known
 from routerjax.data.io import hub
-from routerjax.errors import InputError
+from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
 from routerjax.support.cache import cache_folder
 
@@ -32,15 +37,23 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def lengths(monkeypatch):
-    """An encoder (length, 1) in place of every other; yields the batches it was asked for."""
+    """An encoder in place of every other; yields the batches it was asked for.
+
+    The vector of a prompt is (its length, 1) over their norm.
+    """
     batches: list[list[str]] = []
 
     def embed(texts: list[str]) -> np.ndarray:
         batches.append(texts)
         return np.array([[len(text), 1] for text in texts], np.float32)
 
-    monkeypatch.setattr(encoding, "_loaded", lambda encoder: embed)
+    monkeypatch.setattr(encoding, "_loaded", lambda encoder: Encoder(embed))
     return batches
+
+
+def by_length(prompts) -> np.ndarray:
+    """What the encoder `lengths` makes of prompts, by hand."""
+    return np.array([[len(p), 1] / np.hypot(len(p), 1) for p in prompts], np.float32)
 
 
 class FakeTransformer:
@@ -273,8 +286,8 @@ def test_a_checkpoint_that_is_nowhere(checkpoints, own_cache, monkeypatch):
     place = own_cache / "encoders" / "llama-3.2-1b"
     assert said(encode, ["a"], encoder="llama-3.2-1b") == (
         "encoder 'llama-3.2-1b' is not on this disk and cannot be had from the Hugging Face hub; "
-        "put the files of meta-llama/Llama-3.2-1B, which asks for its licence to be accepted, "
-        f"into {place}, or use 'wordllama', which needs no network"
+        "put the files of meta-llama/Llama-3.2-1B (its licence must be accepted) into "
+        f"{place}, or use 'wordllama'"
     )
     assert "put the files of google-bert/bert-base-uncased into " in said(
         encode, ["a"], encoder="bert-base-uncased"
@@ -290,21 +303,52 @@ def test_embeddings_of_another_pooling_are_not_taken_from_the_cache(checkpoints,
     assert len(checkpoints.made[0].batches) == 3
 
 
+# Tokens that are left out
+
+
+def test_what_a_truncating_encoder_leaves_out_is_said(monkeypatch):
+    def beyond(texts: list[str]) -> list[int]:
+        return [max(0, len(text.split()) - 4) for text in texts]
+
+    def embed(texts: list[str]) -> np.ndarray:
+        return np.ones((len(texts), 2), np.float32)
+
+    monkeypatch.setattr(encoding, "_loaded", lambda name: Encoder(embed, beyond))
+    prompts = ["a b c d", "a b c d e f g", "a b c d e", "a b c d e"]
+    message = (
+        "encoder 'some' does not read long prompts to their end: it leaves out up to 3 tokens in "
+        r"3 of 4 prompts \(75.0%\)"
+    )
+    with pytest.warns(DataWarning, match=message):
+        encode(prompts, encoder="some")
+    many = [*prompts, *PROMPTS]  # 53 distinct prompts of 5 words lose one, as do the two above
+    lost = 2 + 1 + sum(len(prompt.split()) > 4 for prompt in PROMPTS)
+    for _ in range(2):  # from the cache too
+        with pytest.warns(DataWarning, match=f"up to 3 tokens in {lost} of 104 prompts"):
+            encode(many, encoder="some")
+
+
 # The cache
 
 
-def test_the_cache_is_used_by_content_and_encoder(own_cache, lengths):
+def test_the_cache_is_used_by_prompt_and_encoder(own_cache, lengths):
     first = encode(PROMPTS)
-    np.testing.assert_array_equal(first, [[len(prompt), 1] for prompt in PROMPTS])
+    np.testing.assert_allclose(first, by_length(PROMPTS), rtol=1e-6)
     np.testing.assert_array_equal(encode(tuple(PROMPTS)), first)
     assert len(lengths) == 1
+    np.testing.assert_array_equal(encode(["new", *PROMPTS[::-1]])[1:], first[::-1])
+    assert lengths[1:] == [["new"]]
     encode(PROMPTS, encoder="owner/other model")
-    encode([*PROMPTS[:-1], "another"])
-    encode([PROMPTS[0] + PROMPTS[1], "", *PROMPTS[2:]])
-    assert len(lengths) == 4
-    names = sorted(path.name for path in own_cache.iterdir())
-    assert len(names) == 4 and names[0].startswith("owner-other-model-")
-    assert all(name.endswith(".npy") for name in names)
+    assert lengths[2] == PROMPTS
+    names = sorted(path.name for path in (own_cache / "embeddings").iterdir())
+    assert len(names) == 2 and names[0].startswith("owner-other-model-")
+    assert all(name.endswith(".sqlite") for name in names)
+
+
+def test_a_prompt_that_repeats_is_encoded_once(lengths):
+    values = encode(["b", "aaa", "b", "b"])
+    assert lengths == [["b", "aaa"]]
+    np.testing.assert_allclose(values, by_length(["b", "aaa", "b", "b"]), rtol=1e-6)
 
 
 def test_few_prompts_and_no_cache_leave_no_file(own_cache, lengths):
@@ -312,38 +356,66 @@ def test_few_prompts_and_no_cache_leave_no_file(own_cache, lengths):
     encode(PROMPTS, cache=None)
     assert not own_cache.exists()
     encode(PROMPTS[:64])
-    assert len(list(own_cache.iterdir())) == 1
+    assert len(list((own_cache / "embeddings").iterdir())) == 1
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        b"",
-        b"no numpy",
-        "torn",
-        np.zeros((99, 2), np.float32),
-        np.zeros((100, 2)),
-        np.full((100, 2), np.nan, np.float32),
-        np.array([{}] * 100, object),
-    ],
-)
+def test_the_cache_is_the_users_alone_and_holds_no_prompt(own_cache, lengths, monkeypatch):
+    previous = os.umask(0)
+    try:
+        encode(PROMPTS)
+    finally:
+        os.umask(previous)
+    folder = own_cache / "embeddings"
+    (file,) = folder.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700 and file.stat().st_mode & 0o777 == 0o600
+    assert b"plus" not in file.read_bytes()
+    file.chmod(0o644)
+    encode([*PROMPTS, "new"])
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database", "torn", "vector", "long", "width"])
 def test_a_damaged_cache_is_computed_anew(tmp_path, lengths, damage):
     folder = tmp_path / "mine"
     expected = encode(PROMPTS, cache=folder)
     (path,) = folder.iterdir()
-    if isinstance(damage, np.ndarray):
-        np.save(path, damage, allow_pickle=True)
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:6000])
+    elif isinstance(damage, bytes):
+        path.write_bytes(damage)
     else:
-        path.write_bytes(path.read_bytes()[:-10] if damage == "torn" else damage)
-    for _ in range(2):
+        content = {"vector": b"12345678", "long": b"", "width": np.ones(1, "f4").tobytes()}[damage]
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            which = "WHERE rowid = 1" if damage == "width" else ""
+            connection.execute(f"UPDATE vectors SET vector = ? {which}", [content])
+    for _ in range(3):
         np.testing.assert_array_equal(encode(PROMPTS, cache=folder), expected)
-    assert len(lengths) == 2 and list(folder.iterdir()) == [path]
+    assert 2 <= len(lengths) <= 3 and list(folder.iterdir()) == [path]
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, lengths):
     (tmp_path / "file").write_text("in the way")
     assert encode(PROMPTS, cache=tmp_path / "file" / "folder").shape == (100, 2)
     assert encode(PROMPTS, cache=tmp_path / "file").shape == (100, 2)
+
+
+def test_the_cache_keeps_its_limit(tmp_path, monkeypatch):
+    def embed(texts: list[str]) -> np.ndarray:
+        rng = np.random.default_rng(len(texts))
+        return rng.normal(size=(len(texts), 256)).astype(np.float32)
+
+    monkeypatch.setattr(encoding, "_loaded", lambda name: Encoder(embed, chunk=100))
+    monkeypatch.setenv("ROUTERJAX_EMBEDDINGS_GIB", str(2**20 / 2**30))  # one MiB: 1,000 vectors
+    folder = tmp_path / "mine"
+    encode([f"old {row}" for row in range(300)], encoder="a", cache=folder)
+    (old,) = folder.iterdir()
+    for part in range(4):
+        encode([f"{part} {row}" for row in range(500)], encoder="b", cache=folder)
+        assert sum(path.stat().st_size for path in folder.iterdir()) <= 2**20
+    (file,) = folder.iterdir()
+    assert file != old and file.stat().st_size > 2**19
+    monkeypatch.setattr(encoding, "_loaded", lambda name: pytest.fail("not kept"))
+    assert encode([f"3 {row}" for row in range(500)], encoder="b", cache=folder).shape == (500, 256)
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
@@ -356,13 +428,34 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / ".cache" / "routerjax"
 
 
+def test_vectors_that_are_not_finite_are_an_error(monkeypatch):
+    def embed(texts: list[str]) -> np.ndarray:
+        return np.full((len(texts), 2), np.nan)
+
+    monkeypatch.setattr(encoding, "_loaded", lambda name: Encoder(embed))
+    message = "encoder 'some' gives vectors that are not finite numbers"
+    assert said(encode, ["a"], encoder="some") == message
+
+
+def test_an_encoder_without_a_name():
+    for name in ("", " "):
+        message = "no encoder is named; wordllama is the default"
+        assert said(encode, ["a"], encoder=name) == message
+
+
+def test_encoders_that_a_file_may_name_without_being_asked():
+    own = ("wordllama", "minilm", "bert-base-uncased", "meta-llama/Llama-3.2-1B")
+    assert all(map(is_known, own))
+    assert not any(map(is_known, ("./folder", "owner/model", "openai:m@http://host/v1", "")))
+
+
 # Many prompts, and prompts that are none
 
 
 def test_many_prompts_are_encoded_in_order_with_a_bar_on_a_terminal(lengths, monkeypatch, capsys):
-    many = ["a" * (row % 50) for row in range(5000)]
+    many = ["a" * row for row in range(5000)]
     values = encode(many, cache=None)
-    np.testing.assert_array_equal(values[:, 0], np.arange(5000) % 50)
+    np.testing.assert_allclose(values, by_length(many), rtol=1e-6)
     assert max(map(len, lengths)) <= 1024
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
@@ -389,7 +482,7 @@ def log(**fields) -> Log:
 
 def test_a_record_is_encoded_once(lengths):
     record = encoded(log(prompts=["a", "bcd"]), encoder="some")
-    np.testing.assert_array_equal(record.embeddings, [[1, 1], [3, 1]])
+    np.testing.assert_allclose(record.embeddings, by_length(["a", "bcd"]), rtol=1e-6)
     assert record.encoder == "some" and record.prompts == ("a", "bcd")
     assert encoded(record, encoder="some") is record
     ready = log(embeddings=[[1.0], [2.0]])

@@ -143,11 +143,11 @@ def test_cost_weights_are_sorted_and_told_apart(world, router):
 @pytest.mark.parametrize(
     ("costs", "quality_range", "expected"),
     [
-        # dearest mean 2⁻⁷: from 0.02·128 = 2.56 to 5·128 = 640
+        # dearest median 2⁻⁷: from 0.02·128 = 2.56 to 5·128 = 640
         ((0.0, 1 / 128), (0.0, 1.0), (0, 5, 10, 20, 50, 100, 200, 500)),
         # two wide: from 5.12 to 1280
         ((0.0, 1 / 128), (0.0, 2.0), (0, 10, 20, 50, 100, 200, 500, 1000)),
-        # the dearest mean decides, not the dearest model name or row: 0.25, from 0.08 to 20
+        # the dearest median decides, not the dearest model name or row: 0.25, from 0.08 to 20
         ((0.25, 1 / 128), (0.0, 1.0), (0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)),
         ((0.0, 0.0), (0.0, 1.0), (0,)),
     ],
@@ -162,6 +162,21 @@ def test_default_cost_weights_by_hand(costs, quality_range, expected):
         quality_range=quality_range,
     )
     assert default_cost_weights(log) == expected
+
+
+def test_one_cost_in_a_thousand_moves_no_cost_weight():
+    cost = np.where(np.arange(200) % 2, 1 / 128, 1 / 512)
+    plain = log_of_costs(cost)
+    changed = cost.copy()
+    changed[[1, 0]] = 40.0, 25.0  # of either model
+    assert default_cost_weights(log_of_costs(changed)) == default_cost_weights(plain)
+    hits = np.where(np.arange(200) % 4 == 1, 0.0, cost)  # half of the dearest model's rows
+    assert default_cost_weights(log_of_costs(hits)) == default_cost_weights(plain)
+
+
+def log_of_costs(cost: np.ndarray) -> rj.Log:
+    rows = len(cost)
+    return rj.Log.from_arrays(np.arange(rows) % 2, np.full(rows, 0.5), cost, models="ab")
 
 
 def test_a_log_where_nothing_costs_anything(world):

@@ -86,3 +86,8 @@ def test_member_splits_refuse():
             member_splits(10, members=1, held_out=held_out, seed=0)
     with pytest.raises(InputError, match="members is 0; at least 1"):
         member_splits(10, members=0, held_out=0.5, seed=0)
+
+
+def test_fewer_rows_than_folds_are_refused():
+    with pytest.raises(InputError, match="there are 4 rows; 5 folds need as many at least"):
+        make_folds(np.arange(4) % 2, folds=5, held_out=0.1, key=jax.random.key(0))

@@ -24,6 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from routerjax.cli.commands import main
 from routerjax.data.io.files import read_log, read_rows, read_table
 from routerjax.data.io.gain_labels import read_labels
 from routerjax.data.io.queries import read_prompts
@@ -226,6 +227,52 @@ def folder(tmp_path, monkeypatch) -> Path:
     (tmp_path / "files").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "aside"))
     return tmp_path / "files"
+
+
+def ended(arguments: list[str], capsys) -> None:
+    """Run a command; it ends well, or with one short line after its warnings."""
+    start = time.monotonic()
+    code = main(arguments)
+    said = capsys.readouterr()
+    *before, last = said.err.splitlines() or [""]
+    assert all(line.startswith("routerjax: warning: ") for line in before), said.err
+    assert code == 0 or (code == 2 and not said.out), (code, said.out)
+    if code == 2:
+        assert last.startswith("routerjax: ") and last.isprintable() and len(last) < LONGEST + 200
+    assert time.monotonic() - start < PATIENCE
+
+
+words = st.one_of(
+    st.sampled_from(
+        ["fit", "evaluate", "route", "plan", "file.csv", "none.csv", ".", "-", "--", "--out", "run"]
+    ),
+    st.sampled_from(
+        ["--quality-range", "-1:1", "1:", "--columns", "cost=x", "--prompts", "--prompt", "--help"]
+    ),
+    st.sampled_from(
+        ["--cost-weight", "nan", "-5", "--gains", "--costs", "1,2", "--json", "~nobody/x"]
+    ),
+    st.text(max_size=6).filter(lambda text: "\0" not in text),
+)
+
+
+@fuzzed(150)
+@given(arguments=st.lists(words, max_size=6))
+def test_any_command_line_ends_well_or_in_one_line(folder, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(folder)
+    (folder / "file.csv").write_text("prompt,model\na,b\n")
+    ended(arguments, capsys)
+    assert os.listdir(folder) == ["file.csv"]
+
+
+@pytest.mark.slow
+@fuzzed(60)
+@given(file=files())
+def test_any_file_is_planned_with_or_refused_in_one_line(folder, capsys, file):
+    name, content = file
+    (folder / name).write_bytes(content)
+    ended(["plan", str(folder / name), "--drop-missing"], capsys)
+    (folder / name).unlink()
 
 
 @fuzzed(400)

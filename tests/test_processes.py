@@ -95,7 +95,10 @@ def complaint(capsys, log, *options) -> str:
     [
         (["--processes", "2"], "coordinator, processes and process id go together"),
         (["--cluster", "--processes", "2"], "--cluster asks the cluster"),
-        (["--cluster", "--parallel", "runs"], "--parallel is runs; with several processes it must"),
+        (
+            [*OPTIONS, "--cluster", "--parallel", "runs"],
+            "--parallel is runs; with several processes it must",
+        ),
         (["--gains", "--costs", "1,2", "--cluster"], "--cluster has no effect with --gains"),
         (["--memory", "0"], "'0' is not a number of GiB above 0"),
         (["--memory", "nan"], "'nan' is not a number of GiB above 0"),

@@ -272,6 +272,23 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch):
         resumed(Checkpoints(tmp_path / "file"))
 
 
+def test_checkpoints_that_another_process_writes_are_left_alone(tmp_path):
+    store = begun(tmp_path / "store")
+    script = (
+        "import sys, pathlib; from routerjax.support.locks import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "store")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=f"store: is being written by process {other.pid};"):
+            resumed(store)
+        other.communicate("\n")
+    resumed(store)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
 def test_settings_go_by_flat_names():
     @dataclasses.dataclass(frozen=True)
     class Inner:

@@ -10,7 +10,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.artefacts.gains import GainRoutes
-from routerjax.artefacts.router import Routes
+from routerjax.artefacts.routes import Routes
 from routerjax.models.policy import Policy
 
 SECRET = "my secret prompt"

@@ -27,7 +27,7 @@ class StudyConfig:
     clipping floor. No run chooses anything on test rows.
 
     Attributes:
-      dataset: A data set of the paper by name: routerbench, routerbench-5shot or sprout.
+      dataset: A public table by name, as routerbench or sprout; "routerjax data list" has all.
       data: The file of that data set, where it is not in the cache.
       prices: A file of dollars per million tokens, for the models of sprout.
       table: A file or hub id of another table. If no table is named, the synthetic embedded table

@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.log_size.config import FEWEST_TEST, SizeConfig
 from routerjax.data.encoders.encoding import encoded
+from routerjax.data.io import formats
 from routerjax.data.io.files import read_table
 from routerjax.data.public.prices import Price, price_of, read_prices
 from routerjax.data.synthetic.logging_policies import (
@@ -120,17 +121,26 @@ def _embedded(config: SizeConfig) -> Source:
 
 def read(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Source:
     """A table of a file, complete and encoded; its split, if it has one, plays no part."""
+    source = complete(file, embeddings=embeddings, prices=prices)
+    return source._replace(table=encoded(source.table))
+
+
+def complete(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Source:
+    """The same with the embeddings of the file alone."""
+    rows = formats.load(file)
+    if "split" in rows.column_names:  # whose words may be none that a record knows
+        rows = rows.drop_columns(["split"])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*every cost is 0")
-        table = read_table(file, embeddings=embeddings)
+        table = read_table(rows, embeddings=embeddings).replace(source=file)
     missing = np.isnan(table.quality).mean(axis=0) > MOST_MISSING
     kept = [m for m, out in zip(table.models, missing, strict=True) if not out]
     left_out = tuple(m for m in table.models if m not in kept)
-    table = table.with_models(kept).replace(split=None).complete()
+    table = table.with_models(kept).complete()
     costs = RECORDED
     if not table.cost.any():
         table, costs = table.replace(cost=derived_cost(table, prices)), DERIVED
-    return Source(Path(file).stem, encoded(table), costs, left_out)
+    return Source(Path(file).stem, table, costs, left_out)
 
 
 def derived_cost(table: Table, prices: dict[str, Price]) -> np.ndarray:
@@ -150,8 +160,13 @@ def derived_cost(table: Table, prices: dict[str, Price]) -> np.ndarray:
 
 def cost_weights_of(table: Table, config: SizeConfig) -> tuple[float, ...]:
     """The configuration's cost weights in quality per dollar."""
+    return weights_over(table, config.cost_weights)
+
+
+def weights_over(table: Table, shares: Sequence[float]) -> tuple[float, ...]:
+    """Cost weights given over the mean cost of the table's dearest model, in quality per dollar."""
     dearest = float(np.asarray(table.cost, np.float64).mean(axis=0).max())
-    return tuple(each / dearest for each in config.cost_weights)
+    return tuple(each / dearest for each in shares)
 
 
 def policy_of(logging: str, models: int) -> LoggingPolicy:

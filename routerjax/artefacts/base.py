@@ -1,10 +1,9 @@
-"""Folders of fitted routers: a manifest in JSON and arrays, told apart by their kind."""
+"""What the fitted routers share: how they are saved and loaded, and the queries they take."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -12,16 +11,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from jaxtyping import Float, PyTree, Shaped
 
+from routerjax.artefacts import folder
 from routerjax.errors import InputError
-from routerjax.support.atomic import folder_digest, new_folder
-from routerjax.support.provenance import dumps
-
-MANIFEST = "router.json"
-ARRAYS = "parameters"
-FORMAT = 4
-READS = (1, 2, 3, 4)
-"""Formats of the manifest that this version reads; 1 is that of version 0.1.0."""
-
 
 Own = TypeVar("Own", bound="Saved")  # not Self, which beartype takes in decorated classes alone
 
@@ -87,7 +78,11 @@ class Saved(abc.ABC):
         self, embeddings: Shaped[np.ndarray, "*_"], *, first: int = 0
     ) -> Float[np.ndarray, "n {self.dimensions}"]:
         """Embeddings in single precision; errors as in `embed`, rows counted from `first`."""
-        embeddings = np.asarray(embeddings, np.float32)
+        try:
+            with np.errstate(over="ignore"):  # what single precision cannot hold is not finite
+                embeddings = np.asarray(embeddings, np.float32)
+        except (TypeError, ValueError):
+            raise InputError("embeddings must be numbers") from None
         if embeddings.ndim != 2 or embeddings.shape[1] != self.dimensions:
             made_by = f"made by {self.encoder!r}" if self.encoder else "of the log's own kind"
             raise InputError(
@@ -99,90 +94,82 @@ class Saved(abc.ABC):
             raise InputError("an embedding is not finite", row=first + int(bad.argmax()))
         return embeddings
 
+    @abc.abstractmethod
+    def check(self) -> None:
+        """Raise InputError where a field, of a manifest, is what it cannot be."""
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the router as a folder: router.json and the parameters.
 
-        Raises:
-          InputError: the folder exists and is not a router, or `overwrite` is not set.
-        """
-        from routerjax.training.checkpoint import digest, save_arrays
+        An older router is there, whole, until the new one is; files in the folder that are not
+        a router's are left alone.
 
-        with new_folder(Path(path), marker=MANIFEST, overwrite=overwrite) as folder:
-            stored = self.stored()
-            save_arrays(folder / ARRAYS, stored)
-            fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-            del fields["arrays"]
-            sums = {"arrays": digest(stored), "files": folder_digest(folder / ARRAYS)}
-            manifest = {"format": FORMAT, "kind": self.kind, "sha256": sums, **fields}
-            (folder / MANIFEST).write_text(dumps(manifest, indent=2) + "\n")
+        Raises:
+          InputError: the folder exists and is not a router, or `overwrite` is not set; another
+            process is writing it; or it cannot be written.
+        """
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del fields["arrays"]
+        folder.write(Path(path), {"kind": self.kind, **fields}, self.stored(), overwrite=overwrite)
 
     @classmethod
-    def load(cls: type[Own], path: str | Path) -> Own:
+    def load(cls: type[Own], path: str | Path, *, trust_encoder: bool = False) -> Own:
         """Read a router from its folder.
+
+        Args:
+          path: the folder, which may be replaced meanwhile: the router is the old one or the new.
+          trust_encoder: Take a text encoder that is none of routerjax's own: a folder or a name
+            of the hub, from which a model is loaded that may bring code along.
 
         Raises:
           InputError: no such folder, or it is damaged, incomplete, of another version or of
-            another kind of router.
+            another kind of router; or its encoder is not trusted.
         """
-        from routerjax.training.checkpoint import digest, load_arrays
+        own = Path(path)
+        return folder.read(own, lambda found: cls._made(own, found, trust_encoder=trust_encoder))
 
-        folder = Path(path)
-        manifest = _read_manifest(folder)
-        sums, kind = manifest.pop("sha256", None), manifest.pop("kind", "router")
+    @classmethod
+    def _made(cls: type[Own], own: Path, manifest: dict[str, Any], *, trust_encoder: bool) -> Own:
+        """The router of a manifest and of the parameters in its folder."""
+        kind = manifest.get("kind", "router")
         if kind != cls.kind:
-            problem = f"{MANIFEST} is of kind {kind!r}, where {cls.kind!r} is needed"
-            raise InputError(problem, source=str(folder))
-        if not isinstance(sums, dict):
-            raise InputError(f"{MANIFEST} is damaged", source=str(folder))
+            problem = f"{folder.MANIFEST} is of kind {kind!r}, where {cls.kind!r} is needed"
+            raise InputError(problem, source=str(own))
+        fields = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in manifest.items()
+            if name not in ("format", "kind", "sha256", "parameters")
+        }
         try:
-            version = manifest.pop("format")
-            fields = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in manifest.items()
-            }
-            fields = cls.from_manifest(fields, version=version)
+            fields = cls.from_manifest(fields, version=manifest["format"])
             blank = cls(**{**fields, "arrays": cls.unread()})
+            blank.check()
             template = blank.template()
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            problem = f"{MANIFEST} is damaged or was written by another version"
-            raise InputError(problem, source=str(folder)) from error
-        if folder_digest(folder / ARRAYS) != sums.get("files"):  # orbax is loud about damage
-            raise InputError("the saved arrays are missing or damaged", source=str(folder))
-        arrays = load_arrays(folder / ARRAYS, template)
-        if digest(arrays) != sums.get("arrays"):
-            raise InputError(f"the saved arrays do not match {MANIFEST}", source=str(folder))
+        except InputError as error:
+            problem = f"{folder.MANIFEST} cannot be used ({error})"
+            raise InputError(problem, source=str(own)) from error
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+            problem = f"{folder.MANIFEST} is damaged or was written by another version"
+            raise InputError(problem, source=str(own)) from error
+        if not trust_encoder:
+            _check_encoder(blank.encoder, own)
+        arrays = folder.read_arrays(own, manifest, template)
         return dataclasses.replace(blank, arrays=blank.restored(arrays))
+
+
+def _check_encoder(encoder: str | None, own: Path) -> None:
+    """Raise InputError unless a text encoder is routerjax's own."""
+    from routerjax.data.encoders.known import is_known
+
+    if encoder is not None and not is_known(encoder):
+        problem = (
+            f"names the encoder {encoder!r}, which is none of routerjax's own: what it loads may "
+            "bring code along; if you trust it, add --trust-encoder (trust_encoder=True)"
+        )
+        raise InputError(problem, source=str(own))
 
 
 def listed(names: Sequence[str], *, most: int = 12) -> str:
     """Names for one line, no more than `most` of them."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def kind_of(path: str | Path) -> str:
-    """Kind of the router in a folder: "gains" by `fit --gains`, else "router".
-
-    A folder that cannot be read counts as "router"; loading it says what is wrong.
-    """
-    try:
-        return str(_read_manifest(Path(path)).get("kind", "router"))
-    except InputError:
-        return "router"
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise InputError("no such folder, where a fitted router was expected", source=str(folder))
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except OSError as error:
-        problem = f"not a router that `routerjax fit` finished ({MANIFEST} is missing)"
-        raise InputError(problem, source=str(folder)) from error
-    except ValueError as error:
-        raise InputError(f"{MANIFEST} is damaged", source=str(folder)) from error
-    if not isinstance(manifest, dict) or manifest.get("format") not in READS:
-        known = " or ".join(map(str, READS))
-        problem = f"{MANIFEST} is not of format {known}, which this version reads"
-        raise InputError(problem, source=str(folder))
-    return manifest

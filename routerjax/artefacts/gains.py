@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from routerjax.artefacts import values
 from routerjax.artefacts.base import Saved, listed
 from routerjax.errors import InputError
 from routerjax.estimators.components import Components
@@ -71,12 +72,26 @@ class SavedGains(Saved):
         """
         check_cost_weight(cost_weight)
         gains = self.arrays.gains(jnp.asarray(self.embed(queries)))
+        bad = ~np.isfinite(np.asarray(gains)).all(axis=1)
+        if bad.any():
+            problem = "the router makes no number of this embedding"
+            raise InputError(problem, row=int(bad.argmax()))
         arms = np.asarray(decide(gains, jnp.asarray(self.costs), cost_weight))
         return GainRoutes(
             models=tuple(self.models[arm] for arm in arms),
             gain=np.asarray(gains)[:, 0],
             cost=np.asarray(self.costs)[arms],
         )
+
+    def check(self) -> None:
+        """Raise InputError where a field, of a manifest, is what it cannot be."""
+        values.check_names("models", self.models, count=2)
+        values.check_numbers("costs", self.costs, counts=(2,))
+        values.check_text("encoder", self.encoder, optional=True)
+        values.check_whole("dimensions", self.dimensions)
+        values.check_whole("components", self.components, least=0)
+        for name in ("report", "provenance"):
+            values.check_object(name, getattr(self, name))
 
     def template(self) -> GainRouter:
         """The shapes of `arrays`."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
@@ -18,10 +20,16 @@ def rebuilt(kind: type[Record], saved: dict[str, Any]) -> Record:
       saved: its fields by name.
 
     Raises:
-      TypeError: a field there is not, or one that is missing.
+      TypeError: a field there is not, one that is missing, or a value of another type.
     """
-    hints = typing.get_type_hints(kind)
-    return kind(**{name: _value(hints.get(name), value) for name, value in saved.items()})
+    hints, fields = typing.get_type_hints(kind), {}
+    for name, value in saved.items():
+        if name not in hints:
+            raise TypeError(f"{kind.__name__} has no field {name}")
+        fields[name] = _value(hints[name], value)
+        if not _fits(hints[name], fields[name]):
+            raise TypeError(f"{name} is {fields[name]!r}")
+    return kind(**fields)
 
 
 def _value(hint: Any, value: Any) -> Any:
@@ -34,6 +42,22 @@ def _value(hint: Any, value: Any) -> Any:
         ]
         return rebuilt(records[0], value) if records else value
     return value
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a value is of the type of a field: a record, a number, text, or a tuple of these."""
+    if isinstance(hint, types.UnionType):
+        return any(_fits(each, value) for each in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        item, _ = typing.get_args(hint)
+        return isinstance(value, tuple) and all(_fits(item, each) for each in value)
+    if hint is float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    # a function of the user's own is saved as its name, a record of one as an object
+    return not isinstance(hint, type) or hint is Callable or isinstance(value, hint)
 
 
 def router_of_format_1(fields: dict[str, Any]) -> dict[str, Any]:

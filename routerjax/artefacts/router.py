@@ -4,114 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
+from jaxtyping import Bool
 
-from routerjax.artefacts import migrate, shapes
+from routerjax.artefacts import migrate, shapes, values
+from routerjax.artefacts.arrays import Arrays, FormerArrays
 from routerjax.artefacts.base import Saved, listed
+from routerjax.artefacts.decide import Decided, Model, decided
+from routerjax.artefacts.routes import Routes
+from routerjax.errors import DataWarning
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
-from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import OutcomeHead, OutcomeModel, predict_folds
-from routerjax.models.policy import (
-    ROWS,
-    Policy,
-    mean_probabilities,
-    within_range,
-    within_support,
-)
-from routerjax.models.propensity import PropensityModel, supported
+from routerjax.models.outcomes import OutcomeHead, at_prices
+from routerjax.models.policy import Policy, within_range
 from routerjax.records.groups import query_digests
+from routerjax.records.repricing import PriceChange, check_changes, factors
 from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import architecture_of, outcome_head_of
 from routerjax.training.config import FitConfig
 
-if TYPE_CHECKING:
-    import pandas
-
 Queries = Sequence[str] | np.ndarray
 """n prompts, or embeddings [n, d]."""
-
-
-class Arrays(NamedTuple):
-    """The numbers of a router.
-
-    Attributes:
-      scaling: of the embeddings.
-      policy: parameters of the policy, leading axis b.
-      constant: [m] means the policy starts from where `start` is "best-single"; else zeros.
-      outcomes: quality and cost models, for the expected outcome of a route.
-      propensities: The log's policy and where it supports which model; None in routers of before.
-      seen: [g, 2] digests of the queries that the router was fitted on; None in those too.
-    """
-
-    scaling: Scaling
-    policy: PyTree
-    constant: Estimates
-    outcomes: OutcomeModel
-    propensities: PropensityModel | None = None
-    seen: UInt32[np.ndarray, "g 2"] | None = None
-
-
-class FormerArrays(NamedTuple):
-    """The numbers of a router that knows neither propensities nor the queries it was fitted on."""
-
-    scaling: Scaling
-    policy: Any
-    constant: Estimates
-    outcomes: OutcomeModel
-
-
-class Routes(NamedTuple):
-    """Where n queries go at one cost weight.
-
-    Attributes:
-      models: [n] names.
-      arms: [n] their positions.
-      probabilities: [n, m] of the router's softmax.
-      quality: [n] expected quality of the chosen model, in the log's unit.
-      cost: [n] its expected cost, dollars.
-      cost_weight: λ, quality given up per dollar.
-      candidates: m names, in the order of the arms.
-      fell_back: [n] True where the router would have chosen another model, which the log it was
-        fitted on does not support for such a query.
-    """
-
-    models: tuple[str, ...]
-    arms: Int[np.ndarray, " n"]
-    probabilities: Float[np.ndarray, "n m"]
-    quality: Float[np.ndarray, " n"]
-    cost: Float[np.ndarray, " n"]
-    cost_weight: float
-    candidates: tuple[str, ...]
-    fell_back: Bool[np.ndarray, " n"]
-
-    def __repr__(self) -> str:
-        counts = np.bincount(self.arms, minlength=len(self.candidates))
-        sent = [f"{counts[arm]:,} to {self.candidates[arm]}" for arm in np.flatnonzero(counts)]
-        queries = f"{len(self.models):,} queries at cost weight {self.cost_weight:g}"
-        return f"Routes({queries}: {listed(sent)})"
-
-    def to_frame(self) -> pandas.DataFrame:
-        """One row a query: cost_weight, model, quality, cost, and ``probability:MODEL`` of each."""
-        import pandas
-
-        columns: dict[str, Any] = {
-            "cost_weight": np.full(len(self.models), self.cost_weight),
-            "model": self.models,
-            "quality": self.quality,
-            "cost": self.cost,
-        }
-        for arm, model in enumerate(self.candidates):
-            columns[f"probability:{model}"] = self.probabilities[:, arm]
-        return pandas.DataFrame(columns)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -233,7 +154,7 @@ class Router(Saved):
         """Arms [k, n] chosen at k cost weights; errors as in `route`."""
         for cost_weight in cost_weights:
             check_range(cost_weight, self.cost_weights)
-        return self._decided(embeddings, cost_weights)[0].argmax(axis=-1)
+        return self._decided(embeddings, cost_weights).probabilities.argmax(axis=-1)
 
     def best_single_at(self, cost_weight: float) -> str:
         """The best single model by the log it was fitted on, at any cost weight.
@@ -260,6 +181,47 @@ class Router(Saved):
         kept = self.kept[above] and self.kept[below]
         return self.best_single_at(cost_weight) if kept else None
 
+    def with_prices(self, changes: Mapping[str, PriceChange]) -> Router:
+        """The router at other prices, without fitting again.
+
+        Utility is affine in cost, u_λ = q − λ·c, so that what the outcome models expect and the
+        means of the log are at the new prices exactly, and with them the choices of a plug-in
+        router. What the networks of a trained router add to its start was learnt at the old
+        prices and stays, which is said in a `DataWarning`. Where the router was its best single
+        model for every query, it chooses by query again: that was worth too little at the old
+        prices.
+
+        Args:
+          changes: model → `PriceChange`, such as {"gpt-4o": PriceChange(scale=0.5)}.
+
+        Raises:
+          InputError: a model that the router does not have, or a price below 0 or not finite.
+        """
+        check_changes(changes, self.models)
+        if self._architecture.stages:
+            warnings.warn(
+                f"the networks of this router ({self.config.router.architecture}) were trained at "
+                "the old prices and keep what they learnt; fit it again at the new ones for more "
+                "than a first answer",
+                DataWarning,
+                stacklevel=2,
+            )
+        scale, dollars = factors(changes, self.models)
+        mean = self.arrays.constant
+        constant = Estimates(quality=mean.quality, cost=np.asarray(mean.cost) * scale + dollars)
+        outcomes = at_prices(self.arrays.outcomes, scale, dollars)
+        own = np.asarray(self.arm_cost, np.float64)
+        told = {model: change._asdict() for model, change in changes.items()}
+        router = dataclasses.replace(
+            self,
+            arrays=self.arrays._replace(outcomes=outcomes, constant=constant),
+            arm_cost=tuple((own * scale + dollars).tolist()) if self.arm_cost else (),
+            kept=(),
+            provenance={**self.provenance, "prices": told},
+        )
+        best = tuple(router.best_single_at(each) for each in self.cost_weights)
+        return dataclasses.replace(router, best_single=best)
+
     def has_seen(self, record: Rows) -> Bool[np.ndarray, " n"]:
         """[n] True where the router was fitted on a row of the same query."""
         if self.arrays.seen is None:
@@ -269,29 +231,16 @@ class Router(Saved):
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
         """Expected quality and cost of every model for every query, [n, m] each."""
-        return self._decided(embeddings, (self.cost_weights[0],))[2]
+        return self._decided(embeddings, (self.cost_weights[0],)).expected
 
-    def _decided(
-        self, embeddings: np.ndarray, cost_weights: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray, Estimates]:
-        """Probabilities [k, n, m], whether support moved the choice [k, n], expected outcomes."""
-        device = self._on_device
+    def _decided(self, embeddings: np.ndarray, cost_weights: Sequence[float]) -> Decided:
+        def checked(block: np.ndarray, first: int) -> np.ndarray:
+            return self.checked(block, first=first)
+
         asked = within_range(cost_weights, self.cost_weights)
         names = [self.keeps_at(each) for each in cost_weights]
         kept = np.array([-1 if name is None else self.models.index(name) for name in names])
-        parts = []
-        for first in range(0, len(embeddings), ROWS):
-            block = self.checked(np.asarray(embeddings[first : first + ROWS]), first=first)
-            filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
-            filled[: len(block)] = block
-            found = _decide(self._architecture, self._outcome_head, *device, filled, asked, kept)
-            probabilities, moved, expected = jax.tree.map(np.asarray, found)
-            rows = slice(len(block))
-            by_row = (probabilities[:, rows], moved[:, rows])
-            parts.append((*by_row, expected.quality[rows], expected.cost[rows]))
-        probabilities, moved, quality, cost = zip(*parts, strict=True)
-        expected = Estimates(quality=np.concatenate(quality), cost=np.concatenate(cost))
-        return np.concatenate(probabilities, axis=1), np.concatenate(moved, axis=1), expected
+        return decided(self._model, embeddings, asked, kept, checked)
 
     def explain(self, embeddings: np.ndarray) -> list[Envelope]:
         """The model of highest expected utility as a function of λ, query by query.
@@ -309,9 +258,10 @@ class Router(Saved):
         ]
 
     @functools.cached_property
-    def _on_device(self) -> tuple[Arrays, Unit, Estimates | None]:
+    def _model(self) -> Model:
         arrays = jax.tree.map(jnp.asarray, self.arrays._replace(seen=None))
-        return arrays, self.policy.unit, arrays.constant if self._has_constant_start else None
+        constant = arrays.constant if self._has_constant_start else None
+        return Model(self._architecture, self._outcome_head, arrays, self.policy.unit, constant)
 
     @property
     def _has_constant_start(self) -> bool:
@@ -338,17 +288,18 @@ class Router(Saved):
 
     def template(self) -> Arrays | FormerArrays:
         """The shapes of what is stored."""
-        models, d, folds = len(self.models), self.dimensions, self.config.nuisance.folds
-        former = FormerArrays(
-            scaling=Scaling(centre=shapes.real(d), scale=shapes.real()),
-            policy=shapes.policy(self._architecture, d, self.config.router.members),
-            constant=Estimates(quality=shapes.real(models), cost=shapes.real(models)),
-            outcomes=shapes.outcomes(self._outcome_head, d, models, folds),
+        return shapes.router(
+            self._architecture,
+            self._outcome_head,
+            dimensions=self.dimensions,
+            members=self.config.router.members,
+            folds=self.config.nuisance.folds,
+            seen=self.seen,
         )
-        if not self.seen:
-            return former
-        digests: Any = jax.ShapeDtypeStruct((self.seen, 2), jnp.uint32)
-        return Arrays(*former, shapes.propensities(models, folds), digests)
+
+    def check(self) -> None:
+        """Raise InputError where a field, of a manifest, is what it cannot be."""
+        values.check_router(self)
 
     def stored(self) -> Arrays | FormerArrays:
         """The arrays, without those that a router of before does not have."""
@@ -402,36 +353,3 @@ def route(
         router that was fitted on ready-made embeddings.
     """
     return router.route(queries, cost_weight=cost_weight)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _decide(
-    architecture: Architecture,
-    head: OutcomeHead,
-    arrays: Arrays,
-    unit: Unit,
-    constant: Estimates | None,
-    embeddings: Float[Array, "n d"],
-    cost_weights: Float[Array, " k"],
-    kept: Int[Array, " k"],
-) -> tuple[Float[Array, "k n m"], Bool[Array, "k n"], Estimates]:
-    x = arrays.scaling(embeddings)
-    folds = predict_folds(head, arrays.outcomes, x)
-    expected = jax.tree.map(lambda fold: jnp.mean(fold, axis=0), folds)
-    start = expected
-    if constant is not None:
-        start = jax.tree.map(lambda mean: mean[None], constant)
-    found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights)
-    if arrays.propensities is None:
-        return found, jnp.zeros(found.shape[:2], bool), expected
-    known = supported(arrays.propensities, x)
-    alone = jax.nn.one_hot(kept, found.shape[-1])[:, None]
-    wanted = jnp.where((kept >= 0)[:, None, None], alone, found)
-    allowed = within_support(found, known)
-    allowed = jnp.where(jnp.any(alone * known[None] > 0, axis=-1, keepdims=True), alone, allowed)
-    return allowed, jnp.argmax(allowed, axis=-1) != jnp.argmax(wanted, axis=-1), expected
-
-
-def _round_up(count: int) -> int:
-    """The next power of two: few shapes, few compilations."""
-    return 1 << max(count - 1, 0).bit_length()

@@ -8,11 +8,47 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from routerjax.artefacts.arrays import Arrays, FormerArrays
 from routerjax.estimators.trees import DEPTH, ROUNDS, Trees
 from routerjax.models.architectures import Architecture
+from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import OutcomeHead, OutcomeModel
 from routerjax.models.pooled import PooledHead
 from routerjax.models.propensity import PropensityModel
+from routerjax.records.tables import Estimates
+
+
+def router(
+    architecture: Architecture,
+    head: OutcomeHead,
+    *,
+    dimensions: int,
+    members: int,
+    folds: int,
+    seen: int,
+) -> Arrays | FormerArrays:
+    """Shapes of all that a router stores.
+
+    Args:
+      architecture: of its policy.
+      head: of its outcome models.
+      dimensions: d of the embeddings.
+      members: networks of the policy.
+      folds: of outcome and propensity models.
+      seen: queries it knows it was fitted on; 0 for a router of before, which knows no
+        propensities either.
+    """
+    models = architecture.models
+    former = FormerArrays(
+        scaling=Scaling(centre=real(dimensions), scale=real()),
+        policy=policy(architecture, dimensions, members),
+        constant=Estimates(quality=real(models), cost=real(models)),
+        outcomes=outcomes(head, dimensions, models, folds),
+    )
+    if not seen:
+        return former
+    digests: Any = jax.ShapeDtypeStruct((seen, 2), jnp.uint32)
+    return Arrays(*former, propensities(models, folds), digests)
 
 
 def policy(architecture: Architecture, dimensions: int, members: int) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import page
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
-from routerjax.cli.options import FILES, Output, Page, Reading, option
+from routerjax.cli.options import FILES, Output, Page, Prices, Reading, option
 from routerjax.cli.parse import pair
-from routerjax.cli.reading import keep_compiled, print_json, read
+from routerjax.cli.reading import changes, keep_compiled, print_json, read
 from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 
@@ -41,6 +41,8 @@ class Evaluating:
         gold, as COLUMN=VALUE (source=human). The value is then that of gold scores; the others
         are a judge's, whose bias they carry.
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
+      trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
+        folder or a name of the hub, from which a model may bring code along.
     """
 
     cost_weights: tuple[float, ...] | None = option(None, "L,L,...")
@@ -49,6 +51,7 @@ class Evaluating:
     log_embeddings: str | None = option(None, "FILE.npy")
     gold_column: tuple[str, str] | None = option(None, "COLUMN=VALUE", pair)
     trust_propensities: bool = False
+    trust_encoder: bool = False
 
 
 def add(app: App) -> None:
@@ -59,11 +62,12 @@ def add(app: App) -> None:
         handle,
         text=TEXT,
         arguments=[
-            Argument("router", "The router folder that fit wrote."),
+            Argument("router", "The router folder that fit wrote, or hub:OWNER/NAME."),
             Argument("data", FILES, several=True),
         ],
         groups=[
             Options("Evaluation", Evaluating()),
+            Options("Prices", Prices()),
             Options("Reading", Reading()),
             Options("Page", Page()),
             Options("Output", Output()),
@@ -74,6 +78,7 @@ def add(app: App) -> None:
 def handle(parsed: Parsed) -> None:
     """Evaluate a router and print the result."""
     keep_compiled()
+    from routerjax.artefacts.hub import local_folder
     from routerjax.artefacts.router import Router
     from routerjax.cli.progress import progress_bars
     from routerjax.pipelines.evaluate import evaluate
@@ -86,7 +91,7 @@ def handle(parsed: Parsed) -> None:
     page.check(parsed[Page])
     if asked.log is None:
         refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
-    router = Router.load(folder)
+    router = Router.load(local_folder(folder), trust_encoder=asked.trust_encoder)
     column, gold = asked.gold_column or (None, None)
     data = read(reading, path, scored_by=column)
     if asked.log is not None and isinstance(data, Log):
@@ -105,6 +110,7 @@ def handle(parsed: Parsed) -> None:
             log=log,
             gold=gold,
             trust_propensities=asked.trust_propensities,
+            prices=changes(parsed[Prices]),
             execution=Execution(on_progress=on_progress),
         )
     wrote = page.write(parsed[Page], evaluation, router, folder=folder)

@@ -24,6 +24,8 @@ from routerjax.training.config import FitConfig, GainConfig
 if TYPE_CHECKING:
     from cyclopts import App
 
+    from routerjax.artefacts.router import Router
+
 TEXT = """Learn a router from a log.
 
 The log has the columns prompt or embedding, model, quality, cost (US dollars per query), and
@@ -40,7 +42,10 @@ LOG = (
 SHARED = ("cost_weights", "encoder", "validation", "seed")
 """Settings of a fit to a log that a fit to labelled gains has as well."""
 
-OF_LOGS = ("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings")
+OF_LOGS = (
+    *("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings"),
+    *("prices", "zero_cost", "strict"),
+)
 """Options of reading that have no effect on labelled gains."""
 
 
@@ -82,6 +87,9 @@ def handle(parsed: Parsed) -> None:
         gains.fit(parsed)
         return
     refuse(parsed, {Labels: _all(Labels), GainConfig: _all(GainConfig)}, why="without --gains")
+    if not parsed[FitConfig].is_trained:
+        why = "on a plug-in router of pooled outcome models: nothing is trained"
+        refuse(parsed, {Training: _all(Training)}, why=why)
     _fit(parsed)
 
 
@@ -90,19 +98,28 @@ def _all(kind: type, but: tuple[str, ...] = ()) -> list[str]:
 
 
 def _fit(parsed: Parsed) -> None:
-    from routerjax.artefacts.base import MANIFEST
+    from routerjax.artefacts.folder import check_free, claimed
+
+    folder = parsed[RouterFolder]
+    check_free(folder.out, overwrite=folder.overwrite)
+    page.check(parsed[Page])
+    if not training.join(parsed[Processes], parsed[Training]):
+        _fitted(parsed)
+        return
+    with claimed(folder.out, overwrite=folder.overwrite):
+        router = _fitted(parsed)
+        router.save(folder.out, overwrite=folder.overwrite)
+    _show(parsed, router)
+
+
+def _fitted(parsed: Parsed) -> Router:
+    """The router of the log that was named."""
     from routerjax.cli.progress import progress_bars
     from routerjax.pipelines import fit_log
-    from routerjax.pipelines.lines import evaluation_of
     from routerjax.records.tables import Log
-    from routerjax.support import atomic
 
-    folder, output, config = parsed[RouterFolder], parsed[Output], parsed[FitConfig]
-    path = parsed.arguments["log"]
+    config, path = parsed[FitConfig], parsed.arguments["log"]
     assert path is not None
-    atomic.check_free(folder.out, marker=MANIFEST, overwrite=folder.overwrite)
-    page.check(parsed[Page])
-    writes = training.join(parsed[Processes], parsed[Training])
     column, gold = parsed[Learning].gold_column or (None, None)
     log = read(parsed[Reading], path, scored_by=column)
     if not isinstance(log, Log):
@@ -110,22 +127,25 @@ def _fit(parsed: Parsed) -> None:
         raise InputError(f"{problem} (routerjax simulate draws one)", source=log.source)
     settings = {"config": config, "data": log.fingerprint, "gold": gold}
     with (
-        progress_bars(quiet=output.quiet) as on_progress,
+        progress_bars(quiet=parsed[Output].quiet) as on_progress,
         training.execution(
-            parsed[Training], folder.out, settings=settings, on_progress=on_progress
+            parsed[Training], parsed[RouterFolder].out, settings=settings, on_progress=on_progress
         ) as execution,
     ):
-        router = fit_log.fit(
+        return fit_log.fit(
             log,
             gold=gold,
             config=config,
             drop_unlogged=parsed[Learning].drop_unlogged,
             execution=execution,
         )
-        if writes:
-            router.save(folder.out, overwrite=folder.overwrite)
-    if not writes:
-        return
+
+
+def _show(parsed: Parsed, router: Router) -> None:
+    """Print what came of the fit, and write its page."""
+    from routerjax.pipelines.lines import evaluation_of
+
+    folder, output = parsed[RouterFolder], parsed[Output]
     saved = router.report["evaluation"]
     evaluation = None if saved is None else evaluation_of(saved)
     wrote = page.write(parsed[Page], evaluation, router, folder=folder.out)

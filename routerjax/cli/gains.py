@@ -16,13 +16,14 @@ from routerjax.training.config import FitConfig, GainConfig
 if TYPE_CHECKING:
     import numpy as np
 
+    from routerjax.artefacts.gains import SavedGains
+
 
 def fit(parsed: Parsed) -> None:
     """Fit a router of gains, save it, print its report."""
-    from routerjax.artefacts.base import MANIFEST
+    from routerjax.artefacts.folder import claimed
     from routerjax.data.io.gain_labels import read_labels
     from routerjax.pipelines.fit_gains import fit_labels
-    from routerjax.support import atomic
 
     folder, settings, columns = parsed[RouterFolder], parsed[FitConfig], parsed[Labels]
     config, path = parsed[GainConfig], parsed.arguments["log"]
@@ -37,19 +38,19 @@ def fit(parsed: Parsed) -> None:
         held_out=settings.validation,
         seed=settings.seed,
     )
-    atomic.check_free(folder.out, marker=MANIFEST, overwrite=folder.overwrite)
-    labels = read_labels(
-        path,
-        gold=columns.gold,
-        preference=columns.preference,
-        group=parsed[Reading].group,
-        embeddings=parsed[Reading].embeddings,
-        encoder=settings.encoder,
-        schema=schema_of(parsed[Reading]),
-        models=columns.models,
-    )
-    router = fit_labels(labels, config=config)
-    router.save(folder.out, overwrite=folder.overwrite)
+    with claimed(folder.out, overwrite=folder.overwrite):
+        labels = read_labels(
+            path,
+            gold=columns.gold,
+            preference=columns.preference,
+            group=parsed[Reading].group,
+            embeddings=parsed[Reading].embeddings,
+            encoder=settings.encoder,
+            schema=schema_of(parsed[Reading]),
+            models=columns.models,
+        )
+        router = fit_labels(labels, config=config)
+        router.save(folder.out, overwrite=folder.overwrite)
     if parsed[Output].json:
         print_json({"router": folder.out, "models": router.models, **router.report})
         return
@@ -62,13 +63,15 @@ def fit(parsed: Parsed) -> None:
 
 
 def route(
-    folder: str, queries: Sequence[str] | np.ndarray, cost_weights: Sequence[float], *, json: bool
+    router: SavedGains,
+    queries: Sequence[str] | np.ndarray,
+    cost_weights: Sequence[float],
+    *,
+    json: bool,
 ) -> None:
     """Print where a router of gains sends the queries."""
-    from routerjax.artefacts.gains import SavedGains
     from routerjax.reports.console import gain_lines
 
-    router = SavedGains.load(folder)
     each = [router.route(queries, cost_weight=cost_weight) for cost_weight in cost_weights]
     if json:
         documents = []

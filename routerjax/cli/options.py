@@ -6,7 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from routerjax.cli.parse import count_or_auto, gibibytes, joined, pair, spellings, worth
+from routerjax.cli.parse import (
+    count_or_auto,
+    gibibytes,
+    joined,
+    pair,
+    price_changes,
+    spellings,
+    worth,
+)
 from routerjax.errors import InputError
 from routerjax.training.config import GainConfig
 
@@ -59,6 +67,12 @@ class Reading:
         (eur:1.08), or dollars per-1k or per-1m queries.
       money: Costs may carry the sign of their currency, as in $0.0031.
       decimal: The sign before the decimals of a number, "." or ",".
+      prices: A file of prices. Costs that are not logged, or 0, then follow from the columns
+        input_tokens and output_tokens.
+      zero_cost: What a cost of 0 means. A model that never costs anything where others do is
+        refused; "keep" takes zeros as they are, "missing" takes them for not recorded. Such a row
+        leaves with --drop-missing, and else has the mean cost of its model's other rows.
+      strict: Numbers that cannot be true are an error, not a warning.
       where: A column or path and the text that it must equal, as COLUMN=VALUE (status=200). Other
         rows are left out. The option may be repeated.
       join: A second file, joined by an id that both have, as "FILE on ID", "FILE on ID=OTHER" where
@@ -90,6 +104,9 @@ class Reading:
     cost_unit: str | None = option(None, "UNIT")
     money: bool = False
     decimal: str | None = option(None, ".|,")
+    prices: str | None = option(None, "FILE.toml")
+    zero_cost: str | None = option(None, "refuse|keep|missing")
+    strict: bool = False
     where: tuple[tuple[str, str], ...] = option((), "COLUMN=VALUE", pair, repeated=True)
     join: tuple[tuple[str, str, str | None, str], ...] = option(
         (), "'FILE on ID'", joined, repeated=True
@@ -105,6 +122,20 @@ class Reading:
     drop_missing: bool = False
     embeddings: str | None = option(None, "FILE.npy")
     memory: int | None = option(None, "GIB", gibibytes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prices:
+    """What models cost from now on.
+
+    Attributes:
+      price: Other prices of models than those the router was fitted at, as MODEL=0.5x,... (half
+        the cost so far) or MODEL=0.002,... (US dollars per query). Nothing is fitted again.
+    """
+
+    price: tuple[tuple[str, float, float | None], ...] = option(
+        (), "MODEL=FACTORx,...", price_changes
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +216,8 @@ class Labels:
 @dataclasses.dataclass(frozen=True)
 class Training:
     """How trainings are carried out; none of it changes a result beyond the order of sums.
+
+    A plug-in router of pooled outcome models is not trained, and takes none of these.
 
     Attributes:
       devices: The number of accelerators to train on, or of a CPU's cores. "auto" takes all

@@ -129,6 +129,30 @@ def priced(text: str) -> tuple[str, float]:
         raise ValueError(f"{text!r} is not PREFIX=DOLLARS, as in resp_chars=0.000001") from None
 
 
+def price_changes(text: str) -> tuple[tuple[str, float, float | None], ...]:
+    """MODEL=0.5x,MODEL=0.002 as (model, scale, dollars), dollars None where a factor is given.
+
+    The last "=" of a part counts, so that a model's name may hold one.
+    """
+    found: list[tuple[str, float, float | None]] = []
+    for part in text.split(","):
+        model, equals, value = (piece.strip() for piece in part.rpartition("="))
+        is_factor = value.endswith(("x", "X"))
+        try:
+            number = float(value[:-1] if is_factor else value)
+        except ValueError:
+            number = math.nan
+        if not (model and equals and math.isfinite(number) and number >= 0):
+            raise ValueError(
+                f"{part!r} is neither MODEL=FACTORx nor MODEL=DOLLARS, as in gpt-4o=0.5x or "
+                "gpt-4o=0.002"
+            )
+        if model in [name for name, _, _ in found]:
+            raise ValueError(f"{model!r} is priced twice")
+        found.append((model, number, None) if is_factor else (model, 1.0, number))
+    return tuple(found)
+
+
 def gibibytes(text: str) -> int:
     """Bytes of so many GiB."""
     try:

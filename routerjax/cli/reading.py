@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from routerjax.cli.options import Reading
+from routerjax.cli.options import Prices, Reading
 from routerjax.cli.rules import schema_of
 
 if TYPE_CHECKING:
+    from routerjax.records.repricing import PriceChange
     from routerjax.records.tables import Log, Table
 
 
@@ -35,6 +36,13 @@ def read(reading: Reading, path: str | list[str], *, scored_by: str | None = Non
         embeddings=reading.embeddings,
         in_memory=reading.memory,
     )
+
+
+def changes(prices: Prices) -> dict[str, PriceChange]:
+    """Model → its change of price, of what --price said."""
+    from routerjax.records.repricing import PriceChange
+
+    return {model: PriceChange(scale, dollars) for model, scale, dollars in prices.price}
 
 
 def keep_compiled() -> None:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli import gains
 from routerjax.cli.app import Argument, Options, Parsed, add_command
-from routerjax.cli.options import choose, option
-from routerjax.cli.reading import keep_compiled, print_json
+from routerjax.cli.options import Prices, choose, option
+from routerjax.cli.reading import changes, keep_compiled, print_json
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from cyclopts import App
 
-    from routerjax.artefacts.router import Router, Routes
+    from routerjax.artefacts.router import Router
+    from routerjax.artefacts.routes import Routes
     from routerjax.estimators.envelope import Envelope
 
 TEXT = """Choose a model for each prompt.
@@ -42,6 +43,8 @@ class Routing:
         is to be that of the log which the router was fitted to.
       embeddings: A .npy file [n, d] of ready-made embeddings.
       probabilities: The probabilities of all models are printed, too.
+      trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
+        folder or a name of the hub, from which a model may bring code along.
       json: One JSON document is printed instead of text.
     """
 
@@ -52,6 +55,7 @@ class Routing:
     prompt_form: str = option("last-user", "last-user|conversation")
     embeddings: str | None = option(None, "FILE.npy")
     probabilities: bool = False
+    trust_encoder: bool = False
     json: bool = False
 
 
@@ -62,28 +66,38 @@ def add(app: App) -> None:
         "route",
         handle,
         text=TEXT,
-        arguments=[Argument("router", "The router folder that fit wrote.")],
-        groups=[Options("Routing", Routing())],
+        arguments=[Argument("router", "The router folder that fit wrote, or hub:OWNER/NAME.")],
+        groups=[Options("Routing", Routing()), Options("Prices", Prices())],
     )
 
 
 def handle(parsed: Parsed) -> None:
     """Route the queries and print where they go."""
     keep_compiled()
-    from routerjax.artefacts.base import kind_of
+    from routerjax.artefacts.folder import kind_of
+    from routerjax.artefacts.hub import local_folder
 
-    folder, asked = parsed.arguments["router"], parsed[Routing]
-    assert folder is not None
+    asked, named = parsed[Routing], parsed.arguments["router"]
+    assert named is not None
+    folder = local_folder(named)
     kind = kind_of(folder)
-    _check(asked, kind, folder)
+    _check(asked, kind, named)
     queries = _queries(asked)
+    prices = changes(parsed[Prices])
     if kind == "gains":
+        if prices:
+            problem = "--price has no effect on a router of gains; give fit --gains other --costs"
+            raise InputError(problem, source=named)
         assert asked.cost_weight is not None
-        gains.route(folder, queries, asked.cost_weight, json=asked.json)
+        from routerjax.artefacts.gains import SavedGains
+
+        pair = SavedGains.load(folder, trust_encoder=asked.trust_encoder)
+        gains.route(pair, queries, asked.cost_weight, json=asked.json)
         return
     from routerjax.artefacts.router import Router
 
-    router = Router.load(folder)
+    router = Router.load(folder, trust_encoder=asked.trust_encoder)
+    router = router.with_prices(prices) if prices else router
     embedded = router.embed(queries)
     routes = router.route(embedded, cost_weight=asked.cost_weight) if asked.cost_weight else ()
     envelopes = router.explain(embedded) if asked.explain else None

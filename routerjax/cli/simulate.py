@@ -19,7 +19,10 @@ TEXT = """Draw a log from a table, to try routerjax on.
 A logging policy keeps one model's answer per row. Without TABLE the synthetic embedded table is
 used. Rows of the test split (a random share, where the table names none) go to --test, whole.
 """
-TABLE = "A parquet, CSV or JSON lines file with score:MODEL and cost:MODEL, or a hub id."
+TABLE = (
+    "A parquet, CSV or JSON lines file with score:MODEL and cost:MODEL, a hub id, or the name of a "
+    "public table (see routerjax data list)."
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from routerjax.cli.interrupt import stoppable
 from routerjax.errors import DataWarning, InputError, printable
 
 
@@ -18,7 +19,7 @@ def exit_code(command: Callable[[], None], *, prog: str) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a name that its encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings():
+        with stoppable(), warnings.catch_warnings():
             warnings.simplefilter("always", DataWarning)  # whatever PYTHONWARNINGS says
             warnings.showwarning = functools.partial(_show_warning, prog)
             command()
@@ -27,8 +28,8 @@ def exit_code(command: Callable[[], None], *, prog: str) -> int:
         return 2
     except BrokenPipeError:
         return 0
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:  # which may say how to go on
+        print("; ".join([f"{prog}: interrupted", *map(str, error.args)]), file=sys.stderr)
         return 130
     return 0
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import CORES, Processes, Training, choose
 from routerjax.errors import InputError
+from routerjax.support.locks import locked
 
 if TYPE_CHECKING:
     from routerjax.training.execution import Execution
@@ -85,21 +86,30 @@ def execution(
 def store(out: Path, *, whole: str, resume: bool) -> Iterator[Path]:
     """The folder beside `out` for what survives a crash; it goes when the block ends well.
 
+    Nobody else writes `out`, or this folder, within the block. Where it is interrupted and left
+    something to take up, the KeyboardInterrupt says so.
+
     Args:
       out: what the command writes.
       whole: pattern of the files that say there is something to resume.
       resume: whether to take it up.
 
     Raises:
-      InputError: checkpoints that nobody asked to resume.
+      InputError: checkpoints that nobody asked to resume, or another process writes `out`.
     """
     folder = out.absolute().with_name(f"{out.absolute().name}.checkpoints")
-    if not resume and any(folder.rglob(whole)):
-        problem = "an interrupted run left checkpoints here; take them up with --resume, or"
-        raise InputError(f"{problem} remove the folder to start over", source=str(folder))
-    yield folder
-    if _first():
-        shutil.rmtree(folder, ignore_errors=True)
+    with locked(out) if _first() else contextlib.nullcontext():
+        if not resume and any(folder.rglob(whole)):
+            problem = "an interrupted run left checkpoints here; take them up with --resume, or"
+            raise InputError(f"{problem} remove the folder to start over", source=str(folder))
+        try:
+            yield folder
+        except KeyboardInterrupt:
+            if any(folder.rglob(whole)):
+                raise KeyboardInterrupt("the same command with --resume continues") from None
+            raise
+        if _first():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _first() -> bool:

@@ -15,6 +15,7 @@ from .public.prices import read_prices as read_prices
 from .public.routerbench import read_routerbench as read_routerbench
 from .public.sprout import read_sprout as read_sprout
 from .public.tables import PUBLIC_TABLES as PUBLIC_TABLES
+from .public.tables import get_public_table as get_public_table
 from .public.tables import load_public_table as load_public_table
 from .synthetic.gains import SyntheticGains as SyntheticGains
 from .synthetic.gains import draw_sources as draw_sources

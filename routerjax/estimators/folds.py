@@ -54,11 +54,13 @@ def make_folds(
         hold several rows, sizes are as even as they allow, and shorter folds end in −1, no row.
 
     Raises:
-      InputError: fewer groups than folds.
+      InputError: fewer rows or groups than folds.
     """
     deal, shuffle = jax.random.split(key)
     order = np.asarray(jax.random.permutation(deal, len(arms)))
     if groups is None or groups.max(initial=-1) + 1 == len(arms):
+        if len(arms) < folds:
+            raise InputError(f"there are {len(arms)} rows; {folds} folds need as many at least")
         order = order[np.argsort(arms[order], kind="stable")]
         of_row = np.empty(len(arms), np.int32)
         of_row[order] = np.arange(len(arms)) % folds

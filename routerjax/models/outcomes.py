@@ -118,6 +118,30 @@ class OutcomeModel(NamedTuple):
     quality_range: Float[Array, " 2"]
 
 
+def at_prices(
+    model: OutcomeModel, scale: Float[np.ndarray, " m"], dollars: Float[np.ndarray, " m"]
+) -> OutcomeModel:
+    """The model whose expected costs are scale·ĉ, and a fixed sum where `scale` is 0.
+
+    Exact: a cost is the arm's unit cost times a ratio, and an arm of a fixed sum has ratio 1.
+
+    Args:
+      model: of m arms.
+      scale: [m] what the expected cost is multiplied by, 0 for a fixed sum.
+      dollars: [m] that sum.
+    """
+    fixed, factor, sums = (jnp.asarray(each)[None] for each in (scale == 0, scale, dollars))
+    layers = dict(model.cost["params"])
+    for name in ("out", "coefficients"):  # the last layer of a network, or of a pooled head
+        if name in layers:
+            layers[name] = jax.tree.map(
+                lambda leaf: jnp.where(fixed.reshape((1,) * (leaf.ndim - 1) + (-1,)), 0, leaf),
+                layers[name],
+            )
+    unit_cost = jnp.where(fixed, sums, model.unit_cost * factor)
+    return model._replace(cost={**model.cost, "params": layers}, unit_cost=unit_cost)
+
+
 @functools.partial(jax.jit, static_argnums=0)
 class FittedOutcomes(NamedTuple):
     """Outcome models of a record, and what they say of its rows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -27,6 +27,7 @@ from routerjax.pipelines.page import Choices, page, router_choices
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.repeats import said_once
+from routerjax.records.repricing import PriceChange, repriced
 from routerjax.records.tables import Log, Table
 from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.training.execution import Execution, watched
@@ -41,6 +42,7 @@ def evaluate(
     log: Log | None = None,
     gold: str | None = None,
     trust_propensities: bool = False,
+    prices: Mapping[str, PriceChange] | None = None,
     execution: Execution = Execution(),
     progress: bool = False,
 ) -> Evaluation:
@@ -66,6 +68,8 @@ def evaluate(
       gold: Value of the log's `scored_by` that marks gold scores; the value is then that of gold
         scores, whatever bias other judges have. None takes every score as it is.
       trust_propensities: Whether recorded propensities that cannot be right are taken as they are.
+      prices: Model → what it costs from now on. The router, the data and the log are taken at
+        these prices, as `Router.with_prices` and `repriced` do; None leaves them as recorded.
       execution: Progress, devices and checkpoints of the full-feedback router's training.
       progress: Whether to show a bar for everything that is trained, in a terminal or a notebook.
 
@@ -83,6 +87,10 @@ def evaluate(
         )
     for cost_weight in cost_weights:
         check_range(cost_weight, router.cost_weights)
+    if prices:
+        router = router.with_prices(prices)
+        data = repriced(data, _of_models(prices, data.models))
+        log = None if log is None else repriced(log, _of_models(prices, log.models))
     with watched(execution, progress) as execution:
         if isinstance(data, Table):
             log = _encoded(log, router) if log is not None else None
@@ -91,6 +99,11 @@ def evaluate(
         evaluated = _unseen(router, said_once(known))
         left_out = len(data) - len(evaluated)
         return _on_log(router, evaluated, left_out, cost_weights, gold, trust_propensities)
+
+
+def _of_models(prices: Mapping[str, PriceChange], models: Sequence[str]) -> dict[str, PriceChange]:
+    """The changes of models that are in the data: one that answered no row has no cost there."""
+    return {model: price for model, price in prices.items() if model in models}
 
 
 def _encoded(data: Record, router: Router) -> Record:

@@ -32,6 +32,7 @@ from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import Problem, check_config, train_router
 
 SMALLEST_LOG = 50
+TELLING = 5  # rows of a model from which its median cost says something
 
 
 def fit(
@@ -209,11 +210,13 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
 def default_cost_weights(log: Log) -> tuple[float, ...]:
     """Cost weights from where cost hardly counts to where it decides, with 0 before them.
 
-    Round numbers (1, 2, 5 times a power of ten) between 0.02 and 5 quality widths per mean
-    cost of the dearest model; 0 alone where every cost is 0.
+    Round numbers (1, 2, 5 times a power of ten) between 0.02 and 5 quality widths per median cost
+    of the dearest model, so that no single row moves them; 0 alone where every cost is 0. Rows
+    that cost nothing (cache hits) and models of hardly a row do not count.
     """
-    total = np.bincount(log.arms, weights=log.cost, minlength=len(log.models))
-    dearest = float((total / np.maximum(log.arm_counts, 1)).max())
+    paid = [log.cost[(log.arms == arm) & (log.cost > 0)] for arm in range(len(log.models))]
+    told = [own for own in paid if len(own) >= TELLING] or [own for own in paid if len(own)]
+    dearest = max((float(np.median(own)) for own in told), default=0.0)
     if dearest == 0:
         return (0.0,)
     low, high = (share * log.quality_width / dearest for share in (0.02, 5.0))

@@ -97,8 +97,9 @@ class Table(Rows):
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
         source: str = "table",
+        warn: bool = True,
     ) -> Table:
-        """Build a table from arrays, [n, m] quality and cost; warns of implausible cost units."""
+        """Build a table from arrays, [n, m] quality and cost; warns of odd cost units if `warn`."""
         table = cls(
             quality=np.asarray(quality, np.float32),
             cost=np.asarray(cost, np.float32),
@@ -112,7 +113,8 @@ class Table(Rows):
             encoder=encoder,
             source=source,
         )
-        check.warn_of_cost_unit(table)
+        if warn:
+            check.warn_of_cost_unit(table)
         return table
 
     def with_models(self, models: Sequence[str]) -> Table:
@@ -216,8 +218,9 @@ class Log(Rows):
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
         source: str = "log",
+        warn: bool = True,
     ) -> Log:
-        """Build a log from arrays, [n] each; warns of implausible cost units."""
+        """Build a log from arrays, [n] each; warns of odd cost units if `warn`."""
         log = cls(
             arms=np.asarray(arms, np.int32),
             quality=np.asarray(quality, np.float32),
@@ -234,7 +237,8 @@ class Log(Rows):
             encoder=encoder,
             source=source,
         )
-        check.warn_of_cost_unit(log)
+        if warn:
+            check.warn_of_cost_unit(log)
         return log
 
     def _facts(self) -> list[str]:

@@ -22,21 +22,27 @@ SPLITS = ("train", "test", *VALIDATION_NAMES)
 """What a split may be: rows to learn from, to choose by, and to evaluate on."""
 
 
-def warn_of_cost_unit(record: Rows) -> None:
-    """Warn where the mean cost looks like another unit than dollars per query."""
+def cost_unit_problem(record: Rows) -> tuple[str, str] | None:
+    """What is the matter where the mean cost looks like no dollars per query, and what is right."""
     costs = np.asarray(record.cost)
     known = costs[np.isfinite(costs)]
     mean = float(known.mean()) if known.size else 0.0
     if mean == 0.0:
-        text = "every cost is 0, so that cost weights change nothing"
-    elif not CHEAPEST_PLAUSIBLE_MEAN <= mean <= DEAREST_PLAUSIBLE_MEAN:
-        text = (
-            f"the mean cost is ${mean:.3g} per query; is the unit US dollars per query, "
-            "not per token, per million tokens or in cents?"
+        return "every cost is 0, so that cost weights change nothing", "give costs if there are any"
+    if not CHEAPEST_PLAUSIBLE_MEAN <= mean <= DEAREST_PLAUSIBLE_MEAN:
+        right = (
+            "is the unit US dollars per query, not per token, per million tokens or in cents "
+            "(--cost-unit)?"
         )
-    else:
-        return
-    warnings.warn(f"{record.source}: {text}", DataWarning, stacklevel=3)
+        return f"the mean cost is ${mean:.3g} per query", right
+    return None
+
+
+def warn_of_cost_unit(record: Rows) -> None:
+    """Warn where the mean cost looks like another unit than dollars per query."""
+    found = cost_unit_problem(record)
+    if found is not None:
+        warnings.warn(f"{record.source}: {'; '.join(found)}", DataWarning, stacklevel=3)
 
 
 def check_seed(seed: int) -> None:
@@ -116,6 +122,12 @@ def check_cost(record: Rows, values: np.ndarray, field: str) -> None:
     if bad.any():
         row = int(bad.argmax())
         problem = f"cost is {values[row]:g}; it must be 0 or more US dollars per query"
+        if values[row] < 0:
+            count = int((values < 0).sum())
+            rows = "one row is" if count == 1 else f"{count} rows are"
+            problem += (
+                f" ({rows} below 0: add a refund to the row that it refunds, and leave its own out)"
+            )
         _fail(record, problem, field, row)
 
 
@@ -156,7 +168,7 @@ def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> 
         row = int(bad.argmax())
         problem = (
             f"propensity of the model that answered is {logged[row]:g}; "
-            "it must lie above 0 and be at most 1"
+            f"it must lie above 0 and be at most 1{_other_unit(logged[~np.isnan(logged)])}"
         )
         _fail(record, problem, "propensity", row)
     if values.ndim == 2:
@@ -165,3 +177,12 @@ def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> 
         if bad.any():
             problem = "the propensities of a row must be 0 or more and sum to 1"
             _fail(record, problem, "propensity", int(bad.argmax()))
+
+
+def _other_unit(logged: np.ndarray) -> str:
+    """What unit propensities seem to have that are no probabilities; nothing where none fits."""
+    if (logged <= 0).all():
+        return " (all are 0 or less, as logarithms are: give their exponentials)"
+    if ((logged > 0) & (logged <= 100)).all() and float(np.median(logged)) > 1:
+        return " (they look like percent: divide them by 100)"
+    return ""

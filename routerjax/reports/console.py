@@ -9,7 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
-from routerjax.artefacts.router import Router, Routes
+from routerjax.artefacts.router import Router
+from routerjax.artefacts.routes import Routes
 from routerjax.errors import printable
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.lines import FEW, Evaluation, Line, evaluation_of

@@ -15,6 +15,7 @@ import errno
 import functools
 import hashlib
 import logging
+import math
 import os
 import re
 import shutil
@@ -30,6 +31,7 @@ from jaxtyping import PyTree, Shaped
 
 from routerjax.errors import DataWarning, InputError
 from routerjax.support.atomic import folder_digest, write_text
+from routerjax.support.locks import locked
 from routerjax.support.settings import check_settings, named
 from routerjax.training.processes import of_all
 
@@ -147,12 +149,20 @@ class Journal:
 
 @contextlib.contextmanager
 def opened(checkpoints: Checkpoints) -> Iterator[Journal]:
-    """Open the checkpoints of one block of runs; what is not whole goes.
+    """Open the checkpoints of one block of runs, for this process alone; what is not whole goes.
 
     Raises:
-      InputError: the folder cannot be written.
+      InputError: the folder cannot be written, or another process is writing it.
     """
-    ocp, folder = _orbax(), Path(checkpoints.folder).absolute()
+    folder = Path(checkpoints.folder).absolute()
+    with locked(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+        with _open(folder, checkpoints) as journal:
+            yield journal
+
+
+@contextlib.contextmanager
+def _open(folder: Path, checkpoints: Checkpoints) -> Iterator[Journal]:
+    ocp = _orbax()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if jax.process_index() == 0:
@@ -200,45 +210,39 @@ def _check_space(folder: Path, state: PyTree[Shaped[np.ndarray, "*_"]]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def save_arrays(path: Path, tree: PyTree) -> None:
-    """Write a pytree of arrays into the new folder `path`; returns when it is on disk.
-
-    Raises:
-      OSError: it cannot be written.
-    """
-    ocp = _orbax()
-    own = jax.process_index()  # no other process need take part
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process-{own}"
-    )
-    handler = ocp.PyTreeCheckpointHandler(
-        type_handler_registry=_registry(), multiprocessing_options=alone
-    )
-    state = jax.tree.map(np.asarray, tree)
-    try:
-        _check_space(path.absolute().parent, state)
-        with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer, _settled():
-            checkpointer.save(path.absolute(), args=ocp.args.PyTreeSave(state))
-    except Exception as error:  # orbax and tensorstore raise many kinds
-        raise OSError(errno.EIO, _reason(error), str(path)) from error
-
-
 def load_arrays(path: Path, template: PyTree) -> PyTree[Shaped[np.ndarray, "*_"]]:
-    """Read a pytree of NumPy arrays with the structure and shapes of `template`.
+    """Read a pytree of NumPy arrays, as orbax wrote it, of the structure and shapes of `template`.
 
     Raises:
-      InputError: the folder is missing, damaged, or holds arrays of other shapes.
+      InputError: the folder is missing, damaged, or holds arrays of other shapes; or it declares
+        far more than its files can hold, which is found before memory is taken.
     """
     ocp, how = _orbax(), _as_numpy(template)
+    other = InputError("the saved arrays have other shapes than declared", source=str(path))
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
+            declared = _sizes(checkpointer.metadata(path.absolute()).item_metadata.tree)
+            if sorted(declared) != sorted(_sizes(template)) or not _can_hold(path, sum(declared)):
+                raise other
             tree = checkpointer.restore(path.absolute(), item=template, restore_args=how)
+    except InputError:
+        raise
     except Exception as error:  # orbax and tensorstore raise many kinds
         raise InputError("the saved arrays are missing or damaged", source=str(path)) from error
     shapes = jax.tree.map(lambda want, got: tuple(want.shape) == np.shape(got), template, tree)
     if not all(jax.tree.leaves(shapes)):
-        raise InputError("the saved arrays have other shapes than declared", source=str(path))
+        raise other
     return tree
+
+
+def _sizes(tree: PyTree) -> list[int]:
+    return [math.prod(leaf.shape) for leaf in jax.tree.leaves(tree)]
+
+
+def _can_hold(path: Path, numbers: int) -> bool:
+    """Whether files so large may hold so many numbers; of equal ones they hold very many."""
+    written = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return numbers <= (1 << 24) + 1000 * written
 
 
 def _as_numpy(template: PyTree) -> PyTree:

@@ -118,8 +118,9 @@ class FitConfig:
     Attributes:
       cost_weights: The cost weights λ, in quality per dollar, at which the router is trained.
         They are chosen from the log's costs if none are given.
-      encoder: The text encoder of the prompts, where the log has no embeddings: "wordllama", or
-        the name of a sentence-transformers model.
+      encoder: The text encoder of the prompts, where the log has no embeddings: "wordllama",
+        "minilm", the name or folder of a sentence-transformers model, or an embeddings endpoint
+        as openai:MODEL@http://host/v1.
       estimator: The counterfactual estimates the router is trained on: a name of
         `routerjax.estimators.ESTIMATORS`, "file.py:function", or an `Estimator`.
       floor: Propensities below this are taken as this; 0 clips none. If it is not given, recorded
@@ -150,6 +151,11 @@ class FitConfig:
     seed: int = 0
     router: RouterConfig = RouterConfig()
     nuisance: NuisanceConfig = NuisanceConfig()
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether any network is trained; plug-in routers of pooled outcome models have none."""
+        return (self.router.architecture, self.nuisance.outcomes) != ("plug-in", "pooled")
 
 
 @dataclasses.dataclass(frozen=True)

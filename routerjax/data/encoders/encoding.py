@@ -1,39 +1,36 @@
-"""Prompts to embeddings, with a cache on disk.
+"""Prompts to embeddings: which encoder a name means, progress, and what is kept on disk.
 
 The default encoder, ``wordllama``, needs NumPy alone and brings its weights along: the mean of
-learned token vectors, 256 wide. ``bert-base-uncased`` (768) and ``llama-3.2-1b`` (2048) are means
-of contextual ones; any other name is a sentence-transformers model. Embeddings have unit norm,
-whatever the encoder.
+learned token vectors, 256 wide. ``minilm`` (384) has its weights in a package of its own;
+``bert-base-uncased`` (768) and ``llama-3.2-1b`` (2048) are means of contextual token vectors;
+``openai:MODEL@URL`` asks an endpoint; any other name is a sentence-transformers model. Embeddings
+have unit norm, whatever the encoder.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import logging
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from importlib import metadata
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
-from routerjax.data.encoders import sentence
-from routerjax.errors import InputError
+from routerjax.data.encoders import cache as kept
+from routerjax.data.encoders import endpoint, sentence, static
+from routerjax.data.encoders.encoder import Encoder, unit
+from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
-from routerjax.support import atomic
 from routerjax.support.cache import cache_folder
 
 Record = TypeVar("Record", Log, Table)
-Embed = Callable[[list[str]], np.ndarray]  # strings to [n, d] float32
 
-DEFAULT = "wordllama"
-FEWEST_CACHED = 64  # prompts; fewer are encoded faster than they are looked up
-CHUNK = 1024  # prompts between two steps of the progress bar
-FEWEST_SHOWN = 4 * CHUNK
+DEFAULT = static.NAME
+FEWEST_STEPS = 5  # of a progress bar
+FEWEST_KEPT = 64  # prompts; fewer are encoded faster than they are looked up
 
 
 def encode(
@@ -44,29 +41,34 @@ def encode(
 ) -> np.ndarray:
     """Encode prompts as unit vectors [n, d] float32; a prompt without any token is zeros.
 
-    The same prompts give the same bits, from the cache or not. With ``wordllama`` a prompt has
-    the same vector alone as among others.
+    A prompt that repeats is encoded once. The same prompts give the same bits, from the cache or
+    not. With ``wordllama`` a prompt has the same vector alone as among others; the last bits of
+    another encoder's may depend on the prompts beside it.
 
     Args:
       prompts: n strings.
-      encoder: ``wordllama``, ``bert-base-uncased``, ``llama-3.2-1b``, or the name or folder of a
-        sentence-transformers model.
-      cache: folder that keeps embeddings by encoder and content; ``"user"`` is
-        ``$ROUTERJAX_CACHE``, or ``routerjax`` in the user's cache folder; None keeps nothing.
+      encoder: ``wordllama``, ``minilm``, ``bert-base-uncased``, ``llama-3.2-1b``,
+        ``openai:MODEL@http://host/v1``, or the name or folder of a sentence-transformers model.
+      cache: folder that keeps embeddings by encoder and prompt; ``"user"`` is ``embeddings`` in
+        ``$ROUTERJAX_CACHE``, or in ``routerjax`` in the user's cache folder; None keeps nothing.
 
     Raises:
-      InputError: prompts that are not text, or an encoder that cannot be loaded.
+      InputError: prompts that are not text, an encoder that cannot be loaded or asked, or one
+        whose vectors are not finite.
+
+    Warns:
+      DataWarning: prompts are longer than what the encoder reads of them.
     """
     texts = _checked(prompts)
-    if cache is None or len(texts) < FEWEST_CACHED:
-        return _encode(texts, encoder)
-    folder = cache_folder() if cache == "user" else Path(cache)
-    kept = folder / f"{_file_name(texts, encoder)}.npy"
-    values = _load(kept, len(texts))
-    if values is None:
-        values = _encode(texts, encoder)
-        _save(kept, values)
-    return values
+    distinct = list(dict.fromkeys(texts))
+    folder = cache_folder() / "embeddings" if cache == "user" else cache
+    vectors, dropped = _vectors(distinct, encoder, None if folder is None else Path(folder))
+    if len(distinct) < len(texts):
+        rows = {text: row for row, text in enumerate(distinct)}
+        places = [rows[text] for text in texts]
+        vectors, dropped = vectors[places], dropped[places]
+    _say_dropped(encoder, dropped)
+    return vectors
 
 
 def encoded(
@@ -117,108 +119,97 @@ def _checked(prompts: Sequence[str]) -> list[str]:
     return list(prompts)
 
 
-def _encode(texts: list[str], encoder: str) -> np.ndarray:
-    embed = _loaded(encoder)
+def _vectors(texts: list[str], encoder: str, folder: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors [n, d] of distinct prompts, and [n] tokens of each that were left out."""
     if not texts:
-        return np.empty((0, embed(["width"]).shape[1]), np.float32)
-    steps: Iterable[int] = range(0, len(texts), CHUNK)
-    if len(texts) >= FEWEST_SHOWN:
-        from rich.console import Console
-        from rich.progress import track
+        return _computed(["width"], encoder, None)[0][:0], np.zeros(0, np.int64)
+    if folder is None or len(texts) < _fewest_kept(encoder):
+        return _computed(texts, encoder, None)
+    own = kept.cache_in(folder, encoder, recipe(encoder))
+    found = dict(own.find(texts))
+    if len({len(each.vector) for each in found.values()}) > 1:
+        found = {}
+    missing = [row for row in range(len(texts)) if row not in found]
+    new = _computed([texts[row] for row in missing], encoder, own) if missing else None
+    width = new[0].shape[1] if new else len(found[0].vector)
+    if found and len(next(iter(found.values())).vector) != width:
+        return _computed(texts, encoder, own)  # the model changed its width under its name
+    vectors, dropped = np.empty((len(texts), width), np.float32), np.zeros(len(texts), np.int64)
+    for row, each in found.items():
+        vectors[row], dropped[row] = each
+    if new:
+        vectors[missing], dropped[missing] = new
+    return vectors, dropped
 
-        steps = track(
-            steps,
-            f"encoding {len(texts)} prompts",
-            transient=True,
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-    return np.concatenate([embed(texts[start : start + CHUNK]) for start in steps])
+
+def _computed(
+    texts: list[str], encoder: str, own: kept.Cache | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and tokens left out, computed and kept chunk by chunk."""
+    loaded = _loaded(encoder)
+    vectors: list[np.ndarray] = []
+    dropped: list[int] = []
+    for start in _steps(len(texts), loaded.chunk):
+        chunk = texts[start : start + loaded.chunk]
+        values = unit(loaded.embed(chunk))
+        if values.shape[0] != len(chunk) or not np.isfinite(values).all():
+            raise InputError(f"encoder '{encoder}' gives vectors that are not finite numbers")
+        beyond = loaded.beyond(chunk) if loaded.beyond is not None else [0] * len(chunk)
+        if own is not None:
+            own.keep(chunk, values, beyond)
+        vectors.append(values)
+        dropped += beyond
+    return np.concatenate(vectors), np.asarray(dropped, np.int64)
+
+
+def _steps(count: int, chunk: int) -> Iterable[int]:
+    steps = range(0, count, chunk)
+    if len(steps) < FEWEST_STEPS:
+        return steps
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(
+        steps,
+        f"encoding {count} prompts",
+        transient=True,
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _say_dropped(encoder: str, dropped: np.ndarray) -> None:
+    """Warn of prompts that were not read to their end."""
+    cut = dropped[dropped > 0]
+    if not len(cut):
+        return
+    warnings.warn(
+        f"encoder '{encoder}' does not read long prompts to their end: it leaves out up to "
+        f"{cut.max()} tokens in {len(cut)} of {len(dropped)} prompts "
+        f"({len(cut) / len(dropped):.1%})",
+        DataWarning,
+        stacklevel=3,
+    )
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(encoder: str) -> Embed:
-    return _wordllama() if encoder == DEFAULT else _sentence_transformer(encoder)
+def _loaded(encoder: str) -> Encoder:
+    if encoder == DEFAULT:
+        return static.load()
+    if endpoint.is_address(encoder):
+        return endpoint.load(encoder)
+    if not encoder.strip():
+        raise InputError(f"no encoder is named; {DEFAULT} is the default")
+    return sentence.load(encoder, cache_folder() / "encoders")
 
 
-def _wordllama() -> Embed:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        import wordllama
-    except ImportError:
-        raise InputError(
-            "encoder 'wordllama' is not installed; pip install 'routerjax[text]'"
-        ) from None
-    finally:
-        root.handlers[:] = handlers  # its import configures the logging of the whole process
-        root.setLevel(level)
-    try:
-        # Told where its own wheel keeps the weights: by default it would ask the hub for some.
-        model = wordllama.WordLlama.load(
-            cache_dir=Path(wordllama.__file__).parent, disable_download=True
-        )
-    except OSError as error:
-        raise InputError(
-            f"encoder 'wordllama' lacks its weights ({error}); "
-            "pip install --force-reinstall 'routerjax[text]'"
-        ) from None
-    tokenizer, vectors = model.tokenizer, model.embedding
-    tokenizer.no_padding()
-
-    def embed(texts: list[str]) -> np.ndarray:
-        # What `model.embed(texts, norm=True)` computes, to the bit, without padding every prompt
-        # of a batch to the longest: five times as fast, and one long prompt takes no gigabytes.
-        out = np.zeros((len(texts), vectors.shape[1]), np.float32)
-        for row, tokens in enumerate(tokenizer.encode_batch(texts, add_special_tokens=False)):
-            if tokens.ids:
-                out[row] = vectors[np.minimum(tokens.ids, len(vectors) - 1)].mean(axis=0)
-        return _unit(out)
-
-    return embed
+def recipe(encoder: str) -> str:
+    """What makes an encoder's vectors what they are beside its name, without loading it."""
+    if encoder == DEFAULT:
+        return static.recipe()
+    return "" if endpoint.is_address(encoder) else sentence.recipe(encoder)
 
 
-def _sentence_transformer(name: str) -> Embed:
-    embed = sentence.load(name, cache_folder() / "encoders")
-    return lambda texts: _unit(embed(texts))
-
-
-def _unit(values: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(values, axis=1, keepdims=True)
-    return values / np.where(norms > 0, norms, 1)
-
-
-def _file_name(texts: list[str], encoder: str) -> str:
-    """Encoder, what it makes of tokens, and content; the version too: it may bring its weights."""
-    package = DEFAULT if encoder == DEFAULT else "sentence-transformers"
-    try:
-        version = metadata.version(package)
-    except metadata.PackageNotFoundError:
-        version = ""
-    recipe = sentence.recipe(encoder)
-    digest = hashlib.sha256(f"{encoder}\0{version}\0{recipe}".encode())
-    for text in texts:
-        content = text.encode()
-        digest.update(len(content).to_bytes(8, "little"))
-        digest.update(content)
-    return f"{re.sub('[^A-Za-z0-9.-]+', '-', encoder)[-40:]}-{digest.hexdigest()[:32]}"
-
-
-def _load(path: Path, rows: int) -> np.ndarray | None:
-    """Embeddings from the cache, or None where there are none or the file is damaged."""
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32:
-        return None
-    whole = values.ndim == 2 and len(values) == rows and np.isfinite(values).all()
-    return values if whole else None
-
-
-def _save(path: Path, values: np.ndarray) -> None:
-    try:
-        with atomic.new_file(path) as temporary:
-            np.save(temporary, values)
-    except InputError:
-        pass  # a cache that cannot be written costs time, nothing else
+def _fewest_kept(encoder: str) -> int:
+    # An endpoint is paid for, or far away.
+    return 1 if endpoint.is_address(encoder) else FEWEST_KEPT

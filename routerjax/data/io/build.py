@@ -9,10 +9,16 @@ import numpy as np
 
 from routerjax.data.io import leaving
 from routerjax.data.io.columns import quoted, single
+from routerjax.data.io.costs import costs_of
 from routerjax.data.io.model_names import models_of
 from routerjax.data.io.names import COST, SCORE
 from routerjax.data.io.source_file import SourceFile
-from routerjax.data.io.suspicious import warn_of_prompts, warn_of_repeats, warn_of_scores
+from routerjax.data.io.suspicious import (
+    say_findings,
+    warn_of_prompts,
+    warn_of_repeats,
+    warn_of_scores,
+)
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
 
@@ -27,13 +33,14 @@ def log_of(
     models: Sequence[str] | None,
 ) -> Log:
     """The log in long form that a file holds; arguments and errors as in `files.read_log`."""
-    for name in ("model", "quality", "cost"):
+    for name in ("model", "quality"):
         file.require(name)
     quality_range = quality_range or file.schema.quality_range or PLAIN_RANGE
     queries = _queries(file)
     answered = models_of(file)
     failed = leaving.failed_calls(file, quality := file.numbers("quality"), quality_range)
-    quality, cost = leaving.of_failed(file, failed, quality, file.costs("cost"))
+    cost = costs_of(file, answered, drop_missing=drop_missing)
+    quality, cost = leaving.of_failed(file, failed, quality, cost)
     propensity = file.numbers("propensity") if "propensity" in file else None
     if propensity is not None and np.isnan(propensity).all():
         propensity = None
@@ -46,7 +53,7 @@ def log_of(
     queries, scored_by = queries.take(rows), _label(file, "scored_by")
     warn_of_prompts(file.source, queries.prompts, queries.embeddings)
     with file.place(rows=rows):
-        return Log.from_arrays(
+        log = Log.from_arrays(
             arms,
             single(quality[rows]),
             single(cost[rows]),
@@ -60,7 +67,10 @@ def log_of(
             scored_by=None if scored_by is None else [scored_by[row] for row in rows],
             quality_range=quality_range,
             source=file.source,
+            warn=False,
         )
+    say_findings(log, file, rows)
+    return log
 
 
 def table_of(
@@ -82,7 +92,7 @@ def table_of(
     if has_cost:
         cost = np.stack([file.costs(COST + name) for name in names], axis=1)
     with file.place(rows=rows):
-        return Table.from_arrays(
+        table = Table.from_arrays(
             single(quality[rows]),
             single(cost[rows]),
             models=names,
@@ -93,7 +103,10 @@ def table_of(
             group=queries.group,
             quality_range=quality_range or file.schema.quality_range or PLAIN_RANGE,
             source=file.source,
+            warn=False,
         )
+    say_findings(table, file, rows)
+    return table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,6 +56,9 @@ def read_log(
     aliases: Mapping[str, Sequence[str]] | None = None,
     failed: Names | None = None,
     failed_quality: float | None = None,
+    prices: Path | None = None,
+    zero_cost: str | None = None,
+    strict: bool | None = None,
 ) -> Log:
     """Read a log in long form.
 
@@ -75,7 +78,8 @@ def read_log(
       in_memory: bytes of embeddings held in memory, a quarter of the machine's by default; more
         stay on disk and are read as they are used (`routerjax.records.on_disk.Stored`).
       values, cost_unit, decimal, money, ratings, joins, where, prompt_form, aliases, failed,
-        failed_quality: rules as in `Schema`, laid over those of the schema where they are given.
+        failed_quality, prices, zero_cost, strict: rules as in `Schema`, laid over those of the
+        schema where they are given.
 
     Returns:
       The log. Its encoder is None: a file does not say what made its embeddings.
@@ -97,6 +101,9 @@ def read_log(
         aliases=None if aliases is None else {k: tuple(v) for k, v in aliases.items()},
         failed=failed,
         failed_quality=failed_quality,
+        prices=None if prices is None else str(prices),
+        zero_cost=zero_cost,
+        strict=strict,
     )
     file = _open(path, rules, embeddings, in_memory)
     return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
@@ -120,6 +127,8 @@ def read_table(
     joins: Sequence[Join] | None = None,
     where: Mapping[str, str] | None = None,
     prompt_form: str | None = None,
+    zero_cost: str | None = None,
+    strict: bool | None = None,
 ) -> Table:
     """Read a table in wide form; cells may be missing, and without `cost:` columns costs are 0.
 
@@ -128,8 +137,8 @@ def read_table(
         ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``, or ``score:*``.
       drop_missing: leave out rows without prompt or embedding, and say so in a `DataWarning`.
       models: the models to take, in order; by default all, in the order of their columns.
-      in_memory, values, cost_unit, decimal, money, ratings, joins, where, prompt_form: as in
-        `read_log`.
+      in_memory, values, cost_unit, decimal, money, ratings, joins, where, prompt_form, zero_cost,
+        strict: as in `read_log`; a model that never costs anything is a warning here.
 
     Raises:
       InputError: anything that cannot be read as a table, in one sentence that names the place.
@@ -145,6 +154,8 @@ def read_table(
         joins=None if joins is None else tuple(joins),
         where=where,
         prompt_form=prompt_form,
+        zero_cost=zero_cost,
+        strict=strict,
     )
     file = _open(path, rules, embeddings, in_memory)
     return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)

@@ -19,6 +19,7 @@ import pyarrow as pa
 from routerjax.data.io import delimited, hub, json_rows, several
 from routerjax.data.io.arrow import BATCH, first_line, gather, quiet
 from routerjax.data.io.kinds import ACCEPTED, KINDS, suffix_of
+from routerjax.data.io.named import public_file
 from routerjax.data.io.opening import blocks, compression, located
 from routerjax.errors import InputError
 from routerjax.support.cache import scratch
@@ -58,7 +59,7 @@ def load(paths: Paths, *, in_memory: int = sys.maxsize) -> pa.Table:
 
 
 def _table(name: str, in_memory: int) -> pa.Table:
-    place = located(name or ".")
+    place = located(public_file(name) or name or ".")
     if not place.exists():
         if not hub.is_name(name):
             raise InputError("no such file", source=name)

@@ -68,12 +68,12 @@ def is_offline() -> bool:
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in switches)
 
 
-def is_reachable(patience: float = PATIENCE) -> bool:
-    """Whether the hub answers within `patience` seconds.
+def is_reachable(patience: float = PATIENCE, address: str | None = None) -> bool:
+    """Whether the hub, or the server of an address, answers within `patience` seconds.
 
     The library itself retries for half a minute before it gives up, so this is asked first.
     """
-    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    endpoint = address or os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     answers: list[bool] = []
     # Resolving a name has no timeout of its own; a thread can be left behind.
     probe = threading.Thread(target=lambda: answers.append(_answers(endpoint)), daemon=True)

@@ -20,6 +20,7 @@ from routerjax.errors import InputError
 FORMS = (LAST_USER, CONVERSATION)
 LAYOUTS = ("rows", "otel", "arena", "python-lists")
 REPEATS = ("refuse", "first", "last")
+ZERO_COSTS = ("refuse", "keep", "missing")
 BOTH_BAD = ("leave-out", "tie")
 UNITS = {"usd": 1.0, "cents": 1e-2, "per-1k": 1e-3, "per-1m": 1e-6}
 
@@ -73,6 +74,9 @@ class Schema:
       quality_range: lowest and highest quality there can be; None stands for 0 to 1.
       prices: path of a table of prices per million tokens, for costs from `input_tokens` and
         `output_tokens` where the file has no cost.
+      zero_cost: what a cost of 0 means: "refuse" a model that never costs anything where others do,
+        "keep" zeros as they are, or take them for "missing".
+      strict: whether numbers that cannot be true are an error, not a warning.
       layout: "rows", or a layout that is put in rows first: "otel" spans, "arena" pairs, prompts
         as "python-lists".
       both_bad: an arena pair in which both answers are bad: "leave-out", or "tie".
@@ -95,6 +99,8 @@ class Schema:
     failed_quality: float | None = None
     quality_range: tuple[float, float] | None = None
     prices: str | None = None
+    zero_cost: str = ZERO_COSTS[0]
+    strict: bool = False
     layout: str = LAYOUTS[0]
     both_bad: str = BOTH_BAD[0]
 
@@ -104,6 +110,7 @@ class Schema:
         cost_unit(self.cost_unit)
         _check_word("decimal", self.decimal, (".", ","))
         _check_word("prompt_form", self.prompt_form, FORMS)
+        _check_word("zero_cost", self.zero_cost, ZERO_COSTS)
         _check_word("layout", self.layout, LAYOUTS)
         _check_word("both_bad", self.both_bad, BOTH_BAD)
         for text in each(self.failed):

@@ -19,8 +19,8 @@ from routerjax.support import atomic
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 TABLES = ("columns", "values", "where", "aliases")
-TEXTS = ("cost_unit", "decimal", "prompt_form", "prices", "layout", "both_bad")
-SWITCHES = ("money", "ratings")
+TEXTS = ("cost_unit", "decimal", "prompt_form", "prices", "zero_cost", "layout", "both_bad")
+SWITCHES = ("money", "ratings", "strict")
 
 
 def presets() -> tuple[str, ...]:

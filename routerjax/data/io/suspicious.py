@@ -1,4 +1,5 @@
-"""Queries that cannot be told apart, and requests with several rows: read, and said."""
+"""What is said of a file that is read all the same: queries that cannot be told apart, requests
+with several rows, numbers that cannot be true."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from routerjax.data.checks.findings import findings
 from routerjax.data.io import paths
 from routerjax.data.io.columns import quoted
 from routerjax.data.io.source_file import SourceFile
 from routerjax.errors import DataWarning
 from routerjax.records.rows import Array
+from routerjax.records.tables import Log, Table
 
 FIRST_SCORE = re.compile(r"(.+)(?:\[0\]|\.0)\.(\w+)")
 FEWEST_ROWS = 10  # below, a repeat says nothing
@@ -59,6 +62,27 @@ def warn_of_scores(file: SourceFile) -> None:
         problem = f"the scores in '{match[1]}' have different names ({shown})"
         advice = f"--columns quality={match[1]}[name=NAME].{match[2]} takes those of one"
         warnings.warn(f"{file.source}: {problem}; {advice}", DataWarning, stacklevel=5)
+
+
+def say_findings(record: Log | Table, file: SourceFile, rows: np.ndarray) -> None:
+    """Say which numbers cannot be true, with the file's own column and row.
+
+    Args:
+      record: what was read.
+      file: that it was read from.
+      rows: the file's row for every row of the record.
+
+    Raises:
+      InputError: a finding that is refused, or any where the schema is strict.
+    """
+    for each in findings(record):
+        if each.name == "zero-cost" and file.schema.zero_cost == "keep":
+            continue
+        row = None if each.row is None else int(rows[each.row])
+        said = file.fail(f"{each.problem}; {each.right}", field=each.column, row=row)
+        if each.refused or file.schema.strict:
+            raise said
+        warnings.warn(str(said), DataWarning, stacklevel=5)
 
 
 def warn_of_repeats(file: SourceFile, rows: np.ndarray) -> None:

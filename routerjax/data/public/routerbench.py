@@ -12,14 +12,12 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from routerjax.data.io.columns import quoted
 from routerjax.data.public.safe_pickle import read_columns
-from routerjax.data.public.source import Source
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Table
 
@@ -90,19 +88,3 @@ def _numbers(column: np.ndarray, *, source: str, field: str) -> np.ndarray:
             problem = f"{quoted(str(cell))} is not a number"
             raise InputError(problem, source=source, field=field, row=row) from None
     return values
-
-
-def _source(file: str) -> Source:
-    def found(folder: Path) -> Path | None:
-        return folder / file if (folder / file).is_file() else None
-
-    revision = "784021482c3f320c6619ed4b3bb3b41a21424fcb"
-    return Source(
-        "withmartian/routerbench", revision, (file,), found, read_routerbench, wanted=file
-    )
-
-
-TABLES = {
-    "routerbench": _source("routerbench_0shot.pkl"),
-    "routerbench-5shot": _source("routerbench_5shot.pkl"),
-}

@@ -123,6 +123,59 @@ def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise InputError("is too large for the memory of this machine", source=source) from None
 
 
+def read_arrays(path: str | os.PathLike[str]) -> Any:
+    """Read a pickle of dictionaries, lists, texts, numbers and NumPy arrays, and of nothing else.
+
+    Time and memory are at most a fixed multiple of the file's size.
+
+    Args:
+      path: a pickle of protocol 3 or later, not compressed.
+
+    Raises:
+      InputError: no such file, or a pickle that names anything outside `ALLOWED`.
+    """
+    source, place = str(path), located(path)
+    try:
+        content = place.read_bytes()
+        return _plain(load(content, Builders(_named, _called, _stated)), [len(content)])
+    except InputError as error:
+        raise InputError(error.problem, source=source) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", source=source) from None
+    except MemoryError:
+        raise InputError("is too large for the memory of this machine", source=source) from None
+    except Exception as error:  # parts that do not fit together fail in many ways
+        problem = f"is not a pickle of plain arrays ({shortened(error)})"
+        raise InputError(problem, source=source) from None
+
+
+def _plain(value: Any, left: list[int], depth: int = 0) -> Any:
+    """What a pickle holds, arrays in place of their parts.
+
+    Args:
+      value: of the machine.
+      left: the number of cells and entries that may still come: what is shared counts each time.
+      depth: of `value`; four are enough for RouterEval.
+    """
+    if depth > 4:
+        raise ValueError("too deep")
+    left[0] -= 1
+    if isinstance(value, _Part):
+        if isinstance(value, SCALAR):
+            return _cell(value)
+        array = _array(value)
+        left[0] -= array.size
+    if left[0] < 0:
+        raise ValueError("more cells than the file has room for")
+    if isinstance(value, _Part):
+        return array
+    if isinstance(value, dict):
+        return {str(key): _plain(each, left, depth + 1) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, left, depth + 1) for each in value]
+    return value
+
+
 def _columns(frame: Any, *, most: int) -> dict[str, np.ndarray]:
     """The columns by name; `most` is the number of cells that the file has room for."""
     try:

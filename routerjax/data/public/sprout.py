@@ -23,7 +23,6 @@ import pyarrow.parquet
 from routerjax.data.io import columns
 from routerjax.data.io.arrow import first_line
 from routerjax.data.public.prices import Price, price_of
-from routerjax.data.public.source import Source
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Table
 
@@ -171,20 +170,3 @@ def _open(file: Path) -> pyarrow.parquet.ParquetFile:
     except (pa.ArrowException, OSError) as error:
         problem = f"cannot be read as parquet: {first_line(error)}"
         raise InputError(problem, source=str(file)) from None
-
-
-def _found(folder: Path) -> Path | None:
-    return folder if folder.is_dir() and split_files(folder) else None
-
-
-TABLES = {
-    "sprout": Source(
-        "CARROT-LLM-Routing/SPROUT",
-        None,
-        ("data/*.parquet",),
-        _found,
-        read_sprout,
-        wanted="train*.parquet, validation*.parquet, test*.parquet",
-        priced=True,
-    )
-}

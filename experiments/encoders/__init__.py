@@ -1,0 +1,1 @@
+"""What an encoder costs and what it is worth to a router."""

@@ -1,0 +1,132 @@
+"""From embeddings to probabilities: the compiled part of routing, in blocks of rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from routerjax.artefacts.arrays import Arrays
+from routerjax.errors import InputError
+from routerjax.estimators.utility import Unit
+from routerjax.models.architectures import Architecture
+from routerjax.models.outcomes import OutcomeHead, predict_folds
+from routerjax.models.policy import ROWS, mean_probabilities, within_support
+from routerjax.models.propensity import supported
+from routerjax.records.tables import Estimates
+
+
+class Model(NamedTuple):
+    """What a router decides by: the first two are static, the others are on a device."""
+
+    architecture: Architecture
+    head: OutcomeHead
+    arrays: Arrays
+    unit: Unit
+    constant: Estimates | None
+
+
+class Decided(NamedTuple):
+    """What a router makes of n queries at k cost weights.
+
+    Attributes:
+      probabilities: [k, n, m] of its softmax, over the models that the log supports.
+      moved: [k, n] True where support moved the choice.
+      expected: [n, m] quality and cost.
+    """
+
+    probabilities: Float[np.ndarray, "k n m"]
+    moved: Bool[np.ndarray, "k n"]
+    expected: Estimates
+
+
+def decided(
+    model: Model,
+    embeddings: np.ndarray,
+    cost_weights: np.ndarray | Array,
+    kept: Int[np.ndarray, " k"],
+    checked: Callable[[np.ndarray, int], np.ndarray],
+) -> Decided:
+    """Probabilities and expected outcomes, a block of rows at a time.
+
+    Args:
+      model: what the router decides by.
+      embeddings: [n, d], in memory or on disk.
+      cost_weights: [k] within the fitted range.
+      kept: [k] arm that the router is for every query that supports it; −1 where it chooses.
+      checked: a block and the position of its first row → the block in single precision.
+
+    Raises:
+      InputError: as `checked` raises it, or the router makes no number of a query, which its
+        parameters or huge embeddings can do; a row of which nothing is known has no best model.
+    """
+    parts = []
+    for first in range(0, max(len(embeddings), 1), ROWS):
+        block = checked(np.asarray(embeddings[first : first + ROWS]), first)
+        filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
+        filled[: len(block)] = block
+        rows = slice(len(block))
+        found = jax.tree.map(np.asarray, _decide(*model, filled, cost_weights, kept))
+        probabilities, moved, expected = found
+        own = Decided(
+            probabilities[:, rows],
+            moved[:, rows],
+            Estimates(quality=expected.quality[rows], cost=expected.cost[rows]),
+        )
+        _check_finite(own, first)
+        parts.append(own)
+    return Decided(
+        np.concatenate([own.probabilities for own in parts], axis=1),
+        np.concatenate([own.moved for own in parts], axis=1),
+        Estimates(
+            quality=np.concatenate([own.expected.quality for own in parts]),
+            cost=np.concatenate([own.expected.cost for own in parts]),
+        ),
+    )
+
+
+def _check_finite(own: Decided, first: int) -> None:
+    fine = np.isfinite(own.probabilities).all(axis=(0, 2))
+    for values in (own.expected.quality, own.expected.cost):
+        fine &= np.isfinite(values).all(axis=1)
+    if not fine.all():
+        problem = "the router makes no number of this embedding"
+        raise InputError(problem, row=first + int(np.argmin(fine)))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _decide(
+    architecture: Architecture,
+    head: OutcomeHead,
+    arrays: Arrays,
+    unit: Unit,
+    constant: Estimates | None,
+    embeddings: Float[Array, "n d"],
+    cost_weights: Float[Array, " k"],
+    kept: Int[Array, " k"],
+) -> tuple[Float[Array, "k n m"], Bool[Array, "k n"], Estimates]:
+    x = arrays.scaling(embeddings)
+    folds = predict_folds(head, arrays.outcomes, x)
+    expected = jax.tree.map(lambda fold: jnp.mean(fold, axis=0), folds)
+    start = expected
+    if constant is not None:
+        start = jax.tree.map(lambda mean: mean[None], constant)
+    found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights)
+    if arrays.propensities is None:
+        return found, jnp.zeros(found.shape[:2], bool), expected
+    known = supported(arrays.propensities, x)
+    alone = jax.nn.one_hot(kept, found.shape[-1])[:, None]
+    wanted = jnp.where((kept >= 0)[:, None, None], alone, found)
+    allowed = within_support(found, known)
+    allowed = jnp.where(jnp.any(alone * known[None] > 0, axis=-1, keepdims=True), alone, allowed)
+    return allowed, jnp.argmax(allowed, axis=-1) != jnp.argmax(wanted, axis=-1), expected
+
+
+def _round_up(count: int) -> int:
+    """The next power of two: few shapes, few compilations."""
+    return 1 << max(count - 1, 0).bit_length()

@@ -1,0 +1,1 @@
+"""Numbers that cannot be true: cheap tests of what a log or a table says."""

@@ -1,0 +1,61 @@
+"""All tests of a log or a table, and what a reader makes of what they find."""
+
+from __future__ import annotations
+
+import warnings
+
+from routerjax.data.checks.cells import cells_of
+from routerjax.data.checks.costs import cost_findings
+from routerjax.data.checks.finding import Finding
+from routerjax.data.checks.names import name_findings
+from routerjax.data.checks.scores import score_findings
+from routerjax.errors import DataWarning, InputError
+from routerjax.records.tables import Log, Table
+from routerjax.records.validation import cost_unit_problem
+
+
+def findings(record: Log | Table) -> tuple[Finding, ...]:
+    """Numbers that cannot be true, or are hardly what was meant.
+
+    Looked for are models whose costs are all or largely 0 while others' are not, one cost a
+    thousand times the median of its model, costs in another unit than dollars per query; a
+    constant quality, many scores of one model at an edge of the range, a code for failed calls
+    among the scores, scales that are mixed, missing feedback taken for 0; and one model in several
+    spellings.
+
+    Args:
+      record: a log or a table.
+
+    Returns:
+      One `Finding` a thing, those of which a reader makes an error first; empty for ordinary data.
+    """
+    cells = cells_of(record)
+    unit = cost_unit_problem(record)
+    found = [*cost_findings(cells), *score_findings(cells), *name_findings(cells)]
+    if unit is not None:
+        problem, right = unit
+        found = [each for each in found if each.name != "cost-unit"]
+        found.append(Finding(name="cost-unit", column="cost", problem=problem, right=right))
+    return tuple(sorted(found, key=lambda each: not each.refused))
+
+
+def warn_of(record: Log | Table, *, strict: bool = False) -> None:
+    """Say what `findings` finds in a log or table of one's own: a `DataWarning` each.
+
+    Args:
+      record: a log or a table.
+      strict: whether each is an error instead.
+
+    Raises:
+      InputError: a finding that is refused, or any where `strict` is set.
+    """
+    for each in findings(record):
+        said = InputError(
+            f"{each.problem}; {each.right}",
+            source=record.source,
+            field=each.column,
+            row=each.row,
+        )
+        if strict or each.refused:
+            raise said
+        warnings.warn(str(said), DataWarning, stacklevel=3)

@@ -1,0 +1,254 @@
+"""From an unknown file to what it holds and how to use it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from routerjax.data.checks.finding import Finding
+from routerjax.data.checks.findings import findings
+from routerjax.data.inspection import statistics
+from routerjax.data.inspection.commands import beside, commands_of, says_it_all
+from routerjax.data.inspection.describe import columns_of, format_of
+from routerjax.data.inspection.fields import Field, fields_of
+from routerjax.data.inspection.joining import are_parts, join_files
+from routerjax.data.inspection.missing import missing_by_model
+from routerjax.data.inspection.presets import kind_of
+from routerjax.data.inspection.propose import Proposal, propose
+from routerjax.data.inspection.record import Inspection
+from routerjax.data.inspection.trying import Opened, Reading, fitting_preset, one_spelling, read_as
+from routerjax.data.io import formats, paths, schema_file
+from routerjax.data.io.frames import SOURCE, Frame, is_frame
+from routerjax.data.io.frames import load as load_frame
+from routerjax.data.io.schema import Schema
+from routerjax.data.io.values import words
+from routerjax.errors import InputError
+from routerjax.records.tables import Log
+
+Path = str | os.PathLike[str]
+
+COMPARED = 5000  # rows by which a preset is compared with what was guessed
+FEWEST = {"log": 50, "table": 56}  # rows that can be learnt from, or that a log is drawn from
+GOLD = ("human", "gold", "expert", "person", "people", "annotator", "annotation", "ground_truth")
+"""Words for who gives scores that count, in a column that says who gave them."""
+
+
+def inspect(
+    *sources: Path | Frame,
+    schema: Schema | None = None,
+    written: Path | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Inspection:
+    """Look at an unknown file: what it holds, what its columns seem to be, how to read it.
+
+    Args:
+      sources: a file or a data frame; or several files, parts of one log if their columns are the
+        same, else joined by the id that they share.
+      schema: what is known already; it is laid over what is guessed.
+      written: the .toml file in which the schema will stand; proposed commands then name it.
+      on_progress: called with what is being done.
+
+    Returns:
+      Inspection. Its `problems` say what is lacking where the file cannot be used as it is.
+
+    Raises:
+      InputError: a file that cannot be read at all, or several that do not belong together.
+    """
+    tell = on_progress or (lambda what: None)
+    if not sources:
+        raise InputError("a file is needed")
+    given = schema or Schema()
+    names = [SOURCE if is_frame(each) else str(each) for each in sources]
+    tables = [_loaded(each, name, tell) for each, name in zip(sources, names, strict=True)]
+    tell("looking at its columns")
+    main, table, fields, joins = _together(names, tables)
+    fixed = {role: path for role, path in given.columns.items() if isinstance(path, str)}
+    proposal = propose(fields, fixed=fixed)
+    whole = given.over(dataclasses.replace(proposal.schema, joins=joins))
+    proposal = dataclasses.replace(proposal, schema=whole)
+    tell("reading it as it seems to be meant")
+    return _inspection(
+        Opened(names, main, table, fields, format_of(main[0], table)),
+        _answered(proposal, given),
+        given,
+        None if written is None else str(written),
+        tell,
+    )
+
+
+def _loaded(source: Path | Frame, name: str, tell: Callable[[str], None]) -> pa.Table:
+    tell(f"reading {name}")
+    if is_frame(source):
+        return load_frame(source)
+    assert isinstance(source, str | os.PathLike)
+    return formats.load(source)
+
+
+def _together(
+    names: Sequence[str], tables: Sequence[pa.Table]
+) -> tuple[list[str], pa.Table, list[Field], tuple]:
+    """Files to name, the table that holds a row a call, fields of all, and joins."""
+    if len(tables) == 1:
+        return list(names), tables[0], fields_of(tables[0]), ()
+    if are_parts([table.column_names for table in tables]):
+        whole = formats.load(list(names))
+        return list(names), whole, fields_of(whole), ()
+    fields = [fields_of(table) for table in tables]
+    ids = [_ids(table, own) for table, own in zip(tables, fields, strict=True)]
+    found = join_files(names, fields, ids)
+    return [names[found.main]], tables[found.main], found.fields, found.joins
+
+
+def _ids(table: pa.Table, fields: Sequence[Field]) -> dict[str, set[str]]:
+    """Paths of fields that may be an id, and all their values."""
+    found = {}
+    for field in fields:
+        varied = field.distinct > 0.5 * max(len(field.texts), 1)
+        if field.kind in ("text", "number") and varied and max(map(len, field.texts)) <= 100:
+            column = paths.column(table, field.path)
+            if column is not None:
+                found[field.path] = {word.strip() for word in words(column) if word}
+    return found
+
+
+def _answered(proposal: Proposal, given: Schema) -> Proposal:
+    """The proposal without what is lacking no more, since it was given."""
+    lacks = proposal.lacks
+    if given.cost_unit != Schema().cost_unit:
+        lacks = tuple(each for each in lacks if "--cost-unit" not in each)
+    has_tokens = {"input_tokens", "output_tokens"} <= proposal.roles.keys()
+    if "cost" not in proposal.roles and has_tokens and given.prices is None:
+        lacks += (
+            "the prices of its tokens, as no cost is logged: --prices prices.toml, with an entry "
+            "for every model",
+        )
+    return dataclasses.replace(proposal, lacks=lacks)
+
+
+def _inspection(
+    opened: Opened,
+    proposal: Proposal,
+    given: Schema,
+    written: str | None,
+    tell: Callable[[str], None],
+) -> Inspection:
+    notes = list(proposal.notes)
+    preset = fitting_preset(opened, proposal, given)
+    if preset is None:
+        read = Reading(None, proposal.schema, False)
+        if not proposal.lacks and proposal.kind in ("log", "table"):
+            read = read_as(opened, proposal)
+    else:
+        schema = dataclasses.replace(given, joins=proposal.schema.joins)
+        schema, notes = schema.over(schema_file.named(preset)), []
+        proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
+        read = read_as(opened, proposal, lossy=True)
+    if isinstance(read.record, Log):
+        read = one_spelling(opened, read, notes)
+    tell("counting")
+    record, gold = read.record, _gold(proposal, notes)
+    problems = [*proposal.lacks, *([read.problem] if read.problem else [])]
+    if isinstance(record, Log):
+        wrong = statistics.impossible_propensities(record)
+        problems += [wrong] if wrong is not None else []
+    if record is not None and not proposal.lacks and len(record) < FEWEST[proposal.kind]:
+        few = f"{len(record)} rows to learn from are too few"
+        problems.append(f"{few}; {FEWEST[proposal.kind]} are needed")
+    if proposal.kind == "unknown" and not problems:
+        problems = ["which column is the model and which the quality"]
+    commands = () if problems else _commands(opened, proposal, read, preset, gold, written, notes)
+    found = () if record is None else findings(record)
+    if read.schema.zero_cost == "keep":
+        found = tuple(each for each in found if each.name != "zero-cost")
+    notes += _unsaid(read.said, found)
+    time = proposal.roles.get("time")
+    inspection = Inspection(
+        files=tuple(opened.names),
+        format=opened.format,
+        kind=proposal.kind,
+        rows=opened.table.num_rows,
+        columns=columns_of(opened.fields, proposal),
+        preset=preset,
+        schema=read.schema,
+        drop_missing=read.drop_missing,
+        gold=gold,
+        span=None if time is None else statistics.span(time.field),
+        findings=found,
+        notes=tuple(notes),
+        problems=tuple(problems),
+        commands=commands,
+    )
+    if not isinstance(record, Log):
+        return inspection
+    return dataclasses.replace(
+        inspection,
+        models=statistics.model_rows(record),
+        missing=missing_by_model(opened.table, proposal) if read.drop_missing else {},
+        repeats=statistics.repeats(record),
+        groups=int(record.groups.max()) + 1,
+        prompts=statistics.prompt_facts(record),
+        gaps=statistics.gaps(record),
+    )
+
+
+def _commands(
+    opened: Opened,
+    proposal: Proposal,
+    read: Reading,
+    preset: str | None,
+    gold: tuple[str, str] | None,
+    written: str | None,
+    notes: list[str],
+) -> tuple[str, ...]:
+    """The commands that use the file; a schema that options cannot say is to be written."""
+    schema = read.schema
+    if gold is not None and "scored_by" in schema.columns:
+        kept = {name: path for name, path in schema.columns.items() if name != "scored_by"}
+        schema = dataclasses.replace(schema, columns=kept)
+    base = preset
+    if written is not None:
+        base, schema = written, Schema()
+    elif preset is not None:
+        schema = beside(schema, schema_file.named(preset))
+    if not says_it_all(schema):
+        notes.append("options cannot say all of the schema; --write mylog.toml writes it")
+        base, schema = "mylog.toml", Schema()
+    return commands_of(
+        proposal.kind,
+        opened.main,
+        schema,
+        base=base,
+        drop_missing=read.drop_missing,
+        gold=gold,
+        has_prompts="embedding" not in proposal.roles or "prompt" in proposal.roles,
+        quality_range=read.schema.quality_range,
+        rows=opened.table.num_rows,
+    )
+
+
+def _gold(proposal: Proposal, notes: list[str]) -> tuple[str, str] | None:
+    """The column that says how a row was scored, and its value where the score is gold."""
+    guess = proposal.roles.get("scored_by")
+    if guess is None or guess.field.distinct < 2:
+        return None
+    path, values = guess.field.path, sorted(set(guess.field.texts))
+    gold = [value for value in values if any(word in value.lower() for word in GOLD)]
+    if len(gold) == 1 and "," not in gold[0]:
+        return path, gold[0]
+    notes.append(
+        f"scores come from {', '.join(values[:6])} (column {path}); --gold-column {path}=VALUE "
+        "says which of them are gold, so that the others are corrected for their judge's bias"
+    )
+    return None
+
+
+def _unsaid(said: Sequence[str], found: Sequence[Finding]) -> list[str]:
+    """Warnings of the reader that are none of the findings, which are listed by themselves."""
+    return [
+        text.removeprefix(f"{SOURCE}: ")
+        for text in said
+        if not any(each.problem in text for each in found)
+    ]

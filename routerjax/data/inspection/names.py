@@ -1,0 +1,100 @@
+"""What columns are called: the names under which the parts of a log are commonly written."""
+
+from __future__ import annotations
+
+import re
+
+ROLES = {
+    "prompt": "prompt question query user_input user_message user_prompt input messages "
+    "input.messages request.messages instruction prompts text conversation content request.prompt "
+    "gen_ai.input.messages gen_ai.prompt",
+    "embedding": "embedding embeddings vector prompt_embedding query_embedding features emb x",
+    "model": "model gen_ai.request.model request.model model_name model_id llm request_model "
+    "gen_ai.response.model response_model deployment engine model_group chosen_model routed_model "
+    "provider_model modelname answered_by arm",
+    "quality": "quality score rating stars reward judge_score user_rating feedback.score "
+    "feedback.rating feedback.thumb scores.value thumb thumbs feedback grade correct is_correct "
+    "correctness accuracy vote user_feedback user_score helpfulness passed success satisfaction "
+    "evaluation eval_score result label value gen_ai.evaluation.score.value",
+    "cost": "cost spend total_cost usage.total_cost response_cost cost_usd usd dollars "
+    "calculated_total_cost gen_ai.usage.cost.amount gen_ai.usage.cost usage.cost price "
+    "cost_dollars cost_cents cost_eur charge amount costs cost_in_usd total_price cost.total",
+    "input_tokens": "input_tokens prompt_tokens usage.prompt_tokens usage.input_tokens tokens_in "
+    "gen_ai.usage.input_tokens usage.input prompt_token_count num_input_tokens n_prompt_tokens",
+    "output_tokens": "output_tokens completion_tokens usage.completion_tokens usage.output_tokens "
+    "gen_ai.usage.output_tokens usage.output tokens_out candidates_token_count num_output_tokens "
+    "completion_token_count generated_tokens",
+    "request_id": "request_id id trace_id call_id uuid response_id gen_ai.response.id sample_id "
+    "query_id message_id row_id span_id log_id",
+    "group": "group user user_id session session_id end_user conversation_id customer customer_id "
+    "thread_id chat_id userid sessionid account tenant client_id",
+    "time": "time timestamp created created_at start_time date datetime ts logged_at request_time "
+    "start_time_unix_nano time_created",
+    "propensity": "propensity propensities prob probability pscore logging_prob action_prob "
+    "action_probability logging_propensity p",
+    "split": "split partition fold subset set",
+    "scored_by": "scored_by judge evaluator grader annotator rater scorer scores.source "
+    "label_source score_source judged_by source",
+    "status": "status status_code http_status state outcome response_status",
+    "task": "task category eval_name topic domain dataset benchmark subject task_name",
+    "currency": "currency gen_ai.usage.cost.currency cost_currency usage.currency",
+}
+"""Role → names, the most telling first; a dot joins a name to that of what it is a part of."""
+
+NOT_PROMPTS = (
+    "response output answer completion assistant system reply generated reasoning error stack "
+    "metadata reference expected target user_agent url"
+).split()
+"""Words in the names of texts that are no prompts."""
+
+ENDINGS = {
+    "model": "model llm",
+    "quality": "quality score rating stars reward thumb thumbs feedback grade correct accuracy",
+    "cost": "cost spend usd dollars price cents eur",
+    "propensity": "propensity prob probability",
+    "prompt": "prompt question query messages",
+    "embedding": "embedding embeddings vector",
+    "time": "timestamp time created_at",
+    "request_id": "request_id trace_id",
+    "group": "user_id session_id",
+}
+"""Words with which a longer name of a role may end, as in llm_judge_score."""
+
+VALUES = {
+    word: worth
+    for worth, words in (
+        (1.0, "up thumbs_up thumbsup thumb_up 👍 good yes y pass passed correct right liked"),
+        (1.0, "like positive helpful accept accepted win upvote success +1 ok satisfied great"),
+        (0.5, "neutral tie partial partially_correct mixed"),
+        (0.0, "down thumbs_down thumbsdown thumb_down 👎 bad no n fail failed incorrect wrong"),
+        (0.0, "dislike disliked negative unhelpful not_helpful reject rejected loss lose downvote"),
+        (0.0, "failure -1 dissatisfied poor terrible"),
+    )
+    for word in words.split()
+}
+"""Words of feedback and what they are worth between 0 and 1."""
+
+MODEL_WORDS = re.compile(
+    r"gpt|claude|llama|gemini|gemma|mi[sx]tral|qwen|deepseek|sonnet|haiku|opus|command-r|grok|phi-"
+    r"|nova|titan|jurassic|palm|yi-|o[134]-mini|^o[134]$|kimi|glm|granite|falcon|vicuna|wizard|mini"
+    r"|large|small|tiny|\d+b\b",
+    re.IGNORECASE,
+)
+
+
+def plain(path: str) -> str:
+    """A path in words: no indexes, camel case in parts, small letters."""
+    path = re.sub(r"\[[^\]]*\]|\.-?\d+(?=\.|$)", "", path)
+    path = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path)
+    return re.sub(r"[\s\-/|]+", "_", path).lower().strip("_")
+
+
+def named(role: str, path: str) -> float:
+    """How much a path sounds like a role: 0 not at all, up to 10 where it is the role's name."""
+    name, known = plain(path), ROLES[role].split()
+    for place, synonym in enumerate(known):
+        if name == synonym or name.endswith(f".{synonym}") or name.replace("_", "") == synonym:
+            return 10.0 - 4.0 * place / len(known)
+    last = name.rsplit(".", 1)[-1]
+    ends = ENDINGS.get(role, "").split()
+    return 4.0 if any(last.endswith(f"_{each}") or last == each for each in ends) else 0.0

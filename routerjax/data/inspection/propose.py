@@ -1,0 +1,267 @@
+"""From the roles of fields to a `Schema`, with what is uncertain about it in words."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.names import plain
+from routerjax.data.inspection.roles import Guess, guess_roles, words_of
+from routerjax.data.io.columns import quoted
+from routerjax.data.io.schema import Schema
+
+WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
+"""What a status says of a call that went well."""
+
+COST_SUFFIXES = ("|total_cost", "|cost", "_cost", ":cost", " cost", ".cost", "_spend")
+SCORE_SUFFIXES = ("", "|score", "_score", ":score", " score", ".score", "_quality", "|quality")
+RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
+CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """How a file seems to be meant.
+
+    Attributes:
+      kind: "log", "table" of every model's answers, "pairs" of answers of which the better is
+        known, or "gains", labels of a pair of models; "unknown".
+      schema: how to read it.
+      roles: role → the field that plays it.
+      lacks: what no field plays and is needed, each as a clause that says what to give.
+      notes: what a reader should know of the guesses, in sentences.
+    """
+
+    kind: str
+    schema: Schema
+    roles: Mapping[str, Guess]
+    lacks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) -> Proposal:
+    """The likely meaning of a file's fields.
+
+    Args:
+      fields: of the file, of `fields_of`.
+      fixed: routerjax's name to the path of the field, where it is known already.
+    """
+    paths = [field.path for field in fields]
+    if set(FIRST) & set(paths) and set(SECOND) & set(paths):
+        lacks = (_pair(fields), *(() if "PL" in paths else (PREFERENCE,)))
+        return Proposal("pairs", Schema(layout="arena"), guess_roles(fields), lacks)
+    if {"GL", "PL"} & set(paths):
+        return Proposal(
+            "gains", Schema(), guess_roles(fields), (COSTS.format("", "PRIMARY,OTHER"),)
+        )
+    wide = _wide(fields)
+    if wide is not None:
+        return wide
+    return _log(fields, fixed or {})
+
+
+COSTS = (
+    "what the two models cost, which such a file does not hold: routerjax fit FILE{} "
+    "--gains --models {} --costs DOLLARS,DOLLARS, the dear model first"
+)
+
+
+PREFERENCE = (
+    "labels of a second kind: votes of people are gold labels, and a column of cheap verdicts on "
+    "the same or other pairs is needed beside them (--preference COLUMN)"
+)
+FIRST, SECOND = ("model_a", "left_model"), ("model_b", "right_model")
+
+
+def _pair(fields: Sequence[Field]) -> str:
+    """What is lacking of pairs of answers, with the two models that are met most often."""
+    sides = [field.texts for field in fields if field.path in (*FIRST, *SECOND)]
+    counted = collections.Counter(tuple(sorted(pair)) for pair in zip(*sides, strict=False))
+    pairs = [pair for pair, _ in counted.most_common() if len(set(pair)) == 2]
+    return COSTS.format(" --schema arena", ",".join(pairs[0]) if pairs else "PRIMARY,OTHER")
+
+
+def _wide(fields: Sequence[Field]) -> Proposal | None:
+    """A table in wide form, where columns of several models differ by the model's name alone."""
+    numbers = [field.path for field in fields if field.kind in ("number", "bool", "empty")]
+    others = [field for field in fields if field.path not in numbers]
+    if sum(path.startswith("score:") for path in numbers) >= 2:
+        return Proposal("table", Schema(columns=_labels(others)), guess_roles(others))
+    for cost in COST_SUFFIXES:
+        bases = [path.removesuffix(cost) for path in numbers if path.endswith(cost)]
+        for score in SCORE_SUFFIXES:
+            models = [base for base in bases if base + score in numbers]
+            if len(models) >= 2:
+                columns = {"score:*": f"*{score}", "cost:*": f"*{cost}", **_labels(others)}
+                return Proposal("table", Schema(columns=columns), guess_roles(others))
+    return None
+
+
+def _labels(fields: Sequence[Field]) -> dict[str, str]:
+    """Columns of a table beside scores and costs."""
+    roles = guess_roles([field for field in fields if "|" not in field.path])
+    kept = ("prompt", "embedding", "task", "split", "group")
+    return {
+        role: roles[role].field.path
+        for role in kept
+        if role in roles and roles[role].field.path != role
+    }
+
+
+def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
+    roles = guess_roles([field for field in fields if field.path not in fixed.values()])
+    for role, path in fixed.items():
+        known = next((field for field in fields if field.path == path), None)
+        roles.pop(role, None)
+        if known is not None:
+            roles[role] = Guess(role, known, "option")
+    notes: list[str] = []
+    rules: dict[str, object] = {"columns": _columns(roles)}
+    if "quality" in roles:
+        rules |= _quality_rules(roles["quality"].field, notes)
+    lacks = _lacks(roles)
+    if "cost" in roles:
+        rules |= _cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
+    if "status" in roles:
+        rules |= _status_rules(roles["status"].field, notes)
+    if not {"model", "quality"} & roles.keys():
+        return Proposal("unknown", Schema(), roles, tuple(lacks), tuple(notes))
+    schema = Schema(**rules)  # type: ignore[arg-type]
+    return Proposal("log", schema, roles, tuple(lacks), tuple(notes))
+
+
+def _columns(roles: Mapping[str, Guess]) -> dict[str, str]:
+    unread = ("time", "status")
+    columns = {
+        role: guess.field.path
+        for role, guess in roles.items()
+        if role not in unread and guess.field.path != role
+    }
+    if "prompt" in roles and "embedding" in roles and roles["prompt"].by == "content":
+        del columns["prompt"]
+    if "scored_by" in columns and roles["scored_by"].field.distinct < 2:
+        del columns["scored_by"]
+    if "cost" in roles:  # tokens are needed where no cost is logged
+        columns.pop("input_tokens", None), columns.pop("output_tokens", None)
+    return columns
+
+
+def _lacks(roles: Mapping[str, Guess]) -> list[str]:
+    lacks = []
+    if not {"prompt", "embedding"} & roles.keys():
+        lacks.append("the prompt: name its column with --columns prompt=COLUMN")
+    if "model" not in roles:
+        lacks.append("the model that answered: name its column with --columns model=COLUMN")
+    if "quality" not in roles:
+        lacks.append(
+            "how good the answer was: name a column of scores with --columns quality=COLUMN, or "
+            "give a second file that holds them beside an id of the request"
+        )
+    if "cost" not in roles and not {"input_tokens", "output_tokens"} <= roles.keys():
+        lacks.append(
+            "what the answer cost: name a column of dollars per query with --columns cost=COLUMN, "
+            "or columns input_tokens and output_tokens beside --prices prices.toml"
+        )
+    return lacks
+
+
+def _quality_rules(field: Field, notes: list[str]) -> dict[str, object]:
+    if field.kind == "bool":
+        return {}
+    if field.kind == "text":
+        worth = words_of(field) or {}
+        return {"values": {"quality": worth}}
+    rules: dict[str, object] = {}
+    if field.notation == "comma":
+        rules["decimal"] = ","
+    if field.notation == "rating":
+        rules["ratings"] = True
+    values = np.unique(field.numbers)
+    if not values.size:
+        return rules
+    counted = dict(zip(*np.unique(field.numbers, return_counts=True), strict=True))
+    if set(values.tolist()) == {-1.0, 0.0, 1.0}:
+        zeros = counted[0.0] / field.numbers.size
+        if zeros >= 0.6:
+            notes.append(
+                f"quality is 0 in {zeros:.0%} of the rows and -1 or 1 in the others: 0 is taken "
+                "for no feedback at all, and such rows are left out"
+            )
+            rules["failed"] = (f"{field.path}=0",)
+        return {**rules, "quality_range": (-1.0, 1.0)}
+    code = values[0] < 0 and len(values) > 3 and values[1] >= 0
+    if code:
+        notes.append(
+            f"quality is {values[0]:g} in {counted[values[0]]} of {field.numbers.size} rows and "
+            "never else below 0: it is taken for a call that failed, whose row is left out; "
+            "--failed-quality counts it as the lowest quality instead"
+        )
+        rules["failed"] = (f"{field.path}={values[0]:g}",)
+        values = values[1:]
+    low, high = _range(field, values)
+    return rules if (low, high) == (0.0, 1.0) else {**rules, "quality_range": (low, high)}
+
+
+def _range(field: Field, values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values[0]), float(values[-1])
+    whole = bool((values == np.round(values)).all())
+    if low < 0:
+        bound = max(-low, high)
+        return (-1.0, 1.0) if bound <= 1 else (-float(np.ceil(bound)), float(np.ceil(bound)))
+    if field.notation == "rating":
+        ends = [re.search(r"/\s*(\d+)\s*$", text) for text in field.texts]
+        out_of = [float(end[1]) for end in ends if end]
+        if out_of and max(out_of) >= high:
+            return 0.0, max(out_of)
+    if whole and low >= 1 and high > 1:
+        for end in (5.0, 10.0):
+            if high <= end:
+                return 1.0, end
+    return next((each for each in RANGES if high <= each[1]), (0.0, float(np.ceil(high))))
+
+
+def _cost_rules(
+    field: Field, currency: Guess | None, notes: list[str], lacks: list[str]
+) -> dict[str, object]:
+    rules: dict[str, object] = {}
+    if field.notation == "money":
+        rules["money"] = True
+    if field.notation == "comma":
+        rules["decimal"] = ","
+    words = set(re.split(r"[._]", plain(field.path)))
+    signs = "".join(field.texts[:20]) if field.notation == "money" else ""
+    said = {text.strip().lower() for text in currency.field.texts} if currency else set()
+    if words & {"cents", "cent"}:
+        rules["cost_unit"] = "cents"
+        notes.append(f"costs are in cents, by the name of the column {quoted(field.path)}")
+        return rules
+    foreign = sorted((words | said) & CURRENCIES.keys())
+    foreign += [name for sign, name in (("€", "eur"), ("£", "gbp"), ("¥", "jpy")) if sign in signs]
+    if len(said) > 1:
+        lacks.append(f"one currency: costs are in {', '.join(sorted(said))}, one of them a file")
+    elif foreign:
+        name = foreign[0]
+        lacks.append(
+            f"the price of a {CURRENCIES[name]} in dollars, as in --cost-unit {name}:1.08: costs "
+            f"are in {name.upper()}"
+        )
+    return rules
+
+
+def _status_rules(field: Field, notes: list[str]) -> dict[str, object]:
+    texts = [text.strip().lower() for text in field.texts]
+    well = [text for text in set(texts) if text in WELL]
+    lost = float(np.mean([text not in WELL for text in texts]))
+    if len(well) != 1 or not 0 < lost < 0.5:
+        return {}
+    kept = next(text.strip() for text in field.texts if text.strip().lower() == well[0])
+    notes.append(
+        f"{field.path} is not {kept} in {lost:.0%} of the rows: these are calls that failed, whose "
+        "quality is missing; --failed-quality 0 counts it as 0 instead"
+    )
+    return {"failed": (f"{field.path}!={kept}",)}

@@ -1,0 +1,115 @@
+"""Reading a file as it was proposed to be read, and what comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pyarrow as pa
+
+from routerjax.data.checks.names import alias_of, spellings
+from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.presets import kind_of, preset_of
+from routerjax.data.inspection.propose import Proposal
+from routerjax.data.io import files, schema_file
+from routerjax.data.io.frames import SOURCE
+from routerjax.data.io.schema import Schema
+from routerjax.errors import DataWarning, InputError
+from routerjax.records.tables import Log, Table
+
+COMPARED = 5000  # rows by which a preset is compared with what was guessed
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """Files that were read: all names, those that a command names, rows, fields, format."""
+
+    names: list[str]
+    main: list[str]
+    table: pa.Table
+    fields: list[Field]
+    format: str
+
+    @property
+    def source(self) -> str:
+        return self.main[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What came of reading a file: a record or a problem, and what was said."""
+
+    record: Log | Table | None
+    schema: Schema
+    drop_missing: bool
+    said: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def fitting_preset(opened: Opened, proposal: Proposal, given: Schema) -> str | None:
+    """The preset that reads the file at least as well as what was guessed, by some of its rows."""
+    name = preset_of(proposal.kind, opened.fields)
+    if name is None or name not in schema_file.presets() or proposal.kind == "pairs":
+        return None
+    picked = np.unique(np.linspace(0, opened.table.num_rows - 1, COMPARED).astype(np.int64))
+    some = dataclasses.replace(opened, table=opened.table.take(pa.array(picked)))
+    schema = dataclasses.replace(given, joins=proposal.schema.joins).over(schema_file.named(name))
+    kind = kind_of(name)
+    by_preset = attempt(some, kind, schema, drop_missing=kind == "log").record
+    if by_preset is None:
+        return None
+    if proposal.lacks:
+        return name
+    guessed = attempt(some, proposal.kind, proposal.schema, drop_missing=kind == "log").record
+    return name if guessed is None or len(by_preset) >= len(guessed) else None
+
+
+def read_as(opened: Opened, proposal: Proposal, *, lossy: bool = False) -> Reading:
+    """Read the file as proposed; rows leave for what they lack where that is the matter."""
+    needed = ("prompt", "embedding", "model", "quality", "cost")
+    guesses = [proposal.roles[role] for role in needed if role in proposal.roles]
+    lossy = lossy or any(guess.field.filled < 1 for guess in guesses)
+    lossy = lossy or bool(proposal.schema.failed)
+    if proposal.kind != "log":
+        return attempt(opened, proposal.kind, proposal.schema, drop_missing=False)
+    first = attempt(opened, "log", proposal.schema, drop_missing=lossy)
+    if lossy and not any("left out" in text for text in first.said) and first.record is not None:
+        return dataclasses.replace(first, drop_missing=False)  # nothing was missing after all
+    if first.record is not None or lossy:
+        return first
+    second = attempt(opened, "log", proposal.schema, drop_missing=True)
+    return first if second.record is None else second
+
+
+def attempt(opened: Opened, kind: str, schema: Schema, *, drop_missing: bool) -> Reading:
+    record: Log | Table | None = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        try:
+            if kind == "log":
+                record = files.read_log(opened.table, schema=schema, drop_missing=drop_missing)
+            else:
+                record = files.read_table(opened.table, schema=schema)
+        except InputError as error:
+            where = opened.source if error.source == SOURCE else error.source
+            problem = str(InputError(error.problem, source=where, field=error.field, row=error.row))
+            return Reading(None, schema, drop_missing, problem=problem)
+    said = [str(each.message) for each in caught if issubclass(each.category, DataWarning)]
+    return Reading(record, schema, drop_missing, said=tuple(said))
+
+
+def one_spelling(opened: Opened, read: Reading, notes: list[str]) -> Reading:
+    """The log with a model's spellings taken for one, which is said."""
+    assert read.record is not None
+    alike = spellings(read.record.models)
+    if not alike:
+        return read
+    for name, others in alike.items():
+        notes.append(
+            f"{', '.join(map(repr, others))} are taken for {name!r}: leave out "
+            f"{alias_of(name, others)} where they are models of their own"
+        )
+    schema = dataclasses.replace(read.schema, aliases={**alike, **read.schema.aliases})
+    merged = attempt(opened, "log", schema, drop_missing=read.drop_missing)
+    return merged if merged.record is not None else read
