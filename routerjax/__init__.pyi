@@ -43,7 +43,7 @@ from .pipelines.plan import plan as plan
 from .artefacts.hub import push_to_hub as push_to_hub
 from .artefacts.loading import load as load
 from .artefacts.router import Router as Router
-from .artefacts.router import route as route
+from .artefacts.routing import route as route
 from .artefacts.routes import Routes as Routes
 from .training.routing import Problem as Problem
 from .training.routing import train_router as train_router

@@ -185,11 +185,10 @@ class Router(Saved):
         """The router at other prices, without fitting again.
 
         Utility is affine in cost, u_λ = q − λ·c, so that what the outcome models expect and the
-        means of the log are at the new prices exactly, and with them the choices of a plug-in
-        router. What the networks of a trained router add to its start was learnt at the old
-        prices and stays, which is said in a `DataWarning`. Where the router was its best single
-        model for every query, it chooses by query again: that was worth too little at the old
-        prices.
+        means of the log are at the new prices exactly, and with them the choices by query of a
+        plug-in router. Two things were settled at the old prices and stay: at which cost weights
+        the router keeps to its best single model (`kept`), which is now that of the new prices;
+        and what the networks of a trained router add to its start, which a `DataWarning` says.
 
         Args:
           changes: model → `PriceChange`, such as {"gpt-4o": PriceChange(scale=0.5)}.
@@ -216,7 +215,6 @@ class Router(Saved):
             self,
             arrays=self.arrays._replace(outcomes=outcomes, constant=constant),
             arm_cost=tuple((own * scale + dollars).tolist()) if self.arm_cost else (),
-            kept=(),
             provenance={**self.provenance, "prices": told},
         )
         best = tuple(router.best_single_at(each) for each in self.cost_weights)
@@ -322,34 +320,3 @@ class Router(Saved):
         if version < 4:
             fields = migrate.router_with_networks(fields)
         return {**fields, "config": migrate.rebuilt(FitConfig, fields["config"])}
-
-
-@overload
-def route(router: Router, queries: Queries, *, cost_weight: float) -> Routes: ...
-
-
-@overload
-def route(
-    router: Router, queries: Queries, *, cost_weight: Sequence[float]
-) -> tuple[Routes, ...]: ...
-
-
-def route(
-    router: Router, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
-) -> Routes | tuple[Routes, ...]:
-    """Choose a model for every query, at one cost weight or at several.
-
-    Args:
-      router: fitted.
-      queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
-      cost_weight: λ within the fitted range, quality given up per dollar; or several of them.
-
-    Returns:
-      Routes: names, arms, probabilities, expected quality and cost; a tuple of them, in the order
-      given, for several cost weights.
-
-    Raises:
-      InputError: λ outside the fitted range, embeddings of another width, or prompts for a
-        router that was fitted on ready-made embeddings.
-    """
-    return router.route(queries, cost_weight=cost_weight)

@@ -69,7 +69,10 @@ def options_of(schema: Schema) -> list[str]:
     if schema.columns:
         add("--columns", ",".join(f"{name}={_one(path)}" for name, path in schema.columns.items()))
     for name, worth in schema.values.items():
-        add("--values", f"{name}:" + ",".join(f"{word}={value:g}" for word, value in worth.items()))
+        add(
+            "--values",
+            f"{name}:" + ",".join(f"{word}={_plain(value)}" for word, value in worth.items()),
+        )
     if schema.quality_range is not None:
         add("--quality-range", _range(schema.quality_range))
     if schema.cost_unit != "usd":
@@ -90,7 +93,7 @@ def options_of(schema: Schema) -> list[str]:
     for text in each(schema.failed):
         add("--failed", text)
     if schema.failed_quality is not None:
-        add("--failed-quality", f"{schema.failed_quality:g}")
+        add("--failed-quality", _plain(schema.failed_quality))
     if schema.both_bad != "leave-out":
         add("--both-bad", schema.both_bad)
     if schema.prices is not None:
@@ -136,7 +139,13 @@ def _one(path: str | tuple[str, ...]) -> str:
 
 
 def _range(ends: tuple[float, float]) -> str:
-    return f"{ends[0]:g}:{ends[1]:g}"
+    return f"{_plain(ends[0])}:{_plain(ends[1])}"
+
+
+def _plain(number: float) -> str:
+    """A number as short as it can be typed."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 def _join(join: Join) -> str:

@@ -77,9 +77,9 @@ def read_log(
       models: the arms, in order; by default the names that occur, sorted.
       in_memory: bytes of embeddings held in memory, a quarter of the machine's by default; more
         stay on disk and are read as they are used (`routerjax.records.on_disk.Stored`).
-      values, cost_unit, decimal, money, ratings, joins, where, prompt_form, aliases, failed,
-        failed_quality, prices, zero_cost, strict: rules as in `Schema`, laid over those of the
-        schema where they are given.
+      values, cost_unit, decimal, money, ratings, joins, where, prompt_form, aliases: rules as in
+        `Schema`, laid over those of the schema where they are given.
+      failed, failed_quality, prices, zero_cost, strict: further rules.
 
     Returns:
       The log. Its encoder is None: a file does not say what made its embeddings.
@@ -137,8 +137,9 @@ def read_table(
         ``score:<model>`` and ``cost:<model>`` too, ``{"score:gpt-4": "gpt-4"}``, or ``score:*``.
       drop_missing: leave out rows without prompt or embedding, and say so in a `DataWarning`.
       models: the models to take, in order; by default all, in the order of their columns.
-      in_memory, values, cost_unit, decimal, money, ratings, joins, where, prompt_form, zero_cost,
-        strict: as in `read_log`; a model that never costs anything is a warning here.
+      in_memory, values, cost_unit, decimal, money, ratings, joins, where, prompt_form: as in
+        `read_log`.
+      zero_cost, strict: likewise; a model that never costs anything is a warning here.
 
     Raises:
       InputError: anything that cannot be read as a table, in one sentence that names the place.

@@ -1,0 +1,40 @@
+"""Routing as a function of a router, beside the method that it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+from routerjax.artefacts.router import Queries, Router
+from routerjax.artefacts.routes import Routes
+
+
+@overload
+def route(router: Router, queries: Queries, *, cost_weight: float) -> Routes: ...
+
+
+@overload
+def route(
+    router: Router, queries: Queries, *, cost_weight: Sequence[float]
+) -> tuple[Routes, ...]: ...
+
+
+def route(
+    router: Router, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
+) -> Routes | tuple[Routes, ...]:
+    """Choose a model for every query, at one cost weight or at several.
+
+    Args:
+      router: fitted.
+      queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
+      cost_weight: λ within the fitted range, quality given up per dollar; or several of them.
+
+    Returns:
+      Routes: names, arms, probabilities, expected quality and cost; a tuple of them, in the order
+      given, for several cost weights.
+
+    Raises:
+      InputError: λ outside the fitted range, embeddings of another width, or prompts for a
+        router that was fitted on ready-made embeddings.
+    """
+    return router.route(queries, cost_weight=cost_weight)
