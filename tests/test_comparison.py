@@ -107,6 +107,13 @@ def test_only_rows_of_the_test_split_are_evaluated(router):
     assert by_method(evaluation)["oracle"].utility.mean == pytest.approx(0.9)
 
 
+def test_data_without_a_test_split_are_not_evaluated_on_what_was_learnt_from(router):
+    split = ["train", "dev", "train", "dev"]
+    message = "column 'split': no row is in the test split, .* there are dev, train"
+    with pytest.raises(InputError, match=message):
+        rj.evaluate(router, table(split=split), cost_weights=[WEIGHT])
+
+
 def test_models_in_another_order_give_the_same_numbers(router):
     order = [2, 0, 1]
     turned = table(quality=QUALITY[:, order], cost=COST[:, order], models="cab")

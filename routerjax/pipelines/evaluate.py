@@ -120,8 +120,14 @@ def _encoded(data: Record, router: Router) -> Record:
 
 
 def _evaluated(data: Record) -> Record:
-    """Rows of the test split, where there is one."""
-    return data.in_split("test") if data.split and "test" in data.split else data
+    """Rows of the test split, where the data name splits."""
+    if data.split is None:
+        return data
+    if "test" not in data.split:
+        there = ", ".join(sorted(set(data.split)))
+        problem = f"no row is in the test split, which alone is evaluated; there are {there}"
+        raise InputError(problem, source=data.source, field="split")
+    return data.in_split("test")
 
 
 def _on_table(
