@@ -461,6 +461,25 @@ def test_a_wide_table_is_drawn_from_first(here, logs, capsys):
     assert logs[0].models == ("big", "tiny") and len(logs[0]) == 63
 
 
+@pytest.mark.parametrize(
+    ("score", "cost"),
+    [
+        ("score_{}", "cost_{}"),
+        ("{}_score", "{}_cost"),
+        ("{}", "{}|total_cost"),
+        ("quality_{}", "cost_{}"),
+    ],
+)
+def test_models_of_a_wide_table_by_what_their_columns_share(score, cost):
+    row = {"prompt": "what is it about"}
+    for model in ("big", "tiny"):
+        row |= {score.format(model): 0.5, cost.format(model): 0.01}
+    found = propose(fields_of(pa.Table.from_pylist([row] * 3)))
+    assert found.kind == "table"
+    patterns = {"score:*": score.format("*"), "cost:*": cost.format("*")}
+    assert found.schema.columns == patterns
+
+
 def test_gold_scores_are_named(here, logs, capsys):
     rows = [
         as_log(row, source="human" if at % 5 == 0 else "judge-1") for at, row in enumerate(drawn())

@@ -20,6 +20,7 @@ WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "t
 
 COST_SUFFIXES = ("|total_cost", "|cost", "_cost", ":cost", " cost", ".cost", "_spend")
 SCORE_SUFFIXES = ("", "|score", "_score", ":score", " score", ".score", "_quality", "|quality")
+PREFIXES = (("score_", "cost_"), ("quality_", "cost_"))
 RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
 CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
 
@@ -99,6 +100,14 @@ def _wide(fields: Sequence[Field]) -> Proposal | None:
             if len(models) >= 2:
                 columns = {"score:*": f"*{score}", "cost:*": f"*{cost}", **_labels(others)}
                 return Proposal("table", Schema(columns=columns), guess_roles(others))
+    for score, cost in PREFIXES:
+        scored, priced = (
+            {path.removeprefix(each) for path in numbers if path.startswith(each)}
+            for each in (score, cost)
+        )
+        if len(scored & priced) >= 2:
+            columns = {"score:*": f"{score}*", "cost:*": f"{cost}*", **_labels(others)}
+            return Proposal("table", Schema(columns=columns), guess_roles(others))
     return None
 
 
