@@ -232,8 +232,17 @@ def test_an_unknown_split_is_an_error_that_names_its_row(tmp_path, split):
     path = lines(tmp_path / "log.jsonl", rows(split=lambda i: split if i == 2 else "train"))
     assert said(read_rows, path) == (
         f"{path}, column 'split', row 2: unknown split {split or ''!r}; known are train, test, "
-        "validation, valid, val, dev"
+        "validation, valid, val, dev, none"
     )
+
+
+def test_other_splits_beside_train_and_test_are_left_alone(tmp_path):
+    words = ["train", "test", "both", "train"]
+    path = lines(tmp_path / "log.jsonl", rows(split=lambda i: words[i]))
+    with pytest.warns(DataWarning, match="1 of 4 rows are in the split 'both', which is none of"):
+        log = read_log(path)
+    assert log.split == ("train", "test", "none", "train")
+    assert len(log.in_split("train")) == 2 and len(log.in_split("test")) == 1
 
 
 def test_wide_tables_by_a_pattern(tmp_path):

@@ -18,8 +18,11 @@ CHEAPEST_PLAUSIBLE_MEAN = 1e-7
 VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 """Names under which a split holds the rows that choose an epoch."""
 
-SPLITS = ("train", "test", *VALIDATION_NAMES)
-"""What a split may be: rows to learn from, to choose by, and to evaluate on."""
+NO_SPLIT = "none"
+"""The split of rows that are neither learnt from nor evaluated on."""
+
+SPLITS = ("train", "test", *VALIDATION_NAMES, NO_SPLIT)
+"""What a split may be: rows to learn from, to evaluate on, to choose by, or none of these."""
 
 
 def cost_unit_problem(record: Rows) -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,8 +20,10 @@ from routerjax.data.io.suspicious import (
     warn_of_repeats,
     warn_of_scores,
 )
+from routerjax.errors import DataWarning
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
+from routerjax.records.validation import NO_SPLIT, SPLITS
 
 PLAIN_RANGE = (0.0, 1.0)
 
@@ -153,7 +156,28 @@ def _queries(file: SourceFile) -> _Queries:
         embeddings, present = file.matrix()
         missing["embedding"] = ~present
     task, split, group = (_label(file, name) for name in ("task", "split", "group"))
+    split = None if split is None else _known_splits(file, split)
     return _Queries(file, _filled(prompts), embeddings, task, split, group, missing)
+
+
+def _known_splits(file: SourceFile, split: list[str]) -> list[str]:
+    """The splits, other words as `NO_SPLIT`, where it is plain which rows are train and test.
+
+    In a file without either, "Test" or "holdout" may be what is meant, and the record refuses them.
+    """
+    words = set(split)
+    other = words - set(SPLITS)
+    if not other or not {"train", "test"} <= words:
+        return split
+    first = next(word for word in split if word in other)
+    count = sum(word in other for word in split)
+    warnings.warn(
+        f"{file.source}: {count} of {len(split)} rows are in the split {quoted(first)}, which is "
+        f"none of {', '.join(SPLITS)}; they are neither learnt from nor evaluated on",
+        DataWarning,
+        stacklevel=4,
+    )
+    return [NO_SPLIT if word in other else word for word in split]
 
 
 def _label(file: SourceFile, name: str) -> list[str] | None:
