@@ -33,7 +33,7 @@ def mixed_rows() -> list[dict]:
         {
             "embedding": [float(i), 1.0],
             "model": "ab"[i % 2],
-            "quality": 0.5,
+            "quality": i % 5 / 4,
             "cost": (0.004, 0.001)[i % 2],
             "source": "judge" if i % 3 else "human",
         }

@@ -58,7 +58,7 @@ def test_costs_derived_by_hand(tmp_path):
 
 def test_a_table_of_a_file(tmp_path):
     rng, lines = np.random.default_rng(0), ["prompt,split,score:a,score:b,score:c"]
-    lines += [f"question {i},test,{i % 2},1,{'' if i < 3 else 0}" for i in range(20)]
+    lines += [f"question {i},test,{i % 2},{i % 3 // 2},{'' if i < 3 else 0}" for i in range(20)]
     lines[-1] = "question 19,test,,1,0"
     (tmp_path / "some.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "prices.csv").write_text("model,input,output\na,1,1\nb,2,2\nc,3,3\n")

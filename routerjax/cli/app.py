@@ -144,8 +144,9 @@ def add_command(
         for field, value in options.items():
             if value is not None:
                 group, setting = fields[field.removeprefix("option_")]
+                typed = value[0] if setting.repeated else value
                 is_flag = setting.hint is bool
-                given[type(group.record)][setting.path] = True if is_flag else value.value
+                given[type(group.record)][setting.path] = True if is_flag else typed.value
         handle(Parsed(named, given, groups))
 
     parameters = [_positional(argument) for argument in arguments]
@@ -200,9 +201,10 @@ def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
     is_flag, default = setting.hint is bool, shown(setting.default)
     read = setting.parse or (lambda text: parse(setting.hint, text))
 
-    def convert(_: Any, tokens: Sequence[Any]) -> _Given:
+    def convert(_: Any, tokens: Sequence[Any]) -> _Given | list[_Given]:
         values = tuple(read(token.value) for token in tokens)
-        return _Given(values if setting.repeated else values[0])
+        # A list, which the annotation promises: where pydantic is imported it is checked.
+        return [_Given(values)] if setting.repeated else _Given(values[0])
 
     parameter = Parameter(
         name=list(setting.names),
@@ -216,7 +218,7 @@ def _option(name: str, setting: Setting, group: Group) -> inspect.Parameter:
         show_default=(lambda _: default) if default else False,
         required=setting.required,
     )
-    kind: Any = bool | None if is_flag else list[str] | None if setting.repeated else Any
+    kind: Any = bool | None if is_flag else list[Any] | None if setting.repeated else Any
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

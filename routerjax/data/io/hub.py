@@ -88,7 +88,7 @@ def _answers(endpoint: str) -> bool:
     try:
         if url.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
             request = urllib.request.Request(endpoint, method="HEAD")
-            urllib.request.urlopen(request, timeout=PATIENCE).close()
+            urllib.request.build_opener().open(request, timeout=PATIENCE).close()
         else:
             port = url.port or (443 if url.scheme == "https" else 80)
             socket.create_connection((host, port), timeout=PATIENCE).close()
