@@ -94,7 +94,9 @@ def _download(entry: Entry, url: str, file: Path) -> None:
     """One file, whole or not at all, with its sum."""
     digest, size, name = hashlib.sha256(), 0, url.rsplit("/", maxsplit=1)[-1]
     try:
-        with urllib.request.build_opener().open(url, timeout=TIMEOUT) as answer, atomic.new_file(file) as part:
+        # An opener of its own: the process's keeps the proxies that it first met.
+        asked = urllib.request.build_opener().open(url, timeout=TIMEOUT)
+        with asked as answer, atomic.new_file(file) as part:
             promised = answer.headers.get("Content-Length")
             with open(part, "wb") as out:
                 while block := answer.read(BLOCK):
