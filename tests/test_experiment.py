@@ -41,6 +41,7 @@ def results(smoke):
     return [record for record in smoke[2] if record["record"] == "result"]
 
 
+@pytest.mark.slow
 def test_results_carry_their_provenance(smoke):
     _, head, records = smoke
     assert head["record"] == "provenance"
@@ -51,6 +52,7 @@ def test_results_carry_their_provenance(smoke):
     assert {r["record"] for r in records} == {"result", "reference", "overlap", "label_error"}
 
 
+@pytest.mark.slow
 def test_every_method_at_every_cost_weight_and_seed(results):
     methods = {r["method"] for r in results}
     assert methods >= {
@@ -81,6 +83,7 @@ def test_every_method_at_every_cost_weight_and_seed(results):
     assert between == {25.0, 275.0}  # halfway between 0, 50 and 500
 
 
+@pytest.mark.slow
 def test_architectures_of_the_same_endpoints_agree_on_the_grid(results):
     """rm-softmax, rm-interpolated and rm-interval share them and differ in between alone."""
     for name in ("interpolated", "interval"):
@@ -95,6 +98,7 @@ def test_architectures_of_the_same_endpoints_agree_on_the_grid(results):
                 assert own["utility"] == pytest.approx(r["utility"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_shares_and_references(smoke, results):
     assert all(sum(r["shares"]) == pytest.approx(1.0) for r in results)
     references = [r for r in smoke[2] if r["record"] == "reference"]
@@ -109,6 +113,7 @@ def test_shares_and_references(smoke, results):
         assert reference["dearest_cost"] >= max(reference["mean_cost"]) * (1 - 1e-6)
 
 
+@pytest.mark.slow
 def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(results):
     oracle = by_seed(results, "oracle", metric="utility")
     assert oracle.shape == (2, 5)
@@ -119,11 +124,13 @@ def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(results):
         np.testing.assert_allclose(regret, oracle - utility, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_utility_is_quality_less_weighted_cost(results):
     for r in results:
         assert r["utility"] == pytest.approx(r["quality"] - r["cost_weight"] * r["cost"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_files_are_written_and_say_that_the_table_is_synthetic(smoke):
     out, _, _ = smoke
     text = (out / "table.md").read_text()
@@ -173,6 +180,7 @@ def test_a_tables_own_splits_are_kept(world):
     assert held_out.shape == (2, 34)  # a share of the 170 rows, as where there is no split
 
 
+@pytest.mark.slow
 def test_an_older_folder_is_kept_unless_told(smoke, monkeypatch, capsys):
     out, _, _ = smoke
     assert _run(monkeypatch, "--preset", "smoke", "--out", str(out), "--quiet") == 2

@@ -501,6 +501,7 @@ def test_what_was_written_is_read_by_the_command(here, logs, capsys):
     np.testing.assert_array_equal(logs[0].quality, [row["good"] for row in rows])
 
 
+@pytest.mark.slow
 def test_a_router_comes_of_the_printed_commands(here, capsys):
     write(here / "log.jsonl", [chat(row) for row in drawn(150)])
     fit, route = run(capsys, "log.jsonl")

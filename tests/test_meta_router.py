@@ -95,6 +95,7 @@ def test_gold_follows_the_odds():
 # ------------------------------------------------------------------ the study
 
 
+@pytest.mark.slow
 def test_smoke_writes_everything(tmp_path):
     command = [
         sys.executable,

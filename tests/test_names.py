@@ -41,6 +41,7 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_names_are_printed_as_they_are_and_none_commands_the_terminal(here, capsys):
     write(here / "log.jsonl", rows())
     write(here / "new.jsonl", rows(first=500))

@@ -137,6 +137,7 @@ def _descend(p, rows, chosen):
     return jax.tree.map(lambda leaf, g, d: leaf - 0.05 * (g + d), p, jax.grad(loss)(p), decayed)
 
 
+@pytest.mark.slow
 def test_two_processes_are_a_plain_loop_over_their_joined_batches(two):
     """Each process shuffles its own rows; a step takes eight of either's."""
     rows, params, train, held_out = wave(2, n=67)
@@ -170,6 +171,7 @@ def _shares(train):
     return [np.array([row + [-1] * (width - len(row)) for row in rows]) for rows in mine]
 
 
+@pytest.mark.slow
 def test_two_processes_resume_where_both_were(two):
     for fitted, told in two:
         assert told["stopped"] == "after a checkpoint"
@@ -177,12 +179,14 @@ def test_two_processes_resume_where_both_were(two):
             np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_two_processes_read_their_own_rows_from_disk(two):
     for fitted, _ in two:
         for got, want in zip(fitted["on disk"], fitted["batches"], strict=True):
             np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_what_processes_must_agree_on(two):
     for _, told in two:
         assert "starting parameters" in told["other start"]

@@ -78,7 +78,8 @@ def test_the_surrogate_given_as_a_function_trains_a_router_that_is_saved(snippet
 
 def test_every_command_of_the_readme_is_one_the_parser_takes():
     found = commands()
-    assert {command.split()[1] for command in found} == {"fit", "evaluate", "route", "simulate"}
+    known = {"inspect", "fit", "evaluate", "route", "simulate"}
+    assert {command.split()[1] for command in found} == known
     for command in found:
         parse(command)
 

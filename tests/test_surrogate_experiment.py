@@ -43,6 +43,7 @@ def smoke(tmp_path_factory):
     return out, _results(out)
 
 
+@pytest.mark.slow
 def test_results_carry_their_provenance(smoke):
     _, (head, *results) = smoke
     assert head["record"] == "provenance" and head["seeds"] == [0, 1]
@@ -51,6 +52,7 @@ def test_results_carry_their_provenance(smoke):
     assert {r["record"] for r in results} == {"result"}
 
 
+@pytest.mark.slow
 def test_every_surrogate_target_seed_and_cost_weight(smoke):
     out, (_, *results) = smoke
     methods = {"start", "softmax_regret", f"{out / 'mine.py'}:value", "oracle"}
@@ -65,6 +67,7 @@ def test_every_surrogate_target_seed_and_cost_weight(smoke):
     assert len(results) == len(found)
 
 
+@pytest.mark.slow
 def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(smoke):
     _, (_, *results) = smoke
     oracle = {
@@ -77,6 +80,7 @@ def test_nothing_beats_the_oracle_and_regret_is_what_is_missing(smoke):
         assert r["utility"] == pytest.approx(r["quality"] - r["cost_weight"] * r["cost"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_routers_leave_their_start_and_only_then_differ_from_it(smoke):
     _, (_, *results) = smoke
     start = {
@@ -92,6 +96,7 @@ def test_routers_leave_their_start_and_only_then_differ_from_it(smoke):
     assert max(off[False], default=0) < 1e-9 < max(off[True])
 
 
+@pytest.mark.slow
 def test_files_say_what_was_compared_and_that_the_table_is_synthetic(smoke):
     out, _ = smoke
     text = (out / "table.md").read_text()
@@ -101,6 +106,7 @@ def test_files_say_what_was_compared_and_that_the_table_is_synthetic(smoke):
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_one_surrogate_alone_gets_the_same_numbers(smoke, tmp_path, monkeypatch):
     _, (_, *results) = smoke
     monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
@@ -112,6 +118,7 @@ def test_one_surrogate_alone_gets_the_same_numbers(smoke, tmp_path, monkeypatch)
     assert again == [r for r in full if r["method"] in methods]
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, monkeypatch, capsys):
     """Stopped before the routers and again before the last: the results are the fixture's."""
     monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
