@@ -72,7 +72,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def left(here: Path) -> dict[Path, int]:
-    """Every path and when it was written; of folders, in which locks come and go, the path alone."""
+    """Every path and when it was written; of folders, where locks come and go, nothing more."""
     return {path: path.stat().st_mtime_ns if path.is_file() else 0 for path in here.rglob("*")}
 
 
