@@ -142,7 +142,6 @@ def at_prices(
     return model._replace(cost={**model.cost, "params": layers}, unit_cost=unit_cost)
 
 
-@functools.partial(jax.jit, static_argnums=0)
 class FittedOutcomes(NamedTuple):
     """Outcome models of a record, and what they say of its rows.
 
@@ -157,6 +156,7 @@ class FittedOutcomes(NamedTuple):
     posterior: Posterior | None = None
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def predict_folds(head: OutcomeHead, model: OutcomeModel, x: Float[Array, "n d"]) -> Estimates:
     """Quality and cost of every arm by every fold's model, [k, n, m] each."""
     low, high = model.quality_range
