@@ -197,6 +197,7 @@ def test_every_row_is_evaluated_and_the_page_says_how():
     line = next(line for line in found.of("router") if line.cost_weight == 0.0)
     assert line.advantage.low > 0  # 0.4 on half of the queries
     assert any("choosing by query is expected to add" in said for said in found.verdict)
+    assert any("what is expected is the outcome models' own account" in n for n in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -227,14 +228,19 @@ def test_what_is_said_of_expected_advantages():
     said = expectations(expected.named("abc", WEIGHTS), page)
     assert said[0] == (
         "At cost weights 0 and 30 keep a: choosing by query is expected to add 0.001 to 0.002 per "
-        "query (± 0.01), and the router is that model on the 75% of the queries where the log "
-        "supports it."
+        "query (standard deviation 0.01), and the router is that model on the 75% of the queries "
+        "where the log supports it."
     )
     line = page.of("router")[2]
+    adds = "At cost weight 120 choosing by query is expected to add"
     rows = 240 * (1.96 * line.advantage.standard_error / 0.25) ** 2
-    assert said[1] == (
-        "At cost weight 120 choosing by query is expected to add 0.25 per query (± 0.062) to b; "
-        f"some {float(f'{rows:.1e}'):,.0f} rows would show it."
+    assert rows < 240  # there are rows enough to see it
+    assert said[1] == f"{adds} 0.25 per query (standard deviation 0.062) to b."
+    small = expected._replace(advantage=np.array([0.001, 0.002, 0.005]))
+    rows = 240 * (1.96 * line.advantage.standard_error / 0.005) ** 2
+    assert expectations(small.named("abc", WEIGHTS), page)[1] == (
+        f"{adds} 0.005 per query (standard deviation 0.062) to b; to see it takes "
+        f"{float(f'{rows:.1e}'):,.0f} rows or more."
     )
 
 

@@ -144,7 +144,7 @@ def test_a_card_of_a_router_whose_worth_is_not_known():
 
 
 def test_where_the_log_lay_is_not_published(hub: Hub, router):
-    evaluation = {**router.report["evaluation"], "source": "/home/someone/secret/log.csv"}
+    evaluation = {**router.report["evaluation"], "source": "/elsewhere/secret/log.csv"}
     push(dataclasses.replace(router, report={**router.report, "evaluation": evaluation}))
     files: dict[str, Any] = hub.models["owner/router"][-1][1]
     assert json.loads(files["router.json"])["report"]["evaluation"]["source"] == "log.csv"

@@ -3,7 +3,6 @@
 The router of a fold is the plug-in of the outcome models fitted outside the fold, and so is the
 best single model it is compared with. The means over all rows are those of k such routers, each
 fitted on all rows but a fold's; the router that is saved is fitted on all of them.
-
 """
 
 from __future__ import annotations
@@ -60,9 +59,11 @@ def widening(folds: int) -> float:
     """By which standard errors over k folds are multiplied, √(1 + k/(k − 1)).
 
     The folds' routers were fitted on rows that they share, and differ from each other and from the
-    one that is saved, which a standard error over rows leaves out.
+    one that is saved, which a standard error over rows leaves out. It is a rule of thumb: the
+    variance 1/k of a mean over folds becomes 1/k + 1/(k − 1), test over training rows.
 
-    Reference: Nadeau, Bengio (2003), Inference for the Generalization Error, section 4.
+    Reference: Nadeau, Bengio (2003), Inference for the Generalization Error, the corrected
+    resampled t-test.
     """
     return float(np.sqrt(1 + folds / (folds - 1)))
 

@@ -23,6 +23,10 @@ from routerjax.records.tables import Log
 from routerjax.support.provenance import plain
 from routerjax.training.config import FitConfig
 
+EXPECTED = (
+    "what is expected is the outcome models' own account; its standard deviation leaves out costs "
+    "and what these models cannot represent"
+)
 SHARE = 0.2
 """Of the groups that are set apart where a router is trained or some scores are gold."""
 
@@ -31,8 +35,8 @@ def share_apart(config: FitConfig, *, gold: str | None) -> float | None:
     """Share of the groups to set apart; None where the evaluation is cross-fitted instead."""
     if config.evaluation is not None:
         return config.evaluation
-    plain = config.router.architecture == "plug-in" and config.router.start == "plug-in"
-    return None if plain and config.nuisance.outcomes == "pooled" and gold is None else SHARE
+    crossed = not config.is_trained and config.router.start == "plug-in" and gold is None
+    return None if crossed else SHARE
 
 
 def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
@@ -117,7 +121,8 @@ def fit_report(
 def _said(found: Evaluation, expected: Sequence[Mapping[str, Any]]) -> Any:
     """The page for a report, with what is expected beside what was seen."""
     verdict = (*found.verdict, *expectations(expected, found))
-    return plain(dataclasses.replace(found, verdict=verdict))
+    notes = (*found.notes, *([EXPECTED] if expected else []))
+    return plain(dataclasses.replace(found, verdict=verdict, notes=notes))
 
 
 def _gold(kept: Log, gold: str, learnt: Log) -> tuple[np.ndarray, np.ndarray]:

@@ -189,7 +189,8 @@ def _expectation(run: Sequence[Mapping[str, Any]], evaluation: Evaluation) -> st
     at = f"At cost weight{'s' if len(weights) > 1 else ''} {_and([f'{w:g}' for w in weights])}"
     model = run[0]["best_single"]
     most = max(own["standard_deviation"] for own in run)
-    adds = f"{_span([own['advantage'] for own in run], digits=2)} per query (± {most:.2g})"
+    adds = f"{_span([own['advantage'] for own in run], digits=2)} per query"
+    adds += f" (standard deviation {most:.2g})"
     if run[0]["kept"]:
         least = min(own["supported"] for own in run)
         where = (
@@ -204,7 +205,8 @@ def _expectation(run: Sequence[Mapping[str, Any]], evaluation: Evaluation) -> st
         if line.cost_weight == own["cost_weight"] and own["advantage"] > 0
     ]
     rows = [evaluation.rows * (SEEN * error / advantage) ** 2 for advantage, error in errors]
-    told = f"; some {_round(min(rows)):,} rows would show it" if rows and min(rows) > 0 else ""
+    needed = _round(min(rows)) if rows else 0
+    told = f"; to see it takes {needed:,} rows or more" if needed > evaluation.rows else ""
     return f"{at} choosing by query is expected to add {adds} to {model}{told}."
 
 

@@ -131,8 +131,9 @@ class FitConfig:
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
       evaluation: Share of the groups of rows that nothing is fitted on; the report says what the
         router is worth on them. 0 keeps none, and then the report cannot say it. If it is not
-        given, a plug-in router keeps none all the same: every row is evaluated by models that did
-        not see it (cross-fitting). Others keep a fifth, and so does a fit with gold scores.
+        given, a plug-in router of pooled outcome models keeps none all the same: every row is
+        evaluated by models that did not see it (cross-fitting). Others keep a fifth, and so does a
+        fit with gold scores.
       validation: Share of the rows that chooses a network's epoch, where the log names no
         validation split.
       seed: Seed of folds, splits, starting values and shuffling.
