@@ -1,7 +1,7 @@
 """Files of rows as Arrow tables: which reader reads which, and what is said where none can.
 
-Parquet is read through `datasets`, streamed, because that alone leaves no copy of the data in the
-user's cache; delimited text and JSON are read by `delimited` and `json_rows`.
+Parquet that fits in memory is read by Arrow itself, what is to be mapped by `datasets`, which takes
+half a second to import; delimited text and JSON are read by `delimited` and `json_rows`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO
 import pyarrow as pa
 
 from routerjax.data.io import delimited, hub, json_rows, several
-from routerjax.data.io.arrow import BATCH, first_line, gather, quiet
+from routerjax.data.io.arrow import first_line, quiet
 from routerjax.data.io.kinds import ACCEPTED, KINDS, suffix_of
 from routerjax.data.io.named import public_file
 from routerjax.data.io.opening import blocks, compression, located
@@ -117,17 +117,13 @@ def _unpacked(place: Path, file: IO[bytes]) -> Path:
 
 
 def _parquet(place: Path, in_memory: int) -> pa.Table:
-    import datasets
-
-    # The name is a pattern to the library: unescaped, "log[1].parquet" would read another.
-    pattern = glob.escape(str(place.resolve()))
     if place.stat().st_size > in_memory:
-        return _mapped(pattern)
-    with quiet(), tempfile.TemporaryDirectory() as folder:
-        # Not `load_dataset`, which tells a server of every file it reads and waits for the answer.
-        # A batch size spares the reader of an empty file a division by its rows.
-        read = datasets.IterableDataset.from_parquet
-        return gather(read(pattern, cache_dir=folder, batch_size=BATCH))
+        # The name is a pattern to the library: unescaped, "log[1].parquet" would read another.
+        return _mapped(glob.escape(str(place.resolve())))
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(place) as file:
+        return file.read()
 
 
 def _mapped(pattern: str) -> pa.Table:
