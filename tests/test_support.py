@@ -13,7 +13,7 @@ from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.calibration import calibration
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.support import support_level, support_threshold
-from routerjax.estimators.trees import Trees, grow, log_odds
+from routerjax.estimators.trees import TreeRows, Trees, grow, log_odds
 from routerjax.models.heads import Scaling
 from routerjax.models.propensity import PropensityModel, supported, with_support
 from routerjax.pipelines.nuisance import propensities_of
@@ -66,11 +66,16 @@ def one_tree(x, arms, models):
     return share, asked, leaves
 
 
+def grown(*rows, **settings):
+    """The trees of one fold."""
+    return jax.tree.map(lambda leaf: leaf[0], grow([TreeRows(*rows)], **settings))
+
+
 def test_the_first_tree_against_loops():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(150, 3)).astype(np.float32)
     arms = np.where(x[:, 1] > 0.4, 0, rng.integers(0, 3, 150))
-    got = grow(*map(jnp.asarray, (x, arms, x, arms)), models=3, rounds=1)
+    got = grown(x, arms, x, arms, models=3, rounds=1)
     share, asked, leaves = one_tree(x, arms, 3)
     np.testing.assert_allclose(got.start, np.log(share), rtol=1e-5)
     assert sorted(np.asarray(got.feature[0]).tolist()) == sorted(column for column, _ in asked)
@@ -83,22 +88,23 @@ def test_rows_that_are_none_change_nothing():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(80, 4)).astype(np.float32)
     arms = (x[:, 0] > 0).astype(np.int32)
-    plain = grow(*map(jnp.asarray, (x, arms, x, arms)), models=2, rounds=3)
+    plain = grown(x, arms, x, arms, models=2, rounds=3)
     more = np.concatenate([arms, np.full(20, -1)])
     padded = np.concatenate([x, x[:20]])
-    got = grow(*map(jnp.asarray, (x, arms, padded, more)), models=2, rounds=3)
-    for one, other in zip(plain, got, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+    for others in ((x, arms, padded, more), (padded, more, x, arms)):
+        got = grown(*others, models=2, rounds=3)
+        for one, other in zip(plain, got, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_what_held_out_rows_do_not_confirm_is_not_kept():
     rng = np.random.default_rng(2)
     x, arms = rng.normal(size=(300, 5)).astype(np.float32), rng.integers(0, 3, 300)
     new, others = rng.normal(size=(300, 5)).astype(np.float32), rng.integers(0, 3, 300)
-    noise = grow(*map(jnp.asarray, (x, arms, new, others)), models=3)
+    noise = grown(x, arms, new, others, models=3)
     assert not np.asarray(noise.leaves).any()
     rule, new_rule = (np.where(each[:, 2] > 0, arms, 0) for each in (x, new))
-    found = grow(*map(jnp.asarray, (x, rule, new, new_rule)), models=3)
+    found = grown(x, rule, new, new_rule, models=3)
     chance = jax.nn.softmax(log_odds(found, jnp.asarray(new)))
     assert np.asarray(chance[new[:, 2] < -0.2, 0]).min() > 0.9
 

@@ -94,7 +94,7 @@ class Repetition:
     @functools.cached_property
     def x_test(self) -> jax.Array:
         """Scaled embeddings of the test rows."""
-        return self.on_log.scaling(self.test)
+        return jnp.asarray(self.on_log.scaling(self.test))
 
     @functools.cached_property
     def predicted(self) -> Estimates:

@@ -59,7 +59,7 @@ class Target(NamedTuple):
     """
 
     problem: Problem
-    x: jax.Array | Stored
+    x: np.ndarray | Stored
     predicted: Estimates
     evaluated_by: Estimates
     labels: np.ndarray

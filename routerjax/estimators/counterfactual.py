@@ -7,7 +7,6 @@ apart, once; utility is affine in the cost weight, so the same two matrices serv
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from jaxtyping import Array, Float, Int
 from routerjax.errors import InputError
 from routerjax.estimators.defaults import FLOOR
 from routerjax.records.tables import Estimates, Log
+from routerjax.support.compilation import padded, padded_size
 from routerjax.support.own_code import named
 
 Transform = Callable[[Float[Array, " n"]], Float[Array, " n"]]
@@ -122,12 +122,7 @@ def doubly_robust(
     )
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _every_row(
-    estimator: Estimator, predicted: Array, arms: Array, observed: Array, weights: Array
-) -> Array:
-    baseline, used = estimator.baseline(predicted), estimator.weights(weights)
-    return jax.vmap(doubly_robust)(baseline, arms, observed, used)
+_every_row = jax.jit(jax.vmap(doubly_robust))
 
 
 def estimate(
@@ -157,14 +152,22 @@ def estimate(
       InputError: an unknown estimator.
     """
     found = resolve_estimator(estimator)
-    weights = jnp.asarray(importance_weights(propensities, floor=floor))
-    quality, cost = (
-        _every_row(
-            found, jnp.asarray(values), jnp.asarray(log.arms), jnp.asarray(observed), weights
-        )
-        for values, observed in ((predicted.quality, log.quality), (predicted.cost, log.cost))
+    used = found.weights(_on_device(importance_weights(propensities, floor=floor)))
+    size = padded_size(len(log))
+
+    def filled_in(values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        baseline = found.baseline(_on_device(values))
+        rows = (baseline, log.arms, np.asarray(observed, np.float32), used)
+        every = _every_row(*(padded(np.asarray(row), size) for row in rows))
+        return np.asarray(every)[: len(log)]
+
+    return Estimates(
+        quality=filled_in(predicted.quality, log.quality), cost=filled_in(predicted.cost, log.cost)
     )
-    return Estimates(quality=np.asarray(quality), cost=np.asarray(cost))
+
+
+def _on_device(values: np.ndarray) -> Array:
+    return jnp.asarray(np.asarray(values, np.float32))
 
 
 def importance_weights(

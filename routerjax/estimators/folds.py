@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray, UInt32
 
 from routerjax.errors import InputError
+from routerjax.support.compilation import padded_size
 
 
 class Folds(NamedTuple):
@@ -21,8 +24,8 @@ class Folds(NamedTuple):
     """
 
     of_row: np.ndarray
-    train: jax.Array
-    held_out: jax.Array
+    train: np.ndarray
+    held_out: np.ndarray
 
     def outside(self) -> list[np.ndarray]:
         """Per fold the mask [n] of the rows outside it."""
@@ -57,7 +60,7 @@ def make_folds(
       InputError: fewer rows or groups than folds.
     """
     deal, shuffle = jax.random.split(key)
-    order = np.asarray(jax.random.permutation(deal, len(arms)))
+    order = shuffled(deal, len(arms))
     if groups is None or groups.max(initial=-1) + 1 == len(arms):
         if len(arms) < folds:
             raise InputError(f"there are {len(arms)} rows; {folds} folds need as many at least")
@@ -68,7 +71,7 @@ def make_folds(
     else:
         of_row = _dealt(groups, order, folds)
 
-    order = np.asarray(jax.random.permutation(shuffle, len(arms)))
+    order = shuffled(shuffle, len(arms))
     others = [order[of_row[order] != k] for k in range(folds)]
     size = min(len(rows) for rows in others)  # where groups are rows, they differ by a row
     stop = max(1, round(held_out * size))
@@ -76,7 +79,31 @@ def make_folds(
     if groups.max(initial=-1) + 1 == len(arms):  # equal shapes compile once
         cut = [(kept[: size - stop], apart) for kept, apart in cut]
     train, apart = (_padded([pair[part] for pair in cut]) for part in (0, 1))
-    return Folds(of_row, jnp.asarray(train), jnp.asarray(apart))
+    return Folds(of_row, train, apart)
+
+
+def shuffled(key: PRNGKeyArray, count: int) -> Int[np.ndarray, " n"]:
+    """0 to n − 1 in random order, that of `jax.random.permutation`, compiled for few sizes of n.
+
+    Args:
+      key: Random key.
+      count: n.
+    """
+    rounds = math.ceil(3 * math.log(max(1, count)) / math.log(2**32 - 1))
+    order, drawn = np.arange(count), np.asarray(_bits(key, padded_size(count), rounds))
+    for bits in drawn:
+        order = order[np.argsort(bits[:count], kind="stable")]
+    return order
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _bits(key: PRNGKeyArray, size: int, rounds: int) -> UInt32[Array, "rounds size"]:
+    """Random bits of every round; the first of them do not depend on how many are drawn."""
+    drawn = []
+    for _ in range(rounds):
+        key, own = jax.random.split(key)
+        drawn.append(jax.random.bits(own, (size,)))
+    return jnp.stack(drawn) if drawn else jnp.zeros((0, size), jnp.uint32)
 
 
 def _dealt(groups: np.ndarray, order: np.ndarray, folds: int) -> np.ndarray:
@@ -107,7 +134,8 @@ def _cut(rows: np.ndarray, groups: np.ndarray, count: int) -> tuple[np.ndarray, 
 def _padded(parts: list[np.ndarray]) -> np.ndarray:
     """Positions of unequal numbers as one array, −1 for no row."""
     longest = max(len(rows) for rows in parts)
-    return np.stack([np.pad(rows, (0, longest - len(rows)), constant_values=-1) for rows in parts])
+    rows = [np.pad(own, (0, longest - len(own)), constant_values=-1) for own in parts]
+    return np.stack(rows).astype(np.int32)
 
 
 def member_splits(

@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from routerjax.estimators.moments import Moments, noise_of
+from routerjax.support.compilation import padded, quickly_compiled
 
 FLAT = 100.0
 """Variance of the constant that all arms share, in units of the noise: hardly any shrinkage."""
@@ -35,6 +36,10 @@ PRIOR_SPREAD = 0.7
 what they share (linear, smooth), and how they differ (linear, smooth)."""
 BOUND = 6.0
 """How far from the prior's mean the logarithm of a variance may go."""
+
+
+SUMS = 16
+"""Weighted sums whose variance is asked for are filled up to a multiple of it."""
 
 
 class Sizes(NamedTuple):
@@ -61,7 +66,7 @@ class Posterior(NamedTuple):
     every: Float[np.ndarray, "D m"]
     log_ratios: Float[np.ndarray, " 5"]
     variance: float
-    noise: Float[Array, " m"]
+    noise: Float[np.ndarray, " m"]
     moments: Moments
     outside_moments: Moments
 
@@ -81,11 +86,13 @@ def fit_hierarchical(
     from scipy.optimize import minimize
 
     every = jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)
-    noise = jnp.asarray(noise_of(every), jnp.float32)
+    noise = np.asarray(noise_of(every), np.float32)
     total, mean = _single(every), np.asarray(prior_mean)
+    outside = _single(jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold))
+    on_device: Moments = jax.tree.map(jnp.asarray, total)
 
     def value(log_ratios: np.ndarray) -> tuple[float, np.ndarray]:
-        found = _value_and_slope(jnp.asarray(log_ratios, jnp.float32), total, noise, sizes)
+        found = _value_and_slope(np.asarray(log_ratios, np.float32), on_device, noise, sizes)
         own, slope = (np.asarray(each, np.float64) for each in found)
         away = (log_ratios - mean) / PRIOR_SPREAD
         return float(own + away @ away / 2), slope + away / PRIOR_SPREAD
@@ -93,15 +100,11 @@ def fit_hierarchical(
     bounds = [(each - BOUND, each + BOUND) for each in mean]
     options = {"maxiter": 50, "ftol": 1e-7}
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    ratios = jnp.asarray(best, jnp.float32)
-    outside = _single(jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold))
-    folds = [
-        np.asarray(coefficients(ratios, _at(outside, fold), noise, sizes))
-        for fold in range(len(by_fold.rows))
-    ]
-    whole = np.asarray(coefficients(ratios, total, noise, sizes))
-    variance = float(_residual(ratios, total, noise, sizes)) / max(float(every.rows.sum()), 1.0)
-    return Posterior(np.stack(folds), whole, np.asarray(best), variance, noise, total, outside)
+    sets = jax.tree.map(lambda all_, own: np.concatenate([all_[None], own]), total, outside)
+    found = _solved(np.asarray(best, np.float32), sets, noise, sizes)
+    means, rest = (np.asarray(each) for each in found)
+    variance = float(rest[0]) / max(float(every.rows.sum()), 1.0)
+    return Posterior(means[1:], means[0], np.asarray(best), variance, noise, total, outside)
 
 
 def variance_of(
@@ -122,75 +125,94 @@ def variance_of(
       sizes: of the features.
       fold: a fold, for the posterior of the rows outside it; None for that of all rows.
     """
-    ratios = jnp.asarray(posterior.log_ratios, jnp.float32)
-    asked = jnp.asarray(weights, jnp.float32)
+    ratios = np.asarray(posterior.log_ratios, np.float32)
+    count = -(-len(weights) // SUMS) * SUMS
+    asked = padded(np.asarray(weights, np.float32), count)
     moments = posterior.moments if fold is None else _at(posterior.outside_moments, fold)
-    found = _variances(ratios, moments, posterior.noise, asked, sizes)
-    return posterior.variance * np.asarray(found, np.float64)
+    found = np.asarray(_variances(ratios, moments, posterior.noise, asked, sizes), np.float64)
+    return posterior.variance * found[: len(weights)]
 
 
-@functools.partial(jax.jit, static_argnames="sizes")
 def coefficients(
     log_ratios: Float[Array, " 5"], moments: Moments, noise: Float[Array, " m"], sizes: Sizes
 ) -> Float[Array, "D m"]:
-    """Posterior means of β + β_m, [D, m]; arguments as of `minus_log_marginal`."""
+    """Posterior means of β + β_m, [D, m]; arguments as of `value_and_slope`."""
+    return _solution(log_ratios, moments, noise, sizes)[0]
+
+
+def _solution(
+    log_ratios: Array, moments: Moments, noise: Array, sizes: Sizes
+) -> tuple[Float[Array, "D m"], Float[Array, ""]]:
+    """Posterior means, and the residual sum of squares over the noise's variance."""
     shared, own = _standard_deviations(log_ratios, sizes)
     gram, cross = _scaled(moments, noise)
-    factor, left, right = _eliminated(gram, cross[..., None], own)
-    lower, common = _common(gram, cross[..., None], left, right, shared)
-    common = common[:, 0]
-    beta: Array = shared * jax.scipy.linalg.solve_triangular(lower.T, common, lower=False)
-    rest = own[None] * (cross - gram @ beta)
-
-    def solved(pair: tuple[Array, Array]) -> Array:
-        lower, rest = pair
-        return jax.scipy.linalg.cho_solve((lower, True), rest)
-
-    each = jax.lax.map(solved, (factor, rest))
-    found: Float[Array, "D m"] = beta[:, None] + (own[None] * each).T
-    return found
+    found = _factors(gram, cross[..., None], shared, own)
+    beta, each = _means(found, shared)
+    rest, _ = _residual(found, jnp.sum(moments.square / noise))
+    return (shared * beta)[:, None] + (own[None] * each).T, rest
 
 
-def minus_log_marginal(
+def value_and_slope(
     log_ratios: Float[Array, " 5"], moments: Moments, noise: Float[Array, " m"], sizes: Sizes
-) -> Float[Array, ""]:
-    """Minus the log marginal likelihood of the labels, but for a constant; the noise is profiled.
+) -> tuple[Float[Array, ""], Float[Array, " 5"]]:
+    """Minus the log marginal likelihood of the labels, but for a constant, and its gradient.
 
     With B_m = I + Λ^½ G_m Λ^½ / v_m, Λ = diag(own), and S the same for what is left of all arms
-    and shared: ½ (Σ log|B_m| + log|S| + n·log q), q the residual sum of squares over the noise's
-    variance, whose best value is q / n.
+    and shared: f = ½ (Σ log|B_m| + log|S| + n·log q), q the residual sum of squares over the
+    noise's variance; the noise is profiled, its best value is q / n. Of the logarithm of a variance
+    P that the coefficients b_d share, with posterior variances σ² C_dd,
+
+        ∂f = ½ (Σ_d (1 − C_dd / P) − (n / q) Σ_d b_d² / P)
 
     Args:
       log_ratios: [5] logarithms of the variances in units of the noise.
       moments: of the rows.
       noise: [m] v, variance of each arm's noise over σ².
       sizes: of the features.
+
+    Reference: MacKay (1992), Bayesian Interpolation, for the gradient.
     """
-    volume, rest = _volume_and_residual(log_ratios, moments, noise, sizes)
-    return (volume + jnp.sum(moments.rows) * jnp.log(rest)) / 2
-
-
-def _volume_and_residual(
-    log_ratios: Array, moments: Moments, noise: Array, sizes: Sizes
-) -> tuple[Array, Array]:
-    """Σ log|B_m| + log|S|, and q, the residual sum of squares over the noise's variance."""
     shared, own = _standard_deviations(log_ratios, sizes)
     gram, cross = _scaled(moments, noise)
-    factor, left, right = _eliminated(gram, cross[..., None], own)
-    lower, common = _common(gram, cross[..., None], left, right, shared)
-    diagonals = jnp.diagonal(factor, axis1=1, axis2=2)
-    volume = 2 * jnp.sum(jnp.log(diagonals)) + 2 * jnp.sum(jnp.log(jnp.diag(lower)))
+    found = _factors(gram, cross[..., None], shared, own)
     whole = jnp.sum(moments.square / noise)
-    explained = jnp.sum(right**2) + jnp.sum(common**2)
-    return volume, jnp.maximum(whole - explained, 1e-6 * whole + 1e-30)
+    rest, clipped = _residual(found, whole)
+    rows = jnp.sum(moments.rows)
+    beta, each = _means(found, shared)
+    spread = shared[:, None] * found.common_inverse.T
+
+    def told(arm: tuple[Array, Array]) -> Array:
+        inverse, left = arm
+        through = inverse.T @ (left @ spread)
+        return 1 - jnp.sum(inverse**2, axis=0) - jnp.sum(through**2, axis=1)
+
+    fixed = jnp.where(clipped, 0.0, rows / rest)
+    common = 1 - jnp.sum(found.common_inverse**2, axis=0) - fixed * beta**2
+    apart = jax.lax.map(told, (found.inverse, found.left)) - fixed * each**2
+    edges = (1, 1 + sizes.linear)
+    _, linear, smooth = (jnp.sum(part) for part in jnp.split(common, edges))
+    arm, own_linear, own_smooth = (jnp.sum(part) for part in jnp.split(apart, edges, axis=1))
+    slope = jnp.stack([arm, linear, smooth, own_linear, own_smooth]) / 2
+    return (found.volume + rows * jnp.log(rest)) / 2, slope
 
 
-@functools.partial(jax.jit, static_argnames="sizes")
-def _residual(log_ratios: Array, moments: Moments, noise: Array, sizes: Sizes) -> Array:
-    return _volume_and_residual(log_ratios, moments, noise, sizes)[1]
+_value_and_slope = quickly_compiled(value_and_slope, static=("sizes",))
 
 
-@functools.partial(jax.jit, static_argnames="sizes")
+@functools.partial(quickly_compiled, static=("sizes",))
+def _solved(
+    log_ratios: Float[Array, " 5"], sets: Moments, noise: Float[Array, " m"], sizes: Sizes
+) -> tuple[Float[Array, "s D m"], Float[Array, " s"]]:
+    """Posterior means and residual sums of squares of several sets of moments, leading axis s."""
+
+    def one(moments: Moments) -> tuple[Array, Array]:
+        return _solution(log_ratios, moments, noise, sizes)
+
+    solved: tuple[Array, Array] = jax.lax.map(one, sets)
+    return solved
+
+
+@functools.partial(quickly_compiled, static=("sizes",))
 def _variances(
     log_ratios: Float[Array, " 5"],
     moments: Moments,
@@ -201,14 +223,9 @@ def _variances(
     """The quadratic form of the posterior covariance, over σ²."""
     shared, own = _standard_deviations(log_ratios, sizes)
     gram, _ = _scaled(moments, noise)
-    sides = jnp.moveaxis(weights, 0, -1)
-    _, left, right = _eliminated(gram, sides, own)
-    _, common = _common(gram, sides, left, right, shared)
-    found: Float[Array, " q"] = jnp.sum(right**2, axis=(0, 1)) + jnp.sum(common**2, axis=0)
-    return found
-
-
-_value_and_slope = jax.jit(jax.value_and_grad(minus_log_marginal), static_argnames="sizes")
+    found = _factors(gram, jnp.moveaxis(weights, 0, -1), shared, own)
+    explained: Float[Array, " q"] = _explained(found)
+    return explained
 
 
 def _standard_deviations(log_ratios: Float[Array, " 5"], sizes: Sizes) -> tuple[Array, Array]:
@@ -230,39 +247,79 @@ def _scaled(moments: Moments, noise: Float[Array, " m"]) -> tuple[Array, Array]:
     return gram / noise[:, None, None], cross / noise[:, None]
 
 
-def _eliminated(gram: Array, sides: Array, own: Array) -> tuple[Array, Array, Array]:
-    """L_m of B_m = L_m L_mᵀ [m, D, D], L⁻¹ Λ^½ G and L⁻¹ Λ^½ of the right-hand sides [m, D, q].
+class _Factors(NamedTuple):
+    """The normal equations, arms eliminated: of B_m = L_m L_mᵀ and S = L Lᵀ, with q sides.
+
+    Attributes:
+      inverse: [m, D, D] L_m⁻¹.
+      left: [m, D, D] L_m⁻¹ Λ^½ G_m.
+      right: [m, D, q] L_m⁻¹ Λ^½ of the sides.
+      common_inverse: [D, D] L⁻¹.
+      common: [D, q] L⁻¹ of what all arms leave of the sides for β.
+      volume: Σ log|B_m| + log|S|.
+    """
+
+    inverse: Float[Array, "m D D"]
+    left: Float[Array, "m D D"]
+    right: Float[Array, "m D q"]
+    common_inverse: Float[Array, "D D"]
+    common: Float[Array, "D q"]
+    volume: Float[Array, ""]
+
+
+def _factors(gram: Array, sides: Array, shared: Array, own: Array) -> _Factors:
+    """Eliminate the arms one by one, then solve for what they share.
 
     The arms follow each other: batches of factorisations that XLA starts side by side on a CPU
     may wait for each other's threads for ever.
     """
     width = len(own)
 
-    def arm(moments: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+    def arm(moments: tuple[Array, Array]) -> tuple[Array, Array, Array, Array]:
         gram, sides = moments
-        factor = jnp.linalg.cholesky(jnp.eye(width) + own[:, None] * gram * own[None])
-        every = own[:, None] * jnp.concatenate([gram, sides], axis=1)
-        solved = jax.scipy.linalg.solve_triangular(factor, every, lower=True)
-        return factor, solved[:, :width], solved[:, width:]
+        inverse, volume = _inverse(jnp.eye(width) + own[:, None] * gram * own[None])
+        return inverse, inverse @ (own[:, None] * gram), inverse @ (own[:, None] * sides), volume
 
-    found: tuple[Array, Array, Array] = jax.lax.map(arm, (gram, sides))
-    return found
-
-
-def _common(
-    gram: Array, sides: Array, left: Array, right: Array, shared: Array
-) -> tuple[Array, Array]:
-    """L of S = L Lᵀ and L⁻¹ of the right-hand sides [D, q], of what all arms leave for β."""
+    inverse, left, right, volumes = jax.lax.map(arm, (gram, sides))
     information = jnp.sum(gram, axis=0) - jnp.einsum("akd,ake->de", left, left)
     left_over = jnp.sum(sides, axis=0) - jnp.einsum("akd,akq->dq", left, right)
-    whole = jnp.eye(len(shared)) + shared[:, None] * information * shared[None]
-    lower = jnp.linalg.cholesky(whole)
-    return lower, jax.scipy.linalg.solve_triangular(lower, shared[:, None] * left_over, lower=True)
+    whole = jnp.eye(width) + shared[:, None] * information * shared[None]
+    common_inverse, volume = _inverse(whole)
+    common = common_inverse @ (shared[:, None] * left_over)
+    return _Factors(inverse, left, right, common_inverse, common, jnp.sum(volumes) + volume)
+
+
+def _inverse(matrix: Float[Array, "D D"]) -> tuple[Float[Array, "D D"], Float[Array, ""]]:
+    """L⁻¹ and log|A| of A = L Lᵀ."""
+    factor = jnp.linalg.cholesky(matrix)
+    inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix)), lower=True)
+    return inverse, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+
+
+def _means(found: _Factors, shared: Array) -> tuple[Float[Array, " D"], Float[Array, "m D"]]:
+    """Posterior means of the coefficients over their prior's deviations, of the first side."""
+    beta = found.common_inverse.T @ found.common[:, 0]
+
+    def arm(own: tuple[Array, Array, Array]) -> Array:
+        inverse, left, right = own
+        return inverse.T @ (right[:, 0] - left @ (shared * beta))
+
+    return beta, jax.lax.map(arm, (found.inverse, found.left, found.right))
+
+
+def _explained(found: _Factors) -> Float[Array, " q"]:
+    return jnp.sum(found.right**2, axis=(0, 1)) + jnp.sum(found.common**2, axis=0)
+
+
+def _residual(found: _Factors, whole: Array) -> tuple[Array, Array]:
+    """q, the residual sum of squares over the noise's variance, and whether it was clipped."""
+    rest, least = whole - _explained(found)[0], 1e-6 * whole + 1e-30
+    return jnp.maximum(rest, least), rest < least
 
 
 def _single(moments: Moments) -> Moments:
     """In single precision, for the device."""
-    found: Moments = jax.tree.map(lambda each: jnp.asarray(each, jnp.float32), moments)
+    found: Moments = jax.tree.map(lambda each: np.asarray(each, np.float32), moments)
     return found
 
 

@@ -8,11 +8,15 @@ of a level ask the same question, so that a tree is a table and a query's leaf a
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
+
+from routerjax.support.compilation import padded, padded_size, quickly_compiled
 
 ROUNDS = 50
 DEPTH = 2
@@ -52,16 +56,22 @@ def log_odds(trees: Trees, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
     return trees.start[None] + added
 
 
-@functools.partial(jax.jit, static_argnames=("models", "rounds"))
-def grow(
-    x: Float[Array, "t d"],
-    arms: Int[Array, " t"],
-    held_out: Float[Array, "h d"],
-    held_out_arms: Int[Array, " h"],
-    *,
-    models: int,
-    rounds: int = ROUNDS,
-) -> Trees:
+class TreeRows(NamedTuple):
+    """What the trees of a fold are grown on, and what chooses their number.
+
+    Attributes:
+      x: [t, d] features of the rows to grow on.
+      arms: [t] arm that answered; −1 marks a row that is none.
+      held_out, held_out_arms: rows that choose the number of trees, likewise.
+    """
+
+    x: Float[np.ndarray, "t d"]
+    arms: Int[np.ndarray, " t"]
+    held_out: Float[np.ndarray, "h d"]
+    held_out_arms: Int[np.ndarray, " h"]
+
+
+def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Trees:
     """Grow trees by Newton boosting on the multinomial likelihood, stopped by held-out rows.
 
     A round adds to the logits F the leaves ν·G / (H + 1), G = Σ (1{t = m} − p_m) and
@@ -73,24 +83,90 @@ def grow(
     without a better one.
 
     Args:
-      x: [t, d] features of the rows to grow on.
-      arms: [t] arm that answered; −1 marks a row that is none.
-      held_out, held_out_arms: rows that choose the number of trees, likewise.
+      folds: k of them, of equal widths.
       models: m.
       rounds: t.
 
     Returns:
-      `Trees`.
+      `Trees`, leading axis k.
 
     Reference: Friedman (2001), Greedy Function Approximation; Prokhorenkova et al. (2018),
     CatBoost, for oblivious trees.
     """
+    columns = np.stack([_telling(rows.x, rows.arms, models) for rows in folds])
+    edges = np.stack([_edges(rows, own) for rows, own in zip(folds, columns, strict=True)])
+    grown: Trees = _grown(
+        _asked([rows.x for rows in folds], columns),
+        _filled([rows.arms for rows in folds], -1),
+        _asked([rows.held_out for rows in folds], columns),
+        _filled([rows.held_out_arms for rows in folds], -1),
+        edges,
+        models=models,
+        rounds=rounds,
+    )
+    fold = np.arange(len(folds))[:, None, None]
+    return grown._replace(feature=jnp.asarray(columns[fold, np.asarray(grown.feature)], jnp.int32))
+
+
+def _telling(x: np.ndarray, arms: np.ndarray, models: int) -> Int[np.ndarray, " f"]:
+    """The columns whose means differ most between arms, in units of their spread."""
+    rows, arms = x[arms >= 0].astype(np.float64), arms[arms >= 0]
+    away = rows - rows.mean(axis=0)
+    answered = np.eye(models)[arms]
+    count = np.maximum(answered.sum(axis=0), 1.0)[:, None]
+    between = ((answered.T @ away) ** 2 / count).sum(axis=0)
+    told = between / np.maximum((away**2).sum(axis=0), 1e-30)
+    return np.argsort(-told, kind="stable")[:MOST_FEATURES]
+
+
+def _edges(rows: TreeRows, columns: Int[np.ndarray, " f"]) -> Float[np.ndarray, "f bins"]:
+    """Where the questions are asked: the middles of `BINS` equal shares of the rows."""
+    real = rows.x[rows.arms >= 0][:, columns].astype(np.float64)
+    return np.quantile(real, (np.arange(BINS) + 0.5) / BINS, axis=0).T.astype(np.float32)
+
+
+def _asked(parts: Sequence[np.ndarray], columns: Int[np.ndarray, "k f"]) -> np.ndarray:
+    """[k, r, f] the asked columns of every fold's rows, filled up with zeros."""
+    return _filled([part[:, own] for part, own in zip(parts, columns, strict=True)], 0)
+
+
+def _filled(parts: Sequence[np.ndarray], fill: int) -> np.ndarray:
+    size = padded_size(max(len(part) for part in parts))
+    return np.stack([padded(part, size, fill=fill) for part in parts])
+
+
+@functools.partial(quickly_compiled, static=("models", "rounds"))
+def _grown(
+    x: Float[Array, "k t f"],
+    arms: Int[Array, "k t"],
+    held_out: Float[Array, "k h f"],
+    held_out_arms: Int[Array, "k h"],
+    edges: Float[Array, "k f bins"],
+    *,
+    models: int,
+    rounds: int,
+) -> Trees:
+    def one(fold: tuple[Array, ...]) -> Trees:
+        return _boosted(*fold, models=models, rounds=rounds)
+
+    grown: Trees = jax.lax.map(one, (x, arms, held_out, held_out_arms, edges))
+    return grown
+
+
+def _boosted(
+    rows: Float[Array, "t f"],
+    arms: Int[Array, " t"],
+    held_out: Float[Array, "h f"],
+    held_out_arms: Int[Array, " h"],
+    edges: Float[Array, "f bins"],
+    *,
+    models: int,
+    rounds: int,
+) -> Trees:
+    """The trees of a fold; their features are positions among the columns that are asked."""
     answered = jax.nn.one_hot(arms, models)  # all 0 for −1
     real = (arms >= 0).astype(jnp.float32)
     start = jnp.log((answered.sum(axis=0) + 0.5) / jnp.sum(answered.sum(axis=0) + 0.5))
-    columns = _telling(x, answered)
-    rows = x[:, columns]
-    edges = jnp.quantile(rows, (jnp.arange(BINS) + 0.5) / BINS, axis=0).T  # [f, bins]
     above = (rows[:, :, None] > edges[None]).astype(jnp.float32)
     above = above.reshape(rows.shape[0], -1) * real[:, None]  # [t, f·bins]
 
@@ -108,7 +184,7 @@ def grow(
         curvature = inside @ (chance * (1 - chance)) + RIDGE
         leaves = STEP * (inside @ slopes[:, :models]) / curvature
         asked = jnp.stack(questions)
-        tree = (columns[asked // BINS], edges.reshape(-1)[asked], leaves)
+        tree = (asked // BINS, edges.reshape(-1)[asked], leaves)
         one = Trees(jnp.zeros(models), *(each[None] for each in tree))
         outside = outside + log_odds(one, held_out)
         grown = [every.at[place].set(own) for every, own in zip(grown, tree, strict=True)]
@@ -126,7 +202,7 @@ def grow(
         return (place < rounds) & (place - last < PATIENCE)
 
     none = (
-        jnp.zeros((rounds, DEPTH), columns.dtype),
+        jnp.zeros((rounds, DEPTH), jnp.int32),
         jnp.zeros((rounds, DEPTH)),
         jnp.zeros((rounds, 2**DEPTH, models)),
         jnp.full((rounds, held_out.shape[0]), -jnp.inf),
@@ -136,16 +212,6 @@ def grow(
     better = jnp.maximum(scores - untouched[None], SMALLEST)
     kept = jnp.arange(rounds) < _rounds(better, held_out_arms)
     return Trees(start, feature, edge, leaves * kept[:, None, None])
-
-
-def _telling(x: Float[Array, "t d"], answered: Float[Array, "t m"]) -> Int[Array, " f"]:
-    """The columns whose means differ most between arms, in units of their spread."""
-    count = jnp.maximum(answered.sum(axis=0), 1.0)[:, None]  # [m, 1]
-    real = answered.sum(axis=1)[None]  # [1, t]
-    mean = (real @ x) / jnp.maximum(jnp.sum(real), 1.0)
-    between = jnp.sum(count * ((answered.T @ x) / count - mean) ** 2, axis=0)
-    spread = (real @ (x - mean) ** 2)[0]
-    return jax.lax.top_k(between / jnp.maximum(spread, 1e-30), min(x.shape[1], MOST_FEATURES))[1]
 
 
 def _gains(

@@ -149,11 +149,17 @@ class Scaling:
     def __call__(self, embeddings: Stored) -> Stored: ...
 
     @overload
-    def __call__(self, embeddings: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n d"]: ...
+    def __call__(self, embeddings: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]: ...
+
+    @overload
+    def __call__(self, embeddings: Float[Array, "n d"]) -> Float[Array, "n d"]: ...
 
     def __call__(
         self, embeddings: Float[Array | np.ndarray, "n d"] | Stored
-    ) -> Float[Array, "n d"] | Stored:
+    ) -> Float[Array | np.ndarray, "n d"] | Stored:
         if isinstance(embeddings, Stored):
             return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
+        if isinstance(embeddings, np.ndarray):  # nothing to compile
+            away = embeddings.astype(np.float32) - np.asarray(self.centre)
+            return np.asarray(away / np.asarray(self.scale))
         return (jnp.asarray(embeddings, jnp.float32) - self.centre[None]) / self.scale

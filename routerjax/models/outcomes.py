@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from routerjax.models.heads import Head, outputs
 from routerjax.models.pooled import PooledHead
 from routerjax.records.on_disk import BLOCK, Stored, read
 from routerjax.records.tables import Estimates
+from routerjax.support.compilation import padded, padded_size
 
 Batch = Mapping[str, Array]
 """Rows by name: scaled embeddings x [b, d], arm [b, k], quality and cost [b, k]."""
@@ -33,6 +34,11 @@ def _of_arms(outputs: Float[Array, "b m"], arms: Int[Array, "b k"]) -> Float[Arr
 def relative_cost(outputs: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """Cost over the arm's unit cost, exp(output), from the outputs of a cost head."""
     return jnp.exp(jnp.clip(outputs, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
+
+
+def ratio_of(outputs: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """`relative_cost` in NumPy, in the precision of the outputs."""
+    return np.exp(np.clip(outputs, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
 
 
 class _Likelihood(abc.ABC):
@@ -114,8 +120,8 @@ class OutcomeModel(NamedTuple):
 
     quality: PyTree
     cost: PyTree
-    unit_cost: Float[Array, "k m"]
-    quality_range: Float[Array, " 2"]
+    unit_cost: Float[Array | np.ndarray, "k m"]
+    quality_range: Float[Array | np.ndarray, " 2"]
 
 
 def at_prices(
@@ -172,20 +178,35 @@ def predict_folds(head: OutcomeHead, model: OutcomeModel, x: Float[Array, "n d"]
     return folds
 
 
-def predict(head: OutcomeHead, model: OutcomeModel, x: Float[Array, "n d"] | Stored) -> Estimates:
+def predict(
+    head: OutcomeHead, model: OutcomeModel, x: Float[Array | np.ndarray, "n d"] | Stored
+) -> Estimates:
     """Expected quality and cost of every arm for scaled embeddings x [n, d], [n, m] each."""
 
-    def mean(block: Float[Array, "b d"], _: slice) -> Estimates:
-        folds = predict_folds(head, model, block)
-        means: Estimates = jax.tree.map(lambda fold: np.asarray(fold).mean(axis=0), folds)
+    def mean(block: Float[np.ndarray, "b d"], _: slice) -> Estimates:
+        folds = on_rows(functools.partial(predict_folds, head), model, block)
+        means: Estimates = jax.tree.map(lambda fold: fold.mean(axis=0), folds)
         return means
 
     estimates: Estimates = over_blocks(mean, x)
     return estimates
 
 
+def on_rows(call: Callable[[Any, Any], PyTree], model: Any, rows: Float[np.ndarray, "n d"]) -> Any:
+    """What a compiled call makes of rows [n, d], arrays [k, n, ...], in one of few shapes.
+
+    Args:
+      call: of the model and rows [b, d], each row by itself; b is n, filled up.
+      model: its first argument.
+      rows: [n, d].
+    """
+    found = call(model, padded(np.asarray(rows, np.float32), padded_size(len(rows))))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:, : len(rows)], found)
+
+
 def over_blocks(
-    call: Callable[[Float[Array, "b d"], slice], PyTree], x: Float[Array, "n d"] | Stored
+    call: Callable[[Float[np.ndarray, "b d"], slice], PyTree],
+    x: Float[Array | np.ndarray, "n d"] | Stored,
 ) -> PyTree[Float[np.ndarray, "n ..."]]:
     """A call for each block of rows of x [n, d], its arrays [b, ...] joined to [n, ...].
 
@@ -194,5 +215,5 @@ def over_blocks(
     parts = []
     for first in range(0, len(x), BLOCK):
         place = slice(first, min(first + BLOCK, len(x)))
-        parts.append(jax.tree.map(np.asarray, call(jnp.asarray(read(x[place])), place)))
+        parts.append(jax.tree.map(np.asarray, call(np.asarray(read(x[place])), place)))
     return jax.tree.map(lambda *part: np.concatenate(part), *parts)

@@ -14,6 +14,7 @@ from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Estimates
+from routerjax.support.compilation import padded, padded_size
 
 ROWS = 8192  # routed at a time: bounds the memory of [members, rows, cost weights, arms]
 LEAST = 1e-30
@@ -73,22 +74,26 @@ class Policy(NamedTuple):
             check_range(cost_weight, self.cost_weights)
         asked, parts = within_range(cost_weights, self.cost_weights), []
         for first in range(0, len(x), ROWS):
-            rows = slice(first, first + ROWS)
-            start = self._start(predicted, rows)
-            parts.append(
-                _probabilities(
-                    self.architecture, self.params, read(x[rows]), start, self.unit, asked
-                )
+            own = np.asarray(read(x[first : first + ROWS]), np.float32)
+            size = padded_size(len(own))
+            start = self._start(predicted, slice(first, first + len(own)), size)
+            found = _probabilities(
+                self.architecture, self.params, padded(own, size), start, self.unit, asked
             )
-        return np.concatenate([np.asarray(part) for part in parts], axis=1)
+            parts.append(np.asarray(found)[:, : len(own)])
+        return np.concatenate(parts, axis=1)
 
-    def _start(self, predicted: Estimates, rows: slice) -> Estimates:
+    def _start(self, predicted: Estimates, rows: slice, size: int) -> Estimates:
+        """What is expected of the rows, filled up to `size`; of all alike where it is constant."""
+
+        def filled(leaf: np.ndarray) -> np.ndarray:
+            return padded(np.asarray(leaf[rows], np.float32), size)
+
         if self.constant is None:
-            own = predicted[rows]
+            found: Estimates = jax.tree.map(filled, predicted)
         else:
-            own = self.constant[None]
-        start: Estimates = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), own)
-        return start
+            found = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), self.constant[None])
+        return found
 
 
 def within_support(

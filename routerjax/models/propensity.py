@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from routerjax.estimators.trees import Trees, log_odds
@@ -20,7 +21,7 @@ class PropensityModel(NamedTuple):
     """
 
     trees: Trees
-    threshold: Float[Array, " m"]
+    threshold: Float[Array | np.ndarray, " m"]
 
 
 def propensities_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
@@ -39,9 +40,18 @@ def supported(model: PropensityModel, x: Float[Array, "n d"]) -> Bool[Array, "n 
 
 
 def with_support(
-    propensities: Float[Array, "n m"], threshold: Float[Array, " m"]
+    propensities: Float[Array, "n m"], threshold: Float[Array | np.ndarray, " m"]
 ) -> Bool[Array, "n m"]:
     """π̂(m | x) ≥ threshold of m; of a query without any such arm the most probable one."""
     enough = propensities >= threshold[None]
     likeliest = jax.nn.one_hot(jnp.argmax(propensities, axis=-1), propensities.shape[-1]) > 0
     return jnp.where(jnp.any(enough, axis=-1, keepdims=True), enough, likeliest)
+
+
+def supported_rows(
+    propensities: Float[np.ndarray, "n m"], threshold: Float[np.ndarray, " m"]
+) -> Bool[np.ndarray, "n m"]:
+    """`with_support` of many queries, without compiling for their number."""
+    enough = propensities >= threshold[None]
+    likeliest = np.arange(len(threshold)) == propensities.argmax(axis=-1)[:, None]
+    return np.where(enough.any(axis=-1, keepdims=True), enough, likeliest)

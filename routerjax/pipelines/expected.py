@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.baselines.policies import best_single
 from routerjax.estimators.hierarchical import Sizes, variance_of
-from routerjax.models.policy import Policy, within_support
+from routerjax.models.policy import LEAST as LEAST_CHANCE
+from routerjax.models.policy import Policy
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.pooled import feature_sums
 from routerjax.pipelines.prepare import Prepared
@@ -96,8 +96,7 @@ def expected_advantages(
     predicted, supported = predicted[rows], nuisances.propensities.supported[rows]
     x = prepared.x[rows]
     chances = policy.at(x, predicted, cost_weights=cost_weights)
-    allowed = within_support(jnp.asarray(chances), jnp.asarray(supported))
-    choices = np.asarray(allowed).argmax(axis=-1)
+    choices = np.where(supported[None], chances + np.float32(LEAST_CHANCE), 0.0).argmax(axis=-1)
     means = least_means(predicted, supported, lowest=record.quality_range[0])
     best = np.array([best_single(means[None], cost_weight=each) for each in cost_weights])
     head = outcome_head_of(prepared.config.nuisance, len(record.models), x.shape[1])

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -47,7 +45,7 @@ def gold_rows(log: Log, gold: str) -> Bool[np.ndarray, " n"]:
 
 
 def gold_propensities(
-    log: Log, x: jax.Array | Stored, folds: Folds, gold: Bool[np.ndarray, " n"]
+    log: Log, x: np.ndarray | Stored, folds: Folds, gold: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
     """[n] probability e(x, t) that a row's score is gold, out of fold.
 
@@ -57,13 +55,13 @@ def gold_propensities(
     if gold.all():
         return np.ones(len(log))
     answered = np.eye(len(log.models), dtype=np.float32)[log.arms]
-    features = jnp.concatenate([jnp.asarray(read(x)), jnp.asarray(answered)], axis=1)
+    features = np.concatenate([np.asarray(read(x)), answered], axis=1)
     sources = dataclasses.replace(
         log,
         arms=gold.astype(np.int32),
         models=("judge", "gold"),
         propensities=None,
-        embeddings=np.asarray(features),
+        embeddings=features,
     )
     found = fit_propensities(sources, features, folds, support=0.0).every[:, 1]
     return _told_apart(np.clip(found, 1.0 / len(log), 1.0 - 1.0 / len(log)), gold)

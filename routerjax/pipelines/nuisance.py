@@ -31,6 +31,7 @@ from routerjax.models.outcomes import (
     OutcomeHead,
     OutcomeModel,
     QualityLikelihood,
+    on_rows,
     over_blocks,
     predict_folds,
 )
@@ -93,9 +94,9 @@ def _task(record: Log | Table, scaling: Scaling, key: jax.Array, config: Nuisanc
     observed = Observed.of(record)
     rows = {
         "x": scaling(record.features),
-        "arm": jnp.asarray(observed.arms),
-        "quality": jnp.asarray(observed.quality),
-        "cost": jnp.asarray(observed.cost),
+        "arm": observed.arms,
+        "quality": observed.quality,
+        "cost": observed.cost,
     }
     strata = observed.arms[:, 0]  # a log's arms are spread over the folds; a table has one stratum
     folds = make_folds(
@@ -105,10 +106,9 @@ def _task(record: Log | Table, scaling: Scaling, key: jax.Array, config: Nuisanc
 
 
 class _Joined(NamedTuple):
-    """Records as one: their rows joined, the folds of all on one axis of runs."""
+    """Records that are fitted as one, the folds of all on one axis of runs."""
 
     tasks: list[_Task]
-    rows: dict[str, Any]
     head: OutcomeHead
     config: NuisanceConfig
     execution: Execution
@@ -118,19 +118,23 @@ def _join(records, scalings, keys, config, execution) -> _Joined:
     tasks = [_task(*each, config) for each in zip(records, scalings, keys, strict=True)]
     dimensions = records[0].features.shape[1]
     head = outcome_head_of(config, len(records[0].models), dimensions)
-    return _Joined(tasks, concatenated([task.rows for task in tasks]), head, config, execution)
+    return _Joined(tasks, head, config, execution)
 
 
 def _fit_folds(
     joined: _Joined,
+    rows: dict[str, Any],
     name: str,
     objective: Objective,
     starts: Sequence[np.ndarray],
     runs: Sequence[Any],
     keys: Sequence[jax.Array],
 ) -> list[Any]:
-    """Per record the parameters of one head per fold [k], from the intercepts `starts` [k, m]."""
-    folds, dimensions = joined.config.folds, joined.rows["x"].shape[1]
+    """Per record the parameters of one head per fold [k], from the intercepts `starts` [k, m].
+
+    `rows` are those of all records, joined.
+    """
+    folds, dimensions = joined.config.folds, rows["x"].shape[1]
     counts = [len(task.record) for task in joined.tasks]
     initials = [
         initial(joined.head, dimensions, key, jnp.asarray(start, jnp.float32))
@@ -140,7 +144,7 @@ def _fit_folds(
     params = fit(
         objective,
         concatenated(initials),
-        rows=joined.rows,
+        rows=rows,
         train_index=offset([task.folds.train for task in joined.tasks], counts),
         held_out_index=offset([task.folds.held_out for task in joined.tasks], counts),
         context=concatenated(runs),
@@ -209,12 +213,12 @@ def _fit_outcomes(joined: _Joined, keys: Sequence[jax.Array]) -> list[FittedOutc
     unit_costs = [jnp.asarray(unit, jnp.float32) for unit in units]
     none = [jnp.zeros(len(unit)) for unit in units]
     zeros = [np.zeros_like(start) for start in starts]
-    head = joined.head
+    head, rows = joined.head, concatenated([task.rows for task in tasks])
     quality = _fit_folds(
-        joined, "quality", QualityLikelihood(head), starts, none, [pair[0] for pair in pairs]
+        joined, rows, "quality", QualityLikelihood(head), starts, none, [pair[0] for pair in pairs]
     )
     cost = _fit_folds(
-        joined, "cost", CostLikelihood(head), zeros, unit_costs, [pair[1] for pair in pairs]
+        joined, rows, "cost", CostLikelihood(head), zeros, unit_costs, [pair[1] for pair in pairs]
     )
     return [
         _calibrated_model(head, task, unit, own_quality, own_cost)
@@ -243,7 +247,7 @@ def _calibrated_model(
     ratios = model._replace(unit_cost=jnp.ones_like(model.unit_cost))
 
     def block(x, place):
-        by_fold = jax.tree.map(np.asarray, predict_folds(head, ratios, x))
+        by_fold = on_rows(functools.partial(predict_folds, head), ratios, x)
         arms = task.observed.arms[None, place]
         observed = np.take_along_axis(by_fold.cost, arms, axis=2).swapaxes(0, 1)
         return jax.tree.map(lambda each: task.folds.own(each, place), by_fold), observed

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -18,14 +17,14 @@ from routerjax.models.heads import outputs
 from routerjax.models.outcomes import (
     FittedOutcomes,
     OutcomeModel,
-    quality_share,
-    relative_cost,
+    ratio_of,
 )
 from routerjax.models.pooled import PooledFeatures, PooledHead
 from routerjax.pipelines.observed import Observed, calibrated_costs
 from routerjax.records.groups import digests
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Estimates
+from routerjax.support.compilation import padded, padded_size
 
 MOST_ROWS = 4096
 """Rows from which the features are made; which ones depends on the rows, not on their order."""
@@ -40,7 +39,7 @@ LARGEST_EXACT = 1024
 
 def fit_pooled(
     head: PooledHead,
-    x: Array | Stored,
+    x: np.ndarray | Stored,
     observed: Observed,
     folds: Folds,
     *,
@@ -87,13 +86,13 @@ def fit_pooled(
     model = OutcomeModel(
         quality=_single(params, every[0]),
         cost=_single(params, every[1]),
-        unit_cost=jnp.asarray(unit[None], jnp.float32),
-        quality_range=jnp.asarray(quality_range, jnp.float32),
+        unit_cost=np.asarray(unit[None], np.float32),
+        quality_range=np.asarray(quality_range, np.float32),
     )
     return FittedOutcomes(estimates, model, found[0])
 
 
-def make_features(head: PooledHead, x: Array | Stored) -> dict[str, Array]:
+def make_features(head: PooledHead, x: np.ndarray | Stored) -> dict[str, np.ndarray]:
     """Parameters of `PooledFeatures` from the embeddings alone; the order of the rows is no matter.
 
     Args:
@@ -125,10 +124,10 @@ def make_features(head: PooledHead, x: Array | Stored) -> dict[str, Array]:
         "shift": shift,
         "width": np.float64(WIDTH),
     }
-    return {name: jnp.asarray(value, jnp.float32) for name, value in found.items()}
+    return {name: np.asarray(value, np.float32) for name, value in found.items()}
 
 
-def _sample(x: Array | Stored) -> Float[np.ndarray, "s d"]:
+def _sample(x: np.ndarray | Stored) -> Float[np.ndarray, "s d"]:
     """At most `MOST_ROWS` rows, in an order that their content decides."""
     rows = np.arange(len(x))
     if len(x) > 16 * MOST_ROWS:  # a digest of every row would take longer than the fit
@@ -159,18 +158,17 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _features_of(head: PooledHead, params: dict[str, Array], x: Float[Array, "n d"]) -> Any:
+def _features_of(head: PooledHead, params: dict[str, Any], x: Float[Array, "n d"]) -> Any:
     return outputs(PooledFeatures(head.components, head.landmarks), {"params": params}, x)
 
 
 def _blocks(
-    head: PooledHead, params: dict[str, Array], x: Array | Stored
+    head: PooledHead, params: dict[str, Any], x: np.ndarray | Stored
 ) -> Iterator[tuple[slice, Float[np.ndarray, "b D"]]]:
     """Features of the rows, a block at a time, in few shapes."""
     for first in range(0, len(x), BLOCK_ROWS):
         rows = np.asarray(read(x[first : first + BLOCK_ROWS]), np.float32)
-        filled = np.zeros((1 << max(len(rows) - 1, 0).bit_length(), rows.shape[1]), np.float32)
-        filled[: len(rows)] = rows
+        filled = padded(rows, padded_size(len(rows)))
         found = np.asarray(_features_of(head, params, filled))[: len(rows)]
         yield slice(first, first + len(rows)), found
 
@@ -178,7 +176,7 @@ def _blocks(
 def feature_sums(
     head: PooledHead,
     model: OutcomeModel,
-    x: Array | Stored,
+    x: np.ndarray | Stored,
     ones: Int[np.ndarray, "k n"],
     others: Int[np.ndarray, "k n"],
 ) -> Float[np.ndarray, "k m D"]:
@@ -190,7 +188,7 @@ def feature_sums(
       x: [n, d] scaled embeddings.
       ones, others: [k, n] arms a and b that they choose.
     """
-    params = jax.tree.map(lambda leaf: leaf[0], model.quality["params"]["features"])
+    params = jax.tree.map(lambda leaf: np.asarray(leaf)[0], model.quality["params"]["features"])
     width = 1 + head.components + head.landmarks
     total, each = np.zeros((len(ones), head.models, width)), np.eye(head.models)
     for place, features in _blocks(head, params, x):
@@ -201,8 +199,8 @@ def feature_sums(
 
 def _moments(
     head: PooledHead,
-    params: dict[str, Array],
-    x: Array | Stored,
+    params: dict[str, Any],
+    x: np.ndarray | Stored,
     labels: Float[np.ndarray, "2 n a"],
     observed: Observed,
     folds: Folds,
@@ -227,8 +225,8 @@ def _moments(
 
 def _predicted(
     head: PooledHead,
-    params: dict[str, Array],
-    x: Array | Stored,
+    params: dict[str, Any],
+    x: np.ndarray | Stored,
     outside: list[Float[np.ndarray, "k D m"]],
     cost_of_all: Float[np.ndarray, "D m"],
     observed: Observed,
@@ -244,12 +242,10 @@ def _predicted(
             rows = of_row == fold
             quality[rows] = features[rows] @ outside[0][fold]
             logs[rows] = features[rows] @ outside[1][fold]
-        share = np.asarray(quality_share(head, jnp.asarray(quality)))
-        ratio = np.asarray(relative_cost(jnp.asarray(logs)))
         every = [np.take_along_axis(features @ each, arms, axis=1) for each in outside[1]]
-        known = np.asarray(relative_cost(jnp.asarray(np.stack(every, axis=1))))
         by_all = np.take_along_axis(features @ cost_of_all, arms, axis=1)
-        parts.append((share, ratio, known, np.asarray(relative_cost(jnp.asarray(by_all)))))
+        costs = (ratio_of(each) for each in (logs, np.stack(every, axis=1), by_all))
+        parts.append((np.clip(quality, 0.0, 1.0), *costs))
     share, ratio, known, by_all = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Estimates(quality=share, cost=ratio), known.swapaxes(0, 1), by_all
 
@@ -283,7 +279,7 @@ def _with_mean(coefficients: np.ndarray, mean: float) -> np.ndarray:
     return found
 
 
-def _single(params: dict[str, Array], coefficients: np.ndarray) -> dict[str, Any]:
+def _single(params: dict[str, Any], coefficients: np.ndarray) -> dict[str, Any]:
     """Parameters of one pooled head, leading axis 1."""
-    own = {"features": params, "coefficients": jnp.asarray(coefficients, jnp.float32)}
+    own = {"features": params, "coefficients": np.asarray(coefficients, np.float32)}
     return {"params": jax.tree.map(lambda leaf: leaf[None], own)}

@@ -47,7 +47,7 @@ class Prepared(NamedTuple):
     record: Log | Table
     config: FitConfig
     scaling: Scaling
-    x: jax.Array | Stored
+    x: np.ndarray | Stored
     predicted: Estimates
     model: OutcomeModel
     nuisances: Nuisances | None
@@ -81,7 +81,7 @@ class Prepared(NamedTuple):
             key=self.key,
         )
 
-    def predict(self, embeddings: np.ndarray | Stored) -> tuple[jax.Array | Stored, Estimates]:
+    def predict(self, embeddings: np.ndarray | Stored) -> tuple[np.ndarray | Stored, Estimates]:
         """Scaled embeddings of other queries, and their expected outcomes, [n, m]."""
         x = self.scaling(embeddings)
         models, dimensions = len(self.record.models), x.shape[1]

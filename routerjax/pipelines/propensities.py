@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.support import support_level, support_threshold
-from routerjax.estimators.trees import Trees, grow
-from routerjax.models.outcomes import over_blocks
-from routerjax.models.propensity import PropensityModel, propensities_by_fold, with_support
+from routerjax.estimators.trees import TreeRows, grow
+from routerjax.models.outcomes import on_rows, over_blocks
+from routerjax.models.propensity import PropensityModel, propensities_by_fold, supported_rows
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Log
 
@@ -40,7 +38,9 @@ class Propensities(NamedTuple):
     recorded: float
 
 
-def fit_propensities(log: Log, x: Array | Stored, folds: Folds, *, support: float) -> Propensities:
+def fit_propensities(
+    log: Log, x: np.ndarray | Stored, folds: Folds, *, support: float
+) -> Propensities:
     """Fit the log's policy, out of fold, and find where it supports which arm.
 
     Args:
@@ -50,9 +50,9 @@ def fit_propensities(log: Log, x: Array | Stored, folds: Folds, *, support: floa
       support: share of an even share, 1/m, from which an arm is supported; 0 switches it off.
     """
     arms, models = np.asarray(log.arms), len(log.models)
-    train, held_out = (np.asarray(each)[:, :MOST_ROWS] for each in (folds.train, folds.held_out))
-    grown = _grow_folds(*_picked(x, arms, train), *_picked(x, arms, held_out), models=models)
-    model = PropensityModel(trees=grown, threshold=jnp.zeros(models))
+    pairs = zip(folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS], strict=True)
+    parts = [TreeRows(*_picked(x, arms, train), *_picked(x, arms, apart)) for train, apart in pairs]
+    model = PropensityModel(grow(parts, models=models), threshold=np.zeros(models, np.float32))
     estimated = _out_of_fold(model, x, folds)
     recorded = log.logged_propensities
     level = support_level(models, support=support, arms=arms, recorded=recorded)
@@ -68,21 +68,20 @@ def fit_propensities(log: Log, x: Array | Stored, folds: Folds, *, support: floa
             for arm in range(models)
         ]
     )
-    support_of = np.asarray(with_support(jnp.asarray(estimated), jnp.asarray(threshold)))
+    support_of = supported_rows(estimated, threshold)
     if every is not estimated:
-        by_record = with_support(jnp.asarray(every), jnp.asarray(level))
-        support_of = np.where(known, np.asarray(by_record), support_of)
+        support_of = np.where(known, supported_rows(every, level), support_of)
     answered, share = _answered(recorded, estimated[np.arange(len(arms)), arms])
     return Propensities(
         answered=answered,
         every=every,
         supported=support_of,
-        model=model._replace(threshold=jnp.asarray(threshold, jnp.float32)),
+        model=model._replace(threshold=threshold.astype(np.float32)),
         recorded=share,
     )
 
 
-def applied(model: PropensityModel, log: Log, x: Array | Stored) -> Propensities:
+def applied(model: PropensityModel, log: Log, x: np.ndarray | Stored) -> Propensities:
     """Propensities of rows that the model never saw; recorded ones of the arm that answered.
 
     Args:
@@ -90,18 +89,17 @@ def applied(model: PropensityModel, log: Log, x: Array | Stored) -> Propensities
       log: n rows.
       x: [n, d] scaled embeddings.
     """
-    by_fold = jax.jit(propensities_by_fold)
 
-    def block(rows: Array, place: slice) -> np.ndarray:
+    def block(rows: np.ndarray, place: slice) -> np.ndarray:
         del place
-        return np.asarray(by_fold(model, rows)).mean(axis=0)
+        return on_rows(_by_fold, model, rows).mean(axis=0)
 
     every = over_blocks(block, x)
     answered, share = _answered(
         log.logged_propensities, every[np.arange(len(log)), np.asarray(log.arms)]
     )
-    supported = with_support(jnp.asarray(every), jnp.asarray(model.threshold))
-    return Propensities(answered, every, np.asarray(supported), model, share)
+    supported = supported_rows(every, np.asarray(model.threshold))
+    return Propensities(answered, every, supported, model, share)
 
 
 def _answered(
@@ -114,32 +112,20 @@ def _answered(
     return np.where(known, recorded, estimated), float(known.mean())
 
 
-def _picked(x: Array | Stored, arms: np.ndarray, index: np.ndarray) -> tuple[Array, Array]:
-    """Features [k, r, d] and arms [k, r] of rows [k, r], −1 for no row."""
-    rows = jnp.asarray(read(x[index.reshape(-1)])).reshape(*index.shape, x.shape[1])
-    return rows, jnp.asarray(np.where(index >= 0, arms[index], -1))
+def _picked(
+    x: np.ndarray | Stored, arms: np.ndarray, index: np.ndarray
+) -> tuple[Float[np.ndarray, "r d"], Int[np.ndarray, " r"]]:
+    """Features [r, d] and arms [r] of rows [r], −1 for no row."""
+    return np.asarray(read(x[index])), np.where(index >= 0, arms[index], -1)
 
 
-@functools.partial(jax.jit, static_argnames="models")
-def _grow_folds(
-    x: Float[Array, "k t d"],
-    arms: Int[Array, "k t"],
-    held_out: Float[Array, "k h d"],
-    held_out_arms: Int[Array, "k h"],
-    *,
-    models: int,
-) -> Trees:
-    def one(fold: tuple[Array, Array, Array, Array]) -> Trees:
-        return grow(*fold, models=models)
-
-    return jax.lax.map(one, (x, arms, held_out, held_out_arms))
-
-
-def _out_of_fold(model: PropensityModel, x: Array | Stored, folds: Folds) -> np.ndarray:
+def _out_of_fold(model: PropensityModel, x: np.ndarray | Stored, folds: Folds) -> np.ndarray:
     """[n, m] propensities of each row by its own fold's trees."""
-    by_fold = jax.jit(propensities_by_fold)
 
-    def block(rows: Array, place: slice) -> np.ndarray:
-        return folds.own(by_fold(model, rows), place)
+    def block(rows: np.ndarray, place: slice) -> np.ndarray:
+        return folds.own(on_rows(_by_fold, model, rows), place)
 
     return over_blocks(block, x)
+
+
+_by_fold = jax.jit(propensities_by_fold)

@@ -1,8 +1,57 @@
-"""Compiled programs kept on disk between processes."""
+"""What compiling costs: programs kept on disk, programs that are compiled quickly, few shapes."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+LEAST_ROWS = 128
+"""Rows to which fewer are filled up."""
+
+
+def padded_size(rows: int) -> int:
+    """The next power of two from `LEAST_ROWS`: few shapes, few compilations."""
+    return max(LEAST_ROWS, 1 << max(rows - 1, 0).bit_length())
+
+
+def padded(values: np.ndarray, size: int, *, fill: float = 0) -> np.ndarray:
+    """Values [n, ...] filled up to `size` rows."""
+    if len(values) == size:
+        return values
+    found = np.full((size, *values.shape[1:]), fill, values.dtype)
+    found[: len(values)] = values
+    return found
+
+
+def quickly_compiled(
+    function: Callable[..., Any], *, static: Sequence[str] = ()
+) -> Callable[..., Any]:
+    """`jax.jit` of a program that runs a few times, and whose compiling would cost more.
+
+    On a CPU the compiler leaves its own loops as they are; products and factorisations are library
+    calls either way. It cannot be called from another compiled program.
+
+    Args:
+      function: to be compiled at its first call.
+      static: names of its arguments that are no arrays.
+    """
+
+    @functools.cache
+    def compiled() -> Any:
+        import jax
+
+        quick = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+        return jax.jit(function, static_argnames=tuple(static), compiler_options=quick)
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        return compiled()(*arguments, **options)
+
+    return call
 
 
 def keep_compiled() -> None:

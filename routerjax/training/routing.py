@@ -123,22 +123,24 @@ def train_routers(
     check_config(config)
     models = problems[0].target.quality.shape[1]
     architecture = architecture_of(config, cost_weights, models)
-    joined = _joined(problems, quality_width, config, execution)
-    params, epochs = _trained(architecture, joined)
+    units = [_unit(problem, quality_width) for problem in problems]
+    constants = [_constant(problem, config) for problem in problems]
+    params: dict[str, PyTree] = {}
+    epochs: dict[str, Int[Array, "r _"]] = {}
+    if architecture.stages:
+        joined = _joined(problems, units, constants, config, execution)
+        params, epochs = _trained(architecture, joined)
     members = len(problems[0].train)
 
-    def policy(p: int, rows: slice) -> Policy:
+    def trained(p: int) -> Trained:
+        rows = slice(p * members, (p + 1) * members)
         own = jax.tree.map(lambda leaf: leaf[rows], params)
-        return Policy(architecture, own, joined.units[p], joined.constants[p])
-
-    each = [slice(p * members, (p + 1) * members) for p in range(len(problems))]
-    return [
-        Trained(
-            policy=policy(p, rows),
+        return Trained(
+            policy=Policy(architecture, own, units[p], constants[p]),
             epochs={stage: best[rows].ravel().tolist() for stage, best in epochs.items()},
         )
-        for p, rows in enumerate(each)
-    ]
+
+    return [trained(p) for p in range(len(problems))]
 
 
 def check_config(config: RouterConfig) -> None:
@@ -158,21 +160,27 @@ class _Joined(NamedTuple):
     unit: Unit
     keys: list[PRNGKeyArray]
     members: int
-    units: list[Unit]
-    constants: list[Estimates | None]
     surrogate: Surrogate
     config: RouterConfig
     execution: Execution
 
 
+def _unit(problem: Problem, quality_width: float) -> Unit:
+    return Unit(float(quality_width), max(float(np.mean(problem.selection.cost)), 0.0))
+
+
+def _constant(problem: Problem, config: RouterConfig) -> Estimates | None:
+    return None if config.start == "plug-in" else _means(problem.selection)
+
+
 def _joined(
-    problems: Sequence[Problem], quality_width: float, config: RouterConfig, execution: Execution
+    problems: Sequence[Problem],
+    units: Sequence[Unit],
+    constants: Sequence[Estimates | None],
+    config: RouterConfig,
+    execution: Execution,
 ) -> _Joined:
     members, rows = len(problems[0].train), [len(problem.x) for problem in problems]
-    mean_costs = [max(float(np.mean(problem.selection.cost)), 0.0) for problem in problems]
-    units = [Unit(float(quality_width), cost) for cost in mean_costs]
-    constant = config.start != "plug-in"
-    constants = [_means(problem.selection) if constant else None for problem in problems]
     each = [_rows(*pair) for pair in zip(problems, constants, strict=True)]
 
     def per_member(values: Sequence[float | Float[Array, ""]]) -> Float[Array, " r"]:
@@ -188,8 +196,6 @@ def _joined(
         ),
         keys=[problem.key for problem in problems],
         members=members,
-        units=units,
-        constants=constants,
         surrogate=resolve(config.surrogate),
         config=config,
         execution=execution,
