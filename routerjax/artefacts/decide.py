@@ -20,6 +20,9 @@ from routerjax.models.policy import ROWS, mean_probabilities, within_support
 from routerjax.models.propensity import supported
 from routerjax.records.tables import Estimates
 
+FEW = 16
+"""Queries that are routed together are filled up to at least so many; one alone is not."""
+
 
 class Model(NamedTuple):
     """What a router decides by: the first two are static, the others are on a device."""
@@ -128,5 +131,5 @@ def _decide(
 
 
 def _round_up(count: int) -> int:
-    """The next power of two: few shapes, few compilations."""
-    return 1 << max(count - 1, 0).bit_length()
+    """One, or the next power of two from `FEW`: few shapes, few compilations."""
+    return 1 if count == 1 else max(FEW, 1 << max(count - 1, 0).bit_length())

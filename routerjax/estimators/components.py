@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from routerjax.errors import InputError
+from routerjax.support.compilation import full_precision
 
 
 @jax.tree_util.register_dataclass
@@ -25,10 +26,12 @@ class Components:
     centre: Array
     directions: Array
 
+    @full_precision
     def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n c"]:
         return (x - self.centre[None]) @ self.directions
 
 
+@full_precision
 @functools.partial(jax.jit, static_argnames="components")
 def fit_components(
     x: Float[Array, "n d"], weights: Float[Array, " n"], *, components: int | None

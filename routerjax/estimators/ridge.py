@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from routerjax.support.compilation import full_precision
+
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, np.inf)
 """Ridge strengths tried, in units of the features' mean variance; ∞ leaves the mean alone."""
 
@@ -40,10 +42,12 @@ class Linear:
     coefficients: Array
     intercept: Array
 
+    @full_precision
     def __call__(self, x: Float[Array, "n d"]) -> Float[Array, " n"]:
         return x @ self.coefficients + self.intercept
 
 
+@full_precision
 @functools.partial(jax.jit, static_argnames="strengths")
 def fit_ridge(
     x: Float[Array, "n d"],
@@ -123,6 +127,7 @@ class Landmarks:
     half: Array
     width: Array
 
+    @full_precision
     def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n l"]:
         return _gaussian(x, self.points, self.width) @ self.half
 
@@ -132,6 +137,7 @@ def _gaussian(x: Array, z: Array, width: Array) -> Array:
     return jnp.exp(-jnp.maximum(square, 0.0) / (2 * width**2))
 
 
+@full_precision
 @functools.partial(jax.jit, static_argnames="landmarks")
 def choose_landmarks(
     x: Float[Array, "n d"],
@@ -187,6 +193,7 @@ def kernel_ridge(
     return predicted
 
 
+@full_precision
 @functools.partial(jax.jit, static_argnames="strengths")
 def fit_logistic(
     x: Float[Array, "n d"],

@@ -24,7 +24,8 @@ class PooledHead(nn.Module):
     def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n m"]:
         features = PooledFeatures(self.components, self.landmarks, name="features")(x)
         width = 1 + self.components + self.landmarks
-        return features @ self.param("coefficients", nn.initializers.zeros, (width, self.models))
+        shape = (width, self.models)
+        return _product(features, self.param("coefficients", nn.initializers.zeros, shape))
 
 
 class PooledFeatures(nn.Module):
@@ -42,12 +43,17 @@ class PooledFeatures(nn.Module):
             return values.reshape(*(1,) * (x.ndim - 1), -1)
 
         away = x - row(given("centre", x.shape[-1]))
-        z = away @ given("directions", x.shape[-1], self.components)
+        z = _product(away, given("directions", x.shape[-1], self.components))
         points = given("points", self.landmarks, self.components)
         both = row(jnp.sum(points**2, axis=-1)) + jnp.sum(z**2, axis=-1, keepdims=True)
-        square = jnp.maximum(both - 2 * z @ points.T, 0.0)
+        square = jnp.maximum(both - 2 * _product(z, points.T), 0.0)
         width = jnp.maximum(given("width"), 1e-6)
         near = jnp.exp(-square / (2 * width**2))
-        smooth = near @ given("half", self.landmarks, self.landmarks)
+        smooth = _product(near, given("half", self.landmarks, self.landmarks))
         centred = smooth - row(given("shift", self.landmarks))
         return jnp.concatenate([jnp.ones_like(z[..., :1]), z, centred], axis=-1)
+
+
+def _product(a: Array, b: Array) -> Array:
+    """a·b in full single precision: regressions are solved in the features, and chosen by them."""
+    return jnp.matmul(a, b, precision="highest")

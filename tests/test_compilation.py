@@ -1,0 +1,126 @@
+"""What is compiled: few programs, the same for another number of rows, in full precision."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core import jaxprs_in_params
+
+import routerjax as rj
+from routerjax.estimators.components import fit_components
+from routerjax.estimators.folds import shuffled
+from routerjax.estimators.hierarchical import Sizes, coefficients, value_and_slope
+from routerjax.estimators.moments import Moments
+from routerjax.estimators.ridge import choose_landmarks, fit_logistic, fit_ridge
+from routerjax.models.pooled import PooledHead
+from routerjax.support.compilation import full_precision, padded, padded_size, quickly_compiled
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture
+def compiled():
+    """Names of the programs compiled while the test runs."""
+    found = []
+
+    def note(event, duration, **given):
+        if event == COMPILED:
+            found.append(given.get("fun_name", event))
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield found
+    jax.monitoring.unregister_event_duration_listener(note)
+
+
+def _log(rows, seed=0):
+    rng = np.random.default_rng(seed)
+    x, arms = rng.normal(size=(rows, 12)).astype(np.float32), rng.integers(0, 3, rows)
+    return rj.Log(
+        models=("a", "b", "c"),
+        arms=arms,
+        quality=rng.random(rows),
+        cost=0.001 * (1 + arms),
+        embeddings=x,
+    )
+
+
+def _own(names):
+    """Without moves of arrays to a device, which are no programs."""
+    return [name for name in names if "stage" not in str(name)]
+
+
+def test_a_fit_compiles_few_programs_and_another_number_of_rows_none(compiled):
+    rj.fit(_log(260))
+    assert len(_own(compiled)) <= 25
+    compiled.clear()
+    second = rj.fit(_log(301, seed=1))
+    assert _own(compiled) == []
+    second.route(np.zeros((3, 12), np.float32), cost_weight=1.0)
+    compiled.clear()
+    second.route(np.zeros((9, 12), np.float32), cost_weight=2.0)
+    assert _own(compiled) == []
+
+
+def test_sizes_and_fillings():
+    assert [padded_size(rows) for rows in (0, 1, 128, 129, 256, 257)] == [
+        128,
+        128,
+        128,
+        256,
+        256,
+        512,
+    ]
+    np.testing.assert_array_equal(padded(np.array([[1], [2]]), 4, fill=-1), [[1], [2], [-1], [-1]])
+
+
+@pytest.mark.parametrize("count", [1, 2, 100, 1000, 1700, 5000])
+def test_a_shuffle_is_that_of_jax(count):
+    key = jax.random.key(count)
+    np.testing.assert_array_equal(shuffled(key, count), jax.random.permutation(key, count))
+
+
+def test_a_quickly_compiled_function_is_the_function():
+    def power(x, *, n):
+        return x**n
+
+    quick = quickly_compiled(power, static=("n",))
+    assert quick.__name__ == "power"
+    np.testing.assert_allclose(quick(jnp.arange(4.0), n=3), [0, 1, 8, 27])
+
+
+def _products(function, *arguments):
+    """Precisions of all matrix products of a function, in whatever it calls."""
+
+    def found(jaxpr):
+        for equation in jaxpr.eqns:
+            if equation.primitive.name == "dot_general":
+                yield equation.params["precision"]
+            for inner in jaxprs_in_params(equation.params):
+                yield from found(inner)
+
+    return list(found(jax.make_jaxpr(function)(*arguments).jaxpr))
+
+
+X, ONES = jnp.ones((6, 4)), jnp.ones(6)
+MOMENTS = Moments(jnp.ones((2, 4, 4)), jnp.ones((2, 4)), jnp.ones(2), jnp.ones(2))
+LANDMARKS = {"landmarks": 3, "bandwidth": 1.0, "key": jax.random.key(0)}
+HEAD = PooledHead(models=2, components=1, landmarks=2)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: fit_ridge(X, ONES, ONES)(X),
+        lambda: fit_logistic(X, ONES, ONES)(X),
+        lambda: choose_landmarks(X, ONES, **LANDMARKS)(X),
+        lambda: fit_components(X, ONES, components=2)(X),
+        lambda: full_precision(coefficients)(jnp.zeros(5), MOMENTS, jnp.ones(2), Sizes(1, 2)),
+        lambda: full_precision(value_and_slope)(jnp.zeros(5), MOMENTS, jnp.ones(2), Sizes(1, 2)),
+        lambda: HEAD.init_with_output(jax.random.key(0), X)[0],
+    ],
+    ids=["ridge", "logistic", "kernel", "components", "coefficients", "slope", "pooled head"],
+)
+def test_closed_forms_multiply_in_full_precision(function):
+    found = _products(function)
+    highest = (jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGHEST)
+    assert found and all(precision == highest for precision in found)
