@@ -15,7 +15,13 @@ from routerjax.estimators.overlap import overlap
 from routerjax.estimators.support import support_level, support_threshold
 from routerjax.estimators.trees import TreeRows, Trees, grow, log_odds
 from routerjax.models.heads import Scaling
-from routerjax.models.propensity import PropensityModel, supported, with_support
+from routerjax.models.propensity import (
+    PropensityModel,
+    propensities_by_fold,
+    supported,
+    with_support,
+    without_unused_trees,
+)
 from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.records.tables import Log
@@ -297,3 +303,22 @@ def test_a_log_without_recorded_propensities_passes():
     log, _ = policy_log(0)
     covered = dataclasses.replace(overlap(log, np.full(len(log), 0.5)), errors_off=(9.0,) * 3)
     check_propensities(log, covered, trust=False)
+
+
+@pytest.mark.parametrize(("used", "left"), [(0, 0), (4, 10), (11, 25), (30, 50)])
+def test_unused_trees_are_left_out_and_change_nothing(used, left):
+    rng = np.random.default_rng(used)
+    leaves = rng.normal(size=(2, 50, 4, 3)).astype(np.float32)
+    leaves[:, used:] = 0
+    trees = Trees(
+        start=jnp.zeros((2, 3)),
+        feature=jnp.asarray(rng.integers(0, 5, (2, 50, 2))),
+        edge=jnp.asarray(rng.normal(size=(2, 50, 2)), jnp.float32),
+        leaves=jnp.asarray(leaves),
+    )
+    model = PropensityModel(trees, jnp.zeros(3))
+    lean = without_unused_trees(model)
+    assert lean.trees.leaves.shape[1] == left
+    x = jnp.asarray(rng.normal(size=(6, 5)), jnp.float32)
+    expected = propensities_by_fold(model, x)
+    np.testing.assert_allclose(propensities_by_fold(lean, x), expected, atol=1e-6)

@@ -24,6 +24,7 @@ from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
 from routerjax.models.outcomes import OutcomeHead, at_prices
 from routerjax.models.policy import Policy, within_range
+from routerjax.models.propensity import without_unused_trees
 from routerjax.records.groups import query_digests
 from routerjax.records.repricing import PriceChange, check_changes, factors
 from routerjax.records.rows import Rows
@@ -257,7 +258,10 @@ class Router(Saved):
 
     @functools.cached_property
     def _model(self) -> Model:
-        arrays = jax.tree.map(jnp.asarray, self.arrays._replace(seen=None))
+        arrays = self.arrays._replace(seen=None)
+        if arrays.propensities is not None:
+            arrays = arrays._replace(propensities=without_unused_trees(arrays.propensities))
+        arrays = jax.tree.map(jnp.asarray, arrays)
         constant = arrays.constant if self._has_constant_start else None
         return Model(self._architecture, self._outcome_head, arrays, self.policy.unit, constant)
 

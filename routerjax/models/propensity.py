@@ -11,6 +11,9 @@ from jaxtyping import Array, Bool, Float
 
 from routerjax.estimators.trees import Trees, log_odds
 
+SIZES = (0, 10, 25)
+"""Numbers of trees that programs are compiled for, and all of them."""
+
 
 class PropensityModel(NamedTuple):
     """Propensity models of K folds; a new query gets their average.
@@ -22,6 +25,22 @@ class PropensityModel(NamedTuple):
 
     trees: Trees
     threshold: Float[Array | np.ndarray, " m"]
+
+
+def without_unused_trees(model: PropensityModel) -> PropensityModel:
+    """The model without trailing trees whose leaves are all 0, in one of few sizes.
+
+    Growing stops where held-out rows say so, and many logs keep no tree at all.
+    """
+    used = np.asarray(model.trees.leaves).any(axis=(0, 2, 3))  # [t]
+    least = int(np.flatnonzero(used).max(initial=-1)) + 1
+    count = min(min(size for size in (*SIZES, used.size) if size >= least), used.size)
+    trees = model.trees
+    return model._replace(
+        trees=Trees(
+            trees.start, trees.feature[:, :count], trees.edge[:, :count], trees.leaves[:, :count]
+        )
+    )
 
 
 def propensities_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
