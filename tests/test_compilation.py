@@ -1,5 +1,10 @@
 """What is compiled: few programs, the same for another number of rows, in full precision."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,3 +129,28 @@ def test_closed_forms_multiply_in_full_precision(function):
     found = _products(function)
     highest = (jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGHEST)
     assert found and all(precision == highest for precision in found)
+
+
+def test_a_fit_from_python_keeps_what_it_compiled(tmp_path):
+    """In a process of its own: a cache is chosen once a process."""
+    script = (
+        "import numpy as np, routerjax as rj, jax\n"
+        "if chosen: jax.config.update('jax_compilation_cache_dir', chosen)\n"
+        "arms = np.arange(60) % 2\n"
+        "rng = np.random.default_rng(0)\n"
+        "rj.fit(rj.Log.from_arrays(arms, rng.random(60), 0.01 * (1 + arms), models='ab',\n"
+        "    embeddings=rng.normal(size=(60, 4)).astype(np.float32)))\n"
+        "print(jax.config.jax_compilation_cache_dir)\n"
+    )
+    for name, chosen in (("own", ""), ("theirs", str(tmp_path / "theirs"))):
+        environment = {**os.environ, "ROUTERJAX_CACHE": str(tmp_path / name)}
+        ran = subprocess.run(
+            [sys.executable, "-c", f"chosen = {chosen!r}\n{script}"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        folder = chosen or str(tmp_path / "own" / "compiled")
+        assert ran.stdout.strip() == folder
+        assert any(Path(folder).iterdir())

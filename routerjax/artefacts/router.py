@@ -29,6 +29,7 @@ from routerjax.records.groups import query_digests
 from routerjax.records.repricing import PriceChange, check_changes, factors
 from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
+from routerjax.support.compilation import keep_compiled
 from routerjax.training.architecture import architecture_of, outcome_head_of
 from routerjax.training.config import FitConfig
 
@@ -258,6 +259,7 @@ class Router(Saved):
 
     @functools.cached_property
     def _model(self) -> Model:
+        keep_compiled()
         arrays = self.arrays._replace(seen=None)
         if arrays.propensities is not None:
             arrays = arrays._replace(propensities=without_unused_trees(arrays.propensities))

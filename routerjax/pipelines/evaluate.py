@@ -30,6 +30,7 @@ from routerjax.pipelines.repeats import said_once
 from routerjax.records.repricing import PriceChange, repriced
 from routerjax.records.tables import Log, Table
 from routerjax.records.validation import VALIDATION_NAMES
+from routerjax.support.compilation import keep_compiled
 from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import train_router
 
@@ -78,6 +79,7 @@ def evaluate(
         row of a query that the router was not fitted on, recorded propensities that cannot be
         right, or `gold` where no row or hardly any has a gold score.
     """
+    keep_compiled()
     cost_weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
     if data.quality_range != router.quality_range:
         raise InputError(

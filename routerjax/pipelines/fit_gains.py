@@ -24,6 +24,7 @@ from routerjax.pipelines.meta_router import FittedGains, fit_gains
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import LabelledGains
 from routerjax.records.validation import check_seed
+from routerjax.support.compilation import keep_compiled
 from routerjax.support.provenance import provenance
 from routerjax.training.checkpoint import digest
 from routerjax.training.config import GainConfig
@@ -43,6 +44,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
       InputError: too few gold rows, no preference rows, or a setting out of its range.
     """
     costs = _check(config)
+    keep_compiled()
     width = int(labels.embeddings.shape[1])
     if config.components is not None and config.components > width:
         problem = f"components is {config.components}, but the features have {width} columns"

@@ -25,6 +25,7 @@ from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import VALIDATION_NAMES, check_seed
+from routerjax.support.compilation import keep_compiled
 from routerjax.support.provenance import provenance
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
@@ -71,6 +72,7 @@ def fit(
         no column `scored_by` or too few gold rows; recorded propensities that cannot be right.
     """
     _check(config)
+    keep_compiled()
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
     share = share_apart(config, gold=gold)
     log, kept = set_apart(given, share=share or 0.0, seed=config.seed)

@@ -77,8 +77,9 @@ def quickly_compiled(
 def keep_compiled() -> None:
     """Use JAX's persistent compilation cache, under the user's cache folder.
 
-    Only for the command line and the experiments: a library must not change the settings of
-    the program that imports it. A cache that cannot be written is done without.
+    What fits, evaluates or routes calls it, since compiling is most of a first short run. A folder
+    that the program has chosen (`jax_compilation_cache_dir`) stays, `JAX_ENABLE_COMPILATION_CACHE`
+    switches all of it off, and a cache that cannot be written is done without.
     """
     import jax
 
