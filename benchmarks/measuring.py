@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from routerjax.errors import InputError
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, git_commit, versions
 
@@ -83,13 +84,26 @@ def options(doc: str | None, *, repeats: int) -> argparse.ArgumentParser:
 
 
 def write(
-    name: str, figures: Mapping[str, Any], folder: Path, *, packages: Sequence[str] = ()
+    name: str,
+    figures: Mapping[str, Any],
+    folder: Path,
+    *,
+    packages: Sequence[str] = (),
+    quiet: bool = False,
 ) -> None:
     """Write NAME.json: the figures, the machine, versions, commit and devices.
 
     Versions are those of what routerjax always needs, and of `packages`.
+
+    Raises:
+      InputError: the folder is that of the results, and files differ from the commit.
     """
     import jax
+
+    commit = git_commit()
+    if folder == FOLDER and (commit or "").endswith("+"):
+        problem = "files differ from the commit that a result would name"
+        raise InputError(f"{problem}: commit first, or write elsewhere with --out")
 
     result = {
         "benchmark": name,
@@ -97,11 +111,12 @@ def write(
         "machine": machine(),
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
         "versions": versions() | {own: importlib.metadata.version(own) for own in packages},
-        "git_commit": git_commit(),
+        "git_commit": commit,
     }
     path = folder / f"{name}.json"
     write_text(path, dumps(result, indent=2) + "\n")
-    print(f"wrote {path}")
+    if not quiet:
+        print(f"wrote {path}")
 
 
 def machine() -> dict[str, Any]:

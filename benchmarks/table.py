@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from routerjax.support.atomic import write_text
 
 HERE = Path(__file__).parent
 READMES = (HERE.parent / "README.md", HERE / "README.md")
-SHARED = ("__init__", "measuring", "problems", "table")
+SHARED = ("__init__", "measuring", "parity", "problems", "table")
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 HEAD = ("benchmark", "aim", "measured", "met", "machine")
 
@@ -98,7 +99,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in stale:
         write_text(path, filled(path.read_text(encoding="utf-8"), made))
     print(made)
+    print(*changed_since(given.results), sep="\n")
     return 0
+
+
+def changed_since(folder: Path) -> list[str]:
+    """A sentence for every result whose code was changed after it was measured."""
+    found = []
+    for name in names():
+        path = folder / f"{name}.json"
+        if not path.exists():
+            continue
+        commit = json.loads(path.read_text(encoding="utf-8"))["git_commit"]
+        measured = ["routerjax", f"benchmarks/{name}.py", "benchmarks/problems.py"]
+        command = ["git", "-C", str(HERE.parent), "rev-list", "--count", f"{commit}..HEAD", "--"]
+        told = subprocess.run([*command, *measured], capture_output=True, text=True)
+        if told.returncode:
+            found.append(f"{name}: measured at {commit}, which this checkout does not have")
+        elif int(told.stdout):
+            found.append(
+                f"{name}: the code it measured was changed by {int(told.stdout)} commits since"
+            )
+    return found
 
 
 if __name__ == "__main__":

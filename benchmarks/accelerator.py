@@ -1,0 +1,248 @@
+"""python -m benchmarks.accelerator: all that is to be known of an accelerator, in one command.
+
+Claims: every surrogate, estimator, architecture and closed form gives there what it gives on the
+CPU, within stated tolerances; one device under pmap and a training taken up again give the same
+bits. Then it measures: networks a second against the number of runs, one after another and side
+by side; a training step beside its matrix products at three precisions; a sweep of a paper's size
+as one program; runs of Meta-Router; a log of many rows from the memory of the host; the latency
+of a route. Results are written after every part, so that a cut run keeps what it has.
+
+Only jax, flax, optax, orbax, numpy, scipy, jaxtyping and lazy_loader are needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks import measuring, parity
+from benchmarks.problems import log, problem
+from benchmarks.step_roofline import flops, products
+from routerjax.losses.surrogates import SURROGATES
+from routerjax.pipelines.fit_log import fit
+from routerjax.pipelines.meta_router import fit_gains
+from routerjax.records.gains import LabelledGains
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
+from routerjax.training.execution import Execution
+from routerjax.training.routing import train_router, train_routers
+from routerjax.training.sweep import Sweep
+
+AIM = "on an accelerator the numbers of the CPU, within tolerances; speed is reported"
+RUNS = (1, 4, 16, 64, 256, 1024, 4096)
+SWEEP = {"cost_weights": 10, "seeds": 20}
+ROWS = (10_000, 100_000, 1_000_000)
+SHAPE = (768, 256, 256, 11)
+
+Part = dict[str, Any]
+Left = Callable[[], float]
+"""Seconds that are left."""
+
+
+def _schedule(epochs: int) -> Schedule:
+    return Schedule(max_epochs=epochs, patience=epochs, chunk=epochs, caution=0.0)
+
+
+def _seconds(call: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds of a first call, compiling included, and of a second."""
+    return measuring.timed(call)[0], measuring.timed(call)[0]
+
+
+def _waited(call: Callable[[], Any]) -> Any:
+    return jax.block_until_ready(call())
+
+
+def checks(left: Left) -> Iterator[Part]:
+    """Parity with the CPU, pmap on one device, a training that is taken up again."""
+    found: Part = {}
+    calls: dict[str, Callable[[], dict[str, Any]]] = {
+        name: functools.partial(parity.compared, check) for name, check in parity.checks().items()
+    }
+    calls |= {"pmap on one device": parity.one_device, "resumed training": parity.resumed}
+    for name, call in calls.items():
+        if left() < 0:
+            return
+        found |= parity.ran({name: call})
+        yield found
+
+
+def runs(left: Left) -> Iterator[Part]:
+    """Networks a second for 1 to 4,096 runs, one after another and side by side."""
+    found: Part = {"epochs": 2, "rows": 4_000, "map": {}, "vmap": {}}
+    for count, mode in itertools.product(RUNS, ("map", "vmap")):
+        known = found[mode]
+        if left() < 0 or (known and 4 * known[str(count // 4)]["seconds"] > left()):
+            continue
+        data = problem(4_000, 256, 11, seed=0, members=count)
+        config = RouterConfig(architecture="shared", members=count, schedule=_schedule(2))
+        execution = Execution(sweep=Sweep(mode=mode))
+
+        def train(data=data, config=config, execution=execution):
+            trained = train_router(
+                data,
+                cost_weights=tuple(np.linspace(0, 500, 8).tolist()),
+                quality_width=1.0,
+                config=config,
+                execution=execution,
+            )
+            return jax.block_until_ready(trained.policy.params)
+
+        first, again = _seconds(train)
+        known[str(count)] = {"first": first, "seconds": again, "networks_a_second": count / again}
+        yield found
+
+
+def roofline(left: Left) -> Iterator[Part]:
+    """Matrix products of a training step of 768-256-256-11 at three precisions, GFLOP a second."""
+    found: Part = {}
+    for precision in ("highest", "tensorfloat32", "bfloat16"):
+        if left() < 0:
+            return
+        with jax.default_matmul_precision(precision):
+            first, again = _seconds(products(SHAPE, 2_000))
+        rate = flops(SHAPE) * 2_000 / again / 1e9
+        found[precision] = {"first": first, "seconds": again, "gflops": rate}
+        yield found
+
+
+def sweep(left: Left) -> Iterator[Part]:
+    """Every surrogate at 10 cost weights and 20 seeds, the seeds and cost weights one program."""
+    weights = tuple(np.linspace(0, 500, SWEEP["cost_weights"]).tolist())
+    data = [problem(5_000, 768, 11, seed=seed) for seed in range(SWEEP["seeds"])]
+    found: Part = {**SWEEP, "rows": 5_000, "epochs": 10, "surrogates": {}}
+    for name in SURROGATES:
+        if left() < 0:
+            return
+        config = RouterConfig(
+            architecture="separate", members=1, surrogate=name, schedule=_schedule(10)
+        )
+
+        def train(config=config):
+            trained = train_routers(data, cost_weights=weights, quality_width=1.0, config=config)
+            return jax.block_until_ready([each.policy.params for each in trained])
+
+        found["surrogates"][name] = {"seconds": measuring.timed(train)[0]}
+        yield found
+
+
+def meta_router(left: Left) -> Iterator[Part]:
+    """Runs of Meta-Router with ridge, one after another as the study's are on a CPU."""
+    rng = np.random.default_rng(0)
+    found: Part = {"rows": 4_000, "gold": 100, "runs": 0, "seconds": 0.0}
+    for run in range(200):
+        if left() < 0:
+            return
+        x = rng.normal(size=(4_000, 50)).astype(np.float32)
+        gold = np.arange(4_000) < 100
+        label = x[:, 0] + np.where(gold, 0.0, x[:, 1]) + rng.normal(size=4_000)
+        gains = LabelledGains.from_arrays(x, label, gold, costs=(0.0, 1.0))
+        call = functools.partial(fit_gains, gains, key=jax.random.key(run))
+        taken = measuring.timed(functools.partial(_waited, call))[0]
+        found["runs"] += 1
+        found["first" if run == 0 else "seconds"] = taken + (0 if run == 0 else found["seconds"])
+        yield found
+
+
+def rows(left: Left) -> Iterator[Part]:
+    """The default fit, and a trained one, of a log in the memory of the host."""
+    found: Part = {"dimensions": 256, "models": 10, "default": {}, "interval": {}}
+    trained = FitConfig(
+        router=RouterConfig(architecture="interval", members=1, schedule=_schedule(2)),
+        nuisance=NuisanceConfig(outcomes="network", folds=2, schedule=_schedule(2)),
+    )
+    for count in ROWS:
+        data = log(count, 256, 10, seed=0)
+        for name, config in (("default", FitConfig()), ("interval", trained)):
+            if left() < 0:
+                return
+            found[name][str(count)] = measuring.timed(functools.partial(fit, data, config=config))[
+                0
+            ]
+            yield found
+
+
+def latency(left: Left) -> Iterator[Part]:
+    """Milliseconds of a route of one embedding, and queries a second in batches."""
+    router = fit(log(2_000, 256, 11, seed=0))
+    queries = np.random.default_rng(0).standard_normal((65_536, 256), dtype=np.float32)
+    router.route(queries[:1], cost_weight=50.0)
+    one = functools.partial(router.route, cost_weight=50.0)
+    one(queries[:1])
+    alone = [
+        measuring.timed(functools.partial(one, queries[place : place + 1]))[0]
+        for place in range(300)
+    ]
+    batch = min(_seconds(lambda: router.route(queries, cost_weight=50.0)))
+    yield {
+        "p50_milliseconds": 1e3 * float(np.median(alone)),
+        "p99_milliseconds": 1e3 * float(np.quantile(alone, 0.99)),
+        "queries_per_second": len(queries) / batch,
+    }
+
+
+PARTS: dict[str, tuple[Callable[[Left], Iterator[Part]], float]] = {
+    "checks": (checks, 0.3),
+    "runs": (runs, 0.25),
+    "roofline": (roofline, 0.05),
+    "sweep": (sweep, 0.15),
+    "meta_router": (meta_router, 0.05),
+    "rows": (rows, 0.15),
+    "latency": (latency, 0.05),
+}
+"""Every part and its share of the minutes; what one leaves is the next one's."""
+
+
+def row(figures: dict[str, Any]) -> measuring.Row:
+    """The checks that passed, and the fastest rate of networks."""
+    found = figures["parts"].get("checks", {})
+    passed = sum(check["passed"] for check in found.values())
+    rates = [
+        each["networks_a_second"]
+        for mode in ("map", "vmap")
+        for each in figures["parts"].get("runs", {}).get(mode, {}).values()
+    ]
+    said = f"{passed} of {len(found)} checks passed"
+    if rates:
+        said += f"; {max(rates):,.0f} networks a second"
+    return measuring.Row(said, (bool(found) and passed == len(found),))
+
+
+def main() -> None:
+    """Carry out the parts in turn and write what each finds."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=8.0, help="for all parts")
+    parser.add_argument("--out", type=Path, default=measuring.FOLDER, help="folder of the result")
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    start, due, found = time.perf_counter(), 0.0, {}
+    print(f"{jax.device_count()} × {jax.devices()[0].device_kind}")
+    for name in given.parts:
+        part, share = PARTS[name]
+        due += share * 60 * given.minutes
+
+        def left(due: float = due) -> float:
+            return due - (time.perf_counter() - start)
+
+        for own in part(left):
+            found[name] = own
+            measuring.write(
+                "accelerator", {"minutes": given.minutes, "parts": found}, given.out, quiet=True
+            )
+        print(f"{name}: {time.perf_counter() - start:.0f} s since the start")
+    failed = [name for name, own in found.get("checks", {}).items() if not own["passed"]]
+    print(f"failed checks: {', '.join(failed) or 'none'}")
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
