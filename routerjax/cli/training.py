@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import CORES, Processes, Training, choose
 from routerjax.errors import InputError
+from routerjax.support.cores import usable_cores
 from routerjax.support.locks import locked
 
 if TYPE_CHECKING:
@@ -139,5 +139,5 @@ def _cores(training: Training) -> int | None:
 
     count = None if isinstance(training.devices, str) else training.devices
     with contextlib.suppress(RuntimeError):  # too late where JAX has been used already
-        jax.config.update("jax_num_cpu_devices", count or min(os.cpu_count() or 1, CORES))
+        jax.config.update("jax_num_cpu_devices", count or min(usable_cores(), CORES))
     return count
