@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,7 +14,18 @@ import pytest
 import routerjax as rj
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 
-jax.config.update("jax_disable_most_optimizations", True)  # tests compile more than they compute
+# Tests compile more than they compute: what one compiled is kept for the next run, and for the
+# processes that tests start. With a size limit JAX locks the folder, which two workers share.
+KEPT = {
+    "jax_compilation_cache_dir": Path(__file__).parent.parent / ".pytest_cache" / "compiled",
+    "jax_compilation_cache_max_size": 1 << 29,
+    "jax_persistent_cache_min_compile_time_secs": 0.03,
+}
+for name, value in KEPT.items():
+    if name.upper() not in os.environ:
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, str(value) if isinstance(value, Path) else value)
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")  # a missing axis is said, never guessed
 
 

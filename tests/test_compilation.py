@@ -144,6 +144,7 @@ def test_a_fit_from_python_keeps_what_it_compiled(tmp_path):
     )
     for name, chosen in (("own", ""), ("theirs", str(tmp_path / "theirs"))):
         environment = {**os.environ, "ROUTERJAX_CACHE": str(tmp_path / name)}
+        environment = {own: v for own, v in environment.items() if not own.startswith("JAX_")}
         ran = subprocess.run(
             [sys.executable, "-c", f"chosen = {chosen!r}\n{script}"],
             env=environment,
