@@ -145,7 +145,8 @@ class DecisionLog:
         if time.monotonic() - self._said >= SAID_EVERY:
             self._said = time.monotonic()
             said = f"routerjax: {self.problem}; serving goes on, {self.lost} events are lost"
-            print(said, file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # which may be a file on the same disk
+                print(said, file=sys.stderr, flush=True)
 
     def _settle(self, every: float) -> None:
         while not self._closed.wait(every):

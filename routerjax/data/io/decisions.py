@@ -198,7 +198,7 @@ def _rows(
         elif not quality_range[0] <= known["quality"][1] <= quality_range[1]:
             counts["out of range"] += 1
         else:
-            cost = known["cost"][1] if "cost" in known else answer.get("cost")
+            cost: Any = known["cost"][1] if "cost" in known else answer.get("cost")
             if not _is_number(cost) or cost < 0:
                 counts["without cost"] += 1
             else:
@@ -238,7 +238,7 @@ def _joined(
         chances[row, [position[name] for name in each["models"]]] = each["propensities"]
     if len(rows) < counts["decisions"]:
         warnings.warn(f"{folder}: of its decisions {met}", DataWarning, stacklevel=3)
-    prompts = [each.get("prompt") for each in found]
+    prompts: Any = [each.get("prompt") for each in found]
     groups = [each.get("group") for each in found]
     log = Log.from_arrays(
         np.array([position[each["model"]] for each in found]),
