@@ -8,6 +8,7 @@ the sum of the router's parameters, so that draws are never taken for another ro
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,10 +88,11 @@ def save_draws(folder: Path, router: Router, draws: Draws) -> None:
         temporary.replace(place)
 
 
-def remove_draws(folder: Path, *, but: Router) -> None:
-    """Remove the draws of all routers but one from a folder."""
+def remove_draws(folder: Path, *, but: Sequence[Router]) -> None:
+    """Remove the draws of all routers but some from a folder."""
+    kept = {_name(router) for router in but}
     for path in folder.glob("draws-*.safetensors"):
-        if re.fullmatch(r"draws-[0-9a-f]{16}\.safetensors", path.name) and path.name != _name(but):
+        if re.fullmatch(r"draws-[0-9a-f]{16}\.safetensors", path.name) and path.name not in kept:
             path.unlink(missing_ok=True)
 
 
