@@ -16,7 +16,8 @@ def test_draws_have_the_posterior_mean_and_variance():
     features = np.column_stack([np.ones(rows), rng.normal(size=(rows, 3))]).astype(np.float32)
     arms = rng.integers(models, size=rows)
     labels = 0.5 * features[:, 1] + 0.3 * (arms == 1) * features[:, 2] + rng.normal(size=rows)
-    moments = moments_of(features, labels, arms, np.arange(rows) % 2, folds=2, models=models)
+    folds = np.arange(rows) % 2
+    [moments] = moments_of(features, labels[None], arms, folds, folds=2, models=models)
     posterior = fit_hierarchical(moments, sizes)
     found = draw_coefficients(posterior, sizes, draws=draws, seed=1)
     assert found.shape == (draws, 4, 3)

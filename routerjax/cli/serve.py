@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command
@@ -34,6 +35,17 @@ def forbidden(text: str) -> tuple[tuple[str, str], ...]:
             raise InputError(f"'{part}' is not TENANT=MODEL, as in bank=gpt-4 or *=mistral")
         pairs.append((tenant, model))
     return tuple(pairs)
+
+
+def model_share(text: str) -> tuple[str, float]:
+    """``"gpt-4=0.2"`` as ("gpt-4", 0.2)."""
+    model, equals, share = (piece.strip() for piece in text.rpartition("="))
+    try:
+        if model and equals:
+            return model, float(share)
+    except ValueError:
+        pass
+    raise InputError(f"'{text}' is not MODEL=SHARE, as in gpt-4=0.2")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +83,16 @@ class Spending:
 
     Attributes:
       cost_weight: The quality given up per dollar where a request names no cost weight.
+      budget: Dollars per query on average, from which the cost weight is calibrated.
+      share: The share of the queries that may go to a model, from which it is calibrated instead.
+      calibrate: The log on which it is: a decision log, or a file that fit reads as it is.
       daily_budget: Dollars a day, which a pacer holds by moving the cost weight from there.
     """
 
-    cost_weight: float = option(None, "L", required=True)
+    cost_weight: float | None = option(None, "L")
+    budget: float | None = option(None, "DOLLARS")
+    share: tuple[str, float] | None = option(None, "MODEL=SHARE", model_share)
+    calibrate: str | None = option(None, "LOG")
     daily_budget: float | None = option(None, "DOLLARS")
 
 
@@ -144,10 +162,12 @@ def handle(parsed: Parsed) -> None:
     asked, spending, logging = parsed[Serving], parsed[Spending], parsed[Logging]
     if logging.log is None and (logging.log_prompts or logging.log_digests):
         raise InputError("--log-prompts and --log-digests have no effect without --log")
+    folder = parsed.arguments["router"]
+    weight = _cost_weight(spending, folder, trust_encoder=asked.trust_encoder)
     upstreams = None if asked.upstreams is None else read_upstreams(asked.upstreams)
     service = Service(
-        parsed.arguments["router"],
-        settings_of(parsed),
+        folder,
+        settings_of(parsed, cost_weight=weight),
         log=logging.log,
         upstreams=upstreams,
         dollars_a_day=spending.daily_budget,
@@ -155,7 +175,38 @@ def handle(parsed: Parsed) -> None:
     run(service, host=asked.host, port=asked.port)
 
 
-def settings_of(parsed: Parsed) -> Settings:
+def _cost_weight(spending: Spending, folder: str, *, trust_encoder: bool) -> float:
+    """The cost weight that was given, or calibrated for a budget."""
+    given = [spending.cost_weight, spending.budget, spending.share]
+    if sum(each is not None for each in given) != 1:
+        raise InputError("give one of --cost-weight, --budget and --share")
+    if spending.cost_weight is not None:
+        if spending.calibrate is not None:
+            raise InputError("--calibrate has no effect without --budget or --share")
+        return spending.cost_weight
+    if spending.calibrate is None:
+        raise InputError("--budget or --share needs --calibrate LOG, the log of such queries")
+    from routerjax.artefacts.router import Router
+    from routerjax.data.encoders.encoding import encoded
+    from routerjax.data.io.files import read_log
+    from routerjax.pipelines.budget import cost_weight_for
+
+    router = Router.load(folder, trust_encoder=trust_encoder)
+    log = read_log(spending.calibrate)
+    if router.encoder is not None:
+        log = encoded(log, encoder=router.encoder)
+    found = cost_weight_for(router, log, dollars=spending.budget, share=spending.share)
+    unit = "dollars a query" if spending.share is None else f"of the queries to {spending.share[0]}"
+    print(
+        f"cost weight {found.cost_weight:g} (from {found.low:g} to {found.high:g}) is expected to "
+        f"come to {found.spent.mean:.4g} {unit} (95 % {found.spent.low:.4g} to "
+        f"{found.spent.high:.4g})",
+        file=sys.stderr,
+    )
+    return found.cost_weight
+
+
+def settings_of(parsed: Parsed, *, cost_weight: float) -> Settings:
     """The settings of a service, from the options."""
     from routerjax.exploration.limits import Limits
     from routerjax.serving.deciding import Exploring
@@ -174,7 +225,7 @@ def settings_of(parsed: Parsed) -> Settings:
         dollars_a_day=exploration.explore_dollars,
     )
     return Settings(
-        cost_weight=parsed[Spending].cost_weight,
+        cost_weight=cost_weight,
         exploring=Exploring(exploration.explore, exploration.explore_by, limits),
         only=asked.only,
         exclude=asked.exclude,
