@@ -74,12 +74,11 @@ def draws_of(router: Router, log: Log, *, draws: int = DRAWS, seed: int = 0) -> 
 
 
 def save_draws(folder: Path, router: Router, draws: Draws) -> None:
-    """Write the draws into a router folder, before or after the router; older ones stay.
+    """Write the draws into a folder that holds a router, this one or an older one.
 
     Raises:
       OSError: they cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     place = folder / _name(router)
     if not place.exists():
         temporary = place.with_name(f".{place.name}")

@@ -1,9 +1,11 @@
 """The next router from the decision log: fitted, compared with the one in service, promoted or not.
 
-A share of the decisions is set apart and not fitted on. On those that the router in service was
-not fitted on either, both are evaluated by the same doubly robust scores, with the propensities
-from which the decisions were drawn. The new router takes the folder only if a rule holds; the old
-one goes to the folder ``ROUTER.previous``, from which `rollback` brings it back.
+A share of the decisions is set apart and not fitted on: always the same groups, by their digests,
+so that a router that a refit promoted has not seen them when the next one is compared with it. On
+those that the router in service was not fitted on, both are evaluated by the same doubly robust
+scores, with the propensities from which the decisions were drawn. The new router takes the folder
+only if a rule holds; the old one goes to the folder ``ROUTER.previous``, from which `rollback`
+brings it back.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from routerjax.estimators.utility import check_range
 from routerjax.exploration.posterior import draws_of, remove_draws, save_draws
 from routerjax.pipelines.compare import Comparison, compare
 from routerjax.pipelines.fit_log import fit
-from routerjax.pipelines.held_out import set_apart
 from routerjax.pipelines.repeats import said_once
+from routerjax.records.groups import digests, query_digests
 from routerjax.records.tables import Log
 
 RULE = "advantage.low > 0"
@@ -98,12 +100,11 @@ def refit(
     if cost_weight is None:
         cost_weight = float(np.median(joined.cost_weights))
     check_range(cost_weight, old.cost_weights)
-    learnt, apart = set_apart(log, share=held_out, seed=old.config.seed)
-    assert apart is not None
-    judged = _unseen(old, apart)
+    learnt, apart = set_apart(log, share=held_out)
+    compared = _unseen(old, apart)
     config = dataclasses.replace(old.config, cost_weights=old.cost_weights)
     new = fit(learnt, config=config, drop_unlogged=True)
-    comparison = compare(new, old, judged, cost_weight=cost_weight)
+    comparison = compare(new, old, compared, cost_weight=cost_weight)
     promoted = holds(comparison)
     if promoted:
         if draws:
@@ -156,6 +157,26 @@ def rule_of(text: str) -> Callable[[Comparison], bool]:
         )
 
     return holds
+
+
+def set_apart(log: Log, *, share: float) -> tuple[Log, Log]:
+    """The rows to fit on, and those of a share of the groups, which depends on a group alone.
+
+    Groups with rows of a model that only rows set apart hold go back.
+
+    Raises:
+      InputError: no row is left on one of the sides.
+    """
+    numbers = query_digests(log)
+    if log.group is not None:
+        named = np.array([bool(each) for each in log.group])
+        numbers = np.where(named, digests(log.group), numbers)
+    apart = (numbers >> np.uint64(32)).astype(np.float64) / 2.0**32 < share
+    learnt = np.bincount(log.arms[~apart], minlength=len(log.models)) > 0
+    apart &= ~np.isin(log.groups, np.unique(log.groups[apart & ~learnt[log.arms]]))
+    if apart.all() or not apart.any():
+        raise InputError("too few decisions to set any apart", source=log.source)
+    return log.rows(~apart), log.rows(apart)
 
 
 def _unseen(old: Router, log: Log) -> Log:
