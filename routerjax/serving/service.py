@@ -127,7 +127,8 @@ class Service:
         self.log = None if log is None else DecisionLog(log, header=self._header(), clock=clock)
 
     def load(self) -> Served:
-        """The router in the folder, called once, so that its first query finds it compiled."""
+        """The router in the folder, called once: its first query finds it compiled, and its text
+        encoder in memory."""
         before = folders.read_manifest(self.folder)["sha256"]
         router = Router.load(self.folder, trust_encoder=self.settings.trust_encoder)
         while (now := folders.read_manifest(self.folder)["sha256"]) != before:
@@ -146,6 +147,8 @@ class Service:
         asked = Asked(router.cost_weights[0])
         free = dataclasses.replace(own.exploring, rate=0.0)
         decide(served, np.zeros(router.dimensions, np.float32), asked, free, uniform=0.0)
+        if router.encoder is not None:
+            self.query(served, {"prompt": "What is 2 + 2?"})
         return served
 
     def take_up(self, served: Served) -> None:
