@@ -14,6 +14,7 @@ Wilson et al. (2020), Efficiently Sampling Functions from Gaussian Process Poste
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -39,7 +40,9 @@ def draw_coefficients(
     values, vectors = np.linalg.eigh(gram)
     root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]  # [m, D, D], root·rootᵀ = gram
     noise = np.sqrt(np.asarray(posterior.noise, np.float64))[:, None]
-    ratios = jnp.asarray(posterior.log_ratios, jnp.float32)
+    ratios, variances = (
+        jnp.asarray(each, jnp.float32) for each in (posterior.log_ratios, posterior.noise)
+    )
     found = np.empty((draws, width, models))
     for draw in range(draws):
         common = shared * rng.standard_normal(width)
@@ -48,9 +51,12 @@ def draw_coefficients(
         cross = np.einsum("mde,me->md", gram, prior) + missed
         left = np.asarray(posterior.moments.cross, np.float64) - cross
         moments = posterior.moments._replace(cross=jnp.asarray(left, jnp.float32))
-        fitted = np.asarray(coefficients(ratios, moments, posterior.noise, sizes), np.float64)
+        fitted = np.asarray(_coefficients(ratios, moments, variances, sizes), np.float64)
         found[draw] = prior.T + fitted
     return found
+
+
+_coefficients = jax.jit(coefficients, static_argnames="sizes")
 
 
 def _standard_deviations(
