@@ -310,8 +310,8 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
     [
         (
             "",
-            "a command is needed: inspect, fit, evaluate, route, plan, simulate, data (see "
-            "routerjax --help)",
+            "a command is needed: inspect, fit, evaluate, route, serve, refit, rollback, plan, "
+            "simulate, data (see routerjax --help)",
         ),
         (
             "learn",

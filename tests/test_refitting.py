@@ -113,7 +113,7 @@ def test_draws_of_the_posterior_serve_thompson_sampling(world):
     assert made.propensities == pytest.approx(wins, abs=1e-12)
 
 
-def test_rollback_exchanges_the_two(world, tmp_path):
+def test_rollback_exchanges_the_two(tmp_path):
     small_router().save(tmp_path / "router")
     small_router(0.3).save(previous(tmp_path / "router"))
     for wanted in ("c", "a", "c"):

@@ -1,4 +1,4 @@
-"""The command line: routerjax inspect, fit, evaluate, route, serve, refit, plan and others.
+"""The command line: inspect, fit, evaluate, route, serve, refit, rollback, plan, simulate, data.
 
 Results go to standard output, progress and warnings to standard error. Input that cannot be
 used ends with one sentence and exit code 2.
