@@ -66,6 +66,7 @@ def test_decisions_answers_and_late_feedback_are_joined_whoever_wrote_them(tmp_p
     one.write("feedback", id="second", quality=0.25)
     other.write("answer", id="second", model="b", cost=0.003)
     other.write("feedback", id="first", quality=0.5, cost=0.001)
+    clock.now += 1
     one.write("feedback", id="first", quality=0.75)  # the last word
     one.write("feedback", id="nobody", quality=1.0)
     one.write("feedback", id="third", quality=1.0)  # and no cost
