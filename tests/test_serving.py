@@ -173,6 +173,8 @@ def test_models_are_offered_or_not(folder):
         assert "every one is ruled out" in refused.json()["error"]["message"]
     with pytest.raises(InputError, match="no model 'x'"):
         served(folder, exclude=("x",))
+    with pytest.raises(InputError, match="no model 'x'"):
+        served(folder, exploring=Exploring(0.1, limits=Limits({"bank": ("x",)})))
     with pytest.raises(InputError, match="no model is left"):
         served(folder, exclude=MODELS)
     with pytest.raises(InputError, match="no members"):
@@ -181,6 +183,15 @@ def test_models_are_offered_or_not(folder):
         served(folder, exploring=Exploring(0.1, "posterior"))
     with pytest.raises(InputError, match="outside the fitted range"):
         served(folder, cost_weight=1e6)
+
+
+def test_a_router_without_a_model_that_was_retired_is_taken_up(tmp_path):
+    small_router().save(tmp_path / "router")
+    service = served(tmp_path / "router", exclude=("c",))
+    names = {"models": ("a", "b", "d"), "best_single": ("a",) * 3}
+    dataclasses.replace(small_router(), **names).save(tmp_path / "router", overwrite=True)
+    service.take_up(service.load())
+    assert service.served.offered.tolist() == [True, True, True]
 
 
 def test_a_full_disk_is_said_and_serving_goes_on(folder, tmp_path, capsys):

@@ -166,15 +166,17 @@ def offered(
 ) -> Bool[np.ndarray, " m"]:
     """[m] models that a service offers.
 
+    A name that the router does not have is no error here: a router that is taken up later may
+    have lost a model that was retired. `check_known` is for what is asked for at the start.
+
     Args:
       models: of the router.
       only: these alone, where there are any.
       exclude: not these.
 
     Raises:
-      InputError: a name that the router does not have, or nothing is left.
+      InputError: nothing is left.
     """
-    _check_known((*only, *exclude), models)
     found = np.array([name not in exclude and (not only or name in only) for name in models])
     if not found.any():
         raise InputError("no model is left of the router's after --only and --exclude")
@@ -185,14 +187,15 @@ def _available(served: Served, asked: Asked, limits: Limits) -> Bool[np.ndarray,
     models = served.router.models
     available = served.offered & limits.allowed(models, asked.tenant)
     if asked.models is not None:
-        _check_known(asked.models, models)
+        check_known(asked.models, models)
         available = available & np.array([name in asked.models for name in models])
     if not available.any():
         raise InputError("no model is left for this query: every one is ruled out")
     return available
 
 
-def _check_known(names: Sequence[str], models: Sequence[str]) -> None:
+def check_known(names: Sequence[str], models: Sequence[str]) -> None:
+    """Raise InputError for a name that is none of the router's models."""
     strange = [name for name in names if name not in models]
     if strange:
         problem = f"the router has no model {strange[0][:80]!r}"

@@ -20,7 +20,15 @@ from routerjax.data.io.prompts import LAST_USER, prompt_text
 from routerjax.errors import InputError
 from routerjax.estimators.utility import check_range
 from routerjax.exploration.posterior import load_draws
-from routerjax.serving.deciding import Asked, Decision, Exploring, Served, decide, offered
+from routerjax.serving.deciding import (
+    Asked,
+    Decision,
+    Exploring,
+    Served,
+    check_known,
+    decide,
+    offered,
+)
 from routerjax.serving.decision_log import DecisionLog
 from routerjax.serving.metrics import Metrics
 from routerjax.serving.pacing import Daily, Pacer
@@ -118,6 +126,9 @@ class Service:
         self.served = self.load()
         router = self.served.router
         check_range(settings.cost_weight, router.cost_weights)
+        barred = settings.exploring.limits.forbidden.values()
+        named = (*settings.only, *settings.exclude, *(name for names in barred for name in names))
+        check_known(named, router.models)
         start = settings.cost_weight
         self.pacer = None
         if dollars_a_day is not None:
