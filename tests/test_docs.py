@@ -102,6 +102,7 @@ def test_study_commands_are_found():
         "causal_routing",
         "encoders",
         "log_size",
+        "loop",
         "meta_router",
         "off_policy_peers",
         "ope_coverage",

@@ -27,6 +27,10 @@ HEAVY = (
     "pyarrow",
     "wordllama",
     "torch",
+    "starlette",
+    "uvicorn",
+    "httpx",
+    "litellm",
 )
 FLOORS = (
     ("errors",),
@@ -37,6 +41,9 @@ FLOORS = (
     ("training",),
     ("artefacts",),
     ("pipelines",),
+    ("exploration",),
+    ("serving",),
+    ("integrations",),
     ("reports",),
     ("cli",),
 )

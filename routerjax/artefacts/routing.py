@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
+import numpy as np
+
+from routerjax.artefacts.decide import Decided
 from routerjax.artefacts.router import Queries, Router
 from routerjax.artefacts.routes import Routes
+from routerjax.estimators.utility import check_range
 
 
 @overload
@@ -38,3 +42,25 @@ def route(
         router that was fitted on ready-made embeddings.
     """
     return router.route(queries, cost_weight=cost_weight)
+
+
+def outlook(
+    router: Router, embeddings: np.ndarray, *, cost_weights: Sequence[float | int]
+) -> Decided:
+    """What a router makes of queries, before a model is chosen: one call of its compiled part.
+
+    Args:
+      router: fitted.
+      embeddings: [n, d] of the router's encoder.
+      cost_weights: k of them within the fitted range.
+
+    Returns:
+      Probabilities [k, n, m] of the router, 0 where the log does not support a model, whether
+      support moved a choice [k, n], and expected quality and cost [n, m].
+
+    Raises:
+      InputError: λ outside the fitted range, or embeddings of another width or not finite.
+    """
+    for each in cost_weights:
+        check_range(each, router.cost_weights)
+    return router._decided(embeddings, cost_weights)

@@ -258,7 +258,7 @@ def _sentence(error: CycloptsError) -> str:
         return f"{error.argument.name} is needed"
     if isinstance(error, UnusedCliTokensError):
         return f"nothing takes {', '.join(map(repr, error.unused_tokens or ()))}"
-    return " ".join(str(error).split()).rstrip(".")
+    return " ".join(str(error).split()).rstrip(" .,")
 
 
 def refuse(parsed: Parsed, names: Mapping[type, Collection[str]], *, why: str) -> None:

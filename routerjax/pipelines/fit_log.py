@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from routerjax.artefacts.router import Arrays, Router
 from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
+from routerjax.data.io.files import read_log
 from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
@@ -37,7 +39,7 @@ TELLING = 5  # rows of a model from which its median cost says something
 
 
 def fit(
-    log: Log,
+    log: Log | str | os.PathLike[str],
     *,
     gold: str | None = None,
     config: FitConfig = FitConfig(),
@@ -55,7 +57,8 @@ def fit(
     log with prompts and without embeddings is encoded.
 
     Args:
-      log: one model's answer per query.
+      log: one model's answer per query; or the path of a file, or of the decision log of a served
+        router, which `read_log` takes without further rules.
       gold: value of the log's `scored_by` that marks gold scores; the scores of all other rows
         are corrected for their judge's bias first. None takes every score as it is.
       config: cost weights, estimator, architecture, optimiser, seed.
@@ -73,6 +76,8 @@ def fit(
     """
     _check(config)
     keep_compiled()
+    if not isinstance(log, Log):
+        log = read_log(log)
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
     share = share_apart(config, gold=gold)
     log, kept = set_apart(given, share=share or 0.0, seed=config.seed)

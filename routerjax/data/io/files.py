@@ -11,6 +11,7 @@ Other columns are left alone. Rows are counted from zero, without a header.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import types
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
+from routerjax.data.io.decisions import is_decision_log, read_decisions
 from routerjax.data.io.frames import Frame
 from routerjax.data.io.names import COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
 from routerjax.data.io.schema import Join, Names, Schema, resolved
@@ -64,8 +66,9 @@ def read_log(
 
     Args:
       path: a .parquet, .csv, .tsv, .jsonl or .json file, also packed as .gz or .zst; a pattern
-        such as ``logs/*.jsonl`` or a list of files, read as one log; ``owner/name[:split]`` on
-        the hub; or a data frame of pandas (2.2 or later), polars, pyarrow or DuckDB.
+        such as ``logs/*.jsonl`` or a list of files, read as one log; the folder of a decision log
+        that a served router wrote; ``owner/name[:split]`` on the hub; or a data frame of pandas
+        (2.2 or later), polars, pyarrow or DuckDB.
       schema: rules of reading: a `Schema`, the path of a .toml file, or the name of a preset
         ("openai", "litellm", …).
       columns: routerjax's name of a column to the file's, ``{"quality": "score"}``, or to a path
@@ -105,6 +108,8 @@ def read_log(
         zero_cost=zero_cost,
         strict=strict,
     )
+    if is_decision_log(path):
+        return _decisions(path, rules, embeddings, quality_range, models)
     file = _open(path, rules, embeddings, in_memory)
     return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
 
@@ -180,6 +185,8 @@ def read_rows(
     missing cells whatever `drop_missing` says.
     """
     rules = resolved(schema).having(columns=columns)
+    if is_decision_log(path):
+        return _decisions(path, rules, embeddings, quality_range, models)
     file = _open(path, rules, embeddings, in_memory)
     if any(name.startswith(SCORE) for name in file.names):
         check_names(columns, TABLE_NAMES)
@@ -258,6 +265,23 @@ def parse_range(text: str) -> tuple[float, float]:
     raise InputError(
         f"'{text}' is not LO:HI, two numbers from low to high as in 0:10", source="quality range"
     )
+
+
+def _decisions(
+    path: formats.Paths | Frame,
+    rules: Schema,
+    embeddings: Path | None,
+    quality_range: tuple[float, float] | None,
+    models: Sequence[str] | None,
+) -> Log:
+    """The log of a folder that a served router wrote, which needs no rules."""
+    assert isinstance(path, str | os.PathLike)
+    own = quality_range or rules.quality_range
+    plain = dataclasses.replace(rules, quality_range=None) == Schema()
+    if not plain or embeddings is not None:
+        problem = "is a decision log of a served router, and is read as it is, without rules"
+        raise InputError(problem, source=str(path))
+    return read_decisions(path, quality_range=own, models=models).log
 
 
 def _open(

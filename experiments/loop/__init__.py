@@ -1,0 +1,1 @@
+"""Serve, log, refit, promote, round after round, on users whose answers are known."""

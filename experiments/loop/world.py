@@ -1,0 +1,130 @@
+"""The world of the loop: queries whose answers are known, a first log, users who report late."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.loop.config import LoopConfig
+from routerjax.data.synthetic.table import embedded_table
+from routerjax.records.repricing import PriceChange
+from routerjax.records.tables import Log
+
+MODELS = 5
+"""Of the embedded table: the cheapest, the dearest, and three of high quality."""
+
+
+class World(NamedTuple):
+    """Queries in the order in which they come.
+
+    Attributes:
+      models: m names.
+      embeddings: [n, d].
+      quality, cost: [n, m] of the answers that would be given, at the first prices.
+      true_quality, true_cost: [n, m] their means.
+      cost_weight: λ.
+      first: a log of queries before these.
+      dearest: position of the model whose price changes.
+      change: of its price.
+    """
+
+    models: tuple[str, ...]
+    embeddings: np.ndarray
+    quality: np.ndarray
+    cost: np.ndarray
+    true_quality: np.ndarray
+    true_cost: np.ndarray
+    cost_weight: float
+    first: Log
+    dearest: int
+    change: PriceChange
+
+    def changes(self, *, later: bool) -> dict[str, PriceChange]:
+        """The price changes of a half."""
+        return {self.models[self.dearest]: self.change} if later else {}
+
+    def prices(self, *, later: bool) -> np.ndarray:
+        """[m] what costs are multiplied by."""
+        scale = np.ones(len(self.models))
+        if later:
+            scale[self.dearest] = self.change.scale
+        return scale
+
+    def utility(self, rows: slice, *, later: bool) -> np.ndarray:
+        """[b, m] mean utility of every model for some queries."""
+        cost = self.true_cost[rows] * self.prices(later=later)
+        return np.asarray(self.true_quality[rows] - self.cost_weight * cost)
+
+
+def world(config: LoopConfig, seed: int) -> World:
+    """The world of a seed."""
+    count = config.start + config.rounds * config.users
+    made = embedded_table(seed, queries=count, dimensions=config.dimensions)
+    means = made.true_quality.mean(axis=0)
+    mean_cost = made.true_cost.mean(axis=0)
+    cheapest, dearest = int(mean_cost.argmin()), int(mean_cost.argmax())
+    others = [arm for arm in np.argsort(-means) if arm not in (cheapest, dearest)]
+    arms = np.array(sorted([cheapest, dearest, *others[: MODELS - 2]]))
+    table = made.table
+    models = tuple(table.models[arm] for arm in arms)
+    place = int(np.flatnonzero(arms == dearest)[0])
+    cheap = int(np.flatnonzero(arms == cheapest)[0])
+    rng = np.random.default_rng([seed, 1])
+    policy = np.full(MODELS, 0.3 / (MODELS - 1))
+    policy[cheap] = 0.7
+    logged = rng.choice(MODELS, size=config.start, p=policy)
+    rows = np.arange(config.start)
+    quality, cost = np.asarray(table.quality)[:, arms], np.asarray(table.cost)[:, arms]
+    embeddings = np.asarray(table.features)
+    first = Log.from_arrays(
+        logged,
+        quality[rows, logged],
+        cost[rows, logged],
+        models=models,
+        propensities=np.tile(policy, (config.start, 1)),
+        embeddings=embeddings[: config.start],
+        source="the first log",
+    )
+    later = slice(config.start, None)
+    return World(
+        models=models,
+        embeddings=embeddings[later],
+        quality=quality[later],
+        cost=cost[later],
+        true_quality=made.true_quality[:, arms][later],
+        true_cost=made.true_cost[:, arms][later],
+        cost_weight=config.cost_weight / float(mean_cost[dearest]),
+        first=first,
+        dearest=place,
+        change=PriceChange(config.price, None),
+    )
+
+
+@dataclasses.dataclass
+class Users:
+    """Who says what, and when.
+
+    Attributes:
+      config: shares of those who say nothing, and of those who are late.
+      rng: of the draws.
+      late: (decision, quality, cost) that come a round later.
+    """
+
+    config: LoopConfig
+    rng: np.random.Generator
+    late: list[tuple[str, float, float]] = dataclasses.field(default_factory=list)
+
+    def reports(self, answers: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+        """What is said in this round, of this round's answers and of the last one's."""
+        said, self.late = self.late, []
+        for answer in answers:
+            _, quality, _ = answer
+            silent = self.rng.random() < self.config.missing
+            silent |= self.rng.random() < self.config.silent * quality
+            if silent:
+                continue
+            is_late = self.rng.random() < self.config.delayed
+            (self.late if is_late else said).append(answer)
+        return said

@@ -1,0 +1,280 @@
+"""The decision log of a served router, as a `Log`: decisions, answers and feedback joined by id.
+
+A folder of JSON lines, ``DATE.SERVER.decisions.jsonl``, one file a day and server. Each line is an
+event with its `time` (seconds since 1970, UTC):
+
+- ``start``: a server began to write, with `encoder` and `quality_range` of its router.
+- ``decision``: `id`, `models` that were available, `propensities` of these in their order, `model`
+  that was drawn, `cost_weight`, `router` (fingerprint), `expected_quality` and `expected_cost` of
+  these models, `embedding` (base64 of float32, little-endian) or its `digest`, and where there are
+  any `group`, `tenant` and `prompt`.
+- ``answer``: `id`, `model` that answered, which is another one where the upstream failed and the
+  fallback order was followed, and its `cost` in US dollars where the upstream said what it used.
+- ``feedback``: `id`, `quality` and `cost`, either of which may come later than the other.
+
+Feedback may be written by another server than the decision, or days later. What is said twice
+holds as it was said last. What cannot be used is left out and counted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import collections
+import dataclasses
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routerjax.errors import DataWarning, InputError
+from routerjax.records.tables import Log
+
+SUFFIX = ".decisions.jsonl"
+LARGEST = 1 << 26
+"""Characters of a line at most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """What a decision log holds.
+
+    Attributes:
+      log: the decisions whose quality and cost are known.
+      counts: what was left out and what was met, by name: decisions, rows, without feedback,
+        without cost, answered by another model, repeated feedback, unknown ids, out of range,
+        damaged lines.
+      routers: fingerprint of the router that decided, [n].
+      times: [n] seconds since 1970.
+      cost_weights: [n] λ of the decision.
+    """
+
+    log: Log
+    counts: dict[str, int]
+    routers: tuple[str, ...]
+    times: np.ndarray
+    cost_weights: np.ndarray
+
+
+def is_decision_log(path: Any) -> bool:
+    """Whether a path is a folder of decision logs."""
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        return False
+    folder = Path(path).expanduser()
+    try:
+        return folder.is_dir() and any(folder.glob(f"*{SUFFIX}"))
+    except OSError:
+        return False
+
+
+def read_decisions(
+    path: str | os.PathLike[str],
+    *,
+    since: float | None = None,
+    quality_range: tuple[float, float] | None = None,
+    models: Sequence[str] | None = None,
+) -> Joined:
+    """Read a decision log.
+
+    Args:
+      path: the folder.
+      since: seconds since 1970; decisions before it are left out.
+      quality_range: lowest and highest quality, by default as the servers wrote it.
+      models: the arms, in order; by default all that were available once, sorted.
+
+    Raises:
+      InputError: no such folder, or no decision in it has both a quality and a cost.
+    """
+    folder = Path(path).expanduser()
+    counts: collections.Counter[str] = collections.Counter()
+    decisions: dict[str, dict[str, Any]] = {}
+    said: dict[str, dict[str, tuple[float, float]]] = {}
+    answered: dict[str, tuple[float, dict[str, Any]]] = {}
+    header: dict[str, Any] = {}
+    for event in _events(folder, counts):
+        kind, time = event["event"], event["time"]
+        if kind == "start":
+            header = event if time >= header.get("time", -math.inf) else header
+        elif kind == "decision" and time >= (since or -math.inf):
+            decisions[event["id"]] = event
+        elif kind == "answer":
+            if time >= answered.get(event["id"], (-math.inf, {}))[0]:
+                answered[event["id"]] = (time, event)
+        elif kind == "feedback":
+            _note(said.setdefault(event["id"], {}), event, time, counts)
+    low, high = quality_range or _range(header, folder)
+    counts["decisions"] = len(decisions)
+    if since is None:
+        counts["unknown ids"] = len(said.keys() - decisions.keys())
+    rows = _rows(decisions, said, answered, (low, high), counts)
+    return _joined(rows, counts, header, folder, (low, high), models)
+
+
+def _events(folder: Path, counts: collections.Counter[str]) -> Iterator[dict[str, Any]]:
+    """The events of all files; lines that are none are counted."""
+    try:
+        files = sorted(folder.glob(f"*{SUFFIX}"))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", source=str(folder)) from None
+    if not files:
+        problem = f"holds no decision log (*{SUFFIX}), which `routerjax serve --log` writes"
+        raise InputError(problem, source=str(folder))
+    for file in files:
+        try:
+            with open(file, "rb") as lines:
+                for line in lines:
+                    event = _event(line)
+                    if event is None:
+                        counts["damaged lines"] += bool(line.strip())
+                    else:
+                        yield event
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})", source=str(file)) from None
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """An event, or None where the line is cut off or is none."""
+    if not line.endswith(b"\n") or len(line) > LARGEST:
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not _is_number(event.get("time")):
+        return None
+    named = event.get("event") == "start" or isinstance(event.get("id"), str)
+    return event if named and isinstance(event.get("event"), str) else None
+
+
+def _note(
+    known: dict[str, tuple[float, float]],
+    event: dict[str, Any],
+    time: float,
+    counts: collections.Counter[str],
+) -> None:
+    """Keep what feedback says, the last word for each of quality and cost."""
+    for name in ("quality", "cost"):
+        value = event.get(name)
+        if value is None:
+            continue
+        if not _is_number(value) or (name == "cost" and value < 0):
+            counts["out of range"] += 1
+            continue
+        counts["repeated feedback"] += name in known
+        if time >= known.get(name, (-math.inf, 0.0))[0]:
+            known[name] = (time, float(value))
+
+
+def _range(header: dict[str, Any], folder: Path) -> tuple[float, float]:
+    found = header.get("quality_range", (0.0, 1.0))
+    if isinstance(found, list | tuple) and len(found) == 2 and all(map(_is_number, found)):
+        return float(found[0]), float(found[1])
+    raise InputError("its quality range is damaged; give --quality-range LO:HI", source=str(folder))
+
+
+def _rows(
+    decisions: dict[str, dict[str, Any]],
+    said: dict[str, dict[str, tuple[float, float]]],
+    answered: dict[str, tuple[float, dict[str, Any]]],
+    quality_range: tuple[float, float],
+    counts: collections.Counter[str],
+) -> list[tuple[dict[str, Any], float, float]]:
+    """(decision, quality, cost) of the decisions that can be learnt from, in order of time."""
+    rows = []
+    for name, decision in sorted(decisions.items(), key=lambda each: (each[1]["time"], each[0])):
+        answer = answered.get(name, (0.0, {}))[1]
+        known = said.get(name, {})
+        if not _is_whole(decision):
+            counts["damaged lines"] += 1
+        elif answer.get("model", decision["model"]) != decision["model"]:
+            counts["answered by another model"] += 1
+        elif "quality" not in known:
+            counts["without feedback"] += 1
+        elif not quality_range[0] <= known["quality"][1] <= quality_range[1]:
+            counts["out of range"] += 1
+        else:
+            cost: Any = known["cost"][1] if "cost" in known else answer.get("cost")
+            if not _is_number(cost) or cost < 0:
+                counts["without cost"] += 1
+            else:
+                rows.append((decision, known["quality"][1], float(cost)))
+    return rows
+
+
+def _is_whole(decision: dict[str, Any]) -> bool:
+    models, chances = decision.get("models"), decision.get("propensities")
+    if not isinstance(models, list) or not isinstance(chances, list):
+        return False
+    right = len(models) == len(chances) and all(map(_is_number, chances))
+    return right and decision.get("model") in models and min(chances) >= 0
+
+
+def _joined(
+    rows: list[tuple[dict[str, Any], float, float]],
+    counts: collections.Counter[str],
+    header: dict[str, Any],
+    folder: Path,
+    quality_range: tuple[float, float],
+    models: Sequence[str] | None,
+) -> Joined:
+    met = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()) if count)
+    if not rows:
+        problem = f"no decision has both a quality and a cost ({met})"
+        raise InputError(problem, source=str(folder))
+    counts["rows"] = len(rows)
+    found = [row[0] for row in rows]
+    names = tuple(models or sorted({name for each in found for name in each["models"]}))
+    position = {name: arm for arm, name in enumerate(names)}
+    chances = np.zeros((len(rows), len(names)), np.float32)
+    for row, each in enumerate(found):
+        if not set(each["models"]) <= position.keys():
+            strange = ", ".join(sorted(set(each["models"]) - position.keys()))
+            raise InputError(f"decisions chose among {strange} as well", source=str(folder))
+        chances[row, [position[name] for name in each["models"]]] = each["propensities"]
+    if len(rows) < counts["decisions"]:
+        warnings.warn(f"{folder}: of its decisions {met}", DataWarning, stacklevel=3)
+    prompts: Any = [each.get("prompt") for each in found]
+    groups = [each.get("group") for each in found]
+    log = Log.from_arrays(
+        np.array([position[each["model"]] for each in found]),
+        np.array([row[1] for row in rows]),
+        np.array([row[2] for row in rows]),
+        models=names,
+        propensities=chances,
+        embeddings=_embeddings(found, folder),
+        prompts=prompts if all(isinstance(each, str) for each in prompts) else None,
+        group=[str(each or "") for each in groups] if any(groups) else None,
+        quality_range=quality_range,
+        encoder=header.get("encoder"),
+        source=str(folder),
+    )
+    return Joined(
+        log=log,
+        counts={name: count for name, count in counts.items() if count},
+        routers=tuple(str(each.get("router")) for each in found),
+        times=np.array([each["time"] for each in found]),
+        cost_weights=np.array([float(each.get("cost_weight", 0.0)) for each in found]),
+    )
+
+
+def _embeddings(found: list[dict[str, Any]], folder: Path) -> np.ndarray:
+    try:
+        rows = [np.frombuffer(base64.b64decode(each["embedding"]), "<f4") for each in found]
+        return np.stack(rows).astype(np.float32)
+    except KeyError:
+        problem = "holds digests of embeddings alone (serve --log-digests), which cannot be fitted"
+        raise InputError(problem, source=str(folder)) from None
+    except (TypeError, ValueError, binascii.Error):
+        raise InputError(
+            "its embeddings are damaged or of several widths", source=str(folder)
+        ) from (None)
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)

@@ -1,0 +1,136 @@
+"""The cost weight at which a router spends what it may, or asks a model as often as it may.
+
+Calibrated on a log: at each of many cost weights the router chooses for the log's queries, and
+what its choices cost, or how often they are the model, is estimated with an interval. The answer
+is the smallest cost weight that keeps to the budget, which gives most quality.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from routerjax.artefacts.router import Router
+from routerjax.errors import InputError
+from routerjax.estimators.defaults import floor_of
+from routerjax.estimators.folds import make_folds
+from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.pipelines.on_log import Evidence, interval, scored
+from routerjax.pipelines.propensities import fit_propensities
+from routerjax.records.tables import Log
+
+PLACES = 8
+"""Cost weights asked for in every bracket of the fitted ones."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibrated:
+    """A cost weight for a budget, with what it is expected to come to.
+
+    Attributes:
+      cost_weight: λ.
+      low, high: the cost weights at which the interval's ends keep to the budget: the least that
+        may do, and one that does in all likelihood.
+      spent: dollars per query at λ, or the share of the queries that go to the model.
+      budget: asked for, in the same unit.
+    """
+
+    cost_weight: float
+    low: float
+    high: float
+    spent: Interval
+    budget: float
+
+
+def cost_weight_for(
+    router: Router,
+    log: Log,
+    *,
+    dollars: float | None = None,
+    share: tuple[str, float] | None = None,
+) -> Calibrated:
+    """Calibrate a cost weight on a log.
+
+    Args:
+      router: fitted.
+      log: of the queries to come, with embeddings; rows that the router was fitted on may be
+        among them, since what is estimated is a mean of costs.
+      dollars: per query on average.
+      share: a model, and the share of the queries that may go to it.
+
+    Raises:
+      InputError: neither or both, a model that the router does not have, a share outside [0, 1],
+        a row answered by a model the router does not have, or a budget that no cost weight keeps.
+    """
+    if (dollars is None) == (share is None):
+        raise InputError("give one of a budget in dollars per query and a share of a model")
+    fitted = np.arange(len(router.cost_weights), dtype=np.float64)
+    steps = np.linspace(0, fitted[-1], PLACES * (len(fitted) - 1) + 1)
+    grid = np.interp(steps, fitted, router.cost_weights)
+    log = log.with_models(router.models)
+    choices = router.choices(log.features, cost_weights=grid.tolist())
+    if share is not None:
+        model, budget = share
+        if model not in router.models or not 0 <= budget <= 1:
+            known = ", ".join(router.models)
+            raise InputError(f"'{model}={budget:g}' is no share from 0 to 1 of one of {known}")
+        arm, groups = router.models.index(model), log.groups
+        spent = [mean_interval(1.0 * (own == arm), groups=groups) for own in choices]
+    else:
+        assert dollars is not None
+        budget, spent = dollars, _costs(router, log, choices)
+    return _kept(grid, spent, budget)
+
+
+def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:
+    """Dollars per query of each choice, by dr."""
+    config = router.config
+    folds = make_folds(
+        np.asarray(log.arms),
+        folds=config.nuisance.folds,
+        held_out=config.nuisance.held_out,
+        key=jax.random.key(config.seed),
+        groups=log.groups,
+    )
+    x = router.arrays.scaling(log.features)
+    propensities = fit_propensities(log, x, folds, support=config.support)
+    floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
+    evidence = Evidence(log, router.expected(log.features), propensities, floor)
+    found: list[Interval] = []
+    for k, own in enumerate(choices):
+        if k and np.array_equal(own, choices[k - 1]):
+            found.append(found[-1])
+            continue
+        scores = scored(own, evidence)
+        found.append(interval(scores.low.cost, scores.high.cost, log.groups))
+    return found
+
+
+def _kept(grid: np.ndarray, spent: list[Interval], budget: float) -> Calibrated:
+    """The smallest cost weight from which on the budget is kept, by the mean and by both ends."""
+
+    def first(values: list[float]) -> int | None:
+        over = np.flatnonzero(~(np.asarray(values) <= budget))
+        place = int(over[-1]) + 1 if len(over) else 0
+        return place if place < len(grid) else None
+
+    place = first([own.mean for own in spent])
+    if place is None:
+        least = min(own.mean for own in spent)
+        problem = f"no fitted cost weight keeps to {budget:g}; the least is {least:.3g}"
+        raise InputError(f"{problem} (fit again with larger --cost-weights)")
+    low = first([_or(own.low, own.mean) for own in spent])
+    high = first([_or(own.high, own.mean) for own in spent])
+    return Calibrated(
+        cost_weight=float(grid[place]),
+        low=float(grid[place if low is None else low]),
+        high=float(grid[-1] if high is None else grid[high]),
+        spent=spent[place],
+        budget=budget,
+    )
+
+
+def _or(value: float, other: float) -> float:
+    return value if np.isfinite(value) else other

@@ -1,0 +1,1 @@
+"""A router put to work: decisions, their log, the service, refits and budgets."""
