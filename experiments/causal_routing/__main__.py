@@ -67,7 +67,7 @@ def _run(parsed: Parsed, config: StudyConfig) -> None:
     written = write(
         options.out,
         records,
-        head=head | {"seeds": list(range(config.seeds))},
+        head=head | {"seeds": list(config.every_seed)},
         name=source.name,
         notices=source.notices,
         references=[m for m in methods if is_reference(m)],

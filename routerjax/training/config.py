@@ -92,10 +92,10 @@ class RouterConfig:
       joint_caution: The caution of the joint router (see `Schedule`). Its start already carries
         the endpoint routers over exactly, where utilities are concerned.
       start: What a router starts from: "plug-in", the policy that is greedy on the outcome model's
-        predictions; or "best-single", the one arm of highest mean utility by the selection
-        estimates.
+        predictions; "best-single", the one arm of highest mean utility by the selection
+        estimates; or "random", networks whose every layer is drawn, which know nothing yet.
       start_sharpness: Logits per unit of scaled utility with which a router starts; 0 starts
-        undecided.
+        undecided. It has no say in a random start.
     """
 
     members: int = 5
