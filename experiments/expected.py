@@ -98,7 +98,7 @@ def in_step(files: dict[Path, str], *, check: bool) -> int:
     ]
     for path in stale:
         if check:
-            print(f"{path.name}: not what the committed results say; run the report without --check")
+            print(f"{path.name}: not what the committed results say; run this without --check")
         else:
             write_text(path, files[path])
     return 1 if check and stale else 0

@@ -47,9 +47,7 @@ def _folds(folds: int) -> StudyConfig:
 
 
 def _published(folds: int, router: RouterConfig = OURS.router) -> StudyConfig:
-    return dataclasses.replace(
-        OURS, published_nuisances=True, published_folds=folds, router=router
-    )
+    return dataclasses.replace(OURS, published_nuisances=True, published_folds=folds, router=router)
 
 
 VARIANTS: Mapping[str, StudyConfig] = {

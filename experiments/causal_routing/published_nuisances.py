@@ -128,4 +128,5 @@ class _PerArm(NamedTuple):
 
 def _per_arm(x: np.ndarray, label: np.ndarray, weights: np.ndarray) -> _PerArm:
     """One ridge regression an arm, on the rows of positive weight."""
-    return _PerArm(jax.vmap(lambda own: fit_ridge(jnp.asarray(x), jnp.asarray(label), own))(weights))
+    features, labels = jnp.asarray(x), jnp.asarray(label)
+    return _PerArm(jax.vmap(lambda own: fit_ridge(features, labels, own))(weights))

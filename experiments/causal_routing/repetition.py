@@ -140,7 +140,10 @@ def repetitions(
     """Every seed's repetition; the nuisances of all seeds are one sweep."""
     drawn = [_draw(source, config, setting, seed) for seed in config.every_seed]
     keys = [jax.random.split(jax.random.fold_in(each.key, 1)) for each in drawn]
-    splits = [_members(each.full, config, setting, seed) for seed, each in zip(config.every_seed, drawn, strict=True)]
+    splits = [
+        _members(each.full, config, setting, seed)
+        for seed, each in zip(config.every_seed, drawn, strict=True)
+    ]
     training_keys = [each.key for each in drawn]
     on_log = prepare_all(
         [each.log for each in drawn],
@@ -170,9 +173,7 @@ def repetitions(
             evaluated_by=each.evaluated_by,
             logging_policy=each.logging_policy,
         )
-        for seed, each, log, table in zip(
-            config.every_seed, drawn, on_log, on_table, strict=True
-        )
+        for seed, each, log, table in zip(config.every_seed, drawn, on_log, on_table, strict=True)
     ]
     return [_as_published(each) for each in made] if config.published_nuisances else made
 

@@ -77,7 +77,8 @@ def sentences(part: Part, references: Collection[str]) -> list[str]:
     grid = on_grid(part.results)
     names = [name for name in methods_of(grid) if name not in references]
     if set(names) <= {BASE}:  # full feedback alone is compared
-        names = [name for name in methods_of(grid) if name not in ("oracle", "best-single-hindsight")]
+        above = ("oracle", "best-single-hindsight")
+        names = [name for name in methods_of(grid) if name not in above]
     mean = {name: float(np.nanmean(by_seed(grid, name, metric="utility"))) for name in names}
     order = sorted(names, key=lambda name: -mean[name])
     lead = order[0]
@@ -123,7 +124,7 @@ def _why(same: Sequence[str], grid: Results) -> str:
     reasons = []
     if len(endpoints) > 1:
         reasons.append(
-            "the three share their networks at the cost weights of the grid and differ between them"
+            "they share their networks at the cost weights of the grid and differ between them"
         )
     if endpoints and any(name in PLUG_INS for name in same):
         reasons.append("no epoch beat the plug-in start, and the routers stayed there")
