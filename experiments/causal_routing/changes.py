@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,14 +26,21 @@ from routerjax.reports.tables import markdown
 from routerjax.training.config import NuisanceConfig, RouterConfig
 
 OURS = StudyConfig(
-    queries=5_000,
-    dimensions=64,
+    queries=3_000,
+    dimensions=32,
+    test_share=0.3,
     seeds=1,
-    cost_weights=(0, 50, 200, 1000),
+    cost_weights=(0, 50, 1000),
     estimators=("dr",),
     router=RouterConfig(architecture="interval"),
     nuisance=NuisanceConfig(),
 )
+if TYPE_CHECKING:
+    from experiments.causal_routing.data import Source
+    from experiments.causal_routing.repetition import Repetition
+    from routerjax.evaluation.metrics import Choice
+    from routerjax.models.policy import Policy
+
 TEXT = """What each of our changes to the paper's method adds or costs."""
 Record = dict[str, Any]
 
@@ -67,48 +74,65 @@ VARIANTS: Mapping[str, StudyConfig] = {
 METHODS = ("plug-in", "rm-interval", "rm-interval between")
 
 
-def measured(seed: int) -> Iterator[Record]:
-    """Mean utility of every variant of one seed, over the grid and between its points."""
-    from experiments.causal_routing.data import Source
+def measured(name: str, seeds: Sequence[int]) -> list[Record]:
+    """Mean utility of a variant, over the grid and between its points; all seeds as one sweep."""
     from experiments.causal_routing.repetition import Setting, repetitions
-    from routerjax.baselines.policies import greedy
-    from routerjax.data.synthetic.table import embedded_table
-    from routerjax.evaluation.metrics import outcome
     from routerjax.training.execution import Execution
     from routerjax.training.routing import train_routers
 
+    variant, begin = VARIANTS[name], time.process_time()
+    setting = Setting(variant.logging[0], variant.strength[0], None)
+    every = [
+        repetitions(
+            _source(seed),
+            dataclasses.replace(variant, first_seed=seed),
+            setting,
+            execution=Execution(),
+        )[0]
+        for seed in seeds
+    ]
+    trained = train_routers(
+        [own.problem("dr") for own in every],
+        cost_weights=variant.cost_weights,
+        quality_width=every[0].full.quality_width,
+        config=variant.router,
+    )
+    found = [_values(own, each.policy) for own, each in zip(every, trained, strict=True)]
+    seconds = round((time.process_time() - begin) / len(seeds), 1)
+    return [
+        {"seed": seed, "variant": name, "seconds": seconds, **values}
+        for seed, values in zip(seeds, found, strict=True)
+    ]
+
+
+def _source(seed: int) -> Source:
+    """Queries of the seed's own."""
+    from experiments.causal_routing.data import Source
+    from routerjax.data.synthetic.table import embedded_table
+
     made = embedded_table(seed, queries=OURS.queries, dimensions=OURS.dimensions)
-    source = Source("embedded", made.table, made.true_estimates, None, ())
-    for name, variant in VARIANTS.items():
-        config, begin = dataclasses.replace(variant, first_seed=seed), time.process_time()
-        setting = Setting(config.logging[0], config.strength[0], None)
-        (own,) = repetitions(source, config, setting, execution=Execution())
-        (trained,) = train_routers(
-            [own.problem("dr")],
-            cost_weights=config.cost_weights,
-            quality_width=own.full.quality_width,
-            config=config.router,
-        )
-        at = own.cost_weights
-        choices = trained.policy.at(own.x_test, own.predicted, cost_weights=at).argmax(axis=-1)
-        plain = [greedy(own.predicted, cost_weight=each) for each in at]
+    return Source("embedded", made.table, made.true_estimates, None, ())
 
-        def value(chosen: Sequence[Any], *, fitted: bool) -> float:
-            values = [
-                outcome(choice, own.evaluated_by, cost_weight=each).utility.mean()  # noqa: B023
-                for choice, each in zip(chosen, at, strict=True)  # noqa: B023
-                if (each in config.cost_weights) == fitted  # noqa: B023
-            ]
-            return float(np.mean(values))
 
-        found = (
-            value(plain, fitted=True),
-            value(choices, fitted=True),
-            value(choices, fitted=False),
-        )
-        seconds = round(time.process_time() - begin, 1)
-        values = dict(zip(METHODS, np.round(found, 5).tolist(), strict=True))
-        yield {"seed": seed, "variant": name, "seconds": seconds, **values}
+def _values(own: Repetition, policy: Policy) -> dict[str, float]:
+    """Mean utility by method: of the plug-in and the router at the grid, the router in between."""
+    from routerjax.baselines.policies import greedy
+    from routerjax.evaluation.metrics import outcome
+
+    at = own.cost_weights
+    routed = policy.at(own.x_test, own.predicted, cost_weights=at).argmax(axis=-1)
+    plain = [greedy(own.predicted, cost_weight=each) for each in at]
+
+    def value(chosen: Sequence[Choice], fitted: bool) -> float:
+        values = [
+            float(outcome(choice, own.evaluated_by, cost_weight=each).utility.mean())
+            for choice, each in zip(chosen, at, strict=True)
+            if (each in own.config.cost_weights) == fitted
+        ]
+        return round(float(np.mean(values)), 5)
+
+    found = (value(plain, True), value(list(routed), True), value(list(routed), False))
+    return dict(zip(METHODS, found, strict=True))
 
 
 def table(results: Record) -> str:
@@ -161,10 +185,10 @@ def _run(parsed: Parsed) -> None:
 
     keep_compiled()
     draws: list[Record] = []
-    for seed in range(options.seeds):
-        draws += measured(seed)
+    for name in VARIANTS:
+        draws += measured(name, range(options.seeds))
         head = provenance(config=OURS, seed=0, data="synthetic, drawn by the study")
-        results = {"provenance": head, "seeds": seed + 1, "draws": draws}
+        results = {"provenance": head, "draws": draws}
         write_text(options.out, dumps(results) + "\n")  # what is measured survives an interruption
     print(table(results))
 

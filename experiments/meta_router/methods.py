@@ -145,7 +145,7 @@ def rows_of(run: Run, setting: Setting) -> LabelledRows:
         gold, key=jax.random.fold_in(run.key, 1), folds=setting.folds, groups=run.data.groups
     )
     share = jnp.full_like(train, jnp.sum(gold) / jnp.sum(train))
-    rows = LabelledRows(run.x, run.label, gold, share, fold)
+    rows = LabelledRows(run.x, run.label, gold, share, fold, run.data.groups)
     if setting.known_propensity:
         return rows
     return rows._replace(propensity=estimate_propensity(rows, train, folds=setting.folds))

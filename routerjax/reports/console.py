@@ -154,6 +154,7 @@ def print_gains(router: SavedGains, console: Console) -> None:
         console,
         f"{rows['gold']} gold and {rows['preference']} preference labels to learn from"
         f"{left_out}.\n"
+        f"{_scaled(report.get('label_scale'))}"
         f"Bias of the preference labels {bias['mean']:+.3f} on average, standard deviation "
         f"{bias['standard_deviation']:.3f} over the queries; ω {report['omega']:.2f}, "
         f"{report['spread']:.0%} of the bias's spread kept.\n"
@@ -178,6 +179,14 @@ def print_gains(router: SavedGains, console: Console) -> None:
             f"{1000 * line['cost']:.3g}",
         )
     console.print(grid)
+
+
+def _scaled(scale: dict[str, Any] | None) -> str:
+    """A sentence on the scale of the preference labels; none for routers from before it."""
+    if scale is None or scale["how"] == "none":
+        return ""
+    how = f"the scale of the gold ones, by {scale['how']}"
+    return f"Preference labels are multiplied by {scale['factor']:.3g} to be on {how}.\n"
 
 
 def gain_lines(routes: GainRoutes) -> list[str]:
