@@ -8,6 +8,7 @@ committed results and never typed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ class Ours(NamedTuple):
     """Our value of an item.
 
     Attributes:
-      value: it.
+      value: it; NaN where it was not reached.
       on: the data it was found on, in words.
       same: whether these are the data of the published value.
     """
@@ -49,10 +50,17 @@ def filled(lines: Sequence[Line], ours_of: Callable[[Line], Ours | None]) -> lis
     found = []
     for line in lines:
         ours = ours_of(line)
-        value = None if ours is None else round(ours.value, 4)
+        value = None if ours is None or math.isnan(ours.value) else round(ours.value, 4)
         on = None if ours is None else ours.on
         found.append({**line, "ours": value, "ours_on": on, "verdict": verdict(line, ours)})
     return found
+
+
+def without_folders(config: Line) -> Line:
+    """A configuration whose files are named without the folders in which one machine has them."""
+    files = ("table", "data", "prices", "embeddings", "labels")
+    named = {name: Path(config[name]).name for name in files if config.get(name)}
+    return {**config, **named}
 
 
 def read(path: Path) -> list[Line]:

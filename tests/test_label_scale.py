@@ -70,7 +70,9 @@ def test_queries_are_counted_not_rows():
     assert float(independent(share)) == pytest.approx(6)
     assert float(independent(share, jnp.array([0, 0, 0, 1, 1, 1]))) == pytest.approx(2)
     # a row alone and one of two halves: 1 / (¼ + ¼), as two
-    assert float(independent(jnp.array([0.5, 0.25, 0.25]), jnp.array([2, 0, 0]))) == pytest.approx(2)
+    assert float(independent(jnp.array([0.5, 0.25, 0.25]), jnp.array([2, 0, 0]))) == pytest.approx(
+        2
+    )
 
 
 def test_rows_that_repeat_are_no_evidence():

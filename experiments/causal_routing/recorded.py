@@ -38,6 +38,7 @@ def condensed(folder: Path) -> Record:
     """The scores of a run's folder, a value a seed, under its provenance."""
     lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
     head, *records = map(json.loads, lines)
+    head["config"] = expected.without_folders(head["config"])
     found = []
     for part in parts(records):
         each = scores(part.results, part.references, columns=COLUMNS)
@@ -77,11 +78,10 @@ def ours_of(line: Line, results: dict[str, Record]) -> Ours | None:
     values = np.array([_number(each) for each in own[line["score"]]])
     name = config["dataset"] or Path(config["table"] or "embedded").stem
     on = f"{name}, {config['seeds']} seeds"
-    if not np.isfinite(values).all():
-        reached = int(np.isfinite(values).sum())
-        on += f", reached in {reached}"
-        return Ours(float(values[np.isfinite(values)].mean()), on, False) if reached else None
-    return Ours(float(values.mean()), on, config["dataset"] == line["dataset"])
+    known, same = values[np.isfinite(values)], config["dataset"] == line["dataset"]
+    if len(known) < len(values):
+        on += f", reached in {len(known)}" if len(known) else ", never reached"
+    return Ours(float(known.mean()) if len(known) else float("nan"), on, same)
 
 
 def _number(value: Any) -> float:

@@ -120,7 +120,7 @@ def write(
             figures=figures,
         )
         first = summary(records, references=references, preset=preset)
-        write_text(folder / SUMMARY, first)
+        write_text(folder / SUMMARY, "\n\n".join([*notices, first]))
         title, _, rest = text.partition("\n\n")
         write_text(folder / "report.md", f"{title}\n\n{first}\n{rest}\n{WHERE}\n")
         names = sorted(path.name for path in folder.iterdir())

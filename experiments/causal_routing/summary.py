@@ -51,7 +51,13 @@ STANDS_FOR: Mapping[str, str] = {
 
 
 def summary(records: Results, *, references: Collection[str], preset: str | None = None) -> str:
-    """Markdown: a table and three sentences a logging policy, equal rows explained."""
+    """Markdown: a table and three sentences a logging policy, equal rows explained.
+
+    Args:
+      records: of the study.
+      references: methods that know what no log tells.
+      preset: name of the configuration, for what the output stands for.
+    """
     text = [STANDS_FOR[preset]] if preset in STANDS_FOR else []
     for part in parts(records):
         found = scores(part.results, part.references, columns=COLUMNS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +92,14 @@ def results_file(outcomes: Sequence[Outcome], config: MetaRouterConfig) -> str:
 
 def shown(outcome: Outcome) -> list[str]:
     """The methods of the table that is printed, at most ten, in the order of the study."""
-    ranked = [name for name in FIRST if name in outcome.curves]
-    ranked += [name for name in outcome.curves if name not in ranked]
-    return [name for name in outcome.curves if name in ranked[:MOST_ROWS]]
+    first = ranked(outcome.curves)[:MOST_ROWS]
+    return [name for name in outcome.curves if name in first]
+
+
+def ranked(methods: Collection[str]) -> list[str]:
+    """Methods in the order in which a table has room for them."""
+    first = [name for name in FIRST if name in methods]
+    return [*first, *(name for name in methods if name not in first)]
 
 
 def summary(outcomes: Sequence[Outcome], config: MetaRouterConfig, *, preset: str) -> str:
