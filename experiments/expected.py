@@ -38,7 +38,7 @@ def verdict(line: Line, ours: Ours | None) -> str:
     if line["published"] is None:
         return "unknown: no value is known to us"
     if ours is None:
-        return "not run" if line.get("command") else "no such method here"
+        return "not run" if line.get("command") else "no such method or data here"
     if not ours.same:
         return "other data: the two numbers cannot be compared"
     gap = abs(ours.value - line["published"])

@@ -98,7 +98,7 @@ LINE = {"item": "it", "source": "a paper", "published": 0.5, "tolerance": 0.01, 
         (LINE, Ours(0.52, "all", True), "outside the tolerance"),
         (LINE, Ours(0.5, "a part", False), "other data"),
         (LINE, None, "not run"),
-        ({**LINE, "command": None}, None, "no such method here"),
+        ({**LINE, "command": None}, None, "no such method or data here"),
         ({**LINE, "published": None}, Ours(0.5, "all", True), "unknown"),
     ],
 )

@@ -104,7 +104,7 @@ def ranked(methods: Collection[str]) -> list[str]:
 
 def summary(outcomes: Sequence[Outcome], config: MetaRouterConfig, *, preset: str) -> str:
     """Markdown: what is printed first, a table of at most ten rows and three sentences."""
-    text = [STANDS_FOR.get(preset, "")]
+    text = [_stands_for(outcomes, config, preset)]
     for outcome in outcomes:
         text += [f"**{title(outcome)}**", table(outcome, methods=shown(outcome))]
         text.append(" ".join(sentences(outcome, config)))
@@ -114,11 +114,22 @@ def summary(outcomes: Sequence[Outcome], config: MetaRouterConfig, *, preset: st
 STANDS_FOR = {
     "smoke": "smoke: numbers mean nothing.",
     "quick": "It stands for no figure of Meta-Router (arXiv 2509.25535): the labels are synthetic.",
-    "paper": "With the authors' labels it stands for Figure 1(a) of Meta-Router (arXiv 2509.25535) "
-    "at 100 gold rows; the values at 500 and 1000 are not known to us.",
-    "prbench": "It stands for the PRBench panels of Meta-Router (arXiv 2509.25535), whose values "
-    "are not known to us.",
 }
+
+
+def _stands_for(outcomes: Sequence[Outcome], config: MetaRouterConfig, preset: str) -> str:
+    """Which figure of the paper an output stands for, or that it stands for none."""
+    if config.labels is None:
+        return STANDS_FOR.get(preset, STANDS_FOR["quick"])
+    if any(outcome.source.published for outcome in outcomes):
+        return (
+            "It stands for Figure 1(a) of Meta-Router (arXiv 2509.25535) at 100 gold rows; the "
+            "paper's values at other numbers of gold rows are not known to us."
+        )
+    return (
+        "It stands for no figure of Meta-Router (arXiv 2509.25535) whose values are known to us: "
+        "the labels are not those of Figure 1(a)."
+    )
 
 
 def sentences(outcome: Outcome, config: MetaRouterConfig) -> list[str]:
