@@ -58,7 +58,7 @@ def summary(records: Results, *, references: Collection[str], preset: str | None
       references: methods that know what no log tells.
       preset: name of the configuration, for what the output stands for.
     """
-    text = [STANDS_FOR[preset]] if preset in STANDS_FOR else []
+    text = [STANDS_FOR.get(preset or "", "")]
     for part in parts(records):
         found = scores(part.results, part.references, columns=COLUMNS)
         kept = shown(part.results)
@@ -111,7 +111,8 @@ def sentences(part: Part, references: Collection[str]) -> list[str]:
 
 def equal_rows(results: Results, methods: Sequence[str]) -> str:
     """Why rows of the table are equal, where some are, in one sentence a group."""
-    grid, groups = on_grid(results), {}
+    grid = on_grid(results)
+    groups: dict[tuple[float, ...], list[str]] = {}
     for name in methods:
         values = by_seed(grid, name, metric="utility")
         groups.setdefault(tuple(np.round(values, 6).ravel().tolist()), []).append(name)

@@ -71,8 +71,8 @@ def measured(seed: int, bias: str) -> list[Record]:
         found = learn_bias(rows, ones, learner=r_learner, regress=ridge, key=key, folds=FOLDS)
         each.append(np.asarray(own_fold(found, fold)))
     said = {f"{r} deals of the folds" if r > 1 else "1 deal": np.mean(each[:r], 0) for r in REPEATS}
-    parts = (np.asarray(part, np.float64) for part in (x, label, gold))
-    said[RECIPE] = recipe(*parts, np.asarray(folds[0]))
+    values, labels, sources = (np.asarray(part, np.float64) for part in (x, label, gold))
+    said[RECIPE] = recipe(values, labels, sources, np.asarray(folds[0]))
     true = np.asarray(data.tau)
     return [
         {

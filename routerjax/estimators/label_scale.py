@@ -94,4 +94,5 @@ def label_factor(
     else:
         size = amplitude if how == "amplitude" else deviation
         factor = size(label, one) / size(label, two)
-    return jnp.where(jnp.isfinite(factor) & (factor > 0), factor, 1.0)
+    found: Array = jnp.where(jnp.isfinite(factor) & (factor > 0), factor, 1.0)
+    return found
