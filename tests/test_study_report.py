@@ -81,7 +81,7 @@ def test_only_what_the_records_allow_is_drawn(tmp_path):
     ]
     paths = write(tmp_path / "out", some, head={}, **TOLD)
     names = {path.name for path in paths}
-    assert names == {"results.jsonl", "table.md", "table.tex", "report.md"}
+    assert names == {"results.jsonl", "summary.md", "table.md", "table.tex", "report.md"}
     text = (tmp_path / "out" / "report.md").read_text()
     assert "best-single-log" in text and "nan" not in text and "oracle" not in text
 
