@@ -9,6 +9,7 @@ from routerjax.data.io.gain_labels import GainLabels
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.label_scale import label_factor
 from routerjax.estimators.mixture import independent, mixture
+from routerjax.pipelines.fit_gains import decision_curve
 from routerjax.pipelines.gain_checks import check_labels
 from routerjax.pipelines.meta_router import fit_gains
 from routerjax.records.gains import LabelledGains
@@ -86,6 +87,19 @@ def test_rows_that_repeat_are_no_evidence():
     np.testing.assert_allclose(found, alone, atol=1e-4)
     rows = mixture(*map(jnp.asarray, many), jnp.full(120, 1 / 120))
     assert np.abs(np.asarray(rows) - np.asarray(alone)).max() > 0.1
+
+
+@pytest.mark.parametrize(("groups", "error"), [(None, np.sqrt(1 / 12)), ([0, 0, 1, 1], 0.5)])
+def test_standard_errors_count_queries(groups, error):
+    """Gains 1, 1, 0, 0: s/√4 = √(⅓)/2; of two queries √(2 · (1² + 1²)) / 4."""
+    (line,) = decision_curve(
+        np.ones(4),
+        np.array([1.0, 1.0, 0.0, 0.0]),
+        costs=(0.0, 0.01),
+        cost_weights=[0.0],
+        groups=None if groups is None else np.array(groups),
+    )
+    assert line["gain"]["standard_error"] == pytest.approx(error)
 
 
 def labels(**changed):

@@ -13,6 +13,7 @@ from experiments.causal_routing.config import PRESETS, Orbit, Paper, check
 from experiments.causal_routing.published_nuisances import _per_arm, boosted_propensities
 from experiments.causal_routing.summary import MOST_ROWS, equal_rows, shown
 from experiments.expected import Ours
+from routerjax.baselines.boosted import boosted
 from routerjax.errors import InputError
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.ridge import fit_ridge
@@ -86,6 +87,17 @@ def test_boosted_trees_find_a_rule():
     found = boosted_propensities(x, arms, x, models=3, seed=0)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert (found[:, 1] == 0).all() and (found.argmax(axis=1) == arms).mean() > 0.97
+
+
+def test_boosted_regression_finds_a_step():
+    pytest.importorskip("sklearn")
+    x = np.random.default_rng(3).normal(size=(200, 2)).astype(np.float32)
+    step = np.where(x[:, 1] > 0, 1.0, -1.0).astype(np.float32)
+    weights = np.ones(200, np.float32)
+    weights[:20] = 0
+    wrong = np.where(weights > 0, step, 50.0).astype(np.float32)  # rows of no weight have no say
+    found = np.asarray(boosted(x, wrong, weights, x, key=jax.random.key(0)))
+    assert np.abs(found - step).mean() < 0.05 and found.max() < 2
 
 
 LINE = {"item": "it", "source": "a paper", "published": 0.5, "tolerance": 0.01, "command": "run"}

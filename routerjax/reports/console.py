@@ -164,7 +164,7 @@ def print_gains(router: SavedGains, console: Console) -> None:
     always = report["always_primary"]
     say(
         console,
-        f"Gain over always {alternative} on {report['held_out']} gold labels, by a router fitted "
+        f"Gain over always {alternative} on {_held_out(report)}, by a router fitted "
         f"without them; the one saved is fitted on all. Always {primary} gains\n"
         f"{always['mean']:+.3f} ±{always['standard_error']:.3f}; ± is one standard error.\n",
     )
@@ -179,6 +179,13 @@ def print_gains(router: SavedGains, console: Console) -> None:
             f"{1000 * line['cost']:.3g}",
         )
     console.print(grid)
+
+
+def _held_out(report: Mapping[str, Any]) -> str:
+    """How many gold labels, and of how many queries where some repeat."""
+    labels, queries = report["held_out"], report.get("held_out_queries")
+    repeated = queries is not None and queries < labels
+    return f"{labels} gold labels" + (f" of {queries} queries" if repeated else "")
 
 
 def _scaled(scale: dict[str, Any] | None) -> str:
