@@ -64,7 +64,8 @@ def summary(records: Results, *, references: Collection[str], preset: str | None
         kept = shown(part.results)
         some = {name: {m: own[m] for m in kept if m in own} for name, own in found.items()}
         sheet = score_sheet(some, columns=COLUMNS, references=references)
-        head = f"{part.logging} logging, {part.rows} rows, {part.seeds} seeds, ± standard error"
+        seeds = f"{part.seeds} {'seeds' if part.seeds > 1 else 'seed'}"
+        head = f"{part.logging} logging, {part.rows} rows, {seeds}, ± standard error over seeds"
         text += [f"**{head}**", to_markdown(sheet), " ".join(sentences(part, references))]
         text.append(equal_rows(part.results, kept))
     return "\n\n".join(each for each in text if each) + "\n"
@@ -135,7 +136,7 @@ def _why(same: Sequence[str], grid: Results) -> str:
         )
     if endpoints and any(name in PLUG_INS for name in same):
         reasons.append("no epoch beat the plug-in start, and the routers stayed there")
-    shares = [where(grid, method=name)[0].get("shares") for name in same]
+    shares = [record.get("shares") for name in same for record in where(grid, method=name)]
     if not reasons and all(each is not None and max(each) == 1 for each in shares):
         reasons.append("they send every query to the same model")
     return " and ".join(reasons) or "they chose the same models on the test rows"
