@@ -84,7 +84,7 @@ def label_factor(
     """
     check_scale(how)
     if how == "none":
-        return jnp.float32(1.0)
+        return jnp.ones(())
     label = jnp.asarray(label, jnp.float32)
     one = jnp.asarray(weights, jnp.float32) * gold
     two = jnp.asarray(weights, jnp.float32) * ~jnp.asarray(gold)
