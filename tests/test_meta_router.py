@@ -186,7 +186,7 @@ def test_a_file_of_labels_with_the_comparison(tmp_path):
 
 
 def test_omega_given_is_omega_used(tmp_path):
-    config = small(labels_file(tmp_path / "labels.parquet"), omega=0.5)
+    config = small(labels_file(tmp_path / "labels.parquet"), omega=0.5, scale="none")
     (source,) = sources(config)
     outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
     assert (outcome.omega["dr_learner"] == 0.5).all()
