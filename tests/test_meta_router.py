@@ -120,12 +120,12 @@ def test_smoke_writes_everything(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     made = tmp_path / "made"
-    names = {"results.jsonl", "report.md", "table.md", "curve_1.png"}
+    names = {"results.jsonl", "report.md", "summary.md", "table.md", "curve_1.png"}
     assert {path.name for path in made.iterdir()} == names
     lines = [json.loads(line) for line in (made / "results.jsonl").read_text().splitlines()]
     assert lines[0]["kind"] == "provenance" and lines[0]["config"]["rows"] == 500
     runs = [line for line in lines if line["kind"] == "run"]
-    assert len(runs) == 7 * 6
+    assert len(runs) == 13 * 6
     curves = {
         line["method"]: np.trapezoid(line["mean"], line["ratio"])
         for line in lines
@@ -186,7 +186,7 @@ def test_a_file_of_labels_with_the_comparison(tmp_path):
 
 
 def test_omega_given_is_omega_used(tmp_path):
-    config = small(labels_file(tmp_path / "labels.parquet"), omega=0.5)
+    config = small(labels_file(tmp_path / "labels.parquet"), omega=0.5, scale="none")
     (source,) = sources(config)
     outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
     assert (outcome.omega["dr_learner"] == 0.5).all()

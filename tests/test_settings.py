@@ -28,6 +28,7 @@ OTHER = {
     "widths": ("3,4", (3, 4)),
     "optimizer": ("sgd", "sgd"),
     "learner": ("r", "r"),
+    "label_scale": ("amplitude", "amplitude"),
     "nuisance": ("heads", "heads"),
 }
 """Values to give for settings that are no plain number: text, and what it means."""

@@ -33,7 +33,7 @@ FIGURES = ("cost_quality", "utility", "sag", "shares", "learning", "strength", "
 
 def test_everything_is_written(study):
     _, out, paths = study
-    expected = {"results.jsonl", "table.md", "table.tex", "report.md"}
+    expected = {"results.jsonl", "summary.md", "table.md", "table.tex", "report.md"}
     expected |= {f"{name}_quality{suffix}" for name in FIGURES for suffix in (".png", ".pdf")}
     assert {path.name for path in paths} == expected
     assert sorted(out.iterdir()) == sorted(paths)
@@ -50,7 +50,7 @@ def test_results_lead_with_their_provenance(study):
 
 def test_every_text_carries_the_notices(study):
     _, out, _ = study
-    for name in ("report.md", "table.md"):
+    for name in ("report.md", "summary.md", "table.md"):
         assert "Every number here is made up." in (out / name).read_text()
 
 
@@ -81,7 +81,7 @@ def test_only_what_the_records_allow_is_drawn(tmp_path):
     ]
     paths = write(tmp_path / "out", some, head={}, **TOLD)
     names = {path.name for path in paths}
-    assert names == {"results.jsonl", "table.md", "table.tex", "report.md"}
+    assert names == {"results.jsonl", "summary.md", "table.md", "table.tex", "report.md"}
     text = (tmp_path / "out" / "report.md").read_text()
     assert "best-single-log" in text and "nan" not in text and "oracle" not in text
 

@@ -45,7 +45,7 @@ def _run(parsed: Parsed, config: StudyConfig) -> None:
     config, options = _config(parsed, config), parsed[Study]
     from experiments.causal_routing.data import load_source
     from experiments.causal_routing.methods import is_reference
-    from experiments.causal_routing.report import MARKER, write
+    from experiments.causal_routing.report import MARKER, SUMMARY, write
     from experiments.causal_routing.run import study
     from routerjax.support.atomic import check_free
     from routerjax.support.compilation import keep_compiled
@@ -67,13 +67,14 @@ def _run(parsed: Parsed, config: StudyConfig) -> None:
     written = write(
         options.out,
         records,
-        head=head | {"seeds": list(range(config.seeds))},
+        head=head | {"seeds": list(config.every_seed)},
         name=source.name,
         notices=source.notices,
         references=[m for m in methods if is_reference(m)],
         overwrite=options.overwrite,
+        preset=options.preset,
     )
-    print((options.out / "table.md").read_text())
+    print((options.out / SUMMARY).read_text())
     print("wrote " + ", ".join(str(path) for path in written))
 
 

@@ -58,6 +58,10 @@ class StudyConfig:
       encoder: The text encoder of a table's prompts.
       router: How routers are trained; the architecture is each method's own.
       nuisance: How outcome and propensity models are fitted.
+      published_nuisances: The paper's nuisances in the place of ours: a ridge regression a model
+        and boosted-tree propensities (extra baselines), on as many folds as `published_folds`.
+      published_folds: Folds of the paper's nuisances; 1 predicts every row by models that saw it.
+      first_seed: The first seed; the others follow it.
     """
 
     dataset: str | None = None
@@ -85,6 +89,14 @@ class StudyConfig:
     encoder: str = "wordllama"
     router: RouterConfig = RouterConfig(architecture="interval")
     nuisance: NuisanceConfig = NuisanceConfig(outcomes="network")
+    published_nuisances: bool = False
+    published_folds: int = 1
+    first_seed: int = 0
+
+    @property
+    def every_seed(self) -> range:
+        """The seeds of the repetitions."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def fit(self) -> FitConfig:
@@ -128,22 +140,99 @@ class Quick(StudyConfig):
     seeds: int = 4
 
 
+PLAIN = RouterConfig(
+    architecture="interval",
+    members=1,
+    separate_trunks=True,
+    start="random",
+    schedule=Schedule(batch_size=256, max_epochs=100, patience=10, chunk=5, caution=0.0),
+    joint_caution=0.0,
+)
+"""Plain networks, one a cost weight, from random starting values; the best held-out epoch counts.
+
+What the paper says of its networks is that they are small and trained end to end; widths, rates
+and the choice of the epoch are ours.
+"""
+
+
+PUBLISHED = (
+    *("random", "cheapest", "logging-policy", "greedy", "ips-greedy", "best-single"),
+    *("regression-plug-in", "knn-plug-in", "rm-classification", "rm-softmax"),
+    *("rm-interval", "rm-interpolated"),
+)
+"""The paper's methods and what they are compared with, without our other architectures."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Paper(StudyConfig):
-    """The paper's comparison (its main table of utility, and its cost–quality figure).
+    """The method of Causal LLM Routing (arXiv 2505.16037) as far as it is known, not our own.
 
-    RouterBench (11 models) and SPROUT (13), BERT-base-uncased and Llama-3.2-1B embeddings:
-    ``--preset paper --dataset routerbench --encoder bert-base-uncased`` is one cell of it. Ten
-    seeds, uniform and biased logs. Its runtime has not been measured: the data are not part of the
-    project.
+    An outcome model for each LLM, boosted-tree propensities, doubly robust utilities; plain
+    networks for each cost weight from random starting values, trained on classification or on
+    softmax regret; RM-Interval in its second stage; 80 % to train, 20 % to test. RouterBench (11
+    models) and SPROUT (13), BERT-base-uncased and Llama-3.2-1B embeddings:
+    ``--preset paper --dataset routerbench --encoder bert-base-uncased`` is one cell of the paper's
+    comparison. Its tables and their values are not known to us, nor are its grid, its logging
+    policy and its number of runs.
     """
 
     dataset: str | None = "routerbench"
     encoder: str = "bert-base-uncased"
+    test_share: float | None = 0.2
     logging: tuple[str, ...] = ("uniform", "quality")
+    methods: tuple[str, ...] = PUBLISHED
+    estimators: tuple[str, ...] = ("dr",)
+    router: RouterConfig = PLAIN
+    nuisance: NuisanceConfig = NuisanceConfig()
+    published_nuisances: bool = True
 
 
-PRESETS = {"smoke": Smoke(), "quick": Quick(), "paper": Paper()}
+@dataclasses.dataclass(frozen=True)
+class RouterJax(StudyConfig):
+    """Our defaults on the same comparison: plug-in start, caution, members, pooled outcomes."""
+
+    dataset: str | None = "routerbench"
+    encoder: str = "minilm"
+    test_share: float | None = 0.2
+    logging: tuple[str, ...] = ("uniform", "quality")
+    methods: tuple[str, ...] = PUBLISHED
+    estimators: tuple[str, ...] = ("dr",)
+    nuisance: NuisanceConfig = NuisanceConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class Orbit(StudyConfig):
+    """ORBIT's protocol (arXiv 2609.37402, table 1): full feedback, so that numbers are comparable.
+
+    30 cost weights evenly from 0 to 1,000, at most 300 epochs, 20 % of the rows to train on and
+    the others to test on, MiniLM embeddings, seed 42 and nine more. Published are a single run on
+    all 36,497 rows of RouterBench; its points are picked on test rows, as here in the columns
+    peak score and QNC (its cost ratio).
+    """
+
+    dataset: str | None = "routerbench"
+    encoder: str = "minilm"
+    test_share: float | None = 0.8
+    first_seed: int = 42
+    cost_weights: tuple[float, ...] = tuple(1000 * place / 29 for place in range(30))
+    between: int = 0
+    logging: tuple[str, ...] = ("uniform",)
+    methods: tuple[str, ...] = ("rm-softmax-full", "knn-plug-in-full", "regression-plug-in-full")
+    estimators: tuple[str, ...] = ()
+    router: RouterConfig = dataclasses.replace(
+        PLAIN,
+        schedule=Schedule(batch_size=256, max_epochs=300, patience=300, chunk=50, caution=0.0),
+    )
+    nuisance: NuisanceConfig = NuisanceConfig()
+
+
+PRESETS = {
+    "smoke": Smoke(),
+    "quick": Quick(),
+    "paper": Paper(),
+    "routerjax": RouterJax(),
+    "orbit": Orbit(),
+}
 
 
 def check(config: StudyConfig) -> StudyConfig:
@@ -164,6 +253,11 @@ def check(config: StudyConfig) -> StudyConfig:
         resolve_estimator(estimator)
     for policy in config.logging:
         need(policy in LOGGING, f"no logging policy {policy!r}; known are {', '.join(LOGGING)}")
+    need(
+        config.published_folds >= 1,
+        f"published_folds is {config.published_folds}; it must be at least 1",
+    )
+    need(config.first_seed >= 0, f"first_seed is {config.first_seed}; it must be 0 or more")
     need(config.seeds >= 1, f"seeds is {config.seeds}; it must be at least 1")
     need(config.between >= 0, f"between is {config.between}; it must be 0 or more")
     share = 0.3 if config.test_share is None else config.test_share

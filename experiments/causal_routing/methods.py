@@ -140,6 +140,8 @@ def _ablations(
     config = repetitions[0].config
     for architecture in ABLATIONS:
         name = f"rm-{architecture}-{estimator}"
+        if architecture == "affine" and config.router.start == "random":
+            continue  # its costs are multiples of those of a start
         if wanted(name, config):
             policies = _train(
                 repetitions,
@@ -197,9 +199,12 @@ def _train(
 
 def _read_as(policy: Policy, architecture: str) -> Policy:
     """The endpoint routers of a policy, with the space between them filled in another way."""
-    if architecture == policy.architecture.name:
+    own = policy.architecture
+    if architecture == "shared" and (own.separate_trunks or own.name == "separate"):
+        own, architecture = dataclasses.replace(own, separate_trunks=False), "separate"
+    if architecture == own.name:
         return policy
-    other = policy.architecture.read_as(architecture)
+    other = own.read_as(architecture)
     return policy._replace(
         architecture=other, params={stage.key: policy.params[stage.key] for stage in other.stages}
     )

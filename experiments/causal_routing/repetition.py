@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.causal_routing.config import StudyConfig
 from experiments.causal_routing.data import Source, policy_named
+from experiments.causal_routing.published_nuisances import published_nuisances
 from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.utility import between
@@ -50,6 +51,7 @@ class Repetition:
       test: embeddings of the test rows.
       evaluated_by: outcomes of the test rows.
       logging_policy: [n_test, m] its probabilities on the test rows.
+      published: [n_test, m] outcomes of the test rows by the paper's models, where they are wanted.
     """
 
     config: StudyConfig
@@ -61,6 +63,7 @@ class Repetition:
     test: np.ndarray
     evaluated_by: Estimates
     logging_policy: np.ndarray
+    published: Estimates | None = None
 
     @property
     def log(self) -> Log:
@@ -99,6 +102,8 @@ class Repetition:
     @functools.cached_property
     def predicted(self) -> Estimates:
         """Outcomes of the test rows as the log's models predict them."""
+        if self.published is not None:
+            return self.published
         return self.on_log.predict(self.test)[1]
 
     @functools.cached_property
@@ -133,9 +138,12 @@ def repetitions(
     source: Source, config: StudyConfig, setting: Setting, *, execution: Execution
 ) -> list[Repetition]:
     """Every seed's repetition; the nuisances of all seeds are one sweep."""
-    drawn = [_draw(source, config, setting, seed) for seed in range(config.seeds)]
+    drawn = [_draw(source, config, setting, seed) for seed in config.every_seed]
     keys = [jax.random.split(jax.random.fold_in(each.key, 1)) for each in drawn]
-    splits = [_members(each.full, config, setting, seed) for seed, each in enumerate(drawn)]
+    splits = [
+        _members(each.full, config, setting, seed)
+        for seed, each in zip(config.every_seed, drawn, strict=True)
+    ]
     training_keys = [each.key for each in drawn]
     on_log = prepare_all(
         [each.log for each in drawn],
@@ -153,7 +161,7 @@ def repetitions(
         splits=splits,
         execution=execution.within("full feedback"),
     )
-    return [
+    made = [
         Repetition(
             config=config,
             setting=setting,
@@ -165,8 +173,20 @@ def repetitions(
             evaluated_by=each.evaluated_by,
             logging_policy=each.logging_policy,
         )
-        for seed, (each, log, table) in enumerate(zip(drawn, on_log, on_table, strict=True))
+        for seed, each, log, table in zip(config.every_seed, drawn, on_log, on_table, strict=True)
     ]
+    return [_as_published(each) for each in made] if config.published_nuisances else made
+
+
+def _as_published(own: Repetition) -> Repetition:
+    """The repetition with the paper's nuisances in the place of ours."""
+    found = published_nuisances(
+        own.on_log,
+        np.asarray(own.x_test),
+        folds=own.config.published_folds,
+        seed=own.seed,
+    )
+    return dataclasses.replace(own, on_log=found.prepared, published=found.queries)
 
 
 def _draw(source: Source, config: StudyConfig, setting: Setting, seed: int) -> _Drawn:

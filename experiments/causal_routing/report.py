@@ -9,6 +9,7 @@ from typing import Any
 from experiments.causal_routing.parts import Part, Record, candidates, everywhere, parts
 from experiments.causal_routing.prose import Figure, report
 from experiments.causal_routing.roles import ARCHITECTURES, BASE, CEILING, TRAINED, yardsticks
+from experiments.causal_routing.summary import summary
 from routerjax.reports.latex import to_latex
 from routerjax.reports.plots import cost_quality, sag, utility_by_cost_weight
 from routerjax.reports.published_scores import CAPTION, PUBLISHED
@@ -35,7 +36,7 @@ from routerjax.reports.trends import settings, trend, winners_curse
 from routerjax.support.atomic import new_folder, write_text
 from routerjax.support.provenance import dumps
 
-MARKER = "results.jsonl"
+MARKER, SUMMARY = "results.jsonl", "summary.md"
 DRAWN = (
     "rm-interval-dr",
     "rm-softmax-dr",
@@ -65,6 +66,7 @@ def write(
     trained: str = TRAINED,
     drawn: Sequence[str] = DRAWN,
     overwrite: bool = False,
+    preset: str | None = None,
 ) -> list[Path]:
     """Write everything that the records allow, whole or not at all.
 
@@ -79,6 +81,7 @@ def write(
       trained: the method trained at every cost weight, those between grid points too.
       drawn: methods that figures show first; others fill what room is left.
       overwrite: whether an older folder of a study may be replaced.
+      preset: name of the configuration; it says which table or figure the outputs stand for.
 
     Returns:
       The files written, in `out`.
@@ -116,7 +119,10 @@ def write(
             trained=trained,
             figures=figures,
         )
-        write_text(folder / "report.md", f"{text}\n{WHERE}\n")
+        first = summary(records, references=references, preset=preset)
+        write_text(folder / SUMMARY, "\n\n".join([*notices, first]))
+        title, _, rest = text.partition("\n\n")
+        write_text(folder / "report.md", f"{title}\n\n{first}\n{rest}\n{WHERE}\n")
         names = sorted(path.name for path in folder.iterdir())
     return [out / file for file in names]
 

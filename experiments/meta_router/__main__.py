@@ -42,7 +42,7 @@ def main() -> int:
 def _run(parsed: Parsed, config: MetaRouterConfig) -> None:
     config, options = check(config), parsed[Study]
     from experiments.meta_router.data import sources
-    from experiments.meta_router.report import tables, write
+    from experiments.meta_router.report import SUMMARY, write
     from experiments.meta_router.run import Blocks, study
     from routerjax.support.atomic import check_free, new_folder
     from routerjax.support.compilation import keep_compiled
@@ -61,8 +61,8 @@ def _run(parsed: Parsed, config: MetaRouterConfig) -> None:
             with _progress(source.name, total, quiet=options.quiet) as on_block:
                 outcomes += study(config, source, on_block=on_block, kept=kept)
         with new_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
-            write(folder, outcomes, config)
-    print(tables(outcomes))
+            write(folder, outcomes, config, preset=options.preset)
+    print((options.out / SUMMARY).read_text())
     print(f"wrote {options.out}")
 
 

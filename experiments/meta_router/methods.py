@@ -14,6 +14,7 @@ from experiments.meta_router.protocol import Data, Roles
 from routerjax.estimators.bias import Learner, learn_bias
 from routerjax.estimators.cross_fit import LabelledRows, Regress, assign_folds, estimate_propensity
 from routerjax.estimators.integrative import Candidate, target
+from routerjax.estimators.label_scale import label_factor
 from routerjax.pipelines.regressions import LEARNERS
 
 
@@ -27,6 +28,8 @@ class Setting(NamedTuple):
       limit: τ̂ is kept within ± limit.
       known_propensity: whether gold rows are drawn at random, so that their share is known.
       learners: of the bias, one method each.
+      beside: a way to use preference labels that is shown beside the candidates' mixture.
+      scale: how preference labels are brought to the scale of gold ones, by `label_factor`.
     """
 
     regress: Regress
@@ -35,15 +38,21 @@ class Setting(NamedTuple):
     limit: float
     known_propensity: bool
     learners: tuple[Learner, ...] = (LEARNERS["r"], LEARNERS["dr"])
+    beside: Candidate | None = None
+    scale: str = "none"
 
 
 class Run(NamedTuple):
-    """One run's rows: features fitted on training rows, labels, roles and a key."""
+    """One run's rows: features fitted on training rows, labels, roles and a key.
+
+    Preference labels are multiplied by `factor`, found on training rows.
+    """
 
     x: Array
     data: Data
     roles: Roles
     key: PRNGKeyArray
+    factor: Array | float = 1.0
 
     @property
     def train(self) -> Float[Array, " n"]:
@@ -53,7 +62,13 @@ class Run(NamedTuple):
     @property
     def label(self) -> Float[Array, " n"]:
         """[n] the label that training sees: gold for gold rows, preference for the others."""
-        return jnp.where(self.roles.gold, self.data.gold_label, self.data.preference_label)
+        cheap = self.factor * self.data.preference_label
+        return jnp.where(self.roles.gold, self.data.gold_label, cheap)
+
+    def scaled(self, how: str) -> Run:
+        """The run with its preference labels on the scale of the gold ones."""
+        plain = self._replace(factor=1.0)
+        return self._replace(factor=label_factor(plain.label, self.roles.gold, self.train, how=how))
 
 
 Found = tuple[Float[Array, " n"], Float[Array, ""]]
@@ -80,28 +95,47 @@ def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
                 regress=regress,
                 key=keys[0],
                 folds=folds,
-                limit=setting.limit,
+                limit=setting.limit * jnp.maximum(run.factor, 1.0),
             )
             for learner in setting.learners
         ]
     )
 
-    def aim(bias):
-        return target(
-            rows,
-            run.train,
-            bias,
-            regress=regress,
-            key=keys[1],
-            folds=folds,
-            candidates=setting.candidates,
-        )
+    def used(candidates: tuple[Candidate, ...]) -> tuple[Found, ...]:
+        def aim(bias):
+            return target(
+                rows,
+                run.train,
+                bias,
+                regress=regress,
+                key=keys[1],
+                folds=folds,
+                candidates=candidates,
+            )
 
-    goals = jax.vmap(aim)(bias)
-    found = jax.lax.map(
-        lambda goal: goal.predict(run.x, run.x, regress=regress, key=keys[2]), goals
-    )
-    return tuple(zip(found, goals.omega, strict=True))
+        goals = jax.vmap(aim)(bias)
+        found = jax.lax.map(
+            lambda goal: goal.predict(run.x, run.x, regress=regress, key=keys[2]), goals
+        )
+        return tuple(zip(found, goals.omega, strict=True))
+
+    return used(setting.candidates) + (used((setting.beside,)) if setting.beside else ())
+
+
+def unscaled(run: Run, setting: Setting) -> tuple[Found, ...]:
+    """Each learner with ω = 1, and pooling, on labels of two scales."""
+    plain = run._replace(factor=1.0)
+    alone = setting._replace(candidates=(Candidate(1.0),), beside=None)
+    return (*integrative(plain, alone), *METHODS[("pooled",)](plain, setting))
+
+
+def shifted(run: Run, setting: Setting) -> tuple[Found, ...]:
+    """Preference labels moved by the difference of the two means, then pooled."""
+    gold, cheap = _gold(run), _preference(run)
+    means = [run.label @ side / jnp.maximum(jnp.sum(side), 1e-30) for side in (gold, cheap)]
+    label = run.label + cheap * (means[0] - means[1])
+    psi = setting.regress(run.x, label, run.train, run.x, key=run.key)
+    return ((psi, jnp.float32(jnp.nan)),)
 
 
 def rows_of(run: Run, setting: Setting) -> LabelledRows:
@@ -111,7 +145,7 @@ def rows_of(run: Run, setting: Setting) -> LabelledRows:
         gold, key=jax.random.fold_in(run.key, 1), folds=setting.folds, groups=run.data.groups
     )
     share = jnp.full_like(train, jnp.sum(gold) / jnp.sum(train))
-    rows = LabelledRows(run.x, run.label, gold, share, fold)
+    rows = LabelledRows(run.x, run.label, gold, share, fold, run.data.groups)
     if setting.known_propensity:
         return rows
     return rows._replace(propensity=estimate_propensity(rows, train, folds=setting.folds))
@@ -150,6 +184,7 @@ METHODS: dict[tuple[str, ...], Methods] = {
     PAPER: integrative,
     ("gold_only",): fitted_on(lambda run: run.label, _gold),
     ("pooled",): fitted_on(lambda run: run.label, lambda run: run.train),
+    ("shifted",): shifted,
     ("preference_only",): fitted_on(lambda run: run.label, _preference),
     ("all_gold",): fitted_on(lambda run: run.data.gold_label, lambda run: run.train),
     ("random",): random,

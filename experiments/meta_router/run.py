@@ -28,6 +28,7 @@ from experiments.meta_router.methods import (
     Setting,
     integrative,
     method_name,
+    unscaled,
 )
 from experiments.meta_router.protocol import area, draw_roles, efficiency_curve
 from routerjax.errors import DataWarning
@@ -37,8 +38,10 @@ from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.support.atomic import new_file
 from routerjax.support.settings import check_settings, named
 
+FACTOR = "label factor"
 Block = dict[str, np.ndarray]
-"""What a call found: METHOD.curves [b, g, 61] and METHOD.omega [b, g] for b runs."""
+"""What a call found: METHOD.curves [b, g, 61], METHOD.omega [b, g] and the label factor [b, g]
+for b runs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,12 +98,14 @@ class Outcome(NamedTuple):
       gold_rows: gold rows asked for.
       curves: method → [r, 61] efficiency, divided by the mean gold gain.
       omega: method → [r] ω used, NaN where the method has none.
+      factor: [r] what preference labels were multiplied by, found on training rows.
     """
 
     source: Source
     gold_rows: int
     curves: Mapping[str, np.ndarray]
     omega: Mapping[str, np.ndarray]
+    factor: np.ndarray
 
     @property
     def areas(self) -> dict[str, np.ndarray]:
@@ -118,14 +123,23 @@ def setting_of(config: MetaRouterConfig, source: Source) -> Setting:
         limit=source.limit,
         known_propensity=source.known_propensity,
         learners=tuple(learner_named(learner) for learner in config.learners),
+        beside=Candidate(1.0) if config.omega != 1 else None,
+        scale=config.scale,
     )
 
 
 def methods_of(config: MetaRouterConfig) -> dict[tuple[str, ...], Methods]:
     """The methods of a study by the names of what they find."""
     learnt = tuple(method_name(learner) for learner in config.learners)
+    beside = tuple(f"{name}_alone" for name in learnt) if config.omega != 1 else ()
+    without = (*(f"{name}_unscaled" for name in learnt), "pooled_unscaled")
     simple = {names: method for names, method in METHODS.items() if names != PAPER}
-    return {learnt: integrative, **simple, **(AS_PUBLISHED if config.as_published else {})}
+    return {
+        (*learnt, *beside): integrative,
+        **({without: unscaled} if config.scale != "none" else {}),
+        **simple,
+        **(AS_PUBLISHED if config.as_published else {}),
+    }
 
 
 def study(
@@ -166,6 +180,7 @@ def study(
             gold_rows=count,
             curves={name: joined[f"{name}.curves"][:, place] / source.mean_gain for name in names},
             omega={name: joined[f"{name}.omega"][:, place] for name in names},
+            factor=joined[FACTOR][:, place],
         )
         for place, count in enumerate(config.gold_rows)
     ]
@@ -212,8 +227,8 @@ def _block(
         x = fit_components(data.embeddings, train, components=source.components)(data.embeddings)
 
         def with_gold(count):
-            run = Run(x, data, draw(gold_rows=count), fit)
-            found: dict[str, jax.Array] = {}
+            run = Run(x, data, draw(gold_rows=count), fit).scaled(setting.scale)
+            found: dict[str, jax.Array] = {FACTOR: jnp.float32(run.factor)}
             for names, method in methods.items():
                 for name, (predicted, omega) in zip(names, method(run, setting), strict=True):
                     curve = efficiency_curve(predicted, data.score, run.roles.test)

@@ -52,6 +52,7 @@ class LabelledRows(NamedTuple):
       propensity: [n] probability e(x) that the label is gold, or [k, n] of it estimated once
         without each fold.
       fold: [n] fold of each row, 0 … folds − 1.
+      groups: [n] integers below n, equal where the query repeats; None where none does.
     """
 
     x: Array
@@ -59,6 +60,7 @@ class LabelledRows(NamedTuple):
     gold: Array
     propensity: Array
     fold: Array
+    groups: Array | None = None
 
 
 @functools.partial(jax.jit, static_argnames="folds")

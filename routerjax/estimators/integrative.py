@@ -127,6 +127,7 @@ def target(
     folds: int = FOLDS,
     candidates: tuple[Candidate, ...] = CANDIDATES,
     caution: float = CAUTION,
+    correction: Float[Array, " n"] | None = None,
 ) -> Target:
     """Correct the preference labels, the candidates' shares settled by held-out gold.
 
@@ -139,6 +140,9 @@ def target(
       folds: K.
       candidates: As in `mixture`; a single one is taken without cross-validation.
       caution: As in `mixture`.
+      correction: [n] the bias by which the labels of the fit are corrected, of models that never
+        saw the row's query: the mean over several deals of the folds, say, which errs less than
+        that of one. None takes ``own_fold(bias)``. What held-out gold says is of `bias`.
 
     Returns:
       Target. Its labels use, row by row, the bias model that never saw the row's fold.
@@ -151,12 +155,16 @@ def target(
         )
         share = weights * rows.gold / jnp.maximum(jnp.sum(weights * rows.gold), 1e-30)
         errors = (rows.label[None] - predictions) ** 2 @ share
-        shares = mixture(rows.label, predictions, share, caution=caution)
+        shares = mixture(rows.label, predictions, share, caution=caution, groups=rows.groups)
     omega, spread = (jnp.asarray(values) for values in zip(*candidates, strict=True))
     means = _mean(bias, weights)
     # about one mean for all: means that differ by fold would blur what they correct
-    correction = jnp.mean(means) + spread[:, None] * own_fold(bias - means, rows.fold)[None]
-    label = corrected_label(rows.label[None], rows.gold[None], correction)
+    middle, about = jnp.mean(means), own_fold(bias - means, rows.fold)
+    if correction is not None:
+        middle = _mean(correction, weights)[0]
+        about = correction - middle
+    each_correction = middle + spread[:, None] * about[None]
+    label = corrected_label(rows.label[None], rows.gold[None], each_correction)
     each = weights[None] * source_weight(rows.gold[None], omega[:, None])
     return Target(label, each, shares, shares @ omega, shares @ spread, errors)
 

@@ -18,8 +18,10 @@ from routerjax.artefacts.gains import SavedGains, check_cost_weight
 from routerjax.data.io.gain_labels import GainLabels
 from routerjax.errors import InputError
 from routerjax.estimators.cross_fit import FOLDS
+from routerjax.estimators.label_scale import check_scale
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.models.gain_router import GainRouter, decide
+from routerjax.pipelines.gain_checks import check_labels
 from routerjax.pipelines.meta_router import FittedGains, fit_gains
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import LabelledGains
@@ -44,6 +46,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
       InputError: too few gold rows, no preference rows, or a setting out of its range.
     """
     costs = _check(config)
+    check_labels(labels, config)
     keep_compiled()
     width = int(labels.embeddings.shape[1])
     if config.components is not None and config.components > width:
@@ -64,6 +67,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
             components=components or None,
             learner=config.learner,
             nuisance=config.nuisance,
+            label_scale=config.label_scale,
         )
 
     without = fitted(others.astype(np.float32)).router
@@ -76,7 +80,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
         dimensions=width,
         components=int(whole.router.components.directions.shape[1]),
         report={
-            **_report(labels, gains, whole),
+            **_report(labels, gains, whole, config.label_scale),
             **_curve(labels, without, held_out, config, costs),
         },
         provenance=provenance(config=config, seed=config.seed, data=data),
@@ -90,6 +94,7 @@ def decision_curve(
     *,
     costs: tuple[float, float],
     cost_weights: Sequence[float],
+    groups: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """What each cost weight would have gained on queries whose gold gain is known.
 
@@ -98,6 +103,7 @@ def decision_curve(
       gold: [n] its gold gain.
       costs: of alternative and primary, dollars per query.
       cost_weights: λ, one line each.
+      groups: [n] numbers, equal where the query repeats; standard errors count queries.
 
     Returns:
       Lines of cost_weight, threshold λ (C_primary − C_alternative), share sent to the primary,
@@ -116,7 +122,7 @@ def decision_curve(
                 "cost_weight": cost_weight,
                 "threshold": cost_weight * (costs[1] - costs[0]),
                 "share": share,
-                "gain": mean_interval(sent * gold)._asdict(),
+                "gain": mean_interval(sent * gold, groups=groups)._asdict(),
                 "at_random": share * float(np.mean(gold)),
                 "cost": costs[0] + share * (costs[1] - costs[0]),
             }
@@ -147,6 +153,7 @@ def _check(config: GainConfig) -> tuple[float, float]:
         raise InputError(f"{0 if costs is None else len(costs)} cost(s); {problem}")
     learner_named(config.learner)
     regression_named(config.nuisance)
+    check_scale(config.label_scale)
     if config.components is not None and config.components < 0:
         raise InputError(f"components is {config.components}; it must be 0 or more")
     if not 0 < config.held_out < 1:
@@ -198,7 +205,9 @@ def _gains(
     return gains, rows
 
 
-def _report(labels: GainLabels, gains: LabelledGains, fitted: FittedGains) -> dict[str, Any]:
+def _report(
+    labels: GainLabels, gains: LabelledGains, fitted: FittedGains, scale: str
+) -> dict[str, Any]:
     bias = np.asarray(fitted.bias)[~np.asarray(gains.gold), 0]
     return {
         "rows": {
@@ -206,6 +215,7 @@ def _report(labels: GainLabels, gains: LabelledGains, fitted: FittedGains) -> di
             "preference": len(bias),
             "dropped": labels.dropped,
         },
+        "label_scale": {"how": scale, "factor": float(fitted.factor[0])},
         "omega": float(fitted.omega[0]),
         "spread": float(fitted.spread[0]),
         "bias": {"mean": float(bias.mean()), "standard_deviation": float(bias.std())},
@@ -224,10 +234,16 @@ def _curve(
     predicted = np.asarray(router.gains(labels.embeddings[held_out]))[:, 0]
     cost_weights = config.cost_weights or default_cost_weights(predicted, costs)
     gold = labels.gold[held_out]
+    _, groups = np.unique(labels.groups[held_out], return_inverse=True)
     return {
         "held_out": len(held_out),
-        "always_primary": mean_interval(gold)._asdict(),
+        "held_out_queries": int(groups.max()) + 1,
+        "always_primary": mean_interval(gold, groups=groups)._asdict(),
         "decision_curve": decision_curve(
-            predicted, gold, costs=costs, cost_weights=sorted(set(map(float, cost_weights)))
+            predicted,
+            gold,
+            costs=costs,
+            cost_weights=sorted(set(map(float, cost_weights))),
+            groups=groups,
         ),
     }

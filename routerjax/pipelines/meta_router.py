@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from routerjax.errors import InputError
 from routerjax.estimators.bias import Learner, learn_bias
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.cross_fit import (
@@ -22,11 +23,15 @@ from routerjax.estimators.cross_fit import (
     source_overlap,
 )
 from routerjax.estimators.integrative import CANDIDATES, Candidate, target
+from routerjax.estimators.label_scale import check_scale, label_factor
 from routerjax.estimators.overlap import Overlap
 from routerjax.estimators.ridge import fit_ridge, ridge
 from routerjax.models.gain_router import GainRouter
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import LabelledGains
+
+REPEATS = 3
+"""Deals of the rows into folds, over which a row's correction is averaged."""
 
 
 class FittedGains(NamedTuple):
@@ -34,11 +39,12 @@ class FittedGains(NamedTuple):
 
     Attributes:
       router: the `GainRouter`.
-      bias: [n, a] out-of-fold bias τ̂(x, m) of every row.
+      bias: [n, a] out-of-fold bias τ̂(x, m) of every row, mean over the deals of the folds.
       omega, spread: [a] means of the candidates mixed for each model.
       errors: [a, candidates] mean squared error on held-out gold.
       propensity: [n] known or estimated probability of a gold label.
       overlap: report on the propensities.
+      factor: [a] by which preference labels were multiplied, to be on the scale of gold ones.
     """
 
     router: GainRouter
@@ -48,6 +54,7 @@ class FittedGains(NamedTuple):
     errors: Array
     propensity: Array
     overlap: Overlap
+    factor: Array
 
 
 def fit_gains(
@@ -60,6 +67,8 @@ def fit_gains(
     nuisance: str | Regress = "ridge",
     folds: int = FOLDS,
     candidates: tuple[Candidate, ...] = CANDIDATES,
+    label_scale: str = "variance",
+    repeats: int = REPEATS,
 ) -> FittedGains:
     """Learn a router from gold and preference labels of gains.
 
@@ -76,16 +85,22 @@ def fit_gains(
         one small matrix, whatever learnt the bias.
       folds: of the cross-fitting.
       candidates: ways to use the preference labels, mixed by held-out gold.
+      label_scale: how preference labels are brought to the scale of gold ones on the rows of
+        positive weight: a name of `routerjax.estimators.label_scale.SCALES`.
+      repeats: deals of the rows into folds; a row's correction is the mean over them.
 
     Raises:
-      InputError: an unknown learner or nuisance.
+      InputError: an unknown learner, nuisance or label scale, or no repeats.
     """
+    check_scale(label_scale)
+    if repeats < 1:
+        raise InputError(f"repeats is {repeats}; it must be 1 or more")
     if components is not None:
         components = min(components, gains.embeddings.shape[1])
     # the smallest and largest gain seen bound any difference between two labels
     limit = float(np.nanmax(gains.label) - np.nanmin(gains.label))
     used = np.ones(len(gains), np.float32) if weights is None else np.asarray(weights, np.float32)
-    router, bias, goal, propensity = _fit(
+    router, bias, goal, propensity, factor = _fit(
         jax.tree.map(jnp.asarray, gains),
         jnp.asarray(used),
         limit,
@@ -95,42 +110,98 @@ def fit_gains(
         regress=regression_named(nuisance),
         folds=folds,
         candidates=tuple(candidates),
+        label_scale=label_scale,
+        repeats=repeats,
     )
     known = gains.propensity is not None
     kept = used > 0
     report = source_overlap(np.asarray(gains.gold)[kept], np.asarray(propensity)[kept], known=known)
-    return FittedGains(router, bias.T, goal.omega, goal.spread, goal.errors, propensity, report)
+    return FittedGains(
+        router, bias.T, goal.omega, goal.spread, goal.errors, propensity, report, factor
+    )
 
 
-@functools.partial(
-    jax.jit, static_argnames=("components", "learner", "regress", "folds", "candidates")
+_STATIC = (
+    *("components", "learner", "regress", "folds", "candidates"),
+    *("label_scale", "repeats"),
 )
-def _fit(gains, used, limit, key, *, components, learner, regress, folds, candidates):
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _fit(
+    gains,
+    used,
+    limit,
+    key,
+    *,
+    components,
+    learner,
+    regress,
+    folds,
+    candidates,
+    label_scale,
+    repeats,
+):
     keys = jax.random.split(key, 3)
     map_to = fit_components(gains.embeddings, used, components=components)
     x = map_to(gains.embeddings)
     dealt = gains.gold & (used > 0)
-    fold = assign_folds(dealt, key=keys[0], folds=folds, groups=gains.groups)
-    propensity = gains.propensity
-    if propensity is None:
+
+    def key_of(key, number):
+        """The key itself for the first deal, which is the only one where folds are dealt once."""
+        return jnp.where(number == 0, key, jax.random.fold_in(key, number))
+
+    def deal(number):
+        """Folds of the rows, and propensities, of the deal of this number."""
+        own = key_of(keys[0], number)
+        fold = assign_folds(dealt, key=own, folds=folds, groups=gains.groups)
+        if gains.propensity is not None:
+            return fold, gains.propensity
         unlabelled = LabelledRows(x, used, gains.gold, used, fold)
-        propensity = estimate_propensity(unlabelled, used, folds=folds)
+        return fold, estimate_propensity(unlabelled, used, folds=folds)
 
     def one(column):
         labelled = jnp.isfinite(column)
-        rows = LabelledRows(x, jnp.where(labelled, column, 0.0), gains.gold, propensity, fold)
         weights = used * labelled
-        bias = learn_bias(
-            rows, weights, learner=learner, regress=regress, key=keys[1], folds=folds, limit=limit
-        )
+        column = jnp.where(labelled, column, 0.0)
+        factor = label_factor(column, gains.gold, weights, how=label_scale)
+        column = jnp.where(gains.gold, column, factor * column)
+
+        def learnt(number):
+            fold, propensity = deal(number)
+            rows = LabelledRows(x, column, gains.gold, propensity, fold, gains.groups)
+            own_key = key_of(keys[1], number)
+            bias = learn_bias(
+                rows,
+                weights,
+                learner=learner,
+                regress=regress,
+                key=own_key,
+                folds=folds,
+                limit=limit * jnp.maximum(factor, 1.0),
+            )
+            return rows, bias
+
+        # one compiled loop over the deals; what is held out is held out by the first
+        every, biases = jax.lax.map(learnt, jnp.arange(repeats))
+        rows, bias = jax.tree.map(lambda leaf: leaf[0], (every, biases))
+        mean = jnp.mean(jax.vmap(own_fold)(biases, every.fold), axis=0)
         goal = target(
-            rows, weights, bias, regress=ridge, key=keys[2], folds=folds, candidates=candidates
+            rows,
+            weights,
+            bias,
+            regress=ridge,
+            key=keys[2],
+            folds=folds,
+            candidates=candidates,
+            correction=mean if repeats > 1 else None,
         )
         each = jax.vmap(functools.partial(fit_ridge, x))(goal.label, goal.weights)
         gain = jax.tree.map(lambda leaf: goal.mixture @ leaf, each)
-        return gain, own_fold(bias, fold), goal
+        return gain, mean, goal, factor
 
-    gain, bias, goal = jax.lax.map(one, gains.label.T)
+    gain, bias, goal, factor = jax.lax.map(one, gains.label.T)
+    fold, propensity = deal(0)
     if gains.propensity is None:
         propensity = own_fold(propensity, fold)
-    return GainRouter(map_to, gain, gains.costs), bias, goal, propensity
+    return GainRouter(map_to, gain, gains.costs), bias, goal, propensity, factor

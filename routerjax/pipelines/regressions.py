@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from routerjax.baselines.boosted import boosted
 from routerjax.baselines.forest import forest
 from routerjax.errors import InputError
 from routerjax.estimators.bias import Learner, dr_learner, r_learner
@@ -26,8 +27,9 @@ REGRESSIONS: dict[str, Regress] = {
     "kernel-ridge": kernel_ridge,
     "heads": heads,
     "forest": forest,
+    "boosted": boosted,
 }
-"""What predicts a label from features; the last needs scikit-learn (extra ``baselines``)."""
+"""What predicts a label from features; the last two need scikit-learn (extra ``baselines``)."""
 
 
 def head_learner(

@@ -154,6 +154,7 @@ def print_gains(router: SavedGains, console: Console) -> None:
         console,
         f"{rows['gold']} gold and {rows['preference']} preference labels to learn from"
         f"{left_out}.\n"
+        f"{_scaled(report.get('label_scale'))}"
         f"Bias of the preference labels {bias['mean']:+.3f} on average, standard deviation "
         f"{bias['standard_deviation']:.3f} over the queries; ω {report['omega']:.2f}, "
         f"{report['spread']:.0%} of the bias's spread kept.\n"
@@ -163,7 +164,7 @@ def print_gains(router: SavedGains, console: Console) -> None:
     always = report["always_primary"]
     say(
         console,
-        f"Gain over always {alternative} on {report['held_out']} gold labels, by a router fitted "
+        f"Gain over always {alternative} on {_held_out(report)}, by a router fitted "
         f"without them; the one saved is fitted on all. Always {primary} gains\n"
         f"{always['mean']:+.3f} ±{always['standard_error']:.3f}; ± is one standard error.\n",
     )
@@ -178,6 +179,21 @@ def print_gains(router: SavedGains, console: Console) -> None:
             f"{1000 * line['cost']:.3g}",
         )
     console.print(grid)
+
+
+def _held_out(report: Mapping[str, Any]) -> str:
+    """How many gold labels, and of how many queries where some repeat."""
+    labels, queries = report["held_out"], report.get("held_out_queries")
+    repeated = queries is not None and queries < labels
+    return f"{labels} gold labels" + (f" of {queries} queries" if repeated else "")
+
+
+def _scaled(scale: dict[str, Any] | None) -> str:
+    """A sentence on the scale of the preference labels; none for routers from before it."""
+    if scale is None or scale["how"] == "none":
+        return ""
+    how = f"the scale of the gold ones, by {scale['how']}"
+    return f"Preference labels are multiplied by {scale['factor']:.3g} to be on {how}.\n"
 
 
 def gain_lines(routes: GainRoutes) -> list[str]:

@@ -25,7 +25,7 @@ def architecture_of(
         cost_weights=tuple(float(cost_weight) for cost_weight in cost_weights),
         models=models,
         widths=config.widths,
-        sharpness=config.start_sharpness,
+        sharpness=0.0 if config.start == "random" else config.start_sharpness,
         separate_trunks=config.separate_trunks,
     )
 

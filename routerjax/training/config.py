@@ -92,10 +92,10 @@ class RouterConfig:
       joint_caution: The caution of the joint router (see `Schedule`). Its start already carries
         the endpoint routers over exactly, where utilities are concerned.
       start: What a router starts from: "plug-in", the policy that is greedy on the outcome model's
-        predictions; or "best-single", the one arm of highest mean utility by the selection
-        estimates.
+        predictions; "best-single", the one arm of highest mean utility by the selection
+        estimates; or "random", networks whose every layer is drawn, which know nothing yet.
       start_sharpness: Logits per unit of scaled utility with which a router starts; 0 starts
-        undecided.
+        undecided. It has no say in a random start.
     """
 
     members: int = 5
@@ -173,6 +173,8 @@ class GainConfig:
       nuisance: The regression behind the bias: a name of `routerjax.pipelines.REGRESSIONS`.
       cost_weights: The cost weights of the decision curve. They are chosen from the predictions
         if none are given.
+      label_scale: How preference labels are brought to the scale of gold ones, by a factor found
+        on the labels that are learnt from: variance, amplitude, wasserstein or none.
       held_out: Share of the queries with a gold label that the router of the decision curve never
         sees.
       seed: Seed of the held-out queries, folds and regressions.
@@ -184,5 +186,6 @@ class GainConfig:
     learner: str = "dr"
     nuisance: str = "ridge"
     cost_weights: tuple[float, ...] | None = None
+    label_scale: str = "variance"
     held_out: float = 0.2
     seed: int = 0

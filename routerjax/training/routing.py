@@ -28,7 +28,7 @@ from routerjax.training.fit import Fitted, fit
 from routerjax.training.objectives import RouterObjective
 from routerjax.training.stacking import concatenated, offset
 
-STARTS = ("plug-in", "best-single")
+STARTS = ("plug-in", "best-single", "random")
 
 
 class Problem(NamedTuple):
@@ -262,6 +262,8 @@ def _fit(stage: Stage, joined: _Joined, before: dict[str, PyTree]) -> Fitted:
     own = jax.tree.map(per_member, stage.context())
     context = {"unit": jax.tree.map(per_network, joined.unit), **own, **before}
     starts = [stage.initial(dimensions, members, key) for key in joined.keys]
+    if config.start == "random" and not stage.carries_over:
+        starts = [_drawn_last(start, key) for start, key in zip(starts, joined.keys, strict=True)]
     keys = [own_keys(key) for key in joined.keys]
     fitted = fit(
         RouterObjective(stage, joined.surrogate),
@@ -281,6 +283,23 @@ def _fit(stage: Stage, joined: _Joined, before: dict[str, PyTree]) -> Fitted:
     best = jnp.argmax(fitted.score.reshape(len(rates), runs), axis=0) * runs + jnp.arange(runs)
     kept: Fitted = jax.tree.map(lambda leaf: leaf[best], fitted)
     return kept
+
+
+def _drawn_last(params: PyTree, key: PRNGKeyArray) -> PyTree:
+    """The same parameters with the kernels of the last layer drawn, as those of others are.
+
+    Heads end in zeros, so that they start at their intercepts; a random start has none to keep.
+    Each kernel [runs, h, ·] is normal with variance 1/h (LeCun), other values stay.
+    """
+    own = jax.random.fold_in(key, 7)
+
+    def drawn(path: tuple[Any, ...], leaf: Float[Array, "runs ..."]) -> Float[Array, "runs ..."]:
+        names = [getattr(part, "key", None) for part in path]
+        if names[-2:] != ["out", "kernel"]:
+            return leaf
+        return jax.random.normal(own, leaf.shape, leaf.dtype) / jnp.sqrt(leaf.shape[-2])
+
+    return jax.tree_util.tree_map_with_path(drawn, params)
 
 
 def _means(estimates: Estimates) -> Estimates:

@@ -1,0 +1,135 @@
+"""Committed results of the study: small files, the README's tables and expected.json made of them.
+
+`python -m experiments.causal_routing.recorded --add NAME RESULTS` keeps the scores of a run as
+recorded/NAME.json; without arguments the README and expected.json are written from what is kept,
+and with `--check` nothing is written, and the exit code is 1 where one of them is stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import expected
+from experiments.causal_routing import changes
+from experiments.causal_routing.parts import parts
+from experiments.causal_routing.summary import COLUMNS
+from experiments.expected import Line, Ours
+from experiments.ope_coverage.report import filled
+from routerjax.reports.scores import scores
+from routerjax.reports.tables import markdown
+from routerjax.support.atomic import write_text
+from routerjax.support.provenance import dumps
+
+HERE = Path(__file__).parent
+RECORDED, EXPECTED, README = HERE / "recorded", HERE / "expected.json", HERE / "README.md"
+SCORES = ("utility", "peak_score", "qnc", "area")
+
+Record = dict[str, Any]
+
+
+def condensed(folder: Path) -> Record:
+    """The scores of a run's folder, a value a seed, under its provenance."""
+    lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    head, *records = map(json.loads, lines)
+    head["config"] = expected.without_folders(head["config"])
+    found = []
+    for part in parts(records):
+        each = scores(part.results, part.references, columns=COLUMNS)
+        methods = {
+            method: {name: np.round(each[name][method], 5).tolist() for name in SCORES}
+            for method in each["utility"]
+        }
+        best = [float(np.max(r["mean_quality"])) for r in part.references]
+        found.append(
+            {
+                "logging": part.logging,
+                "rows": part.rows,
+                "best_single_quality": np.round(best, 5).tolist(),
+                "methods": methods,
+            }
+        )
+    return {"provenance": head, "parts": found}
+
+
+def kept() -> dict[str, Record]:
+    """What is committed, by name."""
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(RECORDED.glob("*.json"))
+    }
+
+
+def ours_of(line: Line, results: dict[str, Record]) -> Ours | None:
+    """Our value of a line: the mean over the seeds of the run it names."""
+    run = results.get(line.get("recorded") or "")
+    if run is None:
+        return None
+    config = run["provenance"]["config"]
+    own = run["parts"][0]["methods"].get(line["method"])
+    if own is None:
+        return None
+    values = np.array([_number(each) for each in own[line["score"]]])
+    name = config["dataset"] or Path(config["table"] or "embedded").stem
+    on = f"{name}, {config['seeds']} seeds"
+    known, same = values[np.isfinite(values)], config["dataset"] == line["dataset"]
+    if len(known) < len(values):
+        on += f", reached in {len(known)}" if len(known) else ", never reached"
+    return Ours(float(known.mean()) if len(known) else float("nan"), on, same)
+
+
+def _number(value: Any) -> float:
+    return np.nan if value is None or isinstance(value, str) else float(value)
+
+
+def scores_table(run: Record) -> str:
+    """Markdown: mean and standard error over seeds of a run's scores, a section a policy."""
+    head = ["logging", "method", *(COLUMNS[name].title for name in SCORES)]
+    lines = []
+    for part in run["parts"]:
+        for method, each in part["methods"].items():
+            lines.append([part["logging"], method, *(_cell(each[name]) for name in SCORES)])
+    return markdown(head, lines)
+
+
+def _cell(values: Sequence[Any]) -> str:
+    found = np.array([_number(each) for each in values])
+    known = found[np.isfinite(found)]
+    if len(known) < len(found):
+        return f"reached in {len(known)} of {len(found)}" if len(known) else "never"
+    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan
+    return f"{known.mean():.4f}" + ("" if np.isnan(error) else f" ± {error:.4f}")
+
+
+def files() -> dict[Path, str]:
+    """README and expected.json as the committed results would have them."""
+    results = kept()
+    lines = expected.filled(expected.read(EXPECTED), lambda line: ours_of(line, results))
+    text = filled(README.read_text(encoding="utf-8"), expected.table(lines), mark="expected")
+    for name, run in results.items():
+        made = changes.table(run) if name == "changes" else scores_table(run)
+        text = filled(text, made, mark=name)
+    return {EXPECTED: expected.text_of(lines), README: text}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Keep a run, or write or check what is made of the kept ones; returns the exit code."""
+    parser = argparse.ArgumentParser("python -m experiments.causal_routing.recorded")
+    parser.add_argument("--add", nargs=2, metavar=("NAME", "RESULTS"))
+    parser.add_argument("--check", action="store_true", help="write nothing, say what is stale")
+    given = parser.parse_args(arguments)
+    if given.add:
+        name, folder = given.add
+        write_text(RECORDED / f"{name}.json", dumps(condensed(Path(folder))) + "\n")
+        return 0
+    return expected.in_step(files(), check=given.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""The paper's own method and ORBIT's protocol: presets, nuisances, expected values, summary."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import expected
+from experiments.causal_routing import changes, recorded
+from experiments.causal_routing.config import PRESETS, Orbit, Paper, check
+from experiments.causal_routing.published_nuisances import _per_arm, boosted_propensities
+from experiments.causal_routing.summary import MOST_ROWS, equal_rows, shown
+from experiments.expected import Ours
+from routerjax.baselines.boosted import boosted
+from routerjax.errors import InputError
+from routerjax.estimators.folds import member_splits
+from routerjax.estimators.ridge import fit_ridge
+from routerjax.records.tables import Estimates
+from routerjax.training.config import RouterConfig, Schedule
+from routerjax.training.routing import Problem, train_router
+
+
+def test_orbits_protocol():
+    config = check(Orbit())
+    assert len(config.cost_weights) == 30
+    assert (config.cost_weights[0], config.cost_weights[-1]) == (0, 1000)
+    np.testing.assert_allclose(np.diff(config.cost_weights), 1000 / 29)
+    assert list(config.every_seed) == list(range(42, 52))
+    assert config.test_share == 0.8 and config.router.schedule.max_epochs == 300
+
+
+def test_the_papers_method_is_not_ours():
+    config = check(Paper())
+    assert config.published_nuisances and config.published_folds == 1
+    router = config.router
+    assert (router.start, router.members, router.separate_trunks) == ("random", 1, True)
+    assert (router.schedule.caution, router.joint_caution) == (0.0, 0.0)
+    ours = PRESETS["routerjax"].router
+    assert (ours.start, ours.members) == ("plug-in", 5) and ours.schedule.caution > 0
+
+
+@pytest.mark.parametrize("changed", [{"published_folds": 0}, {"first_seed": -1}])
+def test_settings_that_cannot_be(changed):
+    with pytest.raises(InputError, match=next(iter(changed))):
+        check(dataclasses.replace(Paper(), **changed))
+
+
+def test_a_random_start_knows_nothing_and_is_not_even():
+    rows = 64
+    x = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
+    cells = Estimates(
+        quality=np.tile(np.float32([0.0, 1.0]), (rows, 1)), cost=np.zeros((rows, 2), np.float32)
+    )
+    splits = member_splits(rows, members=1, held_out=0.25, seed=0)
+    problem = Problem(x, cells, cells, cells, *splits, jax.random.key(0))
+    stay = Schedule(batch_size=16, max_epochs=0)
+
+    def chosen(start):
+        config = RouterConfig(
+            members=1, architecture="separate", widths=(8,), start=start, schedule=stay
+        )
+        policy, _ = train_router(problem, cost_weights=(0.0,), quality_width=1.0, config=config)
+        return policy.at(x, cells, cost_weights=(0.0,))[0]
+
+    assert (chosen("plug-in")[:, 1] > 0.99).all()
+    random = chosen("random")
+    assert 0 < (random.argmax(axis=1) == 1).mean() < 1 and random.std() > 0.01
+
+
+def test_every_llm_has_a_model_of_its_own():
+    rng = np.random.default_rng(1)
+    x, label = rng.normal(size=(40, 3)).astype(np.float32), rng.normal(size=40).astype(np.float32)
+    arms = np.arange(40) % 2
+    weights = np.stack([arms == 0, arms == 1]).astype(np.float32)
+    found = _per_arm(x, label, weights)(x)
+    for arm in range(2):
+        own = fit_ridge(x, label, weights[arm])(x)
+        np.testing.assert_allclose(found[:, arm], own, atol=1e-5)
+
+
+def test_boosted_trees_find_a_rule():
+    pytest.importorskip("sklearn")
+    x = np.random.default_rng(2).normal(size=(300, 2)).astype(np.float32)
+    arms = np.where(x[:, 0] > 0, 2, 0)
+    found = boosted_propensities(x, arms, x, models=3, seed=0)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert (found[:, 1] == 0).all() and (found.argmax(axis=1) == arms).mean() > 0.97
+
+
+def test_boosted_regression_finds_a_step():
+    pytest.importorskip("sklearn")
+    x = np.random.default_rng(3).normal(size=(200, 2)).astype(np.float32)
+    step = np.where(x[:, 1] > 0, 1.0, -1.0).astype(np.float32)
+    weights = np.ones(200, np.float32)
+    weights[:20] = 0
+    wrong = np.where(weights > 0, step, 50.0).astype(np.float32)  # rows of no weight have no say
+    found = np.asarray(boosted(x, wrong, weights, x, key=jax.random.key(0)))
+    assert np.abs(found - step).mean() < 0.05 and found.max() < 2
+
+
+LINE = {"item": "it", "source": "a paper", "published": 0.5, "tolerance": 0.01, "command": "run"}
+
+
+@pytest.mark.parametrize(
+    ("line", "ours", "words"),
+    [
+        (LINE, Ours(0.509, "all", True), "within the tolerance"),
+        (LINE, Ours(0.52, "all", True), "outside the tolerance"),
+        (LINE, Ours(0.5, "a part", False), "other data"),
+        (LINE, None, "not run"),
+        ({**LINE, "command": None}, None, "no such method or data here"),
+        ({**LINE, "published": None}, Ours(0.5, "all", True), "unknown"),
+    ],
+)
+def test_verdicts(line, ours, words):
+    assert expected.verdict(line, ours).startswith(words)
+
+
+def test_a_stale_file_is_noticed(tmp_path, capsys):
+    path = tmp_path / "expected.json"
+    path.write_text("old")
+    assert expected.in_step({path: "new"}, check=True) == 1
+    assert "expected.json" in capsys.readouterr().out and path.read_text() == "old"
+    assert expected.in_step({path: "new"}, check=False) == 0
+    assert expected.in_step({path: "new"}, check=True) == 0
+
+
+def test_the_committed_files_are_in_step():
+    assert recorded.main(["--check"]) == 0
+
+
+def test_scores_without_a_value_are_counted():
+    assert recorded._cell([0.5, "Infinity", 0.7]) == "reached in 2 of 3"
+    assert recorded._cell([0.5, 0.7]) == "0.6000 ± 0.1000"
+
+
+def results(**utilities):
+    return [
+        {"method": name, "seed": seed, "cost_weight": 0.0, "utility": value, "shares": shares}
+        for name, (values, shares) in utilities.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_equal_rows_are_explained():
+    mixed, one = [0.5, 0.5], [1.0, 0.0]
+    records = results(
+        **{
+            "regression-plug-in": ((0.5, 0.6), mixed),
+            "rm-softmax-dr": ((0.5, 0.6), mixed),
+            "rm-interval-dr": ((0.5, 0.6), mixed),
+            "greedy": ((0.3, 0.3), one),
+            "best-single-log": ((0.3, 0.3), one),
+            "random": ((0.1, 0.2), mixed),
+        }
+    )
+    text = equal_rows(records, [r["method"] for r in records[::2]])
+    assert "share their networks" in text and "stayed there" in text
+    assert "every query to the same model" in text and "random" not in text
+
+
+def test_ten_rows_at_most():
+    names = [f"m{place}" for place in range(20)] + ["oracle", "rm-softmax-dr"]
+    found = shown(results(**{name: ((0.1,), [1.0]) for name in names}))
+    assert len(found) == MOST_ROWS and {"oracle", "rm-softmax-dr"} <= set(found)
+
+
+def test_differences_to_our_defaults_are_paired():
+    first, second = list(changes.VARIANTS)[:2]
+    values = {first: (0.5, 0.7), second: (0.4, 0.8)}
+    draws = [
+        {"seed": seed, "variant": name, "seconds": 2.0, **dict.fromkeys(changes.METHODS, value)}
+        for name, each in values.items()
+        for seed, value in enumerate(each)
+    ]
+    lines = changes.table({"draws": draws}).splitlines()
+    assert "0.6000 ± 0.1000" in lines[2] and "+0.0000 ± 0.1000" in lines[3]
+    json.dumps(draws)
