@@ -8,7 +8,7 @@ from routerjax.data.synthetic.simulation import POLICIES
 from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.estimators.defaults import FLOOR
-from routerjax.losses.surrogates import SURROGATES
+from routerjax.losses.known import SURROGATES
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 from routerjax.training.routing import STARTS, check_config
 
