@@ -71,6 +71,7 @@ def _run(parsed: Parsed, config: SurrogatesConfig) -> None:
         fingerprint = source.record.fingerprint
         text = report(found, targets, source, config)
         board = leaderboard.of(found, source, config)
+        board["processor_seconds"] = round(time.process_time() - begun)
         written = [write_results(out, found, config, fingerprint), out / "table.md"]
         write_text(written[-1], text)
         written.append(leaderboard.write(out / "leaderboard.json", board, config, fingerprint))
@@ -78,9 +79,8 @@ def _run(parsed: Parsed, config: SurrogatesConfig) -> None:
         write_text(written[-1], leaderboard.page([board]))
         written.append(draw(out / "surrogates.png", found, config, source.name))
     if parsed[Mode].fast:
-        text = leaderboard.worth_a_night(board) + (
-            f"\n{time.process_time() - begun:.0f} seconds of processor time."
-        )
+        seconds = f"{board['processor_seconds']} seconds of processor time."
+        text = f"{leaderboard.worth_a_night(board)}\n{seconds}"
     print(text)
     print("wrote " + ", ".join(str(path) for path in written))
 

@@ -117,6 +117,8 @@ def section(board: Board) -> str:
         f"of `{board['base']}`, in the unit of quality, with 95% intervals that hold for all "
         f"entries of this table at once{widened}. **Bold** where 0 is outside."
     )
+    if "processor_seconds" in board:
+        told += f" {board['processor_seconds']:,} seconds of processor time."
     title = f"### {board['source']}, {board['queries']:,} queries a seed"
     return "\n\n".join([title, told, markdown(header, rows)])
 

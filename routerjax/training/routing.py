@@ -237,7 +237,7 @@ def _rows(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
     }
 
 
-_Settings = dict[str, Float[Array, "r _"]]
+_Settings = dict[str, Float[np.ndarray, "r _"]]
 
 
 def _trained(
@@ -268,7 +268,7 @@ def _by_member(
 
 def _fit(
     stage: Stage, joined: _Joined, before: dict[str, PyTree]
-) -> tuple[Fitted, dict[str, Float[Array, " runs"]]]:
+) -> tuple[Fitted, dict[str, Float[np.ndarray, " runs"]]]:
     """Train a stage at every learning rate and setting; keep, run by run, the best held out.
 
     Also the settings that were kept.
@@ -299,7 +299,8 @@ def _fit(
 
     own = jax.tree.map(per_member, stage.context())
     context = at_every_try({"unit": jax.tree.map(per_network, joined.unit), **own, **before})
-    settings = {name: each_try(name) for name in tries[0] if name != RATE}
+    names = [name for name in tries[0] if name != RATE]
+    settings = {name: each_try(name) for name in names}
     starts = [stage.initial(dimensions, members, key) for key in joined.keys]
     keys = [own_keys(key) for key in joined.keys]
     fitted = fit(
@@ -316,10 +317,11 @@ def _fit(
         **joined.execution.of(stage.name),
     )
     if len(tries) == 1:
-        return fitted, settings
-    best = jnp.argmax(fitted.score.reshape(len(tries), runs), axis=0) * runs + jnp.arange(runs)
+        return fitted, {name: np.full(runs, tries[0][name]) for name in names}
+    which = jnp.argmax(fitted.score.reshape(len(tries), runs), axis=0)
+    best = which * runs + jnp.arange(runs)
     kept: Fitted = jax.tree.map(lambda leaf: leaf[best], fitted)
-    return kept, {name: values[best] for name, values in settings.items()}
+    return kept, {name: np.array([tries[i][name] for i in np.asarray(which)]) for name in names}
 
 
 def _means(estimates: Estimates) -> Estimates:
