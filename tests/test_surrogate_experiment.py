@@ -297,7 +297,7 @@ def test_leaderboard_by_hand():
     # two scores that vary or not: one largest deviation, of Student's t with 2 degrees
     assert start["reach"] >= 0.98 * student_quantile(0.975, 2) * 0.1 / 3
     text = leaderboard.section(board)
-    assert "| `mine.py:f`" in text and "**+0.1000 ± 0.0000**" in text and "| 0.533 |" in text
+    assert "| `mine.py:f`" in text and "**+0.1000 ± 0.0000**" in text and " 0.533 |" in text
     assert "mine.py:f is worth a night: +0.1000 over softmax_regret" in leaderboard.worth_a_night(
         board
     )
