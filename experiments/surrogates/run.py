@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from experiments.surrogates.config import FULL, SurrogatesConfig, width_of
