@@ -33,6 +33,7 @@ def test_perturbed_argmax_of_two_arms_is_a_normal_probability():
         assert found == pytest.approx(2 * norm.cdf(-0.5 / (noise * np.sqrt(2))), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_perturbed_argmax_of_four_arms_is_the_share_of_draws_won():
     logits, utilities = np.array([0.5, 0.0, -0.2, 0.9]), np.array([1.0, 0.3, 0.0, 0.6])
     won = (logits + np.random.default_rng(0).normal(size=(200_000, 4))).argmax(axis=1)
@@ -47,6 +48,7 @@ def test_cost_sensitive_hinge_by_hand():
     assert found == pytest.approx(0.5 + 6.0)
 
 
+@pytest.mark.slow
 def test_the_mean_gradient_of_barp_is_that_of_the_policy_gradient():
     logits, utilities = jnp.array([0.3, -0.2, 0.1]), jnp.array([0.0, 1.0, 0.4])
     keys = jax.random.split(jax.random.key(0), 4_000)

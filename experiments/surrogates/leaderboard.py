@@ -8,6 +8,7 @@ for the whole board at once. The page's tables stand between the markers of READ
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from experiments.surrogates.config import FULL, SurrogatesConfig
 from experiments.surrogates.run import ORACLE, START, Found
-from experiments.surrogates.source import Source
+from experiments.surrogates.source import Source, file_name
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import simultaneous_band
 from routerjax.reports.tables import markdown
@@ -52,7 +53,7 @@ def of(found: Sequence[Found], source: Source, config: SurrogatesConfig) -> Boar
             error = band.standard_error[place] * np.sqrt(1 + shared)
             entries.append(
                 {
-                    "surrogate": one.method.rsplit("/", maxsplit=1)[-1],
+                    "surrogate": file_name(one.method),
                     "rows": one.rows,
                     "estimator": one.estimator,
                     "start": one.start,
@@ -81,8 +82,15 @@ def of(found: Sequence[Found], source: Source, config: SurrogatesConfig) -> Boar
 
 
 def write(path: Path, board: Board, config: SurrogatesConfig, fingerprint: str) -> Path:
-    """The board with its provenance, as one JSON document."""
-    head = provenance(config=config, seed=0, data=fingerprint)
+    """The board with its provenance, as one JSON document; files go by their names."""
+    named = dataclasses.replace(
+        config,
+        table=config.table and file_name(config.table),
+        log=config.log and file_name(config.log),
+        embeddings=config.embeddings and file_name(config.embeddings),
+        surrogates=tuple(map(file_name, config.surrogates)),
+    )
+    head = provenance(config=named, seed=0, data=fingerprint)
     write_text(path, dumps({"provenance": head, **board}, indent=1) + "\n")
     return path
 
@@ -119,7 +127,8 @@ def section(board: Board) -> str:
     )
     if "processor_seconds" in board:
         told += f" {board['processor_seconds']:,} seconds of processor time."
-    title = f"### {board['source']}, {board['queries']:,} queries a seed"
+    each = " a seed" if board["apart"] else ""
+    title = f"### {board['source']}, {board['queries']:,} queries{each}"
     return "\n\n".join([title, told, markdown(header, rows)])
 
 

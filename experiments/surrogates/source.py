@@ -83,12 +83,12 @@ def load(config: SurrogatesConfig) -> Source:
             "A log: test rows are evaluated by dr estimates of nuisances that are fitted to the "
             "test rows alone, cross-fitted."
         )
-        return Source(_file(config.log), log, None, note)
+        return Source(file_name(config.log), log, None, note)
     assert config.table is not None
     table = read_table(config.table, embeddings=config.embeddings, quality_range=span)
     table = encoded(table, encoder=config.encoder).complete()
     note = "Test rows are evaluated by the table's cells, single observations."
-    return Source(_file(config.table), table, table.estimates, note)
+    return Source(file_name(config.table), table, table.estimates, note)
 
 
 def draw(source: Source, config: SurrogatesConfig) -> list[Drawn]:
@@ -150,5 +150,6 @@ def _drawn(
     return Drawn(seed, full, log, truth[train], truth[test], record.rows(test))
 
 
-def _file(path: str) -> str:
+def file_name(path: str) -> str:
+    """A path, or a surrogate by its path, without the folder."""
     return str(path).rsplit("/", maxsplit=1)[-1]
