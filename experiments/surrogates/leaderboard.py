@@ -101,19 +101,18 @@ def page(boards: Sequence[Board]) -> str:
 
 
 def section(board: Board) -> str:
-    """One board: surrogates by their mean advantage, a column a group."""
+    """One board: a column a group, surrogates by their advantage in the last."""
     groups = list(dict.fromkeys(_group(entry) for entry in board["entries"]))
     cells = {(entry["surrogate"], _group(entry)): entry for entry in board["entries"]}
     names = list(dict.fromkeys(entry["surrogate"] for entry in board["entries"]))
 
-    def mean(name: str) -> float:
-        own = [e["advantage"] for (other, _), e in cells.items() if other == name]
-        return float(np.mean(own))
+    def last(name: str) -> float:
+        return float(cells[name, groups[-1]]["advantage"])
 
     header = ["surrogate", *(_title(*group) for group in groups)]
     rows = [
         [_shown(name), *(_cell(cells.get((name, group))) for group in groups)]
-        for name in sorted(names, key=mean, reverse=True)
+        for name in sorted(names, key=last, reverse=True)
     ]
     base = {(b["rows"], b["estimator"], b["start"]): b["utility"] for b in board["base_utility"]}
     rows.append([f"`{board['base']}` itself", *(f"{base[group]:.3f}" for group in groups)])
