@@ -13,7 +13,7 @@ from routerjax.estimators.integrative import corrected_label
 from routerjax.estimators.ridge import fit_ridge
 from routerjax.estimators.utility import bracket_of
 from routerjax.losses import SURROGATES
-from routerjax.losses.arguments import form_of
+from routerjax.losses.known import OF_A_ROW
 
 EXACT = {"rtol": 0.0, "atol": 1e-12}
 
@@ -81,9 +81,6 @@ def test_the_envelope_is_the_largest_utility_everywhere():
         arm = found.arms[int(np.sum(np.asarray(found.breaks) < cost_weight))]
         utility = quality - cost_weight * cost
         np.testing.assert_allclose(utility[arm], utility.max(), **EXACT)
-
-
-OF_A_ROW = [n for n, s in SURROGATES.items() if form_of(s).asked == ("logits", "utilities")]
 
 
 @pytest.mark.parametrize("name", OF_A_ROW)

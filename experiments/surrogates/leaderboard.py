@@ -107,7 +107,7 @@ def section(board: Board) -> str:
     names = list(dict.fromkeys(entry["surrogate"] for entry in board["entries"]))
 
     def last(name: str) -> float:
-        return float(cells[name, groups[-1]]["advantage"])
+        return float(cells.get((name, groups[-1]), {"advantage": -np.inf})["advantage"])
 
     header = ["surrogate", *(_title(*group) for group in groups)]
     rows = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routerjax.losses.arguments import Surrogate
+from routerjax.losses.arguments import Surrogate, form_of
 from routerjax.losses.logged import mrdr, poem, shrunk_dr
 from routerjax.losses.policies import (
     barp,
@@ -41,3 +41,10 @@ SURROGATES: dict[str, Surrogate] = {
 }
 """A loss that is added here is compared by every study and held to every property that the shared
 tests ask of all."""
+
+OF_A_ROW: dict[str, Surrogate] = {
+    name: surrogate
+    for name, surrogate in SURROGATES.items()
+    if form_of(surrogate).asked == ("logits", "utilities")
+}
+"""Those of logits and utilities alone."""
