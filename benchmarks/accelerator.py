@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks import measuring, parity
 from benchmarks.problems import log, problem
 from benchmarks.step_roofline import flops, products
-from routerjax.losses.surrogates import SURROGATES
+from routerjax.losses.known import OF_A_ROW
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.meta_router import fit_gains
 from routerjax.records.gains import LabelledGains
@@ -117,7 +117,7 @@ def sweep(left: Left) -> Iterator[Part]:
     weights = tuple(np.linspace(0, 500, SWEEP["cost_weights"]).tolist())
     data = [problem(5_000, 768, 11, seed=seed) for seed in range(SWEEP["seeds"])]
     found: Part = {**SWEEP, "rows": 5_000, "epochs": 10, "surrogates": {}}
-    for name in SURROGATES:
+    for name in OF_A_ROW:
         if left() < 0:
             return
         config = RouterConfig(

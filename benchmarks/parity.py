@@ -23,7 +23,7 @@ from routerjax.estimators.counterfactual import ESTIMATORS, estimate
 from routerjax.estimators.hierarchical import Sizes, fit_hierarchical
 from routerjax.estimators.moments import moments_of
 from routerjax.estimators.ridge import fit_logistic, fit_ridge, kernel_ridge
-from routerjax.losses.surrogates import SURROGATES
+from routerjax.losses.known import OF_A_ROW
 from routerjax.models.architectures import ARCHITECTURES
 from routerjax.records.tables import Estimates
 from routerjax.training.checkpoint import Checkpoints, digest
@@ -47,7 +47,7 @@ def checks() -> dict[str, Check]:
     """Every surrogate, estimator and architecture, and the closed forms."""
     found = {
         f"surrogate {name}": Check(functools.partial(_surrogate, loss), 1e-5)
-        for name, loss in SURROGATES.items()
+        for name, loss in OF_A_ROW.items()
     }
     found |= {
         f"estimator {name}": Check(functools.partial(_estimator, name), 1e-6) for name in ESTIMATORS

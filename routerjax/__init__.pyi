@@ -84,7 +84,7 @@ from .training.parallel import Devices as Devices
 from .training.sweep import Sweep as Sweep
 
 # Surrogates of routing regret
-from .losses.surrogates import SURROGATES as SURROGATES
+from .losses.known import SURROGATES as SURROGATES
 from .losses.by_name import resolve as resolve
 from .losses.surrogates import classification_bound as classification_bound
 from .losses.surrogates import counterfactual_risk as counterfactual_risk

@@ -68,6 +68,25 @@ def test_the_code_of_a_page_runs(page, files, capsys):
         assert names["switch"](np.array([2.0, 50.0])).tolist() == [2.0, 0.0]
 
 
+@pytest.mark.slow
+def test_the_notebook_runs():
+    """Every cell in an empty folder, and the committed outputs are of these cells."""
+    path = ROOT / "docs" / "execute.py"
+    spec = importlib.util.spec_from_file_location("execute", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    notebook = ROOT / "docs" / "new_surrogate.ipynb"
+    before = json.loads(notebook.read_text(encoding="utf-8"))
+    after = module.execute(notebook)
+    [slips] = [cell for cell in after["cells"] if "slips.py" in "".join(cell["source"])]
+    said = "".join(slips["outputs"][0]["text"])
+    assert "upside_down: surrogate has the wrong sign" in said
+    assert "overflowing: surrogate gives a loss or gradient that is not finite" in said
+    assert "of_three: surrogate fails on a row of two arms" in said
+    shown = [len(cell.get("outputs", ())) for cell in before["cells"]]
+    assert shown == [len(cell.get("outputs", ())) for cell in after["cells"]]
+
+
 def test_pages_with_code_are_found():
     assert {page.stem for page in WITH_CODE} >= {"log_to_router", "methods", "own_surrogate"}
 

@@ -4,13 +4,20 @@ import contextlib
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 
+from experiments.surrogates import leaderboard
 from experiments.surrogates.__main__ import main
 from experiments.surrogates.config import PRESETS, check
 from experiments.surrogates.report import difference, table, verdict
 from experiments.surrogates.run import Found
+from experiments.surrogates.source import Source, draw, load, of_size
+from routerjax.data.io.files import write_log, write_table
+from routerjax.data.synthetic.logging_policies import simulate_log
+from routerjax.data.synthetic.table import embedded_table
+from routerjax.evaluation.intervals import student_quantile
 
 OWN = """
 import jax
@@ -20,6 +27,7 @@ import jax.numpy as jnp
 def value(logits, utilities):
     return -jnp.sum(jax.nn.softmax(logits) * utilities)
 """
+KEY = jax.random.key(0)
 FIELDS = ("utility", "regret", "quality", "cost")
 
 
@@ -164,6 +172,11 @@ def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, mon
         (["--start", "anywhere"], "no start 'anywhere'; known are plug-in, best-single"),
         (["--logging", "biased"], "no logging policy 'biased'; known are uniform, quality"),
         (["--seeds", "0"], "seeds is 0"),
+        (["--rows", "50"], "rows is 50; at least 200 are needed"),
+        (["--rows", "900"], "the embedded table: rows is 900; there are 280 to train on"),
+        (["--table", "a.csv", "--log", "b.csv"], "give --table or --log, not both"),
+        (["--log", "b.csv", "--estimators", "full-feedback"], "a log has no full-feedback"),
+        (["--surrogates", "softmax_regret?temperature=0,1"], "not finite"),
         (["--queries", "20"], "queries is 20; at least 200 are needed"),
         (["--preset", "quick"], "Parameter --preset specified multiple times"),
         (["--seeds", "many"], "Invalid value for --seeds: 'many' is not a whole number"),
@@ -240,3 +253,106 @@ def test_verdict_by_hand():
     assert "mine.py:f. Worse: none." in verdict(FOUND, THREE)
     one = dataclasses.replace(THREE, seeds=1)
     assert verdict(FOUND, one).startswith("One seed")
+
+
+def test_settings_that_the_command_line_cut_are_joined_again():
+    config = dataclasses.replace(
+        PRESETS["smoke"], surrogates=("softmax_regret?temperature=0.5", "1", "spo_plus")
+    )
+    assert check(config).surrogates == ("softmax_regret?temperature=0.5,1", "spo_plus")
+
+
+def test_what_reads_a_log_is_left_out_of_full_feedback():
+    config = dataclasses.replace(PRESETS["smoke"], surrogates=("softmax_regret", "poem"))
+    assert config.compared("full-feedback") == ["softmax_regret"]
+    assert config.compared("dr") == ["softmax_regret", "poem"]
+    of_a_log = dataclasses.replace(config, log="log.parquet", rows=(200, 300))
+    assert of_a_log.groups == [(200, "dr", "best-single"), (300, "dr", "best-single")]
+
+
+def test_every_seed_of_the_embedded_table_has_queries_of_its_own():
+    config = dataclasses.replace(PRESETS["smoke"], queries=400, seeds=3)
+    source = load(config)
+    drawn = draw(source, config)
+    assert len(source.record) == 1200 and [len(one.log) for one in drawn] == [280] * 3
+    prompts = [set(one.full.features[:, 0]) | set(one.tests.features[:, 0]) for one in drawn]
+    assert [len(own) for own in prompts] == [400] * 3 and len(set.union(*prompts)) == 1200
+    first, whole = of_size(drawn, 200)[1], drawn[1]
+    assert len(first.log) == len(first.truth.quality) == 200
+    np.testing.assert_array_equal(first.log.arms, whole.log.arms[:200])
+    np.testing.assert_array_equal(first.truth.quality, whole.truth.quality[:200])
+
+
+SOURCE = Source("embedded", np.zeros(1000), None, "Synthetic.", apart=True)
+
+
+def test_leaderboard_by_hand():
+    """Advantages 0.1, 0.1, 0.1 of one, and −0.1, −0.1, −0.2 of the start."""
+    board = leaderboard.of(FOUND, SOURCE, THREE)
+    own, start = board["entries"]
+    assert (own["surrogate"], own["advantage"]) == ("mine.py:f", pytest.approx(0.1))
+    assert own["reach"] == pytest.approx(0, abs=1e-9)
+    assert start["advantage"] == pytest.approx(-0.4 / 3)
+    assert start["standard_error"] == pytest.approx(0.1 / 3)  # deviation 0.1/√3, over √3
+    # two scores that vary or not: one largest deviation, of Student's t with 2 degrees
+    assert start["reach"] >= 0.98 * student_quantile(0.975, 2) * 0.1 / 3
+    text = leaderboard.section(board)
+    assert "| `mine.py:f`" in text and "**+0.1000 ± 0.0000**" in text and " 0.533 |" in text
+    assert "mine.py:f is worth a night: +0.1000 over softmax_regret" in leaderboard.worth_a_night(
+        board
+    )
+
+
+def test_seeds_that_share_rows_have_wider_intervals():
+    # √(1 + 3·300/700)
+    board = leaderboard.of(FOUND, SOURCE._replace(apart=False), THREE)
+    assert board["entries"][1]["standard_error"] == pytest.approx(0.1 / 3 * np.sqrt(1 + 9 / 7))
+    assert "widened because seeds share rows" in leaderboard.section(board)
+
+
+def test_the_leaderboard_of_the_page_is_that_of_the_result_files():
+    assert leaderboard.main(["--check"]) == 0
+
+
+@pytest.fixture(scope="module")
+def own_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    table = embedded_table(0, queries=500, dimensions=16).table
+    table = table.with_models(table.models[:3])
+    even = np.full((500, 3), 1 / 3)
+    log, _ = simulate_log(table, lambda table, key: even, key=KEY)
+    write_table(table, folder / "table.parquet")
+    write_log(log, folder / "log.parquet")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "estimators", "methods"),
+    [
+        (
+            "table",
+            ["full-feedback", "dr"],
+            {"start", "softmax_regret", "poem?penalty=1,3", "oracle"},
+        ),
+        ("log", ["dr"], {"start", "softmax_regret", "poem?penalty=1,3"}),
+    ],
+)
+def test_a_table_and_a_log_of_ones_own(
+    own_files, tmp_path, monkeypatch, capsys, file, estimators, methods
+):
+    monkeypatch.setenv("ROUTERJAX_CACHE", str(tmp_path / "cache"))
+    arguments = ["--surrogates", "poem?penalty=1,3", "--seeds", "2", "--fast"]
+    arguments += ["--estimators", ",".join(estimators), "--rows", "200"]
+    arguments += [f"--{file}", str(own_files / f"{file}.parquet"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["surrogates", "--quiet", *arguments])
+    assert main() == 0
+    _, *results = _results(tmp_path / "out")
+    assert {r["method"] for r in results} == methods
+    assert {r["rows"] for r in results} == {200}
+    assert {r["estimator"] for r in results} == set(estimators)
+    chosen = {r["settings"]["penalty"] for r in results if r["method"].startswith("poem")}
+    assert chosen <= {1.0, 3.0}
+    printed = capsys.readouterr().out
+    assert "poem?penalty=1,3" in printed and "seconds of processor time" in printed
+    assert "| 200 rows, dr, best-single |" in (tmp_path / "out" / "leaderboard.md").read_text()

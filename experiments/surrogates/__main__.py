@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from experiments.surrogates.config import PRESETS, SurrogatesConfig, check
+from experiments.surrogates.config import BASE, PRESETS, SurrogatesConfig, check
 from routerjax.cli import study as studies
 from routerjax.cli import training
 from routerjax.cli.app import Options, Parsed
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
 TEXT = """Surrogates of routing regret, compared under one protocol."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """How long it may take.
+
+    Attributes:
+      fast: The preset fast, and one sentence a surrogate: whether it is worth a night.
+    """
+
+    fast: bool = False
+
+
 def main() -> int:
     """Run the comparison and write its files; returns the exit code."""
     return studies.main(
@@ -27,13 +40,19 @@ def main() -> int:
         PRESETS,
         _run,
         out="results/surrogates",
-        groups=[Options("Training", Training())],
+        groups=[Options("Mode", Mode()), Options("Training", Training())],
         without=("overwrite",),
     )
 
 
 def _run(parsed: Parsed, config: SurrogatesConfig) -> None:
+    begun = time.process_time()
+    if parsed[Mode].fast:
+        config = parsed.over(PRESETS["fast"], SurrogatesConfig)
+        if BASE not in config.surrogates:
+            config = dataclasses.replace(config, surrogates=(BASE, *config.surrogates))
     config = check(config)
+    from experiments.surrogates import leaderboard
     from experiments.surrogates.report import draw, report, write_results
     from experiments.surrogates.run import steps, study
     from routerjax.support.atomic import check_place, write_text
@@ -49,10 +68,19 @@ def _run(parsed: Parsed, config: SurrogatesConfig) -> None:
         ) as execution,
     ):
         found, targets, source = study(config, execution=execution)
-        text = report(found, targets, config)
-        written = [write_results(out, found, config, source.table.fingerprint), out / "table.md"]
+        fingerprint = source.record.fingerprint
+        text = report(found, targets, source, config)
+        board = leaderboard.of(found, source, config)
+        board["processor_seconds"] = round(time.process_time() - begun)
+        written = [write_results(out, found, config, fingerprint), out / "table.md"]
         write_text(written[-1], text)
-        written.append(draw(out / "surrogates.png", found, config))
+        written.append(leaderboard.write(out / "leaderboard.json", board, config, fingerprint))
+        written.append(out / "leaderboard.md")
+        write_text(written[-1], leaderboard.page([board]))
+        written.append(draw(out / "surrogates.png", found, config, source.name))
+    if parsed[Mode].fast:
+        seconds = f"{board['processor_seconds']} seconds of processor time."
+        text = f"{leaderboard.worth_a_night(board)}\n{seconds}"
     print(text)
     print("wrote " + ", ".join(str(path) for path in written))
 

@@ -1,7 +1,8 @@
 """Which surrogate bounds which, and what else is known of each: tests hold every line to it.
 
 Stated for one row of m arms with logits f and utilities ũ, default hyper-parameters. *Regret* is
-that of the arm of highest logit; Δ is the row's range, max ũ − min ũ.
+that of the arm of highest logit; Δ is the row's range, max ũ − min ũ. Surrogates that draw or read
+the log bound nothing row by row, and are not listed.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ def _arms(utilities: np.ndarray) -> float:
     return float(utilities.shape[-1])
 
 
+def _others(utilities: np.ndarray) -> float:
+    return float(utilities.shape[-1] - 1)
+
+
 def _two(utilities: np.ndarray) -> float:
     return 2.0
 
@@ -85,6 +90,21 @@ BOUNDS = (
     ),
     Bound("soft_regret", "pairwise_ranking", _one, "1", "σ(z) ≤ log(1 + e^z)"),
     Bound("softmax_regret", "counterfactual_risk", _one, "1", "the penalty is 0 or more"),
+    Bound("softmax_regret", "policy_gradient", _one, "1", "an entropy is at most log m"),
+    Bound(
+        REGRET,
+        "perturbed_argmax",
+        _arms,
+        "m",
+        "noise that is alike for all leaves the chosen arm the likeliest",
+    ),
+    Bound(
+        REGRET,
+        "cost_sensitive_hinge",
+        _others,
+        "(m − 1)",
+        "the chosen arm's logit is at least the mean, its hinge at least the margin",
+    ),
 )
 """What follows from two of them is left out, but for what bounds the regret itself."""
 
@@ -112,6 +132,9 @@ NATURES: Mapping[str, Nature] = {
     "pairwise_ranking": Nature(True, False, "all differences"),
     "spo_plus": Nature(True, False, "which arm is best, and by how much"),
     "counterfactual_risk": Nature(False, False, "all"),
+    "policy_gradient": Nature(False, True, "all"),
+    "perturbed_argmax": Nature(False, True, "all"),
+    "cost_sensitive_hinge": Nature(True, False, "all differences to the best"),
 }
 
 

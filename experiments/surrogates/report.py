@@ -10,7 +10,7 @@ import numpy as np
 from experiments.surrogates.bounds import bounds_list, natures_table
 from experiments.surrogates.config import FULL, SurrogatesConfig
 from experiments.surrogates.run import ORACLE, START, Found, Target, Targets
-from routerjax.data.synthetic.table import SYNTHETIC_NOTICE
+from experiments.surrogates.source import Source
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import new_file, write_text
@@ -32,35 +32,41 @@ def write_results(
             "method": one.method,
             "estimator": one.estimator,
             "start": one.start,
+            "rows": one.rows,
         }
         for seed in range(config.seeds):
             for place, cost_weight in enumerate(config.cost_weights):
                 means = {name: values[seed, place] for name, values in one.means.items()}
                 where = {"seed": seed, "cost_weight": cost_weight, "epoch": one.epochs[seed]}
+                where |= {"settings": {name: v[seed] for name, v in one.settings.items()}}
                 lines.append(about | where | means)
     path = out / "results.jsonl"
     write_text(path, "".join(dumps(line) + "\n" for line in lines))
     return path
 
 
-def report(found: Sequence[Found], targets: Targets, config: SurrogatesConfig) -> str:
-    """The tables in Markdown, one per target and start, and what is known of the surrogates."""
+def report(
+    found: Sequence[Found], targets: Targets, source: Source, config: SurrogatesConfig
+) -> str:
+    """The tables in Markdown, one per group, and what is known of the surrogates."""
     rates = ", ".join(f"{rate:g}" for rate in np.atleast_1d(config.router.learning_rate))
+    drawn = "" if config.log else f" {config.logging} logging."
     parts = [
         "# Surrogates of routing regret under one protocol",
-        SYNTHETIC_NOTICE,
-        f"{config.seeds} seeds, {config.queries} queries. Same splits, log, folds, head, "
-        f"optimiser and starting values for all; {config.logging} logging. Epoch and learning "
-        f"rate ({rates}) are chosen by each surrogate and seed on held-out training rows, by the "
-        "utility of the argmax policy; the start is left only for a gain beyond "
+        f"{source.name}, {len(source.record)} queries. {source.notice}",
+        f"{config.seeds} seeds. Same splits, log, folds, head, "
+        f"optimiser and starting values for all;{drawn} Epoch, learning "
+        f"rate ({rates}) and settings are chosen by each surrogate and seed on held-out training "
+        "rows, by the utility of the argmax policy; the start is left only for a gain beyond "
         f"{config.router.schedule.caution:g} standard error. Mean utility u = q − λ·c of test "
-        "rows by their true means, ± standard error over seeds; the difference to "
+        "rows, ± standard error over seeds; the difference to "
         f"{config.base} is paired by seed.",
     ]
-    for estimator, start in groups_of(found):
-        own = [one for one in found if (one.estimator, one.start) == (estimator, start)]
-        parts += [f"## {heading(estimator, start)}", _labels(targets[estimator], config)]
-        parts += [table(own, config), verdict(own, config)]
+    for group in groups_of(found):
+        own = [one for one in found if one.group == group]
+        parts += [f"## {heading(*group)}", _labels(targets[group[:2]], config)]
+        parts += [table(own, config), verdict(own, config), _settings(own)]
+    parts = [part for part in parts if part]
     parts += [
         "## Which bounds which",
         "For every row, with Δ = max ũ − min ũ, m arms, and the regret of the arm of highest "
@@ -72,24 +78,21 @@ def report(found: Sequence[Found], targets: Targets, config: SurrogatesConfig) -
     return "\n\n".join(parts) + "\n"
 
 
-def groups_of(found: Sequence[Found]) -> list[tuple[str, str]]:
-    """Pairs of target and start in order."""
-    return list(dict.fromkeys((one.estimator, one.start) for one in found))
+def groups_of(found: Sequence[Found]) -> list[tuple[int, str, str]]:
+    """Training rows, target and start in order."""
+    return list(dict.fromkeys(one.group for one in found))
 
 
-def heading(estimator: str, start: str) -> str:
+def heading(rows: int, estimator: str, start: str) -> str:
     """Title of a target and start."""
     target = "every model's answer" if estimator == FULL else f"{estimator} estimates of a log"
-    return f"{target}, from the {start} start"
+    size = f" of {rows} rows" if rows else ""
+    return f"{target}{size}, from the {start} start"
 
 
 def difference(one: Found, others: Sequence[Found], config: SurrogatesConfig) -> Interval:
-    """Mean utility less the base's of the same target and start, paired by seed."""
-    (base,) = [
-        other
-        for other in others
-        if (other.method, other.estimator, other.start) == (config.base, one.estimator, one.start)
-    ]
+    """Mean utility less the base's of the same group, paired by seed."""
+    (base,) = [o for o in others if (o.method, o.group) == (config.base, one.group)]
     return mean_interval(one.overall - base.overall)
 
 
@@ -100,12 +103,25 @@ def name_of(method: str) -> str:
 
 def _labels(targets: Sequence[Target], config: SurrogatesConfig) -> str:
     """How wrong the labels are that a classification surrogate would be given."""
-    errors = np.mean([target.labels for target in targets], axis=0)
+    known = [target.labels for target in targets if target.labels is not None]
+    if not known:
+        return ""
+    errors = np.mean(known, axis=0)
     each = "; ".join(
         f"{wrong:.0%} at λ = {cost_weight:g} (too high by {optimism:.2f})"
         for cost_weight, (wrong, optimism) in zip(config.cost_weights, errors, strict=True)
     )
     return f"Labels argmax ũ that are not truly a best model, and how far ũ overrates them: {each}."
+
+
+def _settings(own: Sequence[Found]) -> str:
+    """Which values of their settings the seeds chose."""
+    lines = []
+    for one in own:
+        for name, values in one.settings.items():
+            counted = [f"{v:g} ({values.count(v)})" for v in sorted(set(values))]
+            lines.append(f"{name_of(one.method)} chose {name} = {', '.join(counted)}")
+    return f"Of its settings, seed by seed, {'; '.join(lines)}." if lines else ""
 
 
 def table(own: Sequence[Found], config: SurrogatesConfig) -> str:
@@ -149,39 +165,42 @@ def verdict(own: Sequence[Found], config: SurrogatesConfig) -> str:
     )
 
 
-def draw(path: Path, found: Sequence[Found], config: SurrogatesConfig) -> Path:
+def draw(path: Path, found: Sequence[Found], config: SurrogatesConfig, name: str) -> Path:
     """Each surrogate's paired difference to the base with its 95% interval, by target and start."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    estimators, starts = config.estimators, config.starts
+    starts = config.starts
+    columns = list(dict.fromkeys(one.group[:2] for one in found))
     methods = [START, *[s for s in config.surrogates if s != config.base]]
     height = 0.8 + len(starts) * (0.6 + 0.28 * len(methods))
     figure, grid = plt.subplots(
         len(starts),
-        len(estimators),
-        figsize=(2.2 + 3.4 * len(estimators), height),
+        len(columns),
+        figsize=(2.2 + 3.4 * len(columns), height),
         sharex="col",
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
     for row, start in enumerate(starts):
-        for column, estimator in enumerate(estimators):
+        for column, (rows, estimator) in enumerate(columns):
             axes = grid[row][column]
-            own = [one for one in found if (one.estimator, one.start) == (estimator, start)]
+            own = [one for one in found if one.group == (rows, estimator, start)]
             _forest(axes, {one.method: difference(one, own, config) for one in own}, methods)
             (base,) = [one for one in own if one.method == config.base]
+            size = f"{rows} rows, " if rows else ""
             axes.set_title(
-                f"{estimator}, {start} start\n{name_of(config.base)} {base.overall.mean():.3f}",
+                f"{size}{estimator}, {start} start\n"
+                f"{name_of(config.base)} {base.overall.mean():.3f}",
                 fontsize=9,
             )
             if row == len(starts) - 1:
                 axes.set_xlabel(f"mean utility − {name_of(config.base)}", fontsize=8)
     figure.suptitle(
-        f"Synthetic table, {config.seeds} seeds, 95% intervals; hollow: 0 is inside", fontsize=9
+        f"{name}, {config.seeds} seeds, 95% intervals, one by one; hollow: 0 is inside", fontsize=9
     )
     with new_file(path) as temporary:
         figure.savefig(temporary, dpi=160)
@@ -193,6 +212,8 @@ def _forest(axes, gaps: dict[str, Interval], methods: Sequence[str]) -> None:
     """Points with intervals, first method on top; hollow where the interval holds 0."""
     axes.axvline(0, color=GREY, linewidth=0.8)
     for place, method in enumerate(methods):
+        if method not in gaps:
+            continue  # it reads a log, and there is none
         gap = gaps[method]
         reach = 0.0 if np.isnan(gap.high) else gap.high - gap.mean
         colour = GREY if method == START else BLUE

@@ -6,45 +6,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from experiments.surrogates.config import FULL, SurrogatesConfig
+from experiments.surrogates.config import FULL, SurrogatesConfig, width_of
+from experiments.surrogates.source import Drawn, Source, draw, load, of_size
 from routerjax.baselines.policies import best_single, greedy
-from routerjax.data.synthetic.logging_policies import simulate_log
-from routerjax.data.synthetic.simulation import logging_policy
-from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
 from routerjax.estimators.folds import member_splits
 from routerjax.evaluation.metrics import Choice, Outcome, label_error, outcome
 from routerjax.pipelines.prepare import Prepared, prepare_all
 from routerjax.records.on_disk import Stored
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.tables import Estimates
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem, train_routers
 
 START, ORACLE, LOG = "start", "oracle", "log"
-
-
-class Drawn(NamedTuple):
-    """One repetition before anything is fitted.
-
-    Attributes:
-      seed: its number.
-      full, log: the training rows with all their cells, and with the logged one alone.
-      truth, evaluated_by: true means of the training and of the test rows.
-      test: embeddings of the test rows.
-    """
-
-    seed: int
-    full: Table
-    log: Log
-    truth: Estimates
-    evaluated_by: Estimates
-    test: np.ndarray
-
-    def key(self, purpose: int) -> jax.Array:
-        """A key of the seed's own for every purpose."""
-        return jax.random.fold_in(jax.random.key(self.seed), purpose)
 
 
 class Target(NamedTuple):
@@ -54,19 +29,19 @@ class Target(NamedTuple):
       problem: of the training.
       x: [n_test, d] scaled embeddings of test rows.
       predicted: [n_test, m] outcome predictions for them.
-      evaluated_by: [n_test, m] their true means.
-      labels: [w, 2] label error and optimism of the training rows, by cost weight.
+      evaluated_by: [n_test, m] their true means, or what stands for them.
+      labels: [w, 2] label error and optimism of the training rows, by cost weight; None of a log.
     """
 
     problem: Problem
     x: np.ndarray | Stored
     predicted: Estimates
     evaluated_by: Estimates
-    labels: np.ndarray
+    labels: np.ndarray | None
 
 
-Targets = dict[str, list[Target]]
-"""By estimator, one per seed."""
+Targets = dict[tuple[int, str], list[Target]]
+"""By training rows (0 for all) and estimator, one per seed."""
 
 
 class Found(NamedTuple):
@@ -77,6 +52,8 @@ class Found(NamedTuple):
       estimator, start: of the target and the router.
       means: "utility", "regret", "quality", "cost" → [s, w] means over test rows.
       epochs: [s] epoch kept; 0 is the start.
+      rows: it was trained on; 0 for all.
+      settings: Of its surrogate: name → [s] the value that each seed's held-out rows chose.
     """
 
     method: str
@@ -84,6 +61,13 @@ class Found(NamedTuple):
     start: str
     means: dict[str, np.ndarray]
     epochs: np.ndarray
+    rows: int = 0
+    settings: dict[str, list[float]] = {}
+
+    @property
+    def group(self) -> tuple[int, str, str]:
+        """Training rows, target and start: within them methods are compared."""
+        return self.rows, self.estimator, self.start
 
     @property
     def overall(self) -> np.ndarray:
@@ -91,87 +75,114 @@ class Found(NamedTuple):
         return self.means["utility"].mean(axis=1)
 
 
-def study(
-    config: SurrogatesConfig, *, execution: Execution
-) -> tuple[list[Found], Targets, EmbeddedTable]:
+def study(config: SurrogatesConfig, *, execution: Execution) -> tuple[list[Found], Targets, Source]:
     """Run the whole comparison, one sweep after another.
 
     Args:
       config: checked.
       execution: progress, devices, checkpoints.
     """
-    source = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
-    drawn = [_drawn(source, config, seed) for seed in range(config.seeds)]
+    source = load(config)
+    whole = draw(source, config)
+    tests = _evaluated_by(whole, config, execution)
     targets: Targets = {}
-    for name in _sources(config):
-        targets |= _targets(drawn, config, name, execution.within(name))
+    for rows in config.rows or (0,):
+        drawn = of_size(whole, rows)
+        for name in _sources(config):
+            part = execution.within(_step(rows, name))
+            targets |= {
+                (rows, estimator): own
+                for estimator, own in _targets(drawn, tests, config, name, part).items()
+            }
     found = []
-    for estimator in config.estimators:
-        for start in config.starts:
-            own, part = targets[estimator], execution.within(f"{estimator}, {start}")
-            found.append(_untrained(own, config, estimator, start))
-            found += [
-                _trained(own, config, estimator, start, surrogate, part.within(surrogate))
-                for surrogate in config.surrogates
-            ]
-            found.append(_oracle(own, config, estimator, start))
+    for rows, estimator, start in config.groups:
+        own, part = targets[rows, estimator], execution.within(_step(rows, estimator, start))
+        made = [_untrained(own, config, estimator, start)]
+        for surrogate in config.compared(estimator):
+            each = part.within(surrogate)
+            made.append(_trained(own, config, estimator, start, surrogate, each))
+        if source.truth is not None:
+            made.append(_oracle(own, config, estimator, start))
+        found += [one._replace(rows=rows) for one in made]
     return found, targets, source
 
 
 def steps(config: SurrogatesConfig) -> int:
     """Over how many steps `study` reports: nuisances of each source, and routers."""
-    routers = len(config.estimators) * len(config.starts) * len(config.surrogates)
-    return len(_sources(config)) + routers
+    routers = sum(len(config.compared(estimator)) for _, estimator, _ in config.groups)
+    sizes = len(config.rows or (0,))
+    return (config.log is not None) + sizes * len(_sources(config)) + routers
 
 
-def _drawn(source: EmbeddedTable, config: SurrogatesConfig, seed: int) -> Drawn:
-    order = np.random.default_rng(seed).permutation(len(source))
-    tests = round(config.test_share * len(order))
-    test, train = order[:tests], order[tests:]
-    full, truth = source.table.rows(train), source.true_estimates
-    policy = logging_policy(config.logging, full, strength=config.strength)
-    log, _ = simulate_log(full, policy, key=jax.random.fold_in(jax.random.key(seed), 0))
-    features = source.table.rows(test).features
-    return Drawn(seed, full, log, truth[train], truth[test], features)
+def _step(rows: int, *parts: str) -> str:
+    return ", ".join(([f"{rows} rows"] if rows else []) + list(parts))
+
+
+def _evaluated_by(
+    drawn: Sequence[Drawn], config: SurrogatesConfig, execution: Execution
+) -> list[Estimates]:
+    """What every seed's test rows are evaluated by: their truth, or dr estimates of a log."""
+    known = [one.evaluated_by for one in drawn if one.evaluated_by is not None]
+    if known:
+        return known
+    logs = [one.tests for one in drawn]
+    prepared = prepare_all(
+        logs,
+        config.fit,
+        nuisance_keys=[one.key(4) for one in drawn],
+        training_keys=[one.key(3) for one in drawn],
+        execution=execution.within("test rows"),
+    )
+    return [each.estimates("dr") for each in prepared]
 
 
 def _sources(config: SurrogatesConfig) -> list[str]:
     """Which of full feedback and the log the estimators need."""
-    of_log = [name for name in config.estimators if name != FULL]
-    return [FULL] * (FULL in config.estimators) + [LOG] * bool(of_log)
+    of_log = [name for name in config.targets if name != FULL]
+    return [FULL] * (FULL in config.targets) + [LOG] * bool(of_log)
 
 
 def _targets(
-    drawn: Sequence[Drawn], config: SurrogatesConfig, source: str, execution: Execution
-) -> Targets:
+    drawn: Sequence[Drawn],
+    tests: Sequence[Estimates],
+    config: SurrogatesConfig,
+    source: str,
+    execution: Execution,
+) -> dict[str, list[Target]]:
     """Prepare what the estimators of a source need, for all seeds in one sweep."""
     full = source == FULL
     prepared = prepare_all(
-        [one.full if full else one.log for one in drawn],
+        [one.full if full and one.full is not None else one.log for one in drawn],
         config.fit,
         nuisance_keys=[one.key(1 if full else 2) for one in drawn],
         training_keys=[one.key(3) for one in drawn],
         splits=[_members(one, config) for one in drawn],
         execution=execution,
     )
-    wanted = [FULL] if full else [name for name in config.estimators if name != FULL]
-    return {
-        name: [_target(one, own, config, name) for one, own in zip(drawn, prepared, strict=True)]
-        for name in wanted
-    }
+    wanted = [FULL] if full else [name for name in config.targets if name != FULL]
+    each = list(zip(drawn, prepared, tests, strict=True))
+    return {name: [_target(*one, config, name) for one in each] for name in wanted}
 
 
 def _members(one: Drawn, config: SurrogatesConfig) -> tuple[np.ndarray, np.ndarray]:
     return member_splits(
-        len(one.log), members=config.router.members, held_out=config.validation, seed=one.seed
+        len(one.log),
+        members=config.router.members,
+        held_out=config.validation,
+        seed=one.seed,
+        groups=one.log.groups,
     )
 
 
-def _target(one: Drawn, prepared: Prepared, config: SurrogatesConfig, estimator: str) -> Target:
+def _target(
+    one: Drawn, prepared: Prepared, tests: Estimates, config: SurrogatesConfig, estimator: str
+) -> Target:
     problem = prepared.problem(estimator)
-    x, predicted = prepared.predict(one.test)
+    x, predicted = prepared.predict(one.tests.features)
+    if one.truth is None:
+        return Target(problem, x, predicted, tests, None)
     errors = [label_error(problem.target, one.truth, cost_weight=w) for w in config.cost_weights]
-    return Target(problem, x, predicted, one.evaluated_by, np.array(errors))
+    return Target(problem, x, predicted, tests, np.array(errors))
 
 
 def _trained(
@@ -186,7 +197,7 @@ def _trained(
     routers = train_routers(
         [target.problem for target in targets],
         cost_weights=config.cost_weights,
-        quality_width=1.0,
+        quality_width=width_of(config.quality_range),
         config=dataclasses.replace(config.router, surrogate=surrogate, start=start),
         execution=execution,
     )
@@ -195,7 +206,10 @@ def _trained(
         for router, target in zip(routers, targets, strict=True)
     ]
     epochs = np.array([max(router.epochs["endpoints"]) for router in routers])
-    return Found(surrogate, estimator, start, _means(choices, targets, config), epochs)
+    kept = [router.settings.get("endpoints", {}) for router in routers]
+    settings = {name: [own[name][0] for own in kept] for name in kept[0]}
+    means = _means(choices, targets, config)
+    return Found(surrogate, estimator, start, means, epochs, settings=settings)
 
 
 def _untrained(

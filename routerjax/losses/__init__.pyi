@@ -1,6 +1,15 @@
+from .arguments import ARGUMENTS as ARGUMENTS
+from .arguments import Surrogate as Surrogate
+from .arguments import batchwise as batchwise
 from .by_name import resolve as resolve
-from .surrogates import SURROGATES as SURROGATES
-from .surrogates import Surrogate as Surrogate
+from .known import SURROGATES as SURROGATES
+from .logged import mrdr as mrdr
+from .logged import poem as poem
+from .logged import shrunk_dr as shrunk_dr
+from .policies import barp as barp
+from .policies import cost_sensitive_hinge as cost_sensitive_hinge
+from .policies import perturbed_argmax as perturbed_argmax
+from .policies import policy_gradient as policy_gradient
 from .surrogates import classification_bound as classification_bound
 from .surrogates import counterfactual_risk as counterfactual_risk
 from .surrogates import pairwise_ranking as pairwise_ranking

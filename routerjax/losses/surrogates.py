@@ -8,14 +8,9 @@ tested, and printed by ``python -m experiments.surrogates``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-
-Surrogate = Callable[[Float[Array, " m"], Float[Array, " m"]], Float[Array, ""]]
-"""Loss of one row: logits [m], utilities [m] → scalar."""
 
 
 def classification_bound(
@@ -259,19 +254,3 @@ def _best(utilities: Float[Array, "*batch m"]) -> Float[Array, "*batch m"]:
 def _differences(values: Float[Array, "*batch m"]) -> Float[Array, "*batch m m"]:
     """Every arm's value less every other's, [..., a, b]."""
     return values[..., :, None] - values[..., None, :]
-
-
-SURROGATES: dict[str, Surrogate] = {
-    surrogate.__name__: surrogate
-    for surrogate in (
-        classification_bound,
-        softmax_regret,
-        weighted_classification,
-        soft_regret,
-        pairwise_ranking,
-        spo_plus,
-        counterfactual_risk,
-    )
-}
-"""The library's own. A loss that is added here is compared by every study and held to every
-property that the shared tests ask of all."""

@@ -96,13 +96,14 @@ def fit(
         check_propensities(log, prepared.nuisances.overlap, trust=config.trust_propensities)
         warn_of_overlap(log, prepared.nuisances.overlap)
         problem = prepared.problem(config.estimator)
-        policy, epochs = train_router(
+        trained = train_router(
             problem,
             cost_weights=cost_weights,
             quality_width=given.quality_width,
             config=config.router,
             execution=execution,
         )
+    policy, epochs, settings = trained.policy, trained.epochs, trained.settings
     means, expected = _on_all_rows(policy, prepared, problem, cost_weights)
     best = [best_single(means[None], cost_weight=each) for each in cost_weights]
     salt = salt_of(given.fingerprint, config.seed)
@@ -135,6 +136,8 @@ def fit(
     told = [] if expected is None else expected.named(log.models, cost_weights)
     report = fit_report(router, prepared, kept, gold=gold, crossed=share is None, expected=told)
     report |= {"epochs": epochs, "expected": told}
+    if settings:
+        report["settings"] = settings
     if correction is not None:
         report["correction"] = correction
     return dataclasses.replace(router, report=report)

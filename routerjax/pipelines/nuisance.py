@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from routerjax.estimators.counterfactual import Estimator, Transform, estimate
 from routerjax.estimators.defaults import SUPPORT, floor_of
@@ -77,8 +77,18 @@ class Nuisances(NamedTuple):
             self.predicted,
             self.propensities.answered,
             estimator=estimator,
-            floor=self.overlap.floor if self.floor is None else self.floor,
+            floor=self._lowest,
         )
+
+    @property
+    def clipped(self) -> Float[np.ndarray, " n"]:
+        """[n] propensities of the arms that answered, as the estimates take them."""
+        found: np.ndarray = np.maximum(np.asarray(self.propensities.answered), self._lowest)
+        return found
+
+    @property
+    def _lowest(self) -> float:
+        return self.overlap.floor if self.floor is None else self.floor
 
 
 class _Task(NamedTuple):

@@ -21,6 +21,7 @@ from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates, Log, Table
 from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.training.architecture import outcome_head_of
+from routerjax.training.asked import Logged
 from routerjax.training.config import FitConfig
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem
@@ -79,6 +80,19 @@ class Prepared(NamedTuple):
             train=self.train,
             held_out=self.held_out,
             key=self.key,
+            logged=self._logged,
+        )
+
+    @property
+    def _logged(self) -> Logged | None:
+        """A log's own answers, with the propensities that its estimates are made with."""
+        if self.nuisances is None or isinstance(self.record, Table):
+            return None
+        return Logged(
+            arm=np.asarray(self.record.arms, np.int32),
+            quality=np.asarray(self.record.quality, np.float32),
+            cost=np.asarray(self.record.cost, np.float32),
+            propensity=self.nuisances.clipped.astype(np.float32),
         )
 
     def predict(self, embeddings: np.ndarray | Stored) -> tuple[np.ndarray | Stored, Estimates]:

@@ -40,6 +40,8 @@ def print_fit(router: Router, console: Console) -> None:
         f"{rows['log']} rows to learn from, {_evaluated_rows(router.report)}"
         f"{trained}.\n{_overlap_sentence(overlap)}\n",
     )
+    if "settings" in router.report:
+        say(console, _settings_sentence(router.report["settings"]))
     if "correction" in router.report:
         say(console, _correction_sentence(router.report["correction"]))
     console.print(_overlap_grid(overlap))
@@ -51,6 +53,16 @@ def print_fit(router: Router, console: Console) -> None:
         )
         return
     print_log_page(evaluation_of(router.report["evaluation"]), console)
+
+
+def _settings_sentence(settings: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Which values of the surrogate's settings were kept, by stage."""
+    parts = []
+    for stage, own in settings.items():
+        for name, values in own.items():
+            counted = [f"{v:g} ({values.count(v)} of {len(values)})" for v in sorted(set(values))]
+            parts.append(f"{name} = {', '.join(counted)} in stage {stage}")
+    return f"Of the surrogate's settings held-out rows chose {'; '.join(parts)}.\n"
 
 
 def _overlap_sentence(overlap: dict[str, Any]) -> str:

@@ -79,8 +79,8 @@ class RouterConfig:
     Attributes:
       members: Number of networks whose probabilities are averaged. Each has other rows held out
         to choose its epoch, so that one noisy choice of an epoch weighs less.
-      surrogate: The loss: a name of `routerjax.losses.SURROGATES`, "file.py:function", or a
-        function of one query's (logits [m], utilities [m]).
+      surrogate: The loss: a name of `routerjax.losses.SURROGATES` or "file.py:function", either
+        with settings as in "spo_plus?scale=5,10", or a function.
       architecture: A name of `routerjax.models.ARCHITECTURES`.
       separate_trunks: Whether each endpoint router is a network of its own. This goes with the
         architectures "interval" and "interpolated".

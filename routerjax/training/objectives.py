@@ -3,21 +3,24 @@
 `context` holds "unit" (a `Unit` of scalars), what the stage gives its own networks, and the
 parameters of earlier stages. Utilities are formed here, a batch at a time, so that no [n, w, m]
 array of a whole log exists. Held-out rows score the argmax policy by the selection estimates.
+What a surrogate asks for beside logits and utilities is taken from the batch here, and nothing
+else is. "settings" in the context are values of its settings.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from routerjax.estimators.utility import scaled_utilities
-from routerjax.losses.surrogates import Surrogate
+from routerjax.losses.arguments import Surrogate, form_of, losses
 from routerjax.models.stages import Context, Params, Stage
+from routerjax.records.tables import Estimates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +29,8 @@ class RouterObjective:
 
     Attributes:
       stage: what is trained, and at which cost weights.
-      surrogate: loss of one row, (logits [m], utilities [m]) → scalar.
+      surrogate: loss of one row, (logits [m], utilities [m]) → scalar, or of what else it names
+        (`routerjax.losses.ARGUMENTS`); or of a batch, where it is marked so.
     """
 
     stage: Stage
@@ -39,7 +43,11 @@ class RouterObjective:
         cost_weights = self.stage.drawn(context, key)
         logits = self._logits(params, context, batch, cost_weights)
         utilities = scaled_utilities(batch["target"], cost_weights, context["unit"])
-        return jnp.mean(jax.vmap(jax.vmap(self.surrogate))(logits, utilities), axis=-1)
+        given = {"logits": logits, "utilities": utilities}
+        for name in form_of(self.surrogate).asked:
+            if name not in given:
+                given[name] = _ASKED[name](_Step(batch, cost_weights, context, key))
+        return jnp.mean(losses(self.surrogate, given, context.get("settings")), axis=-1)
 
     def score(
         self, params: Params, context: Context, rows: Mapping[str, Any]
@@ -58,3 +66,49 @@ class RouterObjective:
         cost_weights: Float[Array, " k"],
     ) -> Float[Array, "b k m"]:
         return self.stage.logits(params, context, batch["x"], batch["start"], cost_weights)
+
+
+class _Step(NamedTuple):
+    """What a step has from which an argument is made."""
+
+    batch: Mapping[str, Any]
+    cost_weights: Float[Array, " k"]
+    context: Context
+    key: PRNGKeyArray
+
+
+def _outcome(step: _Step) -> Float[Array, "b k"]:
+    logged = step.batch["logged"]
+    own = Estimates(quality=logged.quality[:, None], cost=logged.cost[:, None])
+    return scaled_utilities(own, step.cost_weights, step.context["unit"])[..., 0]
+
+
+def _predicted(step: _Step) -> Float[Array, "b k m"]:
+    return scaled_utilities(step.batch["predicted"], step.cost_weights, step.context["unit"])
+
+
+def _keys(step: _Step) -> Key[Array, "b k"]:
+    shape = (len(step.batch["x"]), len(step.cost_weights))
+    return jax.random.split(jax.random.fold_in(step.key, 1), shape)
+
+
+def _weight(step: _Step) -> Float[Array, " b"]:
+    """1 or 0; all 1 where a device's part of a batch holds no row, whose loss counts nothing."""
+    weight = step.batch["weight"]
+    return jnp.where(jnp.any(weight > 0), weight, 1.0)
+
+
+_ASKED: dict[str, Callable[[_Step], Array]] = {
+    "quality": lambda step: step.batch["target"].quality,
+    "cost": lambda step: step.batch["target"].cost,
+    "predicted": _predicted,
+    "cost_weight": lambda step: step.cost_weights,
+    "unit": lambda step: step.context["unit"].at(step.cost_weights),
+    "arm": lambda step: step.batch["logged"].arm,
+    "outcome": _outcome,
+    "propensity": lambda step: step.batch["logged"].propensity,
+    "weight": _weight,
+    "mask": lambda step: step.batch["mask"],
+    "key": _keys,
+}
+"""How each argument of `routerjax.losses.ARGUMENTS` is made, shapes as said there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,14 +14,15 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, Shaped
 
 from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
-from routerjax.losses.by_name import resolve
-from routerjax.losses.surrogates import Surrogate
+from routerjax.losses.arguments import form_of, name_of
+from routerjax.losses.by_name import Chosen, chosen
 from routerjax.models.architectures import Architecture
 from routerjax.models.policy import Policy
 from routerjax.models.stages import Stage
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import architecture_of
+from routerjax.training.asked import RATE, Logged, asked_rows, tries_of
 from routerjax.training.config import RouterConfig
 from routerjax.training.execution import Execution
 from routerjax.training.fit import Fitted, fit
@@ -42,6 +43,7 @@ class Problem(NamedTuple):
       predicted: [n, m] outcome predictions made out of fold, for the plug-in start.
       train, held_out: [b, ·] row positions of each member, disjoint within a member.
       key: Random key of starting values, shuffling and drawing.
+      logged: The log's own answers; None for a complete table, which has none.
     """
 
     x: Float[Array | np.ndarray, "n d"] | Stored
@@ -51,18 +53,26 @@ class Problem(NamedTuple):
     train: Int[np.ndarray, "b k"]
     held_out: Int[np.ndarray, "b h"]
     key: PRNGKeyArray
+    logged: Logged | None = None
 
 
-class Trained(NamedTuple):
-    """A trained router and what training reports.
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained router and what training reports; unpacks as (policy, epochs).
 
     Attributes:
       policy: the average of the members.
       epochs: stage → best epoch of each of its networks; 0 is where it started.
+      settings: stage → setting of the surrogate → the value that held-out rows chose for each of
+        its networks; empty where none was given.
     """
 
     policy: Policy
     epochs: dict[str, list[int]]
+    settings: dict[str, dict[str, list[float]]] = dataclasses.field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.policy, self.epochs))
 
 
 def train_router(
@@ -118,7 +128,8 @@ def train_routers(
       One `Trained` per problem.
 
     Raises:
-      InputError: an architecture, start or surrogate there is not.
+      InputError: an architecture, start or surrogate there is not, or a surrogate that asks for
+        what only a log has where a problem has none.
     """
     check_config(config)
     models = problems[0].target.quality.shape[1]
@@ -127,9 +138,10 @@ def train_routers(
     constants = [_constant(problem, config) for problem in problems]
     params: dict[str, PyTree] = {}
     epochs: dict[str, Int[Array, "r _"]] = {}
+    settings: dict[str, _Settings] = {}
     if architecture.stages:
         joined = _joined(problems, units, constants, config, execution)
-        params, epochs = _trained(architecture, joined)
+        params, epochs, settings = _trained(architecture, joined)
     members = len(problems[0].train)
 
     def trained(p: int) -> Trained:
@@ -138,6 +150,10 @@ def train_routers(
         return Trained(
             policy=Policy(architecture, own, units[p], constants[p]),
             epochs={stage: best[rows].ravel().tolist() for stage, best in epochs.items()},
+            settings={
+                stage: {name: value[rows].ravel().tolist() for name, value in own.items()}
+                for stage, own in settings.items()
+            },
         )
 
     return [trained(p) for p in range(len(problems))]
@@ -148,7 +164,7 @@ def check_config(config: RouterConfig) -> None:
     architecture_of(config, (0.0, 1.0), models=2)
     if config.start not in STARTS:
         raise InputError(f"no start {config.start!r}; known are {', '.join(STARTS)}")
-    resolve(config.surrogate)
+    chosen(config.surrogate)
 
 
 class _Joined(NamedTuple):
@@ -160,7 +176,7 @@ class _Joined(NamedTuple):
     unit: Unit
     keys: list[PRNGKeyArray]
     members: int
-    surrogate: Surrogate
+    surrogate: Chosen
     config: RouterConfig
     execution: Execution
 
@@ -180,8 +196,14 @@ def _joined(
     config: RouterConfig,
     execution: Execution,
 ) -> _Joined:
+    surrogate = chosen(config.surrogate)
+    asked, name = form_of(surrogate.function).asked, name_of(config.surrogate)
     members, rows = len(problems[0].train), [len(problem.x) for problem in problems]
-    each = [_rows(*pair) for pair in zip(problems, constants, strict=True)]
+    each = [
+        _rows(problem, constant)
+        | asked_rows(asked, problem.target.quality.shape, problem.predicted, problem.logged, name)
+        for problem, constant in zip(problems, constants, strict=True)
+    ]
 
     def per_member(values: Sequence[float | Float[Array, ""]]) -> Float[Array, " r"]:
         return jnp.repeat(jnp.asarray(values, jnp.float32), members)
@@ -196,7 +218,7 @@ def _joined(
         ),
         keys=[problem.key for problem in problems],
         members=members,
-        surrogate=resolve(config.surrogate),
+        surrogate=surrogate,
         config=config,
         execution=execution,
     )
@@ -215,18 +237,26 @@ def _rows(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
     }
 
 
+_Settings = dict[str, Float[np.ndarray, "r _"]]
+
+
 def _trained(
     architecture: Architecture, joined: _Joined
-) -> tuple[dict[str, PyTree], dict[str, Int[Array, "r _"]]]:
-    """Parameters of every stage, leading axis r, and best epochs [r, ·] of every stage."""
+) -> tuple[dict[str, PyTree], dict[str, Int[Array, "r _"]], dict[str, _Settings]]:
+    """Of every stage: parameters, leading axis r, best epochs [r, ·], and settings kept."""
     params: dict[str, PyTree] = {}
     epochs: dict[str, Int[Array, "r _"]] = {}
+    settings: dict[str, _Settings] = {}
     for stage in architecture.stages:
-        fitted = _fit(stage, joined, params)
+        fitted, kept = _fit(stage, joined, params)
+        if kept:
+            settings[stage.name] = {
+                name: values.reshape(len(joined.train), -1) for name, values in kept.items()
+            }
         by_member = functools.partial(_by_member, len(joined.train), stage.networks)
         params[stage.key] = jax.tree.map(by_member, fitted.params)
         epochs[stage.name] = by_member(fitted.epoch).reshape(len(joined.train), -1)
-    return params, epochs
+    return params, epochs, settings
 
 
 def _by_member(
@@ -236,19 +266,24 @@ def _by_member(
     return leaf.reshape(members, *networks, *leaf.shape[1:])
 
 
-def _fit(stage: Stage, joined: _Joined, before: dict[str, PyTree]) -> Fitted:
-    """Train a stage at every learning rate and keep, run by run, the best on held-out rows."""
+def _fit(
+    stage: Stage, joined: _Joined, before: dict[str, PyTree]
+) -> tuple[Fitted, dict[str, Float[np.ndarray, " runs"]]]:
+    """Train a stage at every learning rate and setting; keep, run by run, the best held out.
+
+    Also the settings that were kept.
+    """
     config, count = joined.config, int(np.prod(stage.networks, dtype=int))
     dimensions, members = joined.rows["x"].shape[1], joined.members
     caution = config.joint_caution if stage.carries_over else config.schedule.caution
-    rates = np.atleast_1d(np.asarray(config.learning_rate, np.float32))
+    tries = tries_of(config, joined.surrogate)
     runs = len(joined.train) * count
 
     def per_network(leaf: Shaped[Array, "r ..."]) -> Shaped[Array, "runs ..."]:
         return jnp.repeat(leaf, count, axis=0)
 
-    def at_every_rate(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda leaf: concatenated([leaf] * len(rates)), tree)
+    def at_every_try(tree: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: concatenated([leaf] * len(tries)), tree)
 
     def per_member(leaf: Shaped[Array, "k ..."]) -> Shaped[Array, "runs ..."]:
         return jnp.tile(leaf, (len(joined.train), *[1] * (leaf.ndim - 1)))
@@ -259,30 +294,36 @@ def _fit(stage: Stage, joined: _Joined, before: dict[str, PyTree]) -> Fitted:
             jnp.arange(members * count)
         )
 
+    def each_try(name: str) -> Float[Array, " tries_runs"]:
+        return jnp.repeat(jnp.asarray([each[name] for each in tries], jnp.float32), runs)
+
     own = jax.tree.map(per_member, stage.context())
-    context = {"unit": jax.tree.map(per_network, joined.unit), **own, **before}
+    context = at_every_try({"unit": jax.tree.map(per_network, joined.unit), **own, **before})
+    names = [name for name in tries[0] if name != RATE]
+    settings = {name: each_try(name) for name in names}
     starts = [stage.initial(dimensions, members, key) for key in joined.keys]
     if config.start == "random" and not stage.carries_over:
         starts = [_drawn_last(start, key) for start, key in zip(starts, joined.keys, strict=True)]
     keys = [own_keys(key) for key in joined.keys]
     fitted = fit(
-        RouterObjective(stage, joined.surrogate),
-        at_every_rate(concatenated(starts)),
+        RouterObjective(stage, joined.surrogate.function),
+        at_every_try(concatenated(starts)),
         rows=joined.rows,
-        train_index=at_every_rate(per_network(joined.train)),
-        held_out_index=at_every_rate(per_network(joined.held_out)),
-        context=at_every_rate(context),
-        learning_rate=jnp.repeat(jnp.asarray(rates), runs),
+        train_index=at_every_try(per_network(joined.train)),
+        held_out_index=at_every_try(per_network(joined.held_out)),
+        context={**context, "settings": settings} if settings else context,
+        learning_rate=each_try(RATE),
         weight_decay=config.weight_decay,
-        key=at_every_rate(concatenated(keys)),
+        key=at_every_try(concatenated(keys)),
         schedule=dataclasses.replace(config.schedule, caution=caution),
         **joined.execution.of(stage.name),
     )
-    if len(rates) == 1:
-        return fitted
-    best = jnp.argmax(fitted.score.reshape(len(rates), runs), axis=0) * runs + jnp.arange(runs)
+    if len(tries) == 1:
+        return fitted, {name: np.full(runs, tries[0][name]) for name in names}
+    which = jnp.argmax(fitted.score.reshape(len(tries), runs), axis=0)
+    best = which * runs + jnp.arange(runs)
     kept: Fitted = jax.tree.map(lambda leaf: leaf[best], fitted)
-    return kept
+    return kept, {name: np.array([tries[i][name] for i in np.asarray(which)]) for name in names}
 
 
 def _drawn_last(params: PyTree, key: PRNGKeyArray) -> PyTree:

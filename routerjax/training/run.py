@@ -169,7 +169,7 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
         params: Params, index: Int[Array, " b"], count: Float[Array, ""], step: Int[Array, ""]
     ) -> Float[Array, ""]:
         own = share.step_key(jax.random.fold_in(key, step))
-        losses = objective.loss(params, job.context, _take(rows, index), own)
+        losses = objective.loss(params, job.context, _batch(rows, index), own)
         return jnp.sum(losses * (index >= 0)) / count
 
     def step(
@@ -227,6 +227,14 @@ def _scores(
 
 def _take(rows: Data, index: Int[Array, " b"]) -> Data:
     return jax.tree.map(lambda leaf: leaf[jnp.maximum(index, 0)], rows)
+
+
+def _batch(rows: Data, index: Int[Array, " b"]) -> Data:
+    """Rows at positions [b]; where rows carry a "weight", it is 0 in a place that holds no row."""
+    taken = _take(rows, index)
+    if isinstance(taken, dict) and "weight" in taken:
+        return {**taken, "weight": jnp.where(index < 0, 0, taken["weight"])}
+    return taken
 
 
 def visited(key: PRNGKeyArray, train: Int[Array, " n"], most: int) -> Int[Array, " k"]:

@@ -40,7 +40,15 @@ def _on_device(leaf: Any) -> Any:
 def offset(
     indices: Sequence[Int[Array | np.ndarray, "b k"]], rows: Sequence[int]
 ) -> Int[Array, "r k"]:
-    """Row positions [b, ·] of every problem as positions in the joined rows, [Σ b, ·]."""
+    """Row positions [b, ·] of every problem as positions in the joined rows, [Σ b, ·].
+
+    −1, no row, stays −1; shorter ones are filled up with it.
+    """
     starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
-    moved = [np.asarray(own) + start for own, start in zip(indices, starts, strict=True)]
+    longest = max(np.shape(own)[1] for own in indices)
+    moved = []
+    for own, start in zip(map(np.asarray, indices), starts, strict=True):
+        there = np.where(own < 0, -1, own + start)
+        filled = ((0, 0), (0, longest - own.shape[1]))
+        moved.append(np.pad(there, filled, constant_values=-1))
     return jnp.asarray(np.concatenate(moved), jnp.int32)
