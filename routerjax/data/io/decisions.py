@@ -65,10 +65,10 @@ def is_decision_log(path: Any) -> bool:
     """Whether a path is a folder of decision logs."""
     if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         return False
-    folder = Path(path).expanduser()
     try:
+        folder = Path(path).expanduser()
         return folder.is_dir() and any(folder.glob(f"*{SUFFIX}"))
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: ``~`` of no such user
         return False
 
 
