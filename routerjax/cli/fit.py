@@ -44,7 +44,7 @@ SHARED = ("cost_weights", "encoder", "validation", "seed")
 
 OF_LOGS = (
     *("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings"),
-    *("prices", "zero_cost", "strict"),
+    *("prices", "zero_cost", "strict", "available", "time", "split_by", "pinned"),
 )
 """Options of reading that have no effect on labelled gains."""
 

@@ -23,9 +23,7 @@ def read(reading: Reading, path: str | list[str], *, scored_by: str | None = Non
     from routerjax.data.io import files
 
     schema = schema_of(reading)
-    columns = {}
-    if reading.group is not None:
-        columns["group"] = reading.group
+    columns = columns_of(reading)
     if scored_by is not None:
         columns["scored_by"] = scored_by
     return files.read_rows(
@@ -36,6 +34,12 @@ def read(reading: Reading, path: str | list[str], *, scored_by: str | None = Non
         embeddings=reading.embeddings,
         in_memory=reading.memory,
     )
+
+
+def columns_of(reading: Reading) -> dict[str, str]:
+    """Columns that have an option of their own."""
+    own = {name: getattr(reading, name) for name in ("group", "available", "time", "pinned")}
+    return {name: column for name, column in own.items() if column is not None}
 
 
 def changes(prices: Prices) -> dict[str, PriceChange]:

@@ -79,17 +79,20 @@ def crossed_choices(policy: Policy, prepared: Prepared, cost_weights: Sequence[f
     nuisances, predicted = prepared.nuisances, prepared.predicted
     assert nuisances is not None and nuisances.of_row is not None
     rows, models = predicted.quality.shape
+    could = prepared.record.available
     router, best = np.zeros((2, len(cost_weights), rows), np.int64)
     for fold in range(int(nuisances.of_row.max()) + 1):
         choices, expected = expected_advantages(
             policy, prepared, predicted, cost_weights=cost_weights, fold=fold
         )
         own = nuisances.of_row == fold
-        best[:, own] = expected.best[:, None]
+        best[:, own] = expected.single
         router[:, own] = choices
     return {
         "router": list(router),
-        "random": [random_choice(rows, models) for _ in cost_weights],
+        "random": [random_choice(rows, models, available=could) for _ in cost_weights],
         "best-single-log": list(best),
-        "regression-plug-in": [greedy(predicted, cost_weight=each) for each in cost_weights],
+        "regression-plug-in": [
+            greedy(predicted, cost_weight=each, available=could) for each in cost_weights
+        ],
     }

@@ -243,10 +243,13 @@ def _on_all_rows(
     assert nuisances is not None
     supported, lowest = nuisances.propensities.supported, record.quality_range[0]
     if nuisances.posterior is None:
-        return least_means(problem.selection, supported, lowest=lowest), None
+        means = least_means(
+            problem.selection, supported, lowest=lowest, available=record.available
+        )
+        return means, None
     head = outcome_head_of(prepared.config.nuisance, len(record.models), prepared.x.shape[1])
     predicted = predict(head, prepared.model, prepared.x)
-    means = least_means(predicted, supported, lowest=lowest)
+    means = least_means(predicted, supported, lowest=lowest, available=record.available)
     if policy.architecture.stages or policy.constant is not None:
         return means, None
     _, expected = expected_advantages(policy, prepared, predicted, cost_weights=cost_weights)

@@ -102,7 +102,12 @@ def fit_report(
         return {**report, "why": f"only {count} of the rows set apart have a gold score"}
     kept, model = kept.with_models(router.models), router.arrays.propensities
     assert model is not None
-    known = applied(model, kept, router.arrays.scaling(kept.features))
+    known = applied(
+        model,
+        kept,
+        router.arrays.scaling(kept.features),
+        circumstances=prepared.nuisances.propensities.circumstances,
+    )
     floor = floor_of(router.config.floor, models=len(router.models), recorded=known.recorded)
     evidence = Evidence(
         log=kept,
@@ -112,7 +117,7 @@ def fit_report(
         gold=None if gold is None else _gold(kept, gold, prepared.record),
     )
     covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
-    choices = router_choices(router, kept.features, router.cost_weights)
+    choices = router_choices(router, kept.features, router.cost_weights, kept.available)
     found = page(choices, evidence, covered, left_out=0, cost_weights=router.cost_weights)
     report["evaluation"] = _said(found, expected)
     return report

@@ -79,6 +79,7 @@ class Prepared(NamedTuple):
             train=self.train,
             held_out=self.held_out,
             key=self.key,
+            available=self.record.available,
         )
 
     def predict(self, embeddings: np.ndarray | Stored) -> tuple[np.ndarray | Stored, Estimates]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree, Shaped
 
 from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
@@ -42,6 +42,7 @@ class Problem(NamedTuple):
       predicted: [n, m] outcome predictions made out of fold, for the plug-in start.
       train, held_out: [b, ·] row positions of each member, disjoint within a member.
       key: Random key of starting values, shuffling and drawing.
+      available: [n, m] True where the arm could be chosen; None where every arm could.
     """
 
     x: Float[Array | np.ndarray, "n d"] | Stored
@@ -51,6 +52,7 @@ class Problem(NamedTuple):
     train: Int[np.ndarray, "b k"]
     held_out: Int[np.ndarray, "b h"]
     key: PRNGKeyArray
+    available: Bool[np.ndarray, "n m"] | None = None
 
 
 class Trained(NamedTuple):
@@ -207,12 +209,15 @@ def _rows(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
     start = problem.predicted
     if constant is not None:
         start = jax.tree.map(lambda mean: np.broadcast_to(mean, shape), constant)
-    return {
+    rows = {
         "x": problem.x,
         "target": problem.target,
         "selection": problem.selection,
         "start": start,
     }
+    if problem.available is not None:
+        rows["available"] = problem.available
+    return rows
 
 
 def _trained(
