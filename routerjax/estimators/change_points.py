@@ -6,6 +6,8 @@ of one by more than a penalty; then each part anew. Nothing is parted where noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -18,37 +20,51 @@ criterion of Schwarz, the rest pays for the choice among all places."""
 
 
 def periods_of(
-    time: Float[np.ndarray, " n"], arms: Int[np.ndarray, " n"]
+    time: Float[np.ndarray, " n"], arms: Int[np.ndarray, " n"], *, rows_a_group: float = 1.0
 ) -> Float[np.ndarray, " p_1"]:
     """First times of every period but the first, rising; none where the shares stay as they are.
 
     Args:
       time: [n] when each row was logged.
       arms: [n] model that answered.
+      rows_a_group: rows that say the same, by which the penalty grows.
     """
     order = np.argsort(time, kind="stable")
     answered = np.eye(int(arms.max(initial=0)) + 1)[arms[order]]
-    return parted(time[order], answered, _multinomial, freedom=max(answered.shape[1] - 1, 1))
+    freedom = rows_a_group * max(answered.shape[1] - 1, 1)
+    return parted(time[order], answered, _multinomial, freedom=freedom)
 
 
 def level_changes(
-    time: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"]
+    time: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"], *, rows_a_group: float = 1.0
 ) -> Float[np.ndarray, " p_1"]:
-    """First times of every period but the first, within which the mean of `values` stays."""
+    """First times of every period but the first, within which the mean of `values` stays.
+
+    Arguments as in `periods_of`.
+    """
     order = np.argsort(time, kind="stable")
     scale = float(values.std()) or 1.0
     own = (values[order] - values.mean())[:, None] / scale
-    return parted(time[order], own, _normal, freedom=1)
+    return parted(time[order], own, _normal, freedom=rows_a_group)
 
 
-def parted(time, rows, likelihood, *, freedom: int) -> Float[np.ndarray, " p_1"]:
+Likelihood = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def parted(
+    time: Float[np.ndarray, " n"],
+    rows: Float[np.ndarray, "n c"],
+    likelihood: Likelihood,
+    *,
+    freedom: float,
+) -> Float[np.ndarray, " p_1"]:
     """Binary segmentation of rows [n, c] in the order of `time` [n].
 
     Args:
       time: rising.
       rows: what is summed.
       likelihood: sums [.., c] and counts [..] of rows → log likelihood, of constant parameters.
-      freedom: parameters of a period.
+      freedom: parameters of a period, times the rows that say the same.
 
     Reference: Scott and Knott (1974); Vostrikova (1981), binary segmentation.
     """
@@ -70,7 +86,9 @@ def parted(time, rows, likelihood, *, freedom: int) -> Float[np.ndarray, " p_1"]
     return time[np.sort(np.array(found, int))]
 
 
-def _best(sums, places, first: int, last: int, likelihood) -> tuple[float, int]:
+def _best(
+    sums: np.ndarray, places: np.ndarray, first: int, last: int, likelihood: Likelihood
+) -> tuple[float, int]:
     """What the best place between two adds to the log likelihood, and that place."""
     inside = places[(places >= first + LEAST_ROWS) & (places <= last - LEAST_ROWS)]
     if not len(inside):

@@ -75,7 +75,9 @@ def circumstances_of(
     chosen = chosen_rows(log)
     edges = np.zeros(0)
     if log.time is not None:
-        edges = periods_of(np.asarray(log.time)[chosen], np.asarray(log.arms)[chosen])
+        size = len(log) / (int(log.groups.max()) + 1)
+        time, arms = np.asarray(log.time)[chosen], np.asarray(log.arms)[chosen]
+        edges = periods_of(time, arms, rows_a_group=size)
     if not limited and not len(edges):
         return None
     period = np.searchsorted(edges, np.asarray(log.time), side="right") if len(edges) else None

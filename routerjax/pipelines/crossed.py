@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from routerjax.baselines.policies import greedy, random_choice
+from routerjax.data.checks.drift import drift_notes
 from routerjax.models.policy import Policy
 from routerjax.pipelines.expected import expected_advantages
 from routerjax.pipelines.lines import Evaluation
@@ -51,7 +52,7 @@ def crossed_page(
         nuisances.overlap,
         left_out=0,
         cost_weights=cost_weights,
-        notes=(CROSSED,),
+        notes=(CROSSED, *drift_notes(log)),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single_of, greedy
+from routerjax.data.checks.drift import drift_notes
 from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.defaults import floor_of
@@ -283,7 +284,7 @@ def _on_log(
         floor=floor,
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
     )
-    notes = _judged(log) if gold is None else ()
+    notes = (*(_judged(log) if gold is None else ()), *drift_notes(log))
     choices = router_choices(router, log.features, cost_weights, log.available)
     return page(
         choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes

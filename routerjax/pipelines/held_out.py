@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from routerjax.artefacts.router import Router
+from routerjax.data.checks.drift import drift_notes
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.pipelines.crossed import crossed_page
@@ -118,7 +119,14 @@ def fit_report(
     )
     covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
     choices = router_choices(router, kept.features, router.cost_weights, kept.available)
-    found = page(choices, evidence, covered, left_out=0, cost_weights=router.cost_weights)
+    found = page(
+        choices,
+        evidence,
+        covered,
+        left_out=0,
+        cost_weights=router.cost_weights,
+        notes=drift_notes(prepared.record),
+    )
     report["evaluation"] = _said(found, expected)
     return report
 

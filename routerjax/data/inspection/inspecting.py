@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
 from routerjax.data.inspection import statistics
@@ -164,6 +165,7 @@ def _inspection(
     if read.schema.zero_cost == "keep":
         found = tuple(each for each in found if each.name != "zero-cost")
     notes += _unsaid(read.said, found)
+    notes += drift_notes(record) if isinstance(record, Log) else ()
     time = proposal.roles.get("time")
     inspection = Inspection(
         files=tuple(opened.names),

@@ -154,9 +154,11 @@ def _of_text(text: str, row: int) -> tuple[str, ...] | None:
         return None
     if plain[0] in "[{":
         try:
-            return _entries(json.loads(plain), row)
+            found = json.loads(plain)
         except (ValueError, RecursionError):
             plain = plain.strip("[]{}()")  # as Python writes a list
+        else:
+            return _entries(found, row)
     parts = (part.strip().strip("'\"").strip() for part in re.split(r"[,;|\n]", plain))
     return tuple(filter(None, parts))
 
