@@ -185,6 +185,7 @@ def drawn(seed: int = 0, n: int = 240) -> Log:
 @pytest.fixture(scope="module")
 def fitted() -> tuple[Log, rj.Router]:
     log = drawn()
+    log = log.replace(pinned=np.arange(240) % 8 == 0)
     return log, rj.fit(log, config=CONFIG)
 
 
@@ -225,8 +226,12 @@ def test_propensities_and_the_page_are_of_available_models(fitted):
     assert max(abs(np.array(covered["errors_off"]))) < 3
     page = evaluation_of(router.report["evaluation"])
     assert LIMITED in page.notes
+    chosen = ~log.pinned
+    assert (page.rows, page.left_out, covered["pinned"]) == (210, 30, 30)
+    today = page.of("today")[0].quality.mean
+    assert today == pytest.approx(log.quality[chosen].mean(), abs=1e-6)
     line = page.of("best-single-log")[0]  # c where it is there, on about half of the rows
-    assert line.mostly == ("c", pytest.approx(log.available[:, 2].mean()))
+    assert line.mostly == ("c", pytest.approx(log.available[chosen, 2].mean()))
 
 
 def cells_of(kind: str, names: tuple[str, ...]):
