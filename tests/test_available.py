@@ -1,4 +1,4 @@
-"""Models that could be chosen on a row: masks, propensities, surrogates, choices, files, commands."""
+"""Models that could be chosen on a row: masks, propensities, surrogates, choices, files."""
 
 from __future__ import annotations
 

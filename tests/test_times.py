@@ -1,4 +1,4 @@
-"""Times of rows: how they are written, splits by time, what drifted; and rows that a user pinned."""
+"""Times of rows: how they are written, splits, what drifted; and rows that a user pinned."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from routerjax.cli.commands import main
 from routerjax.data.checks.drift import drift_notes, drift_of
 from routerjax.data.io.times import moment, split_by, split_of, times_of
 from routerjax.errors import DataWarning, InputError
-from routerjax.estimators.change_points import level_changes, periods_of
 from routerjax.pipelines.lines import evaluation_of
+from routerjax.records.periods import level_changes, periods_of
 from routerjax.records.tables import Log
 from routerjax.training.config import FitConfig, NuisanceConfig
 
 NOON = datetime.datetime(2024, 5, 1, 12, tzinfo=datetime.UTC)
 SECONDS = NOON.timestamp()
-CONFIG = FitConfig(
-    cost_weights=(0.0,), nuisance=NuisanceConfig(folds=2, components=4, landmarks=4)
-)
+CONFIG = FitConfig(cost_weights=(0.0,), nuisance=NuisanceConfig(folds=2, components=4, landmarks=4))
 
 
 @pytest.mark.parametrize(
@@ -143,16 +141,25 @@ def test_drift_in_words():
     assert span == "the rows are of 2024-05-01 12:00 to 2024-05-01 18:39 (UTC)"
     before, after = found.shares[:, 0]
     assert f"gpt-4's share went from {before:.0%} to {after:.0%}" in shares
-    assert re.match(r"the quality of the same models fell by 0\.5 at 2024-05-01 15:(19|2\d):", quality)
+    assert re.match(
+        r"the quality of the same models fell by 0\.5 at 2024-05-01 15:(19|2\d):", quality
+    )
     assert drift_notes(log.replace(time=None)) == ()
     still = drifting().rows(slice(0, 200))
-    assert drift_notes(still)[0].endswith("neither shares of models nor their quality are seen to change")
+    assert drift_notes(still)[0].endswith(
+        "neither shares of models nor their quality are seen to change"
+    )
 
 
 def written(path, rows=60, **columns):
     lines = []
     for i in range(rows):
-        row = {"prompt": f"question {i}", "model": "ab"[i % 2], "quality": i * 7 % 11 / 10, "cost": 0.001}
+        row = {
+            "prompt": f"question {i}",
+            "model": "ab"[i % 2],
+            "quality": i * 7 % 11 / 10,
+            "cost": 0.001,
+        }
         lines.append(json.dumps(row | {name: cells[i] for name, cells in columns.items()}))
     path.write_text("\n".join(lines))
     return path
@@ -235,7 +242,10 @@ def test_pinned_rows_are_outcomes_alone():
     router = rj.fit(log, config=CONFIG)
     page = evaluation_of(router.report["evaluation"])
     assert (page.rows, page.left_out) == (150, 50)
-    assert any(note.startswith("50 of 200 rows were answered by a model that a user") for note in page.notes)
+    assert any(
+        note.startswith("50 of 200 rows were answered by a model that a user")
+        for note in page.notes
+    )
     covered = router.report["overlap"]
     assert covered["pinned"] == 50
     today = page.of("today")[0]

@@ -52,7 +52,7 @@ def decided(
     model: Model,
     embeddings: np.ndarray,
     cost_weights: np.ndarray | Array,
-    kept: Int[np.ndarray, "k *n"],
+    kept: Int[np.ndarray, "*kept"],
     checked: Callable[[np.ndarray, int], np.ndarray],
     available: Bool[np.ndarray, "n m"] | None = None,
 ) -> Decided:
@@ -127,7 +127,7 @@ def _decide(
     constant: Estimates | None,
     embeddings: Float[Array, "n d"],
     cost_weights: Float[Array, " k"],
-    kept: Int[Array, "k *n"],
+    kept: Int[Array, "*kept"],
     available: Bool[Array, "n m"] | None = None,
 ) -> tuple[Float[Array, "k n m"], Bool[Array, "k n"], Estimates]:
     x = arrays.scaling(embeddings)
@@ -136,9 +136,7 @@ def _decide(
     start = expected
     if constant is not None:
         start = jax.tree.map(lambda mean: mean[None], constant)
-    found = mean_probabilities(
-        architecture, arrays.policy, x, start, unit, cost_weights, available
-    )
+    found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights, available)
     if arrays.propensities is None:
         return found, jnp.zeros(found.shape[:2], bool), expected
     known = supported(arrays.propensities, x, available)

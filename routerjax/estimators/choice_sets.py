@@ -42,11 +42,11 @@ def choice_odds(
     even = np.full(models, 1 / models)
     share = even if towards is None else np.asarray(towards) / np.sum(towards)
     rows = models / 2 if prior is None else prior
-    wanted = np.bincount(arms, minlength=models) + rows * share
+    wanted: np.ndarray = np.bincount(arms, minlength=models) + rows * share
+    odds: np.ndarray = wanted / wanted.sum()
     if available is None:
-        return wanted / wanted.sum()
+        return odds
     sets, count = np.unique(np.asarray(available), axis=0, return_counts=True)
-    odds = wanted / wanted.sum()
     for _ in range(ROUNDS):
         within = np.maximum((sets * odds).sum(axis=1), 1e-300)
         asked = (sets * (count / within)[:, None]).sum(axis=0) + rows

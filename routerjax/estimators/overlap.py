@@ -117,10 +117,9 @@ def overlap(
 
 def _lacking(supported: np.ndarray, available: np.ndarray | None) -> Float[np.ndarray, " m"]:
     """[m] share of the queries, on which the model was available, without support."""
-    if available is None:
-        return (~supported).mean(axis=0)
-    rows = np.maximum(available.sum(axis=0), 1)
-    return (available & ~supported).sum(axis=0) / rows
+    could = np.ones_like(supported) if available is None else available
+    share: np.ndarray = (could & ~supported).sum(axis=0) / np.maximum(could.sum(axis=0), 1)
+    return share
 
 
 def _source(recorded: np.ndarray | None) -> str:

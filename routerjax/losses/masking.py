@@ -17,12 +17,12 @@ def masked(
     utilities: Float[Array, "*batch m"],
     available: Bool[Array, "*batch m"],
 ) -> tuple[Float[Array, "*batch m"], Float[Array, "*batch m"]]:
-    """Logits and utilities in which an arm that could not be chosen is last, and no gradient flows.
+    """Logits and utilities in which an arm that could not be chosen is last; it has no gradient.
 
-    f_m = min_A f − 10⁴ and ũ_m = min_A ũ − 10⁻³ where m is not in A, the arms available. The softmax
-    of such an arm is 0 and every pair with it is in the right order, so that a surrogate of softmaxes
-    or pairs is that of the arms in A alone (up to 10⁻³ where it takes the range of ũ, and up to a
-    constant where it takes their mean). All numbers are finite, and so are gradients.
+    f_m = min_A f − 10⁴ and ũ_m = min_A ũ − 10⁻³ where m is not in A, the arms available. The
+    softmax of such an arm is 0 and every pair with it is in the right order, so that a surrogate of
+    softmaxes or pairs is that of the arms in A alone (up to 10⁻³ where it takes the range of ũ, and
+    up to a constant where it takes their mean). All numbers are finite, and so are gradients.
 
     Args:
       logits: [..., m] real scores.

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from routerjax.estimators.change_points import periods_of
+from routerjax.errors import InputError
 from routerjax.estimators.choice_sets import choice_odds
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.trees import NEVER
+from routerjax.records.periods import periods_of
 from routerjax.records.tables import Log
 
 PRIOR_ROWS = 5.0
@@ -64,7 +65,7 @@ def blocked(log: Log, rows: np.ndarray | slice) -> Float[np.ndarray, "r m"]:
 def circumstances_of(
     log: Log, folds: Folds, starts: Float[np.ndarray, "k m"]
 ) -> Circumstances | None:
-    """The circumstances of a log; None where every model was there on every row, at all times alike.
+    """The circumstances of a log; None where every model was there on all rows, at all times alike.
 
     Args:
       log: n rows, m models.
@@ -91,8 +92,16 @@ def circumstances_of(
 
 
 def chosen_rows(log: Log) -> Bool[np.ndarray, " n"]:
-    """[n] True where the log's policy chose, not a user who pinned a model."""
-    return np.ones(len(log), bool) if log.pinned is None else ~np.asarray(log.pinned)
+    """[n] True where the log's policy chose, not a user who pinned a model.
+
+    Raises:
+      InputError: a user pinned the model of every row.
+    """
+    chosen = np.ones(len(log), bool) if log.pinned is None else ~np.asarray(log.pinned)
+    if not chosen.any():
+        problem = "a user pinned the model of every row; nothing tells how the log's policy chose"
+        raise InputError(problem, source=log.source, field="pinned")
+    return chosen
 
 
 def _odds(

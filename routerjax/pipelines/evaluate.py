@@ -156,9 +156,7 @@ def _on_table(
     reference = _full_feedback(router, data, cost_weights, execution)
     if reference is not None:
         choices["full-feedback"] = reference(evaluated.features, could)
-    choices["oracle"] = [
-        greedy(cells, cost_weight=each, available=could) for each in cost_weights
-    ]
+    choices["oracle"] = [greedy(cells, cost_weight=each, available=could) for each in cost_weights]
     notes = [] if could is None else [LIMITED]
     if log is None:
         notes.append("knn-plug-in is left out: it needs the log the router was fitted on (--log)")

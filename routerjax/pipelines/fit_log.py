@@ -18,6 +18,7 @@ from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
+from routerjax.pipelines.circumstances import chosen_rows
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
 from routerjax.pipelines.held_out import fit_report, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
@@ -72,7 +73,8 @@ def fit(
     Raises:
       InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
         split, estimator, architecture or surrogate, a setting out of its range, or `gold` with
-        no column `scored_by` or too few gold rows; recorded propensities that cannot be right.
+        no column `scored_by` or too few gold rows; recorded propensities that cannot be right; a
+        log whose models users pinned on every row.
     """
     _check(config)
     keep_compiled()
@@ -211,6 +213,7 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
     if len(log) < SMALLEST_LOG:
         problem = f"{len(log)} rows to learn from are too few; at least {SMALLEST_LOG} are needed"
         raise InputError(problem, source=log.source)
+    chosen_rows(log)
     return log
 
 
@@ -243,9 +246,7 @@ def _on_all_rows(
     assert nuisances is not None
     supported, lowest = nuisances.propensities.supported, record.quality_range[0]
     if nuisances.posterior is None:
-        means = least_means(
-            problem.selection, supported, lowest=lowest, available=record.available
-        )
+        means = least_means(problem.selection, supported, lowest=lowest, available=record.available)
         return means, None
     head = outcome_head_of(prepared.config.nuisance, len(record.models), prepared.x.shape[1])
     predicted = predict(head, prepared.model, prepared.x)

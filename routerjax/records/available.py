@@ -33,9 +33,7 @@ def check_available(
     """
     if available.shape != (rows, len(models)) or available.dtype != bool:
         problem = f"holds {available.dtype} of shape {available.shape}, not bool"
-        raise InputError(
-            f"{problem} of ({rows}, {len(models)})", source=source, field="available"
-        )
+        raise InputError(f"{problem} of ({rows}, {len(models)})", source=source, field="available")
     if arms is not None and rows:
         lacking = ~available[np.arange(rows), arms]
         if lacking.any():

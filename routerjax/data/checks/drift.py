@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from routerjax.data.io.times import written
-from routerjax.estimators.change_points import level_changes, periods_of
+from routerjax.records.periods import level_changes, periods_of
 from routerjax.records.tables import Log
 
 MOST_CHANGES, MOST_MODELS = 3, 3  # that a sentence names
@@ -38,7 +38,7 @@ class Drift(NamedTuple):
 def drift_of(log: Log) -> Drift | None:
     """Find when the shares of models and the quality of the same models changed; None without time.
 
-    Both by binary segmentation (`estimators/change_points`), with a penalty that rows of a group,
+    Both by binary segmentation (`records/periods`), with a penalty that rows of a group,
     which say the same, do not pay off.
 
     Args:
@@ -61,9 +61,7 @@ def drift_of(log: Log) -> Drift | None:
         first=float(time.min()),
         last=float(time.max()),
         share_times=share_times,
-        shares=np.stack(
-            [answered[period == p].mean(axis=0) for p in range(len(share_times) + 1)]
-        ),
+        shares=np.stack([answered[period == p].mean(axis=0) for p in range(len(share_times) + 1)]),
         quality_times=quality_times,
         quality=np.array(
             [_change(quality, arms, level, after) for after in range(1, len(quality_times) + 1)]
@@ -72,9 +70,9 @@ def drift_of(log: Log) -> Drift | None:
 
 
 def _change(quality: np.ndarray, arms: np.ndarray, level: np.ndarray, after: int) -> float:
-    """Mean over models of the change in mean quality from one period to the next, Σ w_m Δ_m / Σ w_m.
+    """Mean over models of the change in mean quality from one period to the next, Σ w Δ / Σ w.
 
-    w_m = a·b / (a + b), a and b the rows of the model before and after: that of the least variance.
+    w = a·b / (a + b), a and b the rows of the model before and after: that of the least variance.
     """
     models = int(arms.max()) + 1
     counts, means = [], []

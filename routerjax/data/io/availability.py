@@ -25,9 +25,10 @@ def available_of(
 ) -> np.ndarray | None:
     """[n, m] True where the model could be chosen; None where the file does not say.
 
-    A column of names, as a list, as JSON or between commas; or a column ``available:MODEL`` of truth
-    for some models, where others are always available. A row without an entry says nothing, and has
-    every model. Names of models that answered no row are left out, which a `DataWarning` counts.
+    A column of names, as a list, as JSON or between commas; or a column ``available:MODEL`` of
+    truth for some models, where others are always available. A row without an entry says nothing,
+    and has every model. Names of models that answered no row are left out, which a `DataWarning`
+    counts.
 
     Args:
       file: read.
@@ -47,7 +48,8 @@ def available_of(
     with file.place("available"):
         cells = names_of(file.column("available"))
     known: dict[Any, np.ndarray] = {None: np.ones(len(models), bool)}
-    mask, strange = np.ones((len(rows), len(models)), bool), {}
+    mask = np.ones((len(rows), len(models)), bool)
+    strange: dict[str, None] = {}
     for at, row in enumerate(rows.tolist()):
         cell = cells[row]
         if cell not in known:

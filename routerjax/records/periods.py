@@ -83,7 +83,8 @@ def parted(
         first, last = open_parts.pop(which)
         found.append(place)
         open_parts += [(first, place), (place, last)]
-    return time[np.sort(np.array(found, int))]
+    edges: np.ndarray = time[np.sort(np.array(found, int))]
+    return edges
 
 
 def _best(
@@ -103,9 +104,11 @@ def _best(
 def _multinomial(sums: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Σ n_m log(n_m / n)."""
     share = np.where(sums > 0, sums / np.asarray(count)[..., None], 1.0)
-    return (sums * np.log(share)).sum(axis=-1)
+    found: np.ndarray = (sums * np.log(share)).sum(axis=-1)
+    return found
 
 
 def _normal(sums: np.ndarray, count: np.ndarray) -> np.ndarray:
     """n·mean²/2 of values of variance 1, up to what does not depend on where they are parted."""
-    return (sums**2).sum(axis=-1) / (2 * np.asarray(count))
+    found: np.ndarray = (sums**2).sum(axis=-1) / (2 * np.asarray(count))
+    return found
