@@ -91,12 +91,15 @@ class Router(Saved):
             trained = f"{own.architecture} of {self.config.nuisance.outcomes} outcome models"
         if any(self.kept):
             trained += f"; its best single model at {sum(self.kept)} of them"
+        components = self.config.components
+        by = f" by {self.encoder}" if self.encoder else ""
+        by += f", {components} principal components" if components else ""
         return (
             f"Router of {len(self.models)} models: {listed(self.models)}\n"
             f"  {len(self.cost_weights)} cost weights from {low:g} to {high:g}; "
             f"quality in [{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
             f"  {trained}\n"
-            f"  {self.dimensions}-wide embeddings{f' by {self.encoder}' if self.encoder else ''}"
+            f"  {self.dimensions}-wide embeddings{by}"
         )
 
     @overload
@@ -341,7 +344,8 @@ class Router(Saved):
 
     @property
     def _outcome_head(self) -> OutcomeHead:
-        return outcome_head_of(self.config.nuisance, len(self.models), self.dimensions)
+        width = self.config.components or self.dimensions
+        return outcome_head_of(self.config.nuisance, len(self.models), width)
 
     def template(self) -> Arrays | FormerArrays:
         """The shapes of what is stored."""
@@ -352,6 +356,7 @@ class Router(Saved):
             members=self.config.router.members,
             folds=self.config.nuisance.folds,
             seen=self.seen,
+            components=self.config.components,
         )
 
     def check(self) -> None:

@@ -108,6 +108,8 @@ def check_router(router: Router) -> None:
     for name in ("report", "provenance"):
         check_object(name, getattr(router, name))
     check_config(router.config)
+    if router.config.components is not None:
+        check_whole("components", router.config.components, least=0, most=router.dimensions)
 
 
 def check_config(config: FitConfig) -> None:

@@ -34,6 +34,7 @@ def fit(parsed: Parsed) -> None:
         config,
         models=columns.models[::-1],  # the primary is named first, and stands last
         costs=columns.costs[::-1],
+        components=settings.components,
         cost_weights=settings.cost_weights,
         held_out=settings.validation,
         seed=settings.seed,

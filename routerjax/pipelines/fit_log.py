@@ -151,6 +151,8 @@ def _check(config: FitConfig) -> None:
         raise InputError(f"cost weights are {listed or 'none'}; each must be finite, 0 or more")
     resolve_estimator(config.estimator)
     check_config(config.router)
+    if config.components is not None and config.components < 0:
+        raise InputError(f"components is {config.components}; it must be 0 or more")
     if config.floor is not None and not 0 <= config.floor < 1:
         raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
     if config.evaluation is not None and not 0 <= config.evaluation < 1:

@@ -151,7 +151,7 @@ def prepare_all(
     Raises:
       InputError: a validation share or a number of members that cannot be.
     """
-    scalings = [Scaling.of(record.features) for record in records]
+    scalings = [Scaling.of(record.features, components=config.components) for record in records]
     if splits is None:
         splits = [own_splits(record, config) for record in records]
     if isinstance(records[0], Table):
