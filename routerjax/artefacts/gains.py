@@ -37,6 +37,7 @@ class SavedGains(Saved):
       report: rows, ω, bias, overlap and decision curve.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
+      prompt_form: as of `Router`.
     """
 
     kind: ClassVar[str] = "gains"
@@ -49,6 +50,7 @@ class SavedGains(Saved):
     report: dict[str, Any]
     provenance: dict[str, Any]
     arrays: GainRouter
+    prompt_form: str = "last-user"
 
     def __repr__(self) -> str:
         (alternative, primary), (low, high) = self.models, self.costs

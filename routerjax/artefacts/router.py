@@ -59,6 +59,8 @@ class Router(Saved):
         choosing by query is not expected to be worth more; empty where that was not asked.
       seen: number of queries the router was fitted on, 0 where it does not know them.
       salt: of their digests.
+      prompt_form: what became of lists of messages in the log: their "last-user" turn, or the whole
+        "conversation"; what is routed should have the same form.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -82,6 +84,7 @@ class Router(Saved):
     seen: int = 0
     salt: str = ""
     kept: tuple[bool, ...] = ()
+    prompt_form: str = "last-user"
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]

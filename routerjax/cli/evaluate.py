@@ -93,7 +93,7 @@ def handle(parsed: Parsed) -> None:
         refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
     router = Router.load(local_folder(folder), trust_encoder=asked.trust_encoder)
     column, gold = asked.gold_column or (None, None)
-    data = read(reading, path, scored_by=column)
+    data = read(reading, path, scored_by=column, prompt_form=router.prompt_form)
     if asked.log is not None and isinstance(data, Log):
         raise InputError(
             "--log has no effect where the data are a log: it serves the kNN plug-in on a table"

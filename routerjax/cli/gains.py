@@ -51,6 +51,8 @@ def fit(parsed: Parsed) -> None:
             models=columns.models,
         )
         router = fit_labels(labels, config=config)
+        form = schema_of(parsed[Reading]).prompt_form
+        router = dataclasses.replace(router, prompt_form=form)
         router.save(folder.out, overwrite=folder.overwrite)
     if parsed[Output].json:
         print_json({"router": folder.out, "models": router.models, **router.report})

@@ -12,17 +12,27 @@ if TYPE_CHECKING:
     from routerjax.records.tables import Log, Table
 
 
-def read(reading: Reading, path: str | list[str], *, scored_by: str | None = None) -> Table | Log:
+def read(
+    reading: Reading,
+    path: str | list[str],
+    *,
+    scored_by: str | None = None,
+    prompt_form: str | None = None,
+) -> Table | Log:
     """The table or log in a file.
 
     Args:
       reading: names of columns, range, embeddings.
       path: of the file, of several files, a pattern of names, or a hub id.
       scored_by: the column that says how each row was scored.
+      prompt_form: what becomes of messages where the options do not say it.
     """
     from routerjax.data.io import files
+    from routerjax.data.io.schema import Schema
 
     schema = schema_of(reading)
+    if reading.prompt_form is None and schema.prompt_form == Schema.prompt_form:
+        schema = schema.having(prompt_form=prompt_form)
     columns = columns_of(reading)
     if scored_by is not None:
         columns["scored_by"] = scored_by

@@ -39,8 +39,8 @@ class Routing:
       prompt: One prompt.
       prompts: A file of prompts: text of one a line, JSON lines, or a table with a column prompt;
         - is standard input.
-      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation. It
-        is to be that of the log which the router was fitted to.
+      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation. If
+        it is not given, it is that of the log which the router was fitted to.
       available: The column of a file of prompts that names the models which can be chosen on a
         row, or names between commas that hold for every query. No other model is chosen.
       embeddings: A .npy file [n, d] of ready-made embeddings.
@@ -54,7 +54,7 @@ class Routing:
     explain: bool = False
     prompt: str | None = None
     prompts: str | None = option(None, "FILE")
-    prompt_form: str = option("last-user", "last-user|conversation")
+    prompt_form: str | None = option(None, "last-user|conversation")
     available: str | None = option(None, "COLUMN|MODEL,...")
     embeddings: str | None = option(None, "FILE.npy")
     probabilities: bool = False
@@ -85,7 +85,6 @@ def handle(parsed: Parsed) -> None:
     folder = local_folder(named)
     kind = kind_of(folder)
     _check(asked, kind, named)
-    queries = _queries(asked)
     prices = changes(parsed[Prices])
     if kind == "gains":
         if prices:
@@ -95,12 +94,14 @@ def handle(parsed: Parsed) -> None:
         from routerjax.artefacts.gains import SavedGains
 
         pair = SavedGains.load(folder, trust_encoder=asked.trust_encoder)
+        queries = _queries(asked, pair.prompt_form)
         gains.route(pair, queries, asked.cost_weight, json=asked.json)
         return
     from routerjax.artefacts.router import Router
 
     router = Router.load(folder, trust_encoder=asked.trust_encoder)
     router = router.with_prices(prices) if prices else router
+    queries = _queries(asked, router.prompt_form)
     embedded = router.embed(queries)
     available = _available(asked, router, len(queries))
     routes: Sequence[Routes] = ()
@@ -166,17 +167,19 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
     choose(asked.prompt_form, ("last-user", "conversation"), "--prompt-form")
 
 
-def _queries(asked: Routing) -> Sequence[str] | np.ndarray:
+def _queries(asked: Routing, own_form: str) -> Sequence[str] | np.ndarray:
+    """What is routed; messages in the form that was asked for, or the router's own."""
     from routerjax.data.io.prompts import prompt_text
     from routerjax.data.io.queries import read_embeddings, read_prompts
 
+    form = asked.prompt_form or own_form
     if asked.prompt is not None:
-        text = prompt_text(asked.prompt, form=asked.prompt_form)
+        text = prompt_text(asked.prompt, form=form)
         if text is None:
             raise InputError("--prompt is empty; a prompt is needed")
         return [text]
     if asked.prompts is not None:
-        return read_prompts(asked.prompts, form=asked.prompt_form)
+        return read_prompts(asked.prompts, form=form)
     assert asked.embeddings is not None
     return read_embeddings(asked.embeddings)
 

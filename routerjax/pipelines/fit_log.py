@@ -133,6 +133,7 @@ def fit(
         seen=len(seen),
         salt=salt,
         kept=() if expected is None else tuple(expected.kept.tolist()),
+        prompt_form=given.prompt_form or Router.prompt_form,
     )
     told = [] if expected is None else expected.named(log.models, cost_weights)
     report = fit_report(router, prepared, kept, gold=gold, crossed=share is None, expected=told)

@@ -189,6 +189,7 @@ class Log(Rows):
       time: [n] float64, when each row was logged, in seconds since 1970 (UTC); None if unknown.
       pinned: [n] bool, True where not the log's policy but a user chose the model; None if nobody
         did. Such rows are outcomes, and say nothing of the policy.
+      prompt_form: what became of lists of messages, where it was not their last user turn.
 
     Raises:
       InputError: as `Table`, and for arms outside `models`, missing quality or cost,
@@ -213,6 +214,7 @@ class Log(Rows):
     available: Array | None = None
     time: Array | None = None
     pinned: Array | None = None
+    prompt_form: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
@@ -240,6 +242,7 @@ class Log(Rows):
         available: np.ndarray | None = None,
         time: np.ndarray | None = None,
         pinned: np.ndarray | None = None,
+        prompt_form: str | None = None,
         warn: bool = True,
     ) -> Log:
         """Build a log from arrays, [n] each; warns of odd cost units if `warn`."""
@@ -261,6 +264,7 @@ class Log(Rows):
             available=None if available is None else np.asarray(available),
             time=None if time is None else np.asarray(time, np.float64),
             pinned=None if pinned is None else np.asarray(pinned),
+            prompt_form=prompt_form,
         )
         if warn:
             check.warn_of_cost_unit(log)

@@ -15,6 +15,7 @@ from routerjax.data.io.columns import quoted, single
 from routerjax.data.io.costs import costs_of
 from routerjax.data.io.model_names import aliases_of, models_of
 from routerjax.data.io.names import COST, SCORE
+from routerjax.data.io.prompts import LAST_USER
 from routerjax.data.io.source_file import SourceFile
 from routerjax.data.io.suspicious import (
     say_findings,
@@ -80,6 +81,7 @@ def log_of(
             available=available,
             time=None if time is None else time[rows],
             pinned=pinned,
+            prompt_form=None if (form := file.schema.prompt_form) == LAST_USER else form,
             warn=False,
         )
         log = _split(log, file, log.time)
