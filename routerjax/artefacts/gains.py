@@ -90,6 +90,7 @@ class SavedGains(Saved):
         values.check_names("models", self.models, count=2)
         values.check_numbers("costs", self.costs, counts=(2,))
         values.check_text("encoder", self.encoder, optional=True)
+        values.check_among("prompt form", (self.prompt_form,), values.PROMPT_FORMS, count=1)
         values.check_whole("dimensions", self.dimensions)
         values.check_whole("components", self.components, least=0)
         for name in ("report", "provenance"):
