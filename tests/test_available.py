@@ -12,6 +12,7 @@ import pytest
 import routerjax as rj
 from routerjax.baselines.policies import best_single_of, greedy, random_choice
 from routerjax.cli.commands import main
+from routerjax.data.synthetic.logging_policies import simulate_log, uniform
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.choice_sets import choice_odds
 from routerjax.evaluation.metrics import outcome
@@ -226,12 +227,46 @@ def test_propensities_and_the_page_are_of_available_models(fitted):
     assert max(abs(np.array(covered["errors_off"]))) < 3
     page = evaluation_of(router.report["evaluation"])
     assert LIMITED in page.notes
+    a, b, c = log.available.mean(axis=0)
+    shares = f"a on {a:.0%} of the rows, b on {b:.0%} of the rows, c on {c:.0%} of the rows"
+    assert f"available: {shares}" in page.notes
     chosen = ~log.pinned
     assert (page.rows, page.left_out, covered["pinned"]) == (210, 30, 30)
     today = page.of("today")[0].quality.mean
     assert today == pytest.approx(log.quality[chosen].mean(), abs=1e-6)
     line = page.of("best-single-log")[0]  # c where it is there, on about half of the rows
     assert line.mostly == ("c", pytest.approx(log.available[chosen, 2].mean()))
+
+
+def test_a_table_is_evaluated_among_available_models(fitted):
+    """Every policy's utility by hand, the oracle's regret 0; another model would be worth more."""
+    router, rng, x = fitted[1], np.random.default_rng(5), drawn(5, 40).features
+    quality, cost = rng.random((40, 3)).astype(np.float32), np.full((40, 3), 0.001)
+    sets = rng.random((40, 3)) < 0.5
+    sets[np.arange(40), rng.integers(0, 3, 40)] = True
+    table = Table.from_arrays(quality, cost, models="abc", embeddings=x, available=sets)
+    found = rj.evaluate(router, table, cost_weights=[0.0])
+    lines = {line.method: line for line in found.lines}
+    best = np.where(sets, quality, -1).max(axis=1)
+    assert lines["oracle"].quality.mean == pytest.approx(best.mean(), rel=1e-6)
+    assert lines["oracle"].regret.mean == 0
+    arms = router.route(x, cost_weight=0.0, available=sets).arms
+    own = quality[np.arange(40), arms]
+    assert lines["router"].quality.mean == pytest.approx(own.mean(), rel=1e-6)
+    assert lines["router"].regret.mean == pytest.approx((best - own).mean(), rel=1e-5)
+    even = (quality * sets).sum(axis=1) / sets.sum(axis=1)
+    assert lines["random"].quality.mean == pytest.approx(even.mean(), rel=1e-6)
+    assert LIMITED in found.notes
+
+
+def test_a_simulated_log_asks_available_models_alone():
+    sets = np.array([[True, False], [False, True]] * 20)
+    cells = np.full((40, 2), 0.5)
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    table = Table.from_arrays(cells, cells, models="ab", embeddings=x, available=sets)
+    log, chances = simulate_log(table, uniform, key=jax.random.key(0))
+    assert log.arms.tolist() == [0, 1] * 20
+    assert (chances == sets).all() and (log.available == sets).all()
 
 
 def cells_of(kind: str, names: tuple[str, ...]):
@@ -326,6 +361,21 @@ def test_route_takes_names(folder, tmp_path, capsys, fitted):
     assert main([*asked, "--available", "z"]) == 2
     said = capsys.readouterr().err
     assert said == "routerjax: --available: no model 'z'; known are a, b, c\n"
+
+
+@pytest.mark.slow
+def test_a_fit_with_every_model_available_is_a_fit_without_a_mask():
+    log = drawn().replace(available=None)
+    plain = rj.fit(log, config=CONFIG)
+    masked_fit = rj.fit(log.replace(available=np.ones((240, 3), bool)), config=CONFIG)
+    for one, other in zip(
+        jax.tree.leaves(plain.arrays), jax.tree.leaves(masked_fit.arrays), strict=True
+    ):
+        if one.dtype != np.uint32:  # digests are salted by the log
+            np.testing.assert_array_equal(one, other)
+    pages = [evaluation_of(each.report["evaluation"]) for each in (plain, masked_fit)]
+    for own, line in zip(*(page.lines for page in pages), strict=True):
+        np.testing.assert_allclose(own.utility, line.utility, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def _fitted_log(asked: Evaluating, reading: Reading):
     assert asked.log is not None
     return files.read_log(
         asked.log,
-        schema=schema_of(reading, columns=asked.log_columns),
+        schema=dataclasses.replace(schema_of(reading, columns=asked.log_columns), split_by=None),
         drop_missing=reading.drop_missing,
         embeddings=asked.log_embeddings,
         in_memory=reading.memory,

@@ -70,13 +70,21 @@ def page(
     if evidence.propensities.recorded < 1:
         said = (said[0], ESTIMATED, *notes)
     if covered.available:
-        said = (*said, LIMITED)
+        said = (*said, LIMITED, _limits(covered))
     if pinned:
         said = (*said, PINNED.format(pinned, pinned + len(log)))
     return dataclasses.replace(
         evaluation,
         notes=(*said, *impossible(evaluation)),
         verdict=verdict(evaluation),
+    )
+
+
+def _limits(covered: Overlap) -> str:
+    """On how many queries each model was available."""
+    shares = zip(covered.models, covered.available, strict=True)
+    return "available: " + ", ".join(
+        f"{model} on {share:.0%} of the rows" for model, share in shares
     )
 
 
