@@ -232,6 +232,17 @@ def test_inspect_proposes_the_options(tmp_path, capsys):
     assert "the rows are of 2024-05-01 12:00 to 2024-05-01 12:59 (UTC)" in said
 
 
+def test_inspect_gives_up_a_guess_that_not_every_row_fits(tmp_path, capsys):
+    """A name that is no model's answer to a row makes the column no list of available models."""
+    times = [SECONDS + 60 * i for i in range(6000)]
+    path = written(tmp_path / "log.jsonl", rows=6000, ts=[*times[:7], None, *times[8:]])
+    assert main(["inspect", str(path), "--quiet"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--time" not in said and "--drop-missing" not in said
+    assert main(["inspect", str(path), "--quiet", "--time", "ts"]) == 0
+    assert "--time ts --drop-missing" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.slow
 def test_pinned_rows_are_outcomes_alone():
     """Users pin a model where the policy never asks it: the policy stays at even shares."""

@@ -99,6 +99,8 @@ def fit_report(
         return {**report, "evaluation": _said(found, expected)}
     if kept is None or not len(kept):
         return {**report, "why": "no rows were set apart (--evaluation 0)"}
+    if kept.pinned is not None and kept.pinned.all():
+        return {**report, "why": "a user pinned the model of every row that was set apart"}
     if gold is not None and (count := (kept.scored_by or ()).count(gold)) < FEWEST_GOLD:
         return {**report, "why": f"only {count} of the rows set apart have a gold score"}
     kept, model = kept.with_models(router.models), router.arrays.propensities
