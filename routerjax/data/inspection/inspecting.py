@@ -18,7 +18,7 @@ from routerjax.data.inspection.fields import Field, fields_of
 from routerjax.data.inspection.joining import are_parts, join_files
 from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.presets import kind_of
-from routerjax.data.inspection.propose import Proposal, propose
+from routerjax.data.inspection.propose import ASKED, Proposal, propose
 from routerjax.data.inspection.record import Inspection
 from routerjax.data.inspection.trying import Opened, Reading, fitting_preset, one_spelling, read_as
 from routerjax.data.io import formats, paths, schema_file
@@ -145,6 +145,9 @@ def _inspection(
     else:
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
         schema, notes = schema.over(schema_file.named(preset)), []
+        if kind_of(preset) == "log" and schema.layout == Schema.layout:
+            asked = {k: path for k, path in proposal.schema.columns.items() if k in ASKED}
+            schema = schema.having(columns=asked)
         proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
