@@ -224,6 +224,7 @@ def test_what_is_said_of_expected_advantages():
         deviation=np.array([0.01, 0.004, 0.0625]),
         supported=np.array([1.0, 0.75, 1.0]),
         kept=np.array([True, True, False]),
+        single=np.array([[0], [0], [1]]),
     )
     said = expectations(expected.named("abc", WEIGHTS), page)
     assert said[0] == (

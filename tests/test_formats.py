@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routerjax.data.io import delimited, formats, json_rows, several
+from routerjax.data.io import delimited, formats, json_rows, opening, several
 from routerjax.data.io.files import read_log, write_log
 from routerjax.errors import InputError
 
@@ -182,6 +182,24 @@ def test_a_packed_file_that_is_cut_short_or_damaged(tmp_path, suffix, pack):
 
 
 # Several files
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".jsonl.zst"])
+def test_a_file_that_unpacks_to_far_more_than_rows_is_refused(tmp_path, monkeypatch, suffix):
+    """Zeros are a thousand times their packed size; many equal rows are allowed up to a size."""
+    monkeypatch.setattr(opening, "MUCH", 1 << 20)
+    monkeypatch.setattr(opening, "BLOCK", 1 << 16)
+    head, row = ("prompt,model\n", "0,0\n") if suffix == ".csv.gz" else ("", '{"prompt": "0"}\n')
+    bomb = put(tmp_path / f"bomb{suffix}", head + row * (1 << 19))
+    with pytest.raises(InputError) as raised:
+        formats.load(bomb)
+    assert raised.value.problem == (
+        "unpacks to more than 250 times its size, which files of rows do not; if this one does, "
+        "unpack it yourself"
+    )
+    small = put(tmp_path / "rows.csv.gz", "prompt,model\n" + "why?,a\n" * 100_000)
+    assert small.stat().st_size * 250 < 700_000 < opening.MUCH
+    assert len(formats.load(small)) == 100_000
 
 
 def test_several_files_are_one_log_and_messages_name_the_file_and_its_row(tmp_path):

@@ -1,10 +1,15 @@
 """The one rule for prompts: text, messages, parts that are no text, and nothing."""
 
+import dataclasses
 import json
 
 import pyarrow as pa
 import pytest
+import small_router
 
+import routerjax as rj
+from routerjax.artefacts.gains import SavedGains
+from routerjax.cli.route import Routing, _queries
 from routerjax.data.io.prompts import is_missing, prompt_of, prompt_text, prompts_of
 from routerjax.errors import InputError
 
@@ -124,3 +129,24 @@ def test_a_cell_that_is_no_prompt_names_its_row():
     with pytest.raises(InputError) as error:
         prompts_of(column)
     assert error.value.row == 0
+
+
+def test_a_router_keeps_the_form_of_the_prompts_that_it_was_fitted_to(tmp_path):
+    path = tmp_path / "log.jsonl"
+    rows = [{"messages": TALK, "model": name, "quality": 1, "cost": 0.1} for name in "ab"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = {"prompt": "messages"}
+    log = rj.read_log(path, columns=columns, prompt_form="conversation")
+    assert log.prompt_form == "conversation"
+    assert rj.read_log(path, columns=columns).prompt_form is None
+    kept = dataclasses.replace(small_router.pair(), prompt_form="conversation")
+    kept.save(tmp_path / "router")
+    assert SavedGains.load(tmp_path / "router").prompt_form == "conversation"
+    asked, talk = Routing(prompt=json.dumps(TALK)), prompt_text(TALK, form="conversation")
+    assert _queries(asked, "conversation") == [talk]
+    assert _queries(dataclasses.replace(asked, prompt_form="last-user"), "conversation") == [
+        "And when?"
+    ]
+    dataclasses.replace(kept, prompt_form="first").save(tmp_path / "other")
+    with pytest.raises(InputError, match=r"prompt form: \['first'\]; there must be 1, each of"):
+        SavedGains.load(tmp_path / "other")

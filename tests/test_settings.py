@@ -205,4 +205,4 @@ def test_checking_carries_nothing_out():
     commands.check(["fit", "nowhere.csv", "--out", "there", "--quality-range", "-1:1"])
     with pytest.raises(InputError, match="--out is needed"):
         commands.check(["fit", "nowhere.csv"])
-    assert fit.SHARED == ("cost_weights", "encoder", "validation", "seed")
+    assert fit.SHARED == ("cost_weights", "encoder", "components", "validation", "seed")

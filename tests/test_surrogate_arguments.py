@@ -41,7 +41,7 @@ def loss_of(surrogate, context=CONTEXT):
     params = jax.tree.map(lambda leaf: leaf[0], stage.initial(3, 1, jax.random.key(0)))
     nothing = Estimates(quality=jnp.zeros((2, 2)), cost=jnp.zeros((2, 2)))
     batch = {"x": jnp.zeros((2, 3)), "target": TARGET, "start": nothing}
-    batch |= asked_rows(form_of(surrogate).asked, (2, 2), PREDICTED, LOGGED, "own")
+    batch |= asked_rows(form_of(surrogate).asked, (2, 2), PREDICTED, LOGGED, None, "own")
     objective = RouterObjective(stage, surrogate)
     return np.asarray(objective.loss(params, context, batch, jax.random.key(1)))
 
@@ -239,7 +239,9 @@ def test_what_is_wrong_is_said_in_words(tmp_path, body):
 
 def test_what_only_a_log_has_is_refused_where_every_model_answered():
     with pytest.raises(InputError, match="poem: surrogate asks for arm, outcome, propensity, wh"):
-        asked_rows(("logits", "arm", "outcome", "propensity"), (2, 2), PREDICTED, None, "poem")
+        asked_rows(
+            ("logits", "arm", "outcome", "propensity"), (2, 2), PREDICTED, None, None, "poem"
+        )
 
 
 def problem(n=300):

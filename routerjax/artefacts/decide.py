@@ -52,8 +52,9 @@ def decided(
     model: Model,
     embeddings: np.ndarray,
     cost_weights: np.ndarray | Array,
-    kept: Int[np.ndarray, " k"],
+    kept: Int[np.ndarray, "*kept"],
     checked: Callable[[np.ndarray, int], np.ndarray],
+    available: Bool[np.ndarray, "n m"] | None = None,
 ) -> Decided:
     """Probabilities and expected outcomes, a block of rows at a time.
 
@@ -61,8 +62,10 @@ def decided(
       model: what the router decides by.
       embeddings: [n, d], in memory or on disk.
       cost_weights: [k] within the fitted range.
-      kept: [k] arm that the router is for every query that supports it; −1 where it chooses.
+      kept: [k] arm that the router is for every query that supports it; −1 where it chooses. It
+        is [k, n] where not every model is available on every row.
       checked: a block and the position of its first row → the block in single precision.
+      available: [n, m] True where the model can be chosen; None where every model can.
 
     Raises:
       InputError: as `checked` raises it, or the router makes no number of a query, which its
@@ -74,7 +77,11 @@ def decided(
         filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
         filled[: len(block)] = block
         rows = slice(len(block))
-        found = jax.tree.map(np.asarray, _decide(*model, filled, cost_weights, kept))
+        asked: tuple[np.ndarray, ...] = (kept,)
+        if available is not None:
+            own_rows = slice(first, first + ROWS)
+            asked = _padded(kept[:, own_rows], available[own_rows], len(filled))
+        found = jax.tree.map(np.asarray, _decide(*model, filled, cost_weights, *asked))
         probabilities, moved, expected = found
         own = Decided(
             probabilities[:, rows],
@@ -90,6 +97,15 @@ def decided(
             quality=np.concatenate([own.expected.quality for own in parts]),
             cost=np.concatenate([own.expected.cost for own in parts]),
         ),
+    )
+
+
+def _padded(kept: np.ndarray, available: np.ndarray, rows: int) -> tuple[np.ndarray, ...]:
+    """Both with as many rows as a block; on those added every model is available."""
+    more = rows - len(available)
+    return (
+        np.pad(kept, ((0, 0), (0, more)), constant_values=-1),
+        np.pad(available, ((0, more), (0, 0)), constant_values=True),
     )
 
 
@@ -111,7 +127,8 @@ def _decide(
     constant: Estimates | None,
     embeddings: Float[Array, "n d"],
     cost_weights: Float[Array, " k"],
-    kept: Int[Array, " k"],
+    kept: Int[Array, "*kept"],
+    available: Bool[Array, "n m"] | None = None,
 ) -> tuple[Float[Array, "k n m"], Bool[Array, "k n"], Estimates]:
     x = arrays.scaling(embeddings)
     folds = predict_folds(head, arrays.outcomes, x)
@@ -119,12 +136,13 @@ def _decide(
     start = expected
     if constant is not None:
         start = jax.tree.map(lambda mean: mean[None], constant)
-    found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights)
+    found = mean_probabilities(architecture, arrays.policy, x, start, unit, cost_weights, available)
     if arrays.propensities is None:
         return found, jnp.zeros(found.shape[:2], bool), expected
-    known = supported(arrays.propensities, x)
-    alone = jax.nn.one_hot(kept, found.shape[-1])[:, None]
-    wanted = jnp.where((kept >= 0)[:, None, None], alone, found)
+    known = supported(arrays.propensities, x, available)
+    kept = kept[:, None] if kept.ndim == 1 else kept
+    alone = jax.nn.one_hot(kept, found.shape[-1])
+    wanted = jnp.where((kept >= 0)[..., None], alone, found)
     allowed = within_support(found, known)
     allowed = jnp.where(jnp.any(alone * known[None] > 0, axis=-1, keepdims=True), alone, allowed)
     return allowed, jnp.argmax(allowed, axis=-1) != jnp.argmax(wanted, axis=-1), expected

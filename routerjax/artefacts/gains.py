@@ -37,6 +37,7 @@ class SavedGains(Saved):
       report: rows, ω, bias, overlap and decision curve.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
+      prompt_form: as of `Router`.
     """
 
     kind: ClassVar[str] = "gains"
@@ -49,6 +50,7 @@ class SavedGains(Saved):
     report: dict[str, Any]
     provenance: dict[str, Any]
     arrays: GainRouter
+    prompt_form: str = "last-user"
 
     def __repr__(self) -> str:
         (alternative, primary), (low, high) = self.models, self.costs
@@ -88,6 +90,7 @@ class SavedGains(Saved):
         values.check_names("models", self.models, count=2)
         values.check_numbers("costs", self.costs, counts=(2,))
         values.check_text("encoder", self.encoder, optional=True)
+        values.check_among("prompt form", (self.prompt_form,), values.PROMPT_FORMS, count=1)
         values.check_whole("dimensions", self.dimensions)
         values.check_whole("components", self.components, least=0)
         for name in ("report", "provenance"):

@@ -11,13 +11,14 @@ from typing import Any, ClassVar, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 
 from routerjax.artefacts import migrate, shapes, values
 from routerjax.artefacts.arrays import Arrays, FormerArrays
 from routerjax.artefacts.base import Saved, listed
 from routerjax.artefacts.decide import Decided, Model, decided
 from routerjax.artefacts.routes import Routes
+from routerjax.baselines.policies import first_available
 from routerjax.errors import DataWarning
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
@@ -25,6 +26,7 @@ from routerjax.models.architectures import Architecture
 from routerjax.models.outcomes import OutcomeHead, at_prices
 from routerjax.models.policy import Policy, within_range
 from routerjax.models.propensity import without_unused_trees
+from routerjax.records.available import Available, available_mask
 from routerjax.records.groups import query_digests
 from routerjax.records.repricing import PriceChange, check_changes, factors
 from routerjax.records.rows import Rows
@@ -57,6 +59,8 @@ class Router(Saved):
         choosing by query is not expected to be worth more; empty where that was not asked.
       seen: number of queries the router was fitted on, 0 where it does not know them.
       salt: of their digests.
+      prompt_form: what became of lists of messages in the log: their "last-user" turn, or the whole
+        "conversation"; what is routed should have the same form.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -80,6 +84,7 @@ class Router(Saved):
     seen: int = 0
     salt: str = ""
     kept: tuple[bool, ...] = ()
+    prompt_form: str = "last-user"
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -89,22 +94,33 @@ class Router(Saved):
             trained = f"{own.architecture} of {self.config.nuisance.outcomes} outcome models"
         if any(self.kept):
             trained += f"; its best single model at {sum(self.kept)} of them"
+        components = self.config.components
+        by = f" by {self.encoder}" if self.encoder else ""
+        by += f", {components} principal components" if components else ""
         return (
             f"Router of {len(self.models)} models: {listed(self.models)}\n"
             f"  {len(self.cost_weights)} cost weights from {low:g} to {high:g}; "
             f"quality in [{self.quality_range[0]:g}, {self.quality_range[1]:g}]\n"
             f"  {trained}\n"
-            f"  {self.dimensions}-wide embeddings{f' by {self.encoder}' if self.encoder else ''}"
+            f"  {self.dimensions}-wide embeddings{by}"
         )
 
     @overload
-    def route(self, queries: Queries, *, cost_weight: float) -> Routes: ...
+    def route(
+        self, queries: Queries, *, cost_weight: float, available: Available | None = None
+    ) -> Routes: ...
 
     @overload
-    def route(self, queries: Queries, *, cost_weight: Sequence[float]) -> tuple[Routes, ...]: ...
+    def route(
+        self, queries: Queries, *, cost_weight: Sequence[float], available: Available | None = None
+    ) -> tuple[Routes, ...]: ...
 
     def route(
-        self, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
+        self,
+        queries: Queries,
+        *,
+        cost_weight: float | int | Sequence[float | int],
+        available: Available | None = None,
     ) -> Routes | tuple[Routes, ...]:
         """Choose a model for every query, at one cost weight or at several.
 
@@ -112,20 +128,25 @@ class Router(Saved):
           queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
           cost_weight: λ within the fitted range, quality given up per dollar; or several of them,
             for which the queries are encoded and the networks run once.
+          available: the models that can be chosen: names that hold for every query, names for
+            each query, or a mask [n, m] or [m]. None: all can. No other is chosen, and the best
+            single model gives way to the next best where it is not there.
 
         Returns:
           Routes: names, arms, probabilities, expected quality and cost; a tuple of them, in the
           order given, for several cost weights.
 
         Raises:
-          InputError: λ outside the fitted range, embeddings of another width, or prompts for a
-            router that was fitted on ready-made embeddings.
+          InputError: λ outside the fitted range, embeddings of another width, prompts for a
+            router that was fitted on ready-made embeddings, an available model that the router
+            does not have, or a query without any.
         """
         several = tuple(np.atleast_1d(np.asarray(cost_weight, np.float64)).tolist())
         for each in several:
             check_range(each, self.cost_weights)
         embeddings = queries if isinstance(queries, np.ndarray) else self.embed(queries)
-        probabilities, moved, expected = self._decided(embeddings, several)
+        mask = self._mask(available, len(embeddings))
+        probabilities, moved, expected = self._decided(embeddings, several, mask)
         routes = tuple(
             self._routes(own, fell_back, expected, each)
             for own, fell_back, each in zip(probabilities, moved, several, strict=True)
@@ -152,11 +173,23 @@ class Router(Saved):
             fell_back=fell_back,
         )
 
-    def choices(self, embeddings: np.ndarray, *, cost_weights: Sequence[float]) -> np.ndarray:
-        """Arms [k, n] chosen at k cost weights; errors as in `route`."""
+    def choices(
+        self,
+        embeddings: np.ndarray,
+        *,
+        cost_weights: Sequence[float],
+        available: Available | None = None,
+    ) -> np.ndarray:
+        """Arms [k, n] chosen at k cost weights; arguments and errors as in `route`."""
         for cost_weight in cost_weights:
             check_range(cost_weight, self.cost_weights)
-        return self._decided(embeddings, cost_weights).probabilities.argmax(axis=-1)
+        mask = self._mask(available, len(embeddings))
+        return self._decided(embeddings, cost_weights, mask).probabilities.argmax(axis=-1)
+
+    def _mask(self, available: Available | None, rows: int) -> np.ndarray | None:
+        if available is None:
+            return None
+        return available_mask(available, models=self.models, rows=rows)
 
     def best_single_at(self, cost_weight: float) -> str:
         """The best single model by the log it was fitted on, at any cost weight.
@@ -164,11 +197,24 @@ class Router(Saved):
         Utility is affine in the cost weight, so that means of quality and cost tell it exactly.
         Routers of before kept no means; of them it is that of the nearest fitted cost weight.
         """
+        return self.models[int(self._single_utilities(cost_weight).argmax())]
+
+    def best_singles_at(
+        self, cost_weight: float, available: Bool[np.ndarray, "n m"]
+    ) -> Int[np.ndarray, " n"]:
+        """Arms [n]: the best single model where it is available, elsewhere the next best that is.
+
+        Routers of before, which kept no means, know the best alone; the first that is available
+        comes next.
+        """
+        return first_available(self._single_utilities(cost_weight), available)
+
+    def _single_utilities(self, cost_weight: float) -> Float[np.ndarray, " m"]:
+        """[m] mean utility of every model by the log, or 1 for the best alone."""
         if not self.arm_quality:
             nearest = int(abs(np.asarray(self.cost_weights) - cost_weight).argmin())
-            return self.best_single[nearest]
-        utility = np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
-        return self.models[int(utility.argmax())]
+            return np.equal(self.models, self.best_single[nearest]).astype(np.float64)
+        return np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
 
     def keeps_at(self, cost_weight: float) -> str | None:
         """The best single model where the router is that model for every query, else None.
@@ -233,29 +279,42 @@ class Router(Saved):
         """Expected quality and cost of every model for every query, [n, m] each."""
         return self._decided(embeddings, (self.cost_weights[0],)).expected
 
-    def _decided(self, embeddings: np.ndarray, cost_weights: Sequence[float]) -> Decided:
+    def _decided(
+        self,
+        embeddings: np.ndarray,
+        cost_weights: Sequence[float],
+        available: np.ndarray | None = None,
+    ) -> Decided:
         def checked(block: np.ndarray, first: int) -> np.ndarray:
             return self.checked(block, first=first)
 
         asked = within_range(cost_weights, self.cost_weights)
         names = [self.keeps_at(each) for each in cost_weights]
         kept = np.array([-1 if name is None else self.models.index(name) for name in names])
-        return decided(self._model, embeddings, asked, kept, checked)
+        if available is not None:
+            each = [self.best_singles_at(own, available) for own in cost_weights]
+            kept = np.where((kept >= 0)[:, None], np.stack(each), -1) if each else kept
+        return decided(self._model, embeddings, asked, kept, checked, available)
 
-    def explain(self, embeddings: np.ndarray) -> list[Envelope]:
+    def explain(
+        self, embeddings: np.ndarray, *, available: Available | None = None
+    ) -> list[Envelope]:
         """The model of highest expected utility as a function of λ, query by query.
 
         Pieces of the fitted range, by the outcome models' expectations; the router's own choice
-        starts from them and may differ.
+        starts from them and may differ. Of available models alone, where these are given as in
+        `route`.
         """
         expected, (low, high) = (
             self.expected(embeddings),
             (self.cost_weights[0], self.cost_weights[-1]),
         )
-        return [
-            upper_envelope(quality, cost, low=low, high=high)
-            for quality, cost in zip(expected.quality, expected.cost, strict=True)
-        ]
+        mask, found = self._mask(available, len(embeddings)), []
+        for row, (quality, cost) in enumerate(zip(expected.quality, expected.cost, strict=True)):
+            arms = np.arange(len(self.models)) if mask is None else np.flatnonzero(mask[row])
+            own = upper_envelope(quality[arms], cost[arms], low=low, high=high)
+            found.append(own._replace(arms=tuple(int(arms[arm]) for arm in own.arms)))
+        return found
 
     @functools.cached_property
     def _model(self) -> Model:
@@ -288,7 +347,8 @@ class Router(Saved):
 
     @property
     def _outcome_head(self) -> OutcomeHead:
-        return outcome_head_of(self.config.nuisance, len(self.models), self.dimensions)
+        width = self.config.components or self.dimensions
+        return outcome_head_of(self.config.nuisance, len(self.models), width)
 
     def template(self) -> Arrays | FormerArrays:
         """The shapes of what is stored."""
@@ -299,6 +359,7 @@ class Router(Saved):
             members=self.config.router.members,
             folds=self.config.nuisance.folds,
             seen=self.seen,
+            components=self.config.components,
         )
 
     def check(self) -> None:

@@ -11,20 +11,31 @@ from routerjax.artefacts.decide import Decided
 from routerjax.artefacts.router import Queries, Router
 from routerjax.artefacts.routes import Routes
 from routerjax.estimators.utility import check_range
-
-
-@overload
-def route(router: Router, queries: Queries, *, cost_weight: float) -> Routes: ...
+from routerjax.records.available import Available
 
 
 @overload
 def route(
-    router: Router, queries: Queries, *, cost_weight: Sequence[float]
+    router: Router, queries: Queries, *, cost_weight: float, available: Available | None = None
+) -> Routes: ...
+
+
+@overload
+def route(
+    router: Router,
+    queries: Queries,
+    *,
+    cost_weight: Sequence[float],
+    available: Available | None = None,
 ) -> tuple[Routes, ...]: ...
 
 
 def route(
-    router: Router, queries: Queries, *, cost_weight: float | int | Sequence[float | int]
+    router: Router,
+    queries: Queries,
+    *,
+    cost_weight: float | int | Sequence[float | int],
+    available: Available | None = None,
 ) -> Routes | tuple[Routes, ...]:
     """Choose a model for every query, at one cost weight or at several.
 
@@ -32,16 +43,18 @@ def route(
       router: fitted.
       queries: n prompts, encoded by the router's own encoder, or embeddings [n, d].
       cost_weight: λ within the fitted range, quality given up per dollar; or several of them.
+      available: the models that can be chosen, as in `Router.route`; None: all can.
 
     Returns:
       Routes: names, arms, probabilities, expected quality and cost; a tuple of them, in the order
       given, for several cost weights.
 
     Raises:
-      InputError: λ outside the fitted range, embeddings of another width, or prompts for a
-        router that was fitted on ready-made embeddings.
+      InputError: λ outside the fitted range, embeddings of another width, prompts for a
+        router that was fitted on ready-made embeddings, or an available model that the router
+        does not have.
     """
-    return router.route(queries, cost_weight=cost_weight)
+    return router.route(queries, cost_weight=cost_weight, available=available)
 
 
 def outlook(

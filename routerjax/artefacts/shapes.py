@@ -26,6 +26,7 @@ def router(
     members: int,
     folds: int,
     seen: int,
+    components: int | None = None,
 ) -> Arrays | FormerArrays:
     """Shapes of all that a router stores.
 
@@ -37,13 +38,15 @@ def router(
       folds: of outcome and propensity models.
       seen: queries it knows it was fitted on; 0 for a router of before, which knows no
         propensities either.
+      components: of the embeddings, on which all else is; None where it is on all of them.
     """
-    models = architecture.models
+    models, width = architecture.models, components or dimensions
+    directions = real(dimensions, components) if components else None
     former = FormerArrays(
-        scaling=Scaling(centre=real(dimensions), scale=real()),
-        policy=policy(architecture, dimensions, members),
+        scaling=Scaling(real(dimensions), real(), directions),
+        policy=policy(architecture, width, members),
         constant=Estimates(quality=real(models), cost=real(models)),
-        outcomes=outcomes(head, dimensions, models, folds),
+        outcomes=outcomes(head, width, models, folds),
     )
     if not seen:
         return former

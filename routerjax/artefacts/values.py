@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST = 10_000_000
 """Of a size that a manifest states; what sizes come to together, the file of parameters shows."""
+PROMPT_FORMS = ("last-user", "conversation")
 LAYERS = 100
 """Hidden layers at most, each of which takes its time to describe."""
 
@@ -105,9 +106,12 @@ def check_router(router: Router) -> None:
     check_whole("seen", router.seen, least=0, most=1 << 40)
     check_text("salt", router.salt)
     check_text("encoder", router.encoder, optional=True)
+    check_among("prompt form", (router.prompt_form,), PROMPT_FORMS, count=1)
     for name in ("report", "provenance"):
         check_object(name, getattr(router, name))
     check_config(router.config)
+    if router.config.components is not None:
+        check_whole("components", router.config.components, least=0, most=router.dimensions)
 
 
 def check_config(config: FitConfig) -> None:

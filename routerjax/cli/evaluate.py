@@ -93,7 +93,7 @@ def handle(parsed: Parsed) -> None:
         refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
     router = Router.load(local_folder(folder), trust_encoder=asked.trust_encoder)
     column, gold = asked.gold_column or (None, None)
-    data = read(reading, path, scored_by=column)
+    data = read(reading, path, scored_by=column, prompt_form=router.prompt_form)
     if asked.log is not None and isinstance(data, Log):
         raise InputError(
             "--log has no effect where the data are a log: it serves the kNN plug-in on a table"
@@ -140,7 +140,7 @@ def _fitted_log(asked: Evaluating, reading: Reading):
     assert asked.log is not None
     return files.read_log(
         asked.log,
-        schema=schema_of(reading, columns=asked.log_columns),
+        schema=dataclasses.replace(schema_of(reading, columns=asked.log_columns), split_by=None),
         drop_missing=reading.drop_missing,
         embeddings=asked.log_embeddings,
         in_memory=reading.memory,

@@ -39,12 +39,12 @@ LOG = (
     "or a hub id; with --gains, a file of labels."
 )
 
-SHARED = ("cost_weights", "encoder", "validation", "seed")
+SHARED = ("cost_weights", "encoder", "components", "validation", "seed")
 """Settings of a fit to a log that a fit to labelled gains has as well."""
 
 OF_LOGS = (
     *("quality_range", "failed", "failed_quality", "drop_missing", "memory", "ratings"),
-    *("prices", "zero_cost", "strict"),
+    *("prices", "zero_cost", "strict", "available", "time", "split_by", "pinned"),
 )
 """Options of reading that have no effect on labelled gains."""
 
@@ -68,7 +68,7 @@ def add(app: App) -> None:
             Options(
                 "Settings of a fit to labelled gains (--gains)",
                 GainConfig(),
-                without=("models", "costs", "cost_weights", "held_out", "seed"),
+                without=("models", "costs", "components", "cost_weights", "held_out", "seed"),
             ),
             Options("Page", Page()),
             Options("Output", Output()),

@@ -34,6 +34,7 @@ def fit(parsed: Parsed) -> None:
         config,
         models=columns.models[::-1],  # the primary is named first, and stands last
         costs=columns.costs[::-1],
+        components=settings.components,
         cost_weights=settings.cost_weights,
         held_out=settings.validation,
         seed=settings.seed,
@@ -50,6 +51,8 @@ def fit(parsed: Parsed) -> None:
             models=columns.models,
         )
         router = fit_labels(labels, config=config)
+        form = schema_of(parsed[Reading]).prompt_form
+        router = dataclasses.replace(router, prompt_form=form)
         router.save(folder.out, overwrite=folder.overwrite)
     if parsed[Output].json:
         print_json({"router": folder.out, "models": router.models, **router.report})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command
 from routerjax.cli.options import Output, Reading, option
-from routerjax.cli.reading import print_json
+from routerjax.cli.reading import columns_of, print_json
 from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 
@@ -96,10 +96,7 @@ def handle(parsed: Parsed) -> None:
 
 def _known(reading: Reading) -> Schema:
     """What options say of the file."""
-    schema = schema_of(reading)
-    if reading.group is None:
-        return schema
-    return dataclasses.replace(schema, columns={**schema.columns, "group": reading.group})
+    return schema_of(reading).having(columns=columns_of(reading))
 
 
 def _beside(schema: Schema, written: Path) -> Schema:

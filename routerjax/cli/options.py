@@ -88,6 +88,14 @@ class Reading:
       group: The column that is equal where rows depend on each other: a user, a session, a request.
         Its rows stay together in every split that is made, and standard errors count its values.
         If it is not given, rows of equal queries belong together.
+      available: The column that names the models which could be chosen on a row: a list, JSON, or
+        names between commas. Columns available:MODEL of truth need no option. Propensities and
+        choices are among these models alone.
+      time: The column of the time of each row: ISO 8601, or seconds, milliseconds, microseconds or
+        nanoseconds since 1970. What drifted is reported, and propensities are those of the period.
+      split_by: The last rows are the test split: time, or time:SHARE (0.2 if none is said).
+      pinned: The column that says whether a user pinned the model (true, yes, 1). Such rows are
+        learnt from as outcomes, and say nothing of today's policy.
       drop_missing: Rows without a quality, cost, model or prompt are left out.
       embeddings: A .npy file [n, d] with the embeddings of the file's rows.
       memory: Embeddings of more GiB than this stay on disk and are read as they are used. If it
@@ -119,6 +127,10 @@ class Reading:
     failed_quality: float | None = option(None, "X")
     both_bad: str | None = option(None, "leave-out|tie")
     group: str | None = option(None, "COLUMN")
+    available: str | None = option(None, "COLUMN")
+    time: str | None = option(None, "COLUMN")
+    split_by: str | None = option(None, "time[:SHARE]")
+    pinned: str | None = option(None, "COLUMN")
     drop_missing: bool = False
     embeddings: str | None = option(None, "FILE.npy")
     memory: int | None = option(None, "GIB", gibibytes)

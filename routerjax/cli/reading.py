@@ -12,20 +12,28 @@ if TYPE_CHECKING:
     from routerjax.records.tables import Log, Table
 
 
-def read(reading: Reading, path: str | list[str], *, scored_by: str | None = None) -> Table | Log:
+def read(
+    reading: Reading,
+    path: str | list[str],
+    *,
+    scored_by: str | None = None,
+    prompt_form: str | None = None,
+) -> Table | Log:
     """The table or log in a file.
 
     Args:
       reading: names of columns, range, embeddings.
       path: of the file, of several files, a pattern of names, or a hub id.
       scored_by: the column that says how each row was scored.
+      prompt_form: what becomes of messages where the options do not say it.
     """
     from routerjax.data.io import files
+    from routerjax.data.io.schema import Schema
 
     schema = schema_of(reading)
-    columns = {}
-    if reading.group is not None:
-        columns["group"] = reading.group
+    if reading.prompt_form is None and schema.prompt_form == Schema.prompt_form:
+        schema = schema.having(prompt_form=prompt_form)
+    columns = columns_of(reading)
     if scored_by is not None:
         columns["scored_by"] = scored_by
     return files.read_rows(
@@ -36,6 +44,12 @@ def read(reading: Reading, path: str | list[str], *, scored_by: str | None = Non
         embeddings=reading.embeddings,
         in_memory=reading.memory,
     )
+
+
+def columns_of(reading: Reading) -> dict[str, str]:
+    """Columns that have an option of their own."""
+    own = {name: getattr(reading, name) for name in ("group", "available", "time", "pinned")}
+    return {name: column for name, column in own.items() if column is not None}
 
 
 def changes(prices: Prices) -> dict[str, PriceChange]:

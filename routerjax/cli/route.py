@@ -39,8 +39,10 @@ class Routing:
       prompt: One prompt.
       prompts: A file of prompts: text of one a line, JSON lines, or a table with a column prompt;
         - is standard input.
-      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation. It
-        is to be that of the log which the router was fitted to.
+      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation. If
+        it is not given, it is that of the log which the router was fitted to.
+      available: The column of a file of prompts that names the models which can be chosen on a
+        row, or names between commas that hold for every query. No other model is chosen.
       embeddings: A .npy file [n, d] of ready-made embeddings.
       probabilities: The probabilities of all models are printed, too.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
@@ -52,7 +54,8 @@ class Routing:
     explain: bool = False
     prompt: str | None = None
     prompts: str | None = option(None, "FILE")
-    prompt_form: str = option("last-user", "last-user|conversation")
+    prompt_form: str | None = option(None, "last-user|conversation")
+    available: str | None = option(None, "COLUMN|MODEL,...")
     embeddings: str | None = option(None, "FILE.npy")
     probabilities: bool = False
     trust_encoder: bool = False
@@ -82,7 +85,6 @@ def handle(parsed: Parsed) -> None:
     folder = local_folder(named)
     kind = kind_of(folder)
     _check(asked, kind, named)
-    queries = _queries(asked)
     prices = changes(parsed[Prices])
     if kind == "gains":
         if prices:
@@ -92,19 +94,54 @@ def handle(parsed: Parsed) -> None:
         from routerjax.artefacts.gains import SavedGains
 
         pair = SavedGains.load(folder, trust_encoder=asked.trust_encoder)
+        queries = _queries(asked, pair.prompt_form)
         gains.route(pair, queries, asked.cost_weight, json=asked.json)
         return
     from routerjax.artefacts.router import Router
 
     router = Router.load(folder, trust_encoder=asked.trust_encoder)
     router = router.with_prices(prices) if prices else router
+    queries = _queries(asked, router.prompt_form)
     embedded = router.embed(queries)
-    routes = router.route(embedded, cost_weight=asked.cost_weight) if asked.cost_weight else ()
-    envelopes = router.explain(embedded) if asked.explain else None
+    available = _available(asked, router, len(queries))
+    routes: Sequence[Routes] = ()
+    if asked.cost_weight:
+        routes = router.route(embedded, cost_weight=asked.cost_weight, available=available)
+    envelopes = router.explain(embedded, available=available) if asked.explain else None
     if asked.json:
         print_json(_as_json(routes, envelopes, router, asked))
     else:
         _print(routes, envelopes, router, asked)
+
+
+def _available(
+    asked: Routing, router: Router, rows: int
+) -> list[str] | list[tuple[str, ...]] | None:
+    """Names of the models that can be chosen, of every query or of each."""
+    from routerjax.data.io.queries import read_available
+    from routerjax.records.available import available_mask
+
+    given = asked.available
+    if given is None:
+        return None
+    if asked.prompts is not None:
+        found = read_available(asked.prompts, given, models=router.models, rows=rows)
+        if found is not None:
+            try:
+                available_mask(found, models=router.models, rows=rows)
+            except InputError as error:
+                raise InputError(
+                    error.problem, source=asked.prompts, field=given, row=error.row
+                ) from None
+            return found
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    try:
+        available_mask(names, models=router.models, rows=rows)
+    except InputError as error:
+        source = "--available" if asked.prompts is None else f"--available {given}"
+        beside = "" if asked.prompts is None else ", and the file has no such column"
+        raise InputError(error.problem + beside, source=source) from None
+    return names
 
 
 def _check(asked: Routing, kind: str, folder: str) -> None:
@@ -118,6 +155,9 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
         raise InputError("give --cost-weight, or --explain for every cost weight")
     if asked.cost_weight is None and asked.probabilities:
         raise InputError("--probabilities are those at one --cost-weight; give it too")
+    if kind == "gains" and asked.available is not None:
+        problem = "--available has no effect on a router of gains, which is of two models"
+        raise InputError(problem, source=folder)
     if kind == "gains" and asked.probabilities:
         problem = "--probabilities: a router of gains (fit --gains) has none"
         raise InputError(problem, source=folder)
@@ -127,17 +167,19 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
     choose(asked.prompt_form, ("last-user", "conversation"), "--prompt-form")
 
 
-def _queries(asked: Routing) -> Sequence[str] | np.ndarray:
+def _queries(asked: Routing, own_form: str) -> Sequence[str] | np.ndarray:
+    """What is routed; messages in the form that was asked for, or the router's own."""
     from routerjax.data.io.prompts import prompt_text
     from routerjax.data.io.queries import read_embeddings, read_prompts
 
+    form = asked.prompt_form or own_form
     if asked.prompt is not None:
-        text = prompt_text(asked.prompt, form=asked.prompt_form)
+        text = prompt_text(asked.prompt, form=form)
         if text is None:
             raise InputError("--prompt is empty; a prompt is needed")
         return [text]
     if asked.prompts is not None:
-        return read_prompts(asked.prompts, form=asked.prompt_form)
+        return read_prompts(asked.prompts, form=form)
     assert asked.embeddings is not None
     return read_embeddings(asked.embeddings)
 

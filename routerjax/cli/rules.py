@@ -41,4 +41,5 @@ def schema_of(reading: Reading, *, columns: str | None = None) -> Schema:
         failed_quality=reading.failed_quality,
         quality_range=files.parse_range(reading.quality_range) if reading.quality_range else None,
         both_bad=reading.both_bad,
+        split_by=reading.split_by,
     )

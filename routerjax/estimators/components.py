@@ -7,9 +7,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from routerjax.errors import InputError
+from routerjax.records.on_disk import Stored, blocks
 from routerjax.support.compilation import full_precision
 
 
@@ -49,15 +51,55 @@ def fit_components(
     Raises:
       InputError: components outside 1 … d.
     """
-    width = x.shape[1]
-    if components is not None and not 1 <= components <= width:
-        raise InputError(f"components is {components}, but the embeddings have {width} columns")
+    if components is not None:
+        check_components(components, x.shape[1])
     share = weights / jnp.maximum(jnp.sum(weights), 1e-30)
     centre = share @ x
     xc = x - centre[None]
     if components is None:
-        variances, directions = share @ xc**2, jnp.eye(width, dtype=x.dtype)
+        variances, directions = share @ xc**2, jnp.eye(x.shape[1], dtype=x.dtype)
     else:
         values, vectors = jnp.linalg.eigh((xc * share[:, None]).T @ xc)
         variances, directions = values[-components:], vectors[:, -components:][:, ::-1]
     return Components(centre, directions / jnp.sqrt(jnp.maximum(jnp.mean(variances), 1e-12)))
+
+
+def leading_components(
+    x: Float[np.ndarray, "n d"] | Stored, components: int
+) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d c"], float]:
+    """Centre [d], orthonormal directions [d, c] and mean variance of the leading components.
+
+    They come from sums in double precision over blocks of rows, so that rows may be on disk. Of
+    each direction the entry of largest size is positive: the sign is no matter of the machine.
+
+    Args:
+      x: [n, d] embeddings.
+      components: c.
+
+    Raises:
+      InputError: components outside 1 … d.
+    """
+    from scipy.linalg import eigh
+
+    width = x.shape[1]
+    check_components(components, width)
+    total, square = np.zeros(width), np.zeros((width, width))
+    for block in blocks(x):
+        rows = np.asarray(block, np.float64)
+        total += rows.sum(axis=0)
+    centre = total / len(x)
+    for block in blocks(x):
+        away = np.asarray(block, np.float64) - centre
+        square += away.T @ away
+    values, vectors = eigh(square / len(x), subset_by_index=[width - components, width - 1])
+    vectors = vectors[:, ::-1]
+    largest = np.abs(vectors).argmax(axis=0)
+    signs = np.where(vectors[largest, np.arange(components)] < 0, -1.0, 1.0)
+    directions = np.asarray(vectors * signs, np.float32)
+    return np.asarray(centre, np.float32), directions, float(values.mean())
+
+
+def check_components(components: int, width: int) -> None:
+    """Raise InputError unless there are as many components among `width` columns."""
+    if not 1 <= components <= width:
+        raise InputError(f"components is {components}, but the embeddings have {width} columns")

@@ -33,6 +33,9 @@ class Overlap:
       calibration: per arm the mean of 1{t = m} / π over the queries on which it could be asked
         or has support, 1 where propensities are right.
       errors_off: per arm how many standard errors that is from 1.
+      available: per arm the share of queries on which it could be chosen; empty where each could
+        on all.
+      pinned: rows whose model a user chose.
     """
 
     rows: int
@@ -47,6 +50,8 @@ class Overlap:
     unsupported: tuple[float, ...] = ()
     calibration: tuple[float, ...] = ()
     errors_off: tuple[float, ...] = ()
+    available: tuple[float, ...] = ()
+    pinned: int = 0
 
     @property
     def weakest(self) -> tuple[str, float]:
@@ -78,6 +83,13 @@ def overlap(
     if recorded is not None and recorded.ndim == 2:
         asked = ~(np.asarray(recorded) == 0)
         available = asked if supported is None else asked & supported
+    could = None if log.available is None else np.asarray(log.available)
+    chosen = None if log.pinned is None else ~np.asarray(log.pinned)
+    if could is not None:
+        available = could if available is None else available & could
+    if chosen is not None:
+        every = np.ones((len(log), models), bool) if available is None else available
+        available = every & chosen[:, None]
     checked = calibration(
         np.asarray(log.arms),
         values,
@@ -95,10 +107,19 @@ def overlap(
         share_clipped=float(np.mean(values < floor)),
         source=_source(log.logged_propensities),
         groups=sums.shape[1],
-        unsupported=() if supported is None else tuple((~supported).mean(axis=0).tolist()),
+        unsupported=() if supported is None else tuple(_lacking(supported, could).tolist()),
         calibration=tuple(checked.mean.tolist()),
         errors_off=tuple(checked.errors_off.tolist()),
+        available=() if could is None else tuple(could.mean(axis=0).tolist()),
+        pinned=0 if chosen is None else int((~chosen).sum()),
     )
+
+
+def _lacking(supported: np.ndarray, available: np.ndarray | None) -> Float[np.ndarray, " m"]:
+    """[m] share of the queries, on which the model was available, without support."""
+    could = np.ones_like(supported) if available is None else available
+    share: np.ndarray = (could & ~supported).sum(axis=0) / np.maximum(could.sum(axis=0), 1)
+    return share
 
 
 def _source(recorded: np.ndarray | None) -> str:

@@ -26,6 +26,8 @@ PATIENCE = 10
 """Rounds without a better held-out likelihood after which no more are grown."""
 SMALLEST = -1e6
 """What a row's likelihood gains in a round that was not grown."""
+NEVER = -1e9
+"""Log odds of an arm that could not be chosen: their softmax is 0, and no number is infinite."""
 STEP = 0.25
 """Share of a Newton step that a tree goes."""
 RIDGE = 1.0
@@ -63,12 +65,17 @@ class TreeRows(NamedTuple):
       x: [t, d] features of the rows to grow on.
       arms: [t] arm that answered; −1 marks a row that is none.
       held_out, held_out_arms: rows that choose the number of trees, likewise.
+      offsets, held_out_offsets: [t, m] and [h, m] log odds that are added to those of the trees:
+        `NEVER` where an arm could not be chosen, or what the shares of a period say. None, in all
+        folds or in none, adds nothing.
     """
 
     x: Float[np.ndarray, "t d"]
     arms: Int[np.ndarray, " t"]
     held_out: Float[np.ndarray, "h d"]
     held_out_arms: Int[np.ndarray, " h"]
+    offsets: Float[np.ndarray, "t m"] | None = None
+    held_out_offsets: Float[np.ndarray, "h m"] | None = None
 
 
 def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Trees:
@@ -88,7 +95,7 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
       rounds: t.
 
     Returns:
-      `Trees`, leading axis k.
+      `Trees`, leading axis k, without the offsets.
 
     Reference: Friedman (2001), Greedy Function Approximation; Prokhorenkova et al. (2018),
     CatBoost, for oblivious trees.
@@ -101,11 +108,20 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
         _asked([rows.held_out for rows in folds], columns),
         _filled([rows.held_out_arms for rows in folds], -1),
         edges,
+        *_offsets(folds),
         models=models,
         rounds=rounds,
     )
     fold = np.arange(len(folds))[:, None, None]
     return grown._replace(feature=jnp.asarray(columns[fold, np.asarray(grown.feature)], jnp.int32))
+
+
+def _offsets(folds: Sequence[TreeRows]) -> tuple[np.ndarray, ...]:
+    """[k, t, m] and [k, h, m] offsets, filled up with zeros; none where there are none."""
+    parts = [(rows.offsets, rows.held_out_offsets) for rows in folds]
+    grown_on = [own for own, _ in parts if own is not None]
+    held_out = [own for _, own in parts if own is not None]
+    return (_filled(grown_on, 0), _filled(held_out, 0)) if grown_on else ()
 
 
 def _telling(x: np.ndarray, arms: np.ndarray, models: int) -> Int[np.ndarray, " f"]:
@@ -142,14 +158,14 @@ def _grown(
     held_out: Float[Array, "k h f"],
     held_out_arms: Int[Array, "k h"],
     edges: Float[Array, "k f bins"],
-    *,
+    *offsets: Float[Array, "k _ m"],
     models: int,
     rounds: int,
 ) -> Trees:
     def one(fold: tuple[Array, ...]) -> Trees:
         return _boosted(*fold, models=models, rounds=rounds)
 
-    grown: Trees = jax.lax.map(one, (x, arms, held_out, held_out_arms, edges))
+    grown: Trees = jax.lax.map(one, (x, arms, held_out, held_out_arms, edges, *offsets))
     return grown
 
 
@@ -159,11 +175,14 @@ def _boosted(
     held_out: Float[Array, "h f"],
     held_out_arms: Int[Array, " h"],
     edges: Float[Array, "f bins"],
-    *,
+    *offsets: Float[Array, "_ m"],
     models: int,
     rounds: int,
 ) -> Trees:
-    """The trees of a fold; their features are positions among the columns that are asked."""
+    """The trees of a fold; their features are positions among the columns that are asked.
+
+    `offsets` are those of the rows to grow on and of those held out, or none.
+    """
     answered = jax.nn.one_hot(arms, models)  # all 0 for −1
     real = (arms >= 0).astype(jnp.float32)
     start = jnp.log((answered.sum(axis=0) + 0.5) / jnp.sum(answered.sum(axis=0) + 0.5))
@@ -193,6 +212,8 @@ def _boosted(
 
     first = jnp.broadcast_to(start, (rows.shape[0], models))
     outside = jnp.broadcast_to(start, (held_out.shape[0], models))
+    if offsets:
+        first, outside = first + offsets[0], outside + offsets[1]
     untouched = _likelihood(outside, held_out_arms)
 
     def promising(state: tuple[Array, ...]) -> Array:

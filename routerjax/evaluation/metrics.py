@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.records.tables import Estimates
@@ -33,7 +33,13 @@ class Outcome(NamedTuple):
     cost: np.ndarray
 
 
-def outcome(choice: Choice, outcomes: Estimates, *, cost_weight: float) -> Outcome:
+def outcome(
+    choice: Choice,
+    outcomes: Estimates,
+    *,
+    cost_weight: float,
+    available: Bool[np.ndarray, "n m"] | None = None,
+) -> Outcome:
     """Score a choice: u_λ(x, f(x)) and max_m u_λ(x, m) − u_λ(x, f(x)) per query.
 
     Args:
@@ -42,12 +48,15 @@ def outcome(choice: Choice, outcomes: Estimates, *, cost_weight: float) -> Outco
         dr estimates (then utility, quality and cost are unbiased per-row scores, and regret,
         a maximum over noise, is too large).
       cost_weight: λ, quality per dollar.
+      available: True where the arm could be chosen: regret is against the best that could; None
+        where every arm could.
     """
     utilities = np.asarray(outcomes.utilities(cost_weight), np.float64)
     utility = expected(utilities, choice)
+    best = utilities if available is None else np.where(available, utilities, -np.inf)
     return Outcome(
         utility=utility,
-        regret=utilities.max(axis=1) - utility,
+        regret=best.max(axis=1) - utility,
         quality=expected(outcomes.quality, choice),
         cost=expected(outcomes.cost, choice),
     )

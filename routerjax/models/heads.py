@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from routerjax.estimators.components import leading_components
 from routerjax.records.on_disk import Stored, blocks
 
 
@@ -127,17 +128,35 @@ def initial(
 class Scaling:
     """Centre embeddings and divide them by one number, their root mean square about the centre.
 
+    Where there are directions, what is divided are the leading principal components.
+
     Attributes:
       centre: [d].
       scale: scalar.
+      directions: [d, c] orthonormal columns of the leading principal components; None keeps all d.
     """
 
     centre: PyTree  # an array, or what a map over trees puts in its place: a shape, say
     scale: PyTree
+    directions: PyTree = None
 
     @classmethod
-    def of(cls, embeddings: Float[np.ndarray, "n d"] | Stored) -> Scaling:
-        """The scaling under which `embeddings` [n, d] have mean 0 and mean square 1."""
+    def of(
+        cls, embeddings: Float[np.ndarray, "n d"] | Stored, *, components: int | None = None
+    ) -> Scaling:
+        """The scaling under which `embeddings` [n, d] have mean 0 and mean square 1.
+
+        Args:
+          embeddings: the rows to fit on.
+          components: c, of which the mean square is 1 then; None, or 0, keeps the d columns.
+
+        Raises:
+          InputError: more components than columns.
+        """
+        if components:
+            centre, directions, variance = leading_components(embeddings, components)
+            scale = np.sqrt(max(variance, 1e-12))
+            return cls(centre, np.asarray(scale, np.float32), directions)
         count, doubles = len(embeddings), functools.partial(np.sum, axis=0, dtype=np.float64)
         centre = sum(doubles(block) for block in blocks(embeddings)) / count
         squares = (doubles(np.square(block, dtype=np.float64)) for block in blocks(embeddings))
@@ -149,17 +168,32 @@ class Scaling:
     def __call__(self, embeddings: Stored) -> Stored: ...
 
     @overload
-    def __call__(self, embeddings: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]: ...
+    def __call__(self, embeddings: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n _"]: ...
 
     @overload
-    def __call__(self, embeddings: Float[Array, "n d"]) -> Float[Array, "n d"]: ...
+    def __call__(self, embeddings: Float[Array, "n d"]) -> Float[Array, "n _"]: ...
 
     def __call__(
         self, embeddings: Float[Array | np.ndarray, "n d"] | Stored
-    ) -> Float[Array | np.ndarray, "n d"] | Stored:
+    ) -> Float[Array | np.ndarray, "n _"] | Stored:
+        if self.directions is not None:
+            return self._components(embeddings)
         if isinstance(embeddings, Stored):
             return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
         if isinstance(embeddings, np.ndarray):  # nothing to compile
             away = embeddings.astype(np.float32) - np.asarray(self.centre)
-            return np.asarray(away / np.asarray(self.scale))
+            return np.asarray(away * (np.float32(1) / self.scale))  # XLA's bits: it divides so
         return (jnp.asarray(embeddings, jnp.float32) - self.centre[None]) / self.scale
+
+    def _components(
+        self, embeddings: Float[Array | np.ndarray, "n d"] | Stored
+    ) -> Float[Array | np.ndarray, "n c"]:
+        """The components of embeddings; those of rows on disk are few enough for memory."""
+        if isinstance(embeddings, Stored | np.ndarray):
+            centre, directions = np.asarray(self.centre), np.asarray(self.directions)
+            scale = np.asarray(self.scale)
+            parts = [(block - centre) @ directions / scale for block in blocks(embeddings)]
+            return np.concatenate(parts).astype(np.float32)
+        away = jnp.asarray(embeddings, jnp.float32) - self.centre[None]
+        own: Array = jnp.matmul(away, self.directions, precision=jax.lax.Precision.HIGHEST)
+        return own / self.scale

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
+from routerjax.estimators.trees import NEVER
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
 from routerjax.records.on_disk import Stored, read
@@ -59,6 +60,7 @@ class Policy(NamedTuple):
         predicted: Estimates,
         *,
         cost_weights: Sequence[float],
+        available: Bool[np.ndarray, "n m"] | None = None,
     ) -> Float[np.ndarray, "k n m"]:
         """Probabilities [k, n, m] at k cost weights; the largest is the choice.
 
@@ -66,6 +68,7 @@ class Policy(NamedTuple):
           x: [n, d] scaled embeddings.
           predicted: [n, m] outcome predictions for the same queries.
           cost_weights: k of them, within the fitted range.
+          available: True where the model can be chosen; the probability of others is 0.
 
         Raises:
           InputError: a cost weight outside the fitted range.
@@ -76,9 +79,11 @@ class Policy(NamedTuple):
         for first in range(0, len(x), ROWS):
             own = np.asarray(read(x[first : first + ROWS]), np.float32)
             size = padded_size(len(own))
-            start = self._start(predicted, slice(first, first + len(own)), size)
+            rows = slice(first, first + len(own))
+            start = self._start(predicted, rows, size)
+            could = () if available is None else (padded(available[rows], size, fill=True),)
             found = _probabilities(
-                self.architecture, self.params, padded(own, size), start, self.unit, asked
+                self.architecture, self.params, padded(own, size), start, self.unit, asked, *could
             )
             parts.append(np.asarray(found)[:, : len(own)])
         return np.concatenate(parts, axis=1)
@@ -119,16 +124,19 @@ def mean_probabilities(
     start: Estimates,
     unit: Unit,
     cost_weights: Float[Array, " k"],
+    available: Bool[Array, "n m"] | None = None,
 ) -> Float[Array, "k n m"]:
     """Probabilities [k, n, m], the mean of the members; arguments as in
-    `Architecture.log_probabilities`."""
-
-    if not architecture.stages:
-        alone = jnp.exp(architecture.log_probabilities({}, x, start, unit, cost_weights))
-        return jnp.moveaxis(alone, 0, 1)
+    `Architecture.log_probabilities`. A member's softmax is over the arms that are `available`."""
 
     def member(params: PyTree) -> Float[Array, "n k m"]:
-        return jnp.exp(architecture.log_probabilities(params, x, start, unit, cost_weights))
+        found = architecture.log_probabilities(params, x, start, unit, cost_weights)
+        if available is not None:
+            found = jax.nn.log_softmax(jnp.where(available[:, None], found, NEVER), axis=-1)
+        return jnp.exp(found)
+
+    if not architecture.stages:
+        return jnp.moveaxis(member({}), 0, 1)
 
     return jnp.moveaxis(jnp.mean(jax.lax.map(member, params), axis=0), 0, 1)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from routerjax.estimators.trees import Trees, log_odds
+from routerjax.estimators.trees import NEVER, Trees, log_odds
 
 SIZES = (0, 10, 25)
 """Numbers of trees that programs are compiled for, and all of them."""
@@ -43,34 +43,68 @@ def without_unused_trees(model: PropensityModel) -> PropensityModel:
     )
 
 
-def propensities_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
-    """π̂(m | x) by every fold's trees."""
+def propensities_by_fold(
+    model: PropensityModel,
+    x: Float[Array, "n d"],
+    available: Bool[Array, "n m"] | None = None,
+) -> Float[Array, "k n m"]:
+    """π̂(m | x) by every fold's trees, over the arms that are available (None: all are)."""
 
     def one(trees: Trees) -> Float[Array, "n m"]:
-        return jax.nn.softmax(log_odds(trees, x), axis=-1)
+        odds = log_odds(trees, x)
+        if available is not None:
+            odds = jnp.where(available, odds, NEVER)
+        return jax.nn.softmax(odds, axis=-1)
 
     return jax.lax.map(one, model.trees)
 
 
-def supported(model: PropensityModel, x: Float[Array, "n d"]) -> Bool[Array, "n m"]:
-    """Which arms the log's policy asked often enough of queries like these to say what they do."""
-    chances = jnp.mean(propensities_by_fold(model, x), axis=0)
-    return with_support(chances, model.threshold)
+def log_odds_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
+    """Log odds of the arms by every fold's trees, to which a row's own offsets may be added."""
+
+    def one(trees: Trees) -> Float[Array, "n m"]:
+        return log_odds(trees, x)
+
+    return jax.lax.map(one, model.trees)
+
+
+def supported(
+    model: PropensityModel,
+    x: Float[Array, "n d"],
+    available: Bool[Array, "n m"] | None = None,
+) -> Bool[Array, "n m"]:
+    """Which arms the log's policy asked often enough of queries like these to say what they do.
+
+    Where `available` says which arms there are, no other is supported.
+    """
+    chances = jnp.mean(propensities_by_fold(model, x, available), axis=0)
+    return with_support(chances, model.threshold, available)
 
 
 def with_support(
-    propensities: Float[Array, "n m"], threshold: Float[Array | np.ndarray, " m"]
+    propensities: Float[Array, "n m"],
+    threshold: Float[Array | np.ndarray, " m"],
+    available: Bool[Array, "n m"] | None = None,
 ) -> Bool[Array, "n m"]:
-    """π̂(m | x) ≥ threshold of m; of a query without any such arm the most probable one."""
+    """π̂(m | x) ≥ threshold of m; of a query without any such arm the most probable one.
+
+    Of arms that are not available π̂ is 0, and none is supported.
+    """
     enough = propensities >= threshold[None]
+    if available is not None:
+        enough = enough & available
     likeliest = jax.nn.one_hot(jnp.argmax(propensities, axis=-1), propensities.shape[-1]) > 0
     return jnp.where(jnp.any(enough, axis=-1, keepdims=True), enough, likeliest)
 
 
 def supported_rows(
-    propensities: Float[np.ndarray, "n m"], threshold: Float[np.ndarray, " m"]
+    propensities: Float[np.ndarray, "n m"],
+    threshold: Float[np.ndarray, " m"],
+    available: Bool[np.ndarray, "n m"] | None = None,
 ) -> Bool[np.ndarray, "n m"]:
     """`with_support` of many queries, without compiling for their number."""
     enough = propensities >= threshold[None]
+    if available is not None:
+        enough = enough & available
     likeliest = np.arange(len(threshold)) == propensities.argmax(axis=-1)[:, None]
     return np.where(enough.any(axis=-1, keepdims=True), enough, likeliest)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from routerjax.baselines.policies import greedy, random_choice
+from routerjax.data.checks.drift import drift_notes
 from routerjax.models.policy import Policy
 from routerjax.pipelines.expected import expected_advantages
 from routerjax.pipelines.lines import Evaluation
@@ -51,7 +52,7 @@ def crossed_page(
         nuisances.overlap,
         left_out=0,
         cost_weights=cost_weights,
-        notes=(CROSSED,),
+        notes=(CROSSED, *drift_notes(log)),
     )
 
 
@@ -79,17 +80,20 @@ def crossed_choices(policy: Policy, prepared: Prepared, cost_weights: Sequence[f
     nuisances, predicted = prepared.nuisances, prepared.predicted
     assert nuisances is not None and nuisances.of_row is not None
     rows, models = predicted.quality.shape
+    could = prepared.record.available
     router, best = np.zeros((2, len(cost_weights), rows), np.int64)
     for fold in range(int(nuisances.of_row.max()) + 1):
         choices, expected = expected_advantages(
             policy, prepared, predicted, cost_weights=cost_weights, fold=fold
         )
         own = nuisances.of_row == fold
-        best[:, own] = expected.best[:, None]
+        best[:, own] = expected.single
         router[:, own] = choices
     return {
         "router": list(router),
-        "random": [random_choice(rows, models) for _ in cost_weights],
+        "random": [random_choice(rows, models, available=could) for _ in cost_weights],
         "best-single-log": list(best),
-        "regression-plug-in": [greedy(predicted, cost_weight=each) for each in cost_weights],
+        "regression-plug-in": [
+            greedy(predicted, cost_weight=each, available=could) for each in cost_weights
+        ],
     }

@@ -10,7 +10,8 @@ import numpy as np
 
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
-from routerjax.baselines.policies import best_single, greedy
+from routerjax.baselines.policies import best_single_of, greedy
+from routerjax.data.checks.drift import drift_notes
 from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.defaults import floor_of
@@ -23,7 +24,7 @@ from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
 from routerjax.pipelines.lines import Evaluation, Line
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
-from routerjax.pipelines.page import Choices, page, router_choices
+from routerjax.pipelines.page import LIMITED, Choices, page, router_choices
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.repeats import said_once
@@ -141,18 +142,22 @@ def _on_table(
 ) -> Evaluation:
     evaluated = _unseen(router, _evaluated(data).with_models(router.models)).complete()
     cells = evaluated.estimates
-    choices = router_choices(router, evaluated.features, cost_weights)
+    could = evaluated.available
+    every = np.ones(cells.quality.shape, bool) if could is None else could
+    choices = router_choices(router, evaluated.features, cost_weights, could)
     choices["best-single-hindsight"] = [
-        np.full(len(evaluated), best_single(cells, cost_weight=each)) for each in cost_weights
+        best_single_of(cells, cost_weight=each, available=every) for each in cost_weights
     ]
     if log is not None:
         near = knn_outcomes(log.with_models(router.models), evaluated.features)
-        choices["knn-plug-in"] = [greedy(near, cost_weight=each) for each in cost_weights]
+        choices["knn-plug-in"] = [
+            greedy(near, cost_weight=each, available=could) for each in cost_weights
+        ]
     reference = _full_feedback(router, data, cost_weights, execution)
     if reference is not None:
-        choices["full-feedback"] = reference(evaluated.features)
-    choices["oracle"] = [greedy(cells, cost_weight=each) for each in cost_weights]
-    notes = []
+        choices["full-feedback"] = reference(evaluated.features, could)
+    choices["oracle"] = [greedy(cells, cost_weight=each, available=could) for each in cost_weights]
+    notes = [] if could is None else [LIMITED]
     if log is None:
         notes.append("knn-plug-in is left out: it needs the log the router was fitted on (--log)")
     if reference is None:
@@ -176,7 +181,7 @@ def _lines(choices: Choices, table: Table, cost_weights: Sequence[float]) -> tup
     for k, cost_weight in enumerate(cost_weights):
         base = outcome(choices["best-single-log"][k], cells, cost_weight=cost_weight).utility
         for method, choice in choices.items():
-            got = outcome(choice[k], cells, cost_weight=cost_weight)
+            got = outcome(choice[k], cells, cost_weight=cost_weight, available=table.available)
             lines.append(
                 Line(
                     method=method,
@@ -214,7 +219,7 @@ def _unseen(router: Router, data: Record) -> Record:
 
 def _full_feedback(
     router: Router, data: Table, cost_weights: tuple[float, ...], execution: Execution
-) -> Callable[[np.ndarray], list[Choice]] | None:
+) -> Callable[[np.ndarray, np.ndarray | None], list[Choice]] | None:
     """The router's architecture trained on the table's train rows; None where it has none."""
     if data.split is None or "train" not in data.split:
         return None
@@ -238,9 +243,10 @@ def _full_feedback(
         execution=execution,
     )
 
-    def choose(embeddings: np.ndarray) -> list[Choice]:
+    def choose(embeddings: np.ndarray, available: np.ndarray | None) -> list[Choice]:
         x, expected = prepared.predict(embeddings)
-        return list(policy.at(x, expected, cost_weights=cost_weights).argmax(axis=-1))
+        chances = policy.at(x, expected, cost_weights=cost_weights, available=available)
+        return list(chances.argmax(axis=-1))
 
     return choose
 
@@ -276,8 +282,8 @@ def _on_log(
         floor=floor,
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
     )
-    notes = _judged(log) if gold is None else ()
-    choices = router_choices(router, log.features, cost_weights)
+    notes = (*(_judged(log) if gold is None else ()), *drift_notes(log))
+    choices = router_choices(router, log.features, cost_weights, log.available)
     return page(
         choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
     )

@@ -6,7 +6,8 @@ over the best single model is a weighted sum of their coefficients:
     Δ(λ) = mean_i û(x_i, a_i) − û(x_i, b_i),   var Δ = wᵀ C w,
     w_m = mean_i φ(x_i) (1{a_i = m} − 1{b_i = m})
 
-b_i is the best single model, and a_i where the log does not support it.
+b_i is the best single model, or the next best where it was not available, and a_i where the log
+does not support it.
 Where the advantage is less than a share of its own standard deviation, or next to nothing, the
 router is the best single model: a choice that changes with the query must be worth the doubt.
 """
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from routerjax.baselines.policies import best_single
+from routerjax.baselines.policies import best_single, best_single_of
 from routerjax.estimators.hierarchical import Sizes, variance_of
 from routerjax.models.policy import LEAST as LEAST_CHANCE
 from routerjax.models.policy import Policy
@@ -44,6 +45,8 @@ class Expected(NamedTuple):
       deviation: [k] its standard deviation, of what is not known of quality.
       supported: [k] share of the queries for which the log supports that model.
       kept: [k] True where the router is that model, wherever it is supported.
+      single: [k, 1], or [k, n] where not every model was available on every row: the best single
+        model that was.
     """
 
     best: Int[np.ndarray, " k"]
@@ -51,6 +54,7 @@ class Expected(NamedTuple):
     deviation: Float[np.ndarray, " k"]
     supported: Float[np.ndarray, " k"]
     kept: Bool[np.ndarray, " k"]
+    single: Int[np.ndarray, "k _"]
 
     def named(self, models: Sequence[str], cost_weights: Sequence[float]) -> list[dict[str, Any]]:
         """One record a cost weight, for a report."""
@@ -64,7 +68,7 @@ class Expected(NamedTuple):
                 "kept": kept,
             }
             for cost_weight, best, advantage, deviation, share, kept in zip(
-                cost_weights, *(each.tolist() for each in self), strict=True
+                cost_weights, *(each.tolist() for each in self[:5]), strict=True
             )
         ]
 
@@ -95,13 +99,15 @@ def expected_advantages(
     rows = np.arange(len(record)) if fold is None else np.flatnonzero(nuisances.of_row == fold)
     predicted, supported = predicted[rows], nuisances.propensities.supported[rows]
     x = prepared.x[rows]
-    chances = policy.at(x, predicted, cost_weights=cost_weights)
+    could = None if record.available is None else np.asarray(record.available)[rows]
+    chances = policy.at(x, predicted, cost_weights=cost_weights, available=could)
     choices = np.where(supported[None], chances + np.float32(LEAST_CHANCE), 0.0).argmax(axis=-1)
-    means = least_means(predicted, supported, lowest=record.quality_range[0])
+    means = least_means(predicted, supported, lowest=record.quality_range[0], available=could)
     best = np.array([best_single(means[None], cost_weight=each) for each in cost_weights])
     head = outcome_head_of(prepared.config.nuisance, len(record.models), x.shape[1])
     assert isinstance(head, PooledHead)
-    alone = np.where(supported[:, best].T, best[:, None], choices)
+    single = best[:, None] if could is None else singles_of(means, cost_weights, could)
+    alone = np.where(_at(supported, single), single, choices)
     sums = feature_sums(head, prepared.model, x, choices, alone) / len(rows)
     sizes = Sizes(head.components, head.landmarks)
     variance = variance_of(nuisances.posterior, sums, sizes, fold=fold)
@@ -114,19 +120,42 @@ def expected_advantages(
     )
     kept = advantage < np.maximum(DOUBT * deviation, LEAST * record.quality_width)
     choices = np.where(kept[:, None], alone, choices)
-    share = supported[:, best].mean(axis=0)
-    return choices, Expected(best, advantage, deviation, share, kept)
+    share = _at(supported, single).mean(axis=1)
+    return choices, Expected(best, advantage, deviation, share, kept, single)
+
+
+def singles_of(
+    means: Estimates, cost_weights: Sequence[float], available: Bool[np.ndarray, "n m"]
+) -> Int[np.ndarray, "k n"]:
+    """The best single model by means [m] where it is available, elsewhere the next best, [k, n]."""
+    each = [
+        best_single_of(means[None], cost_weight=own, available=available) for own in cost_weights
+    ]
+    return np.stack(each)
+
+
+def _at(
+    supported: Bool[np.ndarray, "n m"], arms: Int[np.ndarray, "k _"]
+) -> Bool[np.ndarray, "k n"]:
+    """Whether the arms, of every row or [k, 1] of all of them, are supported."""
+    return supported[np.arange(len(supported))[None], arms]
 
 
 def least_means(
-    estimates: Estimates, supported: Bool[np.ndarray, "n m"], *, lowest: float
+    estimates: Estimates,
+    supported: Bool[np.ndarray, "n m"],
+    *,
+    lowest: float,
+    available: Bool[np.ndarray, "n m"] | None = None,
 ) -> Estimates:
     """[m] mean quality and cost of every model, of the lowest quality where support is missing.
 
     What a model would do where it was hardly ever asked the log does not say; the best single
-    model is one whose value does not rest on it.
+    model is one whose value does not rest on it. Where a model was not available it is taken as if
+    it had been, so that models are compared on the same queries.
     """
-    quality = np.where(supported, estimates.quality, lowest).astype(np.float64)
+    known = supported if available is None else supported | ~available
+    quality = np.where(known, estimates.quality, lowest).astype(np.float64)
     cost = np.asarray(estimates.cost, np.float64)
     return Estimates(quality=quality.mean(axis=0), cost=cost.mean(axis=0))
 

@@ -18,6 +18,7 @@ from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
+from routerjax.pipelines.circumstances import chosen_rows
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
 from routerjax.pipelines.held_out import fit_report, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
@@ -72,7 +73,8 @@ def fit(
     Raises:
       InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
         split, estimator, architecture or surrogate, a setting out of its range, or `gold` with
-        no column `scored_by` or too few gold rows; recorded propensities that cannot be right.
+        no column `scored_by` or too few gold rows; recorded propensities that cannot be right; a
+        log whose models users pinned on every row.
     """
     _check(config)
     keep_compiled()
@@ -132,6 +134,7 @@ def fit(
         seen=len(seen),
         salt=salt,
         kept=() if expected is None else tuple(expected.kept.tolist()),
+        prompt_form=given.prompt_form or Router.prompt_form,
     )
     told = [] if expected is None else expected.named(log.models, cost_weights)
     report = fit_report(router, prepared, kept, gold=gold, crossed=share is None, expected=told)
@@ -152,6 +155,8 @@ def _check(config: FitConfig) -> None:
         raise InputError(f"cost weights are {listed or 'none'}; each must be finite, 0 or more")
     resolve_estimator(config.estimator)
     check_config(config.router)
+    if config.components is not None and config.components < 0:
+        raise InputError(f"components is {config.components}; it must be 0 or more")
     if config.floor is not None and not 0 <= config.floor < 1:
         raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
     if config.evaluation is not None and not 0 <= config.evaluation < 1:
@@ -214,6 +219,7 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
     if len(log) < SMALLEST_LOG:
         problem = f"{len(log)} rows to learn from are too few; at least {SMALLEST_LOG} are needed"
         raise InputError(problem, source=log.source)
+    chosen_rows(log)
     return log
 
 
@@ -246,10 +252,11 @@ def _on_all_rows(
     assert nuisances is not None
     supported, lowest = nuisances.propensities.supported, record.quality_range[0]
     if nuisances.posterior is None:
-        return least_means(problem.selection, supported, lowest=lowest), None
+        means = least_means(problem.selection, supported, lowest=lowest, available=record.available)
+        return means, None
     head = outcome_head_of(prepared.config.nuisance, len(record.models), prepared.x.shape[1])
     predicted = predict(head, prepared.model, prepared.x)
-    means = least_means(predicted, supported, lowest=lowest)
+    means = least_means(predicted, supported, lowest=lowest, available=record.available)
     if policy.architecture.stages or policy.constant is not None:
         return means, None
     _, expected = expected_advantages(policy, prepared, predicted, cost_weights=cost_weights)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from routerjax.artefacts.router import Router
+from routerjax.data.checks.drift import drift_notes
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.pipelines.crossed import crossed_page
@@ -98,11 +99,18 @@ def fit_report(
         return {**report, "evaluation": _said(found, expected)}
     if kept is None or not len(kept):
         return {**report, "why": "no rows were set apart (--evaluation 0)"}
+    if kept.pinned is not None and kept.pinned.all():
+        return {**report, "why": "a user pinned the model of every row that was set apart"}
     if gold is not None and (count := (kept.scored_by or ()).count(gold)) < FEWEST_GOLD:
         return {**report, "why": f"only {count} of the rows set apart have a gold score"}
     kept, model = kept.with_models(router.models), router.arrays.propensities
     assert model is not None
-    known = applied(model, kept, router.arrays.scaling(kept.features))
+    known = applied(
+        model,
+        kept,
+        router.arrays.scaling(kept.features),
+        circumstances=prepared.nuisances.propensities.circumstances,
+    )
     floor = floor_of(router.config.floor, models=len(router.models), recorded=known.recorded)
     evidence = Evidence(
         log=kept,
@@ -112,8 +120,15 @@ def fit_report(
         gold=None if gold is None else _gold(kept, gold, prepared.record),
     )
     covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
-    choices = router_choices(router, kept.features, router.cost_weights)
-    found = page(choices, evidence, covered, left_out=0, cost_weights=router.cost_weights)
+    choices = router_choices(router, kept.features, router.cost_weights, kept.available)
+    found = page(
+        choices,
+        evidence,
+        covered,
+        left_out=0,
+        cost_weights=router.cost_weights,
+        notes=drift_notes(prepared.record),
+    )
     report["evaluation"] = _said(found, expected)
     return report
 

@@ -126,7 +126,7 @@ class _Joined(NamedTuple):
 
 def _join(records, scalings, keys, config, execution) -> _Joined:
     tasks = [_task(*each, config) for each in zip(records, scalings, keys, strict=True)]
-    dimensions = records[0].features.shape[1]
+    dimensions = tasks[0].rows["x"].shape[1]
     head = outcome_head_of(config, len(records[0].models), dimensions)
     return _Joined(tasks, head, config, execution)
 

@@ -281,17 +281,26 @@ def _mostly(choice: Choice | None, log: Log, models: Sequence[str]) -> tuple[str
 
 
 def singles(evidence: Evidence) -> tuple[Single, ...]:
-    """Every model asked for every query."""
-    found = []
+    """Every model asked for every query on which it was available."""
+    found, groups = [], evidence.log.groups
     for arm, model in enumerate(evidence.log.models):
-        choice = np.full(len(evidence.log), arm)
-        own, groups = scored(choice, evidence), evidence.log.groups
+        choice, rows = np.full(len(evidence.log), arm), _could(evidence.log, arm)
+        own = scored(choice, evidence)
+        low, high = (each.quality[rows] for each in own[:2])
+        known = evidence.propensities.supported[rows, arm]
         found.append(
             Single(
                 model=model,
-                quality=interval(own.low.quality, own.high.quality, groups),
-                cost=interval(own.low.cost, own.high.cost, groups),
-                unsupported=unsupported_share(choice, evidence),
+                quality=interval(low, high, groups[rows]),
+                cost=interval(own.low.cost[rows], own.high.cost[rows], groups[rows]),
+                unsupported=float(1 - known.mean()),
             )
         )
     return tuple(found)
+
+
+def _could(log: Log, arm: int) -> np.ndarray | slice:
+    """The rows on which a model was available; all of them where it never was."""
+    if log.available is None or not np.asarray(log.available)[:, arm].any():
+        return slice(None)
+    return np.flatnonzero(np.asarray(log.available)[:, arm])

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool
 
 from routerjax.artefacts.router import Router
 from routerjax.baselines.policies import greedy, random_choice
@@ -19,6 +20,16 @@ Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
 
 ESTIMATED = "propensities are estimated: what they miss of the log's policy is in no interval"
+
+LIMITED = (
+    "every policy chooses among the models that were available; where the best single model was "
+    "not, it is the next best, and a single model's own value is over the queries where it was"
+)
+
+PINNED = (
+    "{} of {} rows were answered by a model that a user pinned: they are learnt from as outcomes, "
+    "and say nothing of today's policy, of which this page is"
+)
 
 
 def page(
@@ -40,13 +51,14 @@ def page(
       cost_weights: λ.
       notes: what a reader must know beside what is always said.
     """
+    choices, evidence, pinned = _of_the_policy(choices, evidence)
     log = evidence.log
     evaluation = Evaluation(
         kind="log",
         source=log.source,
         rows=len(log),
-        groups=covered.groups,
-        left_out=left_out,
+        groups=int(log.groups.max()) + 1 if pinned else covered.groups,
+        left_out=left_out + pinned,
         fingerprint=log.fingerprint,
         quality_range=log.quality_range,
         notes=(),
@@ -57,6 +69,10 @@ def page(
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
         said = (said[0], ESTIMATED, *notes)
+    if covered.available:
+        said = (*said, LIMITED, _limits(covered))
+    if pinned:
+        said = (*said, PINNED.format(pinned, pinned + len(log)))
     return dataclasses.replace(
         evaluation,
         notes=(*said, *impossible(evaluation)),
@@ -64,16 +80,47 @@ def page(
     )
 
 
+def _limits(covered: Overlap) -> str:
+    """On how many queries each model was available."""
+    shares = zip(covered.models, covered.available, strict=True)
+    return "available: " + ", ".join(
+        f"{model} on {share:.0%} of the rows" for model, share in shares
+    )
+
+
+def _of_the_policy(choices: Choices, evidence: Evidence) -> tuple[Choices, Evidence, int]:
+    """What speaks of the log's policy: without the rows whose model a user pinned, their number."""
+    log = evidence.log
+    if log.pinned is None or not log.pinned.any():
+        return choices, evidence, 0
+    rows = ~np.asarray(log.pinned)
+    known = evidence.propensities
+    own = known._replace(
+        answered=known.answered[rows], every=known.every[rows], supported=known.supported[rows]
+    )
+    gold = None if evidence.gold is None else tuple(each[rows] for each in evidence.gold)
+    evidence = evidence._replace(
+        log=log.rows(rows), predicted=evidence.predicted[rows], propensities=own, gold=gold
+    )
+    chosen = {method: [each[rows] for each in own] for method, own in choices.items()}
+    return chosen, evidence, int((~rows).sum())
+
+
 def router_choices(
-    router: Router, embeddings: np.ndarray, cost_weights: Sequence[float]
+    router: Router,
+    embeddings: np.ndarray,
+    cost_weights: Sequence[float],
+    available: Bool[np.ndarray, "n m"] | None = None,
 ) -> Choices:
-    """The router's own choices, and those of what it carries with it."""
+    """The router's own choices, and those of what it carries with it, among available models."""
     expected = router.expected(embeddings)
-    best = [router.best_single_at(each) for each in cost_weights]
     rows, models = len(embeddings), len(router.models)
+    every = np.ones((rows, models), bool) if available is None else available
     return {
-        "router": list(router.choices(embeddings, cost_weights=cost_weights)),
-        "random": [random_choice(rows, models) for _ in cost_weights],
-        "best-single-log": [np.full(rows, router.models.index(name)) for name in best],
-        "regression-plug-in": [greedy(expected, cost_weight=each) for each in cost_weights],
+        "router": list(router.choices(embeddings, cost_weights=cost_weights, available=available)),
+        "random": [random_choice(rows, models, available=available) for _ in cost_weights],
+        "best-single-log": [router.best_singles_at(each, every) for each in cost_weights],
+        "regression-plug-in": [
+            greedy(expected, cost_weight=each, available=available) for each in cost_weights
+        ],
     }

@@ -80,6 +80,7 @@ class Prepared(NamedTuple):
             train=self.train,
             held_out=self.held_out,
             key=self.key,
+            available=self.record.available,
             logged=self._logged,
         )
 
@@ -164,7 +165,7 @@ def prepare_all(
     Raises:
       InputError: a validation share or a number of members that cannot be.
     """
-    scalings = [Scaling.of(record.features) for record in records]
+    scalings = [Scaling.of(record.features, components=config.components) for record in records]
     if splits is None:
         splits = [own_splits(record, config) for record in records]
     if isinstance(records[0], Table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,7 +12,13 @@ from routerjax.estimators.folds import Folds
 from routerjax.estimators.support import support_level, support_threshold
 from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
-from routerjax.models.propensity import PropensityModel, propensities_by_fold, supported_rows
+from routerjax.models.propensity import (
+    PropensityModel,
+    log_odds_by_fold,
+    propensities_by_fold,
+    supported_rows,
+)
+from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Log
 
@@ -29,6 +35,7 @@ class Propensities(NamedTuple):
       supported: [n, m] True where the log's policy asked the arm often enough of such queries.
       model: for queries that the log does not hold.
       recorded: share of the rows whose propensity was recorded.
+      circumstances: what the policy depended on beside the query; None where on nothing.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -36,6 +43,7 @@ class Propensities(NamedTuple):
     supported: Bool[np.ndarray, "n m"]
     model: PropensityModel
     recorded: float
+    circumstances: Circumstances | None = None
 
 
 def fit_propensities(
@@ -48,58 +56,107 @@ def fit_propensities(
       x: [n, d] scaled embeddings.
       folds: Folds of the rows; row i's propensities are by trees that never saw row i.
       support: share of an even share, 1/m, from which an arm is supported; 0 switches it off.
+
+    Raises:
+      InputError: a user pinned the model of every row.
     """
-    arms, models = np.asarray(log.arms), len(log.models)
-    pairs = zip(folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS], strict=True)
-    parts = [TreeRows(*_picked(x, arms, train), *_picked(x, arms, apart)) for train, apart in pairs]
-    model = PropensityModel(grow(parts, models=models), threshold=np.zeros(models, np.float32))
-    estimated = _out_of_fold(model, x, folds)
-    recorded = log.logged_propensities
-    level = support_level(models, support=support, arms=arms, recorded=recorded)
+    models, chosen = len(log.models), chosen_rows(log)
+    arms = np.where(chosen, np.asarray(log.arms), -1)
+    train, apart = folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS]
+    around = circumstances_of(log, folds, _starts(arms, train, models))
+    parts = [
+        TreeRows(*_picked(x, arms, train[k]), *_picked(x, arms, apart[k]))._replace(
+            offsets=None if around is None else around.offsets(log, k, train[k]),
+            held_out_offsets=None if around is None else around.offsets(log, k, apart[k]),
+        )
+        for k in range(len(train))
+    ]
+    grown = grow(parts, models=models)
+    if around is not None:
+        grown = grown._replace(start=grown.start + around.last.astype(np.float32))
+    model = PropensityModel(grown, threshold=np.zeros(models, np.float32))
+    estimated = _out_of_fold(model, log, x, folds, around)
+    arms, recorded = np.asarray(log.arms), log.logged_propensities
+    level = support_level(
+        models, support=support, arms=arms, recorded=_where(recorded, chosen, np.nan)
+    )
     hits = np.eye(models)[arms]
     every = estimated
     if log.propensities is not None and log.propensities.ndim == 2:
         known = np.isfinite(log.propensities).all(axis=1, keepdims=True)
         hits = np.where(known, log.propensities, hits)
         every = np.where(known, log.propensities, estimated)
-    threshold = np.array(
-        [
-            support_threshold(estimated[:, arm], hits[:, arm], level=level[arm], models=models)
-            for arm in range(models)
-        ]
-    )
-    support_of = supported_rows(estimated, threshold)
+    threshold = _thresholds(log, estimated, hits, level)
+    support_of = supported_rows(estimated, threshold, log.available)
     if every is not estimated:
-        support_of = np.where(known, supported_rows(every, level), support_of)
+        support_of = np.where(known, supported_rows(every, level, log.available), support_of)
     answered, share = _answered(recorded, estimated[np.arange(len(arms)), arms])
     return Propensities(
-        answered=answered,
+        answered=_where(answered, chosen, np.inf),
         every=every,
         supported=support_of,
         model=model._replace(threshold=threshold.astype(np.float32)),
         recorded=share,
+        circumstances=around,
     )
 
 
-def applied(model: PropensityModel, log: Log, x: np.ndarray | Stored) -> Propensities:
+def _thresholds(
+    log: Log, estimated: np.ndarray, hits: np.ndarray, level: np.ndarray
+) -> Float[np.ndarray, " m"]:
+    """Support thresholds by the rows on which the policy could have chosen the model."""
+    chosen, models = chosen_rows(log), len(log.models)
+    found = np.full(models, np.inf)
+    for arm in range(models):
+        rows = chosen if log.available is None else chosen & np.asarray(log.available)[:, arm]
+        if rows.any():
+            own, met = estimated[rows, arm], hits[rows, arm]
+            found[arm] = support_threshold(own, met, level=level[arm], models=models)
+    return found
+
+
+def _where(values: np.ndarray | None, chosen: np.ndarray, other: float) -> Any:
+    """The values, another one on rows whose model a user pinned."""
+    return values if values is None or chosen.all() else np.where(chosen, values, other)
+
+
+def _starts(arms: np.ndarray, train: np.ndarray, models: int) -> Float[np.ndarray, "k m"]:
+    """Log shares from which the trees of each fold start, as `trees.grow` finds them."""
+    own = [arms[rows[rows >= 0]] for rows in np.asarray(train)]
+    counts = np.stack([np.bincount(each[each >= 0], minlength=models) for each in own]) + 0.5
+    found: np.ndarray = np.log(counts / counts.sum(axis=1, keepdims=True))
+    return found
+
+
+def applied(
+    model: PropensityModel,
+    log: Log,
+    x: np.ndarray | Stored,
+    *,
+    circumstances: Circumstances | None = None,
+) -> Propensities:
     """Propensities of rows that the model never saw; recorded ones of the arm that answered.
 
     Args:
       model: of another log of the same policy.
       log: n rows.
       x: [n, d] scaled embeddings.
+      circumstances: of that log.
     """
 
     def block(rows: np.ndarray, place: slice) -> np.ndarray:
-        del place
-        return on_rows(_by_fold, model, rows).mean(axis=0)
+        if circumstances is None:
+            return on_rows(_by_fold, model, rows).mean(axis=0)
+        odds = on_rows(_odds_by_fold, model, rows) + circumstances.since_last(log, place)
+        return _softmax(odds).mean(axis=0)
 
     every = over_blocks(block, x)
     answered, share = _answered(
         log.logged_propensities, every[np.arange(len(log)), np.asarray(log.arms)]
     )
-    supported = supported_rows(every, np.asarray(model.threshold))
-    return Propensities(answered, every, supported, model, share)
+    supported = supported_rows(every, np.asarray(model.threshold), log.available)
+    answered = _where(answered, chosen_rows(log), np.inf)
+    return Propensities(answered, every, supported, model, share, circumstances)
 
 
 def _answered(
@@ -119,13 +176,30 @@ def _picked(
     return np.asarray(read(x[index])), np.where(index >= 0, arms[index], -1)
 
 
-def _out_of_fold(model: PropensityModel, x: np.ndarray | Stored, folds: Folds) -> np.ndarray:
-    """[n, m] propensities of each row by its own fold's trees."""
+def _out_of_fold(
+    model: PropensityModel,
+    log: Log,
+    x: np.ndarray | Stored,
+    folds: Folds,
+    around: Circumstances | None,
+) -> np.ndarray:
+    """[n, m] propensities of each row by its own fold's trees and its circumstances."""
 
     def block(rows: np.ndarray, place: slice) -> np.ndarray:
-        return folds.own(on_rows(_by_fold, model, rows), place)
+        if around is None:
+            return folds.own(on_rows(_by_fold, model, rows), place)
+        odds = on_rows(_odds_by_fold, model, rows) + around.since_last(log, place)
+        return _softmax(folds.own(odds, place))
 
     return over_blocks(block, x)
 
 
+def _softmax(odds: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, in the precision that models have."""
+    raised = np.exp(odds - odds.max(axis=-1, keepdims=True))
+    found: np.ndarray = (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return found
+
+
 _by_fold = jax.jit(propensities_by_fold)
+_odds_by_fold = jax.jit(log_odds_by_fold)

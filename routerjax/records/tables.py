@@ -16,6 +16,7 @@ import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.records import validation as check
+from routerjax.records.available import check_available
 from routerjax.records.on_disk import Stored
 from routerjax.records.rows import Array, Rows, record
 
@@ -44,7 +45,7 @@ class Estimates:
         return Estimates(quality=self.quality[rows], cost=self.cost[rows])
 
 
-@record(data=("quality", "cost", "embeddings"))
+@record(data=("quality", "cost", "embeddings", "available"))
 class Table(Rows):
     """Full feedback: every model's quality and cost on every query.
 
@@ -59,6 +60,8 @@ class Table(Rows):
       quality_range: declared (lowest, highest) quality.
       encoder: name of the encoder that made the embeddings, None where they came ready-made.
       source: where the rows came from, for messages.
+      available: [n, m] bool, True where the model could be chosen; None where every model could
+        be on every row.
 
     Raises:
       InputError: fewer than two models, no rows, quality outside its range, negative cost,
@@ -76,6 +79,7 @@ class Table(Rows):
     quality_range: tuple[float, float] = (0.0, 1.0)
     encoder: str | None = None
     source: str = "table"
+    available: Array | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
@@ -97,6 +101,7 @@ class Table(Rows):
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
         source: str = "table",
+        available: np.ndarray | None = None,
         warn: bool = True,
     ) -> Table:
         """Build a table from arrays, [n, m] quality and cost; warns of odd cost units if `warn`."""
@@ -112,6 +117,7 @@ class Table(Rows):
             quality_range=_pair(quality_range),
             encoder=encoder,
             source=source,
+            available=None if available is None else np.asarray(available),
         )
         if warn:
             check.warn_of_cost_unit(table)
@@ -128,7 +134,10 @@ class Table(Rows):
             raise InputError(f"no column for {', '.join(lacking)}", source=self.source)
         columns = [self.models.index(model) for model in models]
         return self.replace(
-            models=tuple(models), quality=self.quality[:, columns], cost=self.cost[:, columns]
+            models=tuple(models),
+            quality=self.quality[:, columns],
+            cost=self.cost[:, columns],
+            available=None if self.available is None else self.available[:, columns],
         )
 
     def _facts(self) -> list[str]:
@@ -161,7 +170,9 @@ class Table(Rows):
         return Estimates(quality=self.quality, cost=self.cost)
 
 
-@record(data=("arms", "quality", "cost", "embeddings", "propensities"))
+@record(
+    data=("arms", "quality", "cost", "embeddings", "propensities", "available", "time", "pinned")
+)
 class Log(Rows):
     """Observational feedback: only the answering model's quality and cost.
 
@@ -173,11 +184,17 @@ class Log(Rows):
       propensities: probability with which the log's policy chose the arm: [n] for the arm
         that answered, [n, m] for every arm, or None where the log did not record it.
       scored_by: n strings, how each row's quality was scored ("human", a judge's name), or None.
-      embeddings, prompts, task, split, group, quality_range, encoder, source: As in `Table`.
+      embeddings, prompts, task, split, group, quality_range, encoder, source, available: As in
+        `Table`.
+      time: [n] float64, when each row was logged, in seconds since 1970 (UTC); None if unknown.
+      pinned: [n] bool, True where not the log's policy but a user chose the model; None if nobody
+        did. Such rows are outcomes, and say nothing of the policy.
+      prompt_form: what became of lists of messages, where it was not their last user turn.
 
     Raises:
       InputError: as `Table`, and for arms outside `models`, missing quality or cost,
-        propensities outside (0, 1], or rows of propensities that do not sum to 1.
+        propensities outside (0, 1], rows of propensities that do not sum to 1, or a model that
+        answered where it was not available.
     """
 
     arms: Array
@@ -194,6 +211,10 @@ class Log(Rows):
     quality_range: tuple[float, float] = (0.0, 1.0)
     encoder: str | None = None
     source: str = "log"
+    available: Array | None = None
+    time: Array | None = None
+    pinned: Array | None = None
+    prompt_form: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
@@ -218,6 +239,10 @@ class Log(Rows):
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
         source: str = "log",
+        available: np.ndarray | None = None,
+        time: np.ndarray | None = None,
+        pinned: np.ndarray | None = None,
+        prompt_form: str | None = None,
         warn: bool = True,
     ) -> Log:
         """Build a log from arrays, [n] each; warns of odd cost units if `warn`."""
@@ -236,6 +261,10 @@ class Log(Rows):
             quality_range=_pair(quality_range),
             encoder=encoder,
             source=source,
+            available=None if available is None else np.asarray(available),
+            time=None if time is None else np.asarray(time, np.float64),
+            pinned=None if pinned is None else np.asarray(pinned),
+            prompt_form=prompt_form,
         )
         if warn:
             check.warn_of_cost_unit(log)
@@ -261,7 +290,8 @@ class Log(Rows):
         return self.with_models([m for m, n in zip(self.models, self.arm_counts, strict=True) if n])
 
     def with_models(self, models: Sequence[str]) -> Log:
-        """The log with its arms numbered as in `models`.
+        """The log with its arms numbered as in `models`; one that it does not know was nowhere
+        available, where it says what was.
 
         Raises:
           InputError: a row was answered by another model.
@@ -281,7 +311,14 @@ class Log(Rows):
             columns = [known.get(model, np.zeros(len(self), np.float32)) for model in models]
             propensities = np.stack(columns, axis=1)
             propensities = propensities / propensities.sum(axis=1, keepdims=True)
-        return self.replace(arms=arms, models=models, propensities=propensities)
+        available = self.available
+        if available is not None:
+            asked = {model: available[:, i] for i, model in enumerate(self.models)}
+            nowhere = np.zeros(len(self), bool)
+            available = np.stack([asked.get(model, nowhere) for model in models], axis=1)
+        return self.replace(
+            arms=arms, models=models, propensities=propensities, available=available
+        )
 
 
 def _check_table(table: Table) -> None:
@@ -291,6 +328,7 @@ def _check_table(table: Table) -> None:
     for arm, model in enumerate(table.models):
         check.check_quality(table, np.asarray(table.quality[:, arm]), f"score:{model}")
         check.check_cost(table, np.asarray(table.cost[:, arm]), f"cost:{model}")
+    _check_available(table, None)
 
 
 def _check_log(log: Log) -> None:
@@ -307,6 +345,21 @@ def _check_log(log: Log) -> None:
         propensities = np.asarray(log.propensities)
         check.check_propensity_shape(log, propensities)
         check.check_propensities(log, propensities, np.asarray(log.logged_propensities))
+    _check_available(log, arms)
+    if log.available is not None and log.propensities is not None:
+        check.check_no_chance(log, np.asarray(log.propensities), np.asarray(log.available))
+    check.check_moments(log, log.time, log.pinned)
+
+
+def _check_available(record: Table | Log, arms: np.ndarray | None) -> None:
+    if record.available is not None:
+        check_available(
+            np.asarray(record.available),
+            models=record.models,
+            rows=len(record),
+            arms=arms,
+            source=record.source,
+        )
 
 
 def _matrix(values: np.ndarray | Stored | None) -> np.ndarray | Stored | None:

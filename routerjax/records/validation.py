@@ -182,6 +182,30 @@ def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> 
             _fail(record, problem, "propensity", int(bad.argmax()))
 
 
+def check_no_chance(record: Rows, values: np.ndarray, available: np.ndarray) -> None:
+    """Raise InputError where a model that was not available has a recorded propensity above 0."""
+    if values.ndim == 2:
+        bad = ((values > 0) & ~available).any(axis=1)
+        if bad.any():
+            row = int(bad.argmax())
+            arm = int(((values > 0) & ~available)[row].argmax())
+            problem = f"propensity of '{record.models[arm]}' is {values[row, arm]:g}, and it was"
+            _fail(record, f"{problem} not available", "propensity", row)
+
+
+def check_moments(record: Rows, time: Array | None, pinned: Array | None) -> None:
+    """Raise InputError where times [n] or marks of pinned rows [n] are none, or all are pinned."""
+    if time is not None:
+        check_shape(record, "time", time, (len(record),))
+        if not np.isfinite(time).all():
+            row = int((~np.isfinite(time)).argmax())
+            _fail(record, "no time here; fill it in or leave the row out", "time", row)
+    if pinned is not None:
+        check_shape(record, "pinned", pinned, (len(record),))
+        if pinned.dtype != bool:
+            _fail(record, f"holds {pinned.dtype}, not bool", "pinned")
+
+
 def _other_unit(logged: np.ndarray) -> str:
     """What unit propensities seem to have that are no probabilities; nothing where none fits."""
     if (logged <= 0).all():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from routerjax.errors import InputError
 from routerjax.losses.arguments import OF_A_LOG
@@ -37,6 +37,7 @@ def asked_rows(
     shape: tuple[int, ...],
     predicted: Estimates,
     logged: Logged | None,
+    available: Bool[np.ndarray, "n m"] | None,
     surrogate: str,
 ) -> dict[str, Any]:
     """Rows that a training carries because its surrogate asks for them, by name.
@@ -46,6 +47,7 @@ def asked_rows(
       shape: (n, m).
       predicted: [n, m] outcome predictions.
       logged: The log's answers; None for a complete table.
+      available: [n, m] True where the arm could be chosen; None where every arm could.
       surrogate: its name, for the message.
 
     Raises:
@@ -63,7 +65,7 @@ def asked_rows(
     if "weight" in asked:
         rows["weight"] = np.ones(shape[0], np.float32)
     if "mask" in asked:
-        rows["mask"] = np.ones(shape, bool)
+        rows["mask"] = np.ones(shape, bool) if available is None else available
     return rows
 
 

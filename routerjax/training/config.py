@@ -121,6 +121,10 @@ class FitConfig:
       encoder: The text encoder of the prompts, where the log has no embeddings: "wordllama",
         "minilm", the name or folder of a sentence-transformers model, or an embeddings endpoint
         as openai:MODEL@http://host/v1.
+      components: Principal components of the embeddings, fitted to the rows that are learnt from;
+        all else is learnt from them alone, and the router keeps them. 0 takes the embeddings as
+        they are. If none are given the embeddings are taken, and with --gains 50, or the features
+        of a file that holds components already.
       estimator: The counterfactual estimates the router is trained on: a name of
         `routerjax.estimators.ESTIMATORS`, "file.py:function", or an `Estimator`.
       floor: Propensities below this are taken as this; 0 clips none. If it is not given, recorded
@@ -143,6 +147,7 @@ class FitConfig:
 
     cost_weights: tuple[float, ...] | None = None
     encoder: str = "wordllama"
+    components: int | None = None
     estimator: str | Callable[..., Any] = "dr"
     floor: float | None = None
     support: float = SUPPORT

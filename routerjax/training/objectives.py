@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from routerjax.estimators.utility import scaled_utilities
 from routerjax.losses.arguments import Surrogate, form_of, losses
+from routerjax.losses.masking import masked
 from routerjax.models.stages import Context, Params, Stage
 from routerjax.records.tables import Estimates
 
@@ -43,6 +44,8 @@ class RouterObjective:
         cost_weights = self.stage.drawn(context, key)
         logits = self._logits(params, context, batch, cost_weights)
         utilities = scaled_utilities(batch["target"], cost_weights, context["unit"])
+        if "available" in batch:
+            logits, utilities = masked(logits, utilities, batch["available"][:, None])
         given = {"logits": logits, "utilities": utilities}
         for name in form_of(self.surrogate).asked:
             if name not in given:
@@ -54,7 +57,10 @@ class RouterObjective:
     ) -> Float[Array, " h"]:
         """[h] utility of the argmax arm by the selection estimates, mean over the cost weights."""
         cost_weights = self.stage.scored(context)
-        arms = jnp.argmax(self._logits(params, context, rows, cost_weights), axis=-1)[..., None]
+        logits = self._logits(params, context, rows, cost_weights)
+        if "available" in rows:
+            logits = jnp.where(rows["available"][:, None], logits, -jnp.inf)
+        arms = jnp.argmax(logits, axis=-1)[..., None]
         utilities = scaled_utilities(rows["selection"], cost_weights, context["unit"])
         return jnp.mean(jnp.take_along_axis(utilities, arms, axis=-1)[..., 0], axis=-1)
 

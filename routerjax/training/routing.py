@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree, Shaped
 
 from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
@@ -44,6 +44,7 @@ class Problem(NamedTuple):
       train, held_out: [b, ·] row positions of each member, disjoint within a member.
       key: Random key of starting values, shuffling and drawing.
       logged: The log's own answers; None for a complete table, which has none.
+      available: [n, m] True where the arm could be chosen; None where every arm could.
     """
 
     x: Float[Array | np.ndarray, "n d"] | Stored
@@ -54,6 +55,7 @@ class Problem(NamedTuple):
     held_out: Int[np.ndarray, "b h"]
     key: PRNGKeyArray
     logged: Logged | None = None
+    available: Bool[np.ndarray, "n m"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,11 +201,13 @@ def _joined(
     surrogate = chosen(config.surrogate)
     asked, name = form_of(surrogate.function).asked, name_of(config.surrogate)
     members, rows = len(problems[0].train), [len(problem.x) for problem in problems]
-    each = [
-        _rows(problem, constant)
-        | asked_rows(asked, problem.target.quality.shape, problem.predicted, problem.logged, name)
-        for problem, constant in zip(problems, constants, strict=True)
-    ]
+
+    def carried(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
+        shape, available = problem.target.quality.shape, problem.available
+        rows = _rows(problem, constant)
+        return rows | asked_rows(asked, shape, problem.predicted, problem.logged, available, name)
+
+    each = [carried(*pair) for pair in zip(problems, constants, strict=True)]
 
     def per_member(values: Sequence[float | Float[Array, ""]]) -> Float[Array, " r"]:
         return jnp.repeat(jnp.asarray(values, jnp.float32), members)
@@ -229,12 +233,15 @@ def _rows(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
     start = problem.predicted
     if constant is not None:
         start = jax.tree.map(lambda mean: np.broadcast_to(mean, shape), constant)
-    return {
+    rows = {
         "x": problem.x,
         "target": problem.target,
         "selection": problem.selection,
         "start": start,
     }
+    if problem.available is not None:
+        rows["available"] = problem.available
+    return rows
 
 
 _Settings = dict[str, Float[np.ndarray, "r _"]]

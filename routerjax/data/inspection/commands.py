@@ -12,6 +12,8 @@ from routerjax.data.io.schema import Join, Schema, each
 ROUTER, DRAWN, TABLE = "router", "log.parquet", "test.parquet"
 """Names in proposed commands: of the router folder, and of a log and a rest drawn from a table."""
 
+OWN = ("available", "time", "pinned")
+"""Columns that have an option of their own."""
 ENOUGH = 72  # rows of a table from which a third may be kept for an evaluation
 
 
@@ -66,8 +68,14 @@ def options_of(schema: Schema) -> list[str]:
     def add(option: str, *value: str) -> None:
         found.extend([option, *value])
 
-    if schema.columns:
-        add("--columns", ",".join(f"{name}={_one(path)}" for name, path in schema.columns.items()))
+    columns = {name: _one(path) for name, path in schema.columns.items() if name not in OWN}
+    if columns:
+        add("--columns", ",".join(f"{name}={path}" for name, path in columns.items()))
+    for name in OWN:
+        if name in schema.columns:
+            add(f"--{name}", _one(schema.columns[name]))
+    if schema.split_by is not None:
+        add("--split-by", schema.split_by)
     for name, worth in schema.values.items():
         add(
             "--values",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
 from routerjax.data.inspection import statistics
@@ -17,7 +18,7 @@ from routerjax.data.inspection.fields import Field, fields_of
 from routerjax.data.inspection.joining import are_parts, join_files
 from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.presets import kind_of
-from routerjax.data.inspection.propose import Proposal, propose
+from routerjax.data.inspection.propose import ASKED, Proposal, propose
 from routerjax.data.inspection.record import Inspection
 from routerjax.data.inspection.trying import Opened, Reading, fitting_preset, one_spelling, read_as
 from routerjax.data.io import formats, paths, schema_file
@@ -144,6 +145,9 @@ def _inspection(
     else:
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
         schema, notes = schema.over(schema_file.named(preset)), []
+        if kind_of(preset) == "log" and schema.layout == Schema.layout:
+            asked = {k: path for k, path in proposal.schema.columns.items() if k in ASKED}
+            schema = schema.having(columns=asked)
         proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
@@ -164,6 +168,7 @@ def _inspection(
     if read.schema.zero_cost == "keep":
         found = tuple(each for each in found if each.name != "zero-cost")
     notes += _unsaid(read.said, found)
+    notes += drift_notes(record) if isinstance(record, Log) else ()
     time = proposal.roles.get("time")
     inspection = Inspection(
         files=tuple(opened.names),

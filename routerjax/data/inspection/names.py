@@ -37,6 +37,10 @@ ROLES = {
     "label_source score_source judged_by source",
     "status": "status status_code http_status state outcome response_status",
     "task": "task category eval_name topic domain dataset benchmark subject task_name",
+    "available": "available available_models models_available candidates candidate_models "
+    "eligible_models available_deployments healthy_models",
+    "pinned": "pinned is_pinned user_pinned model_pinned pinned_model forced model_forced manual "
+    "manual_model user_selected user_selected_model model_override",
     "currency": "currency gen_ai.usage.cost.currency cost_currency usage.currency",
 }
 """Role → names, the most telling first; a dot joins a name to that of what it is a part of."""

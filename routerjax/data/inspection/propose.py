@@ -12,8 +12,10 @@ import numpy as np
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, guess_roles, words_of
+from routerjax.data.io.availability import YES
 from routerjax.data.io.columns import quoted
 from routerjax.data.io.schema import Schema
+from routerjax.data.io.times import moment
 
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
 """What a status says of a call that went well."""
@@ -145,11 +147,11 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
 
 
 def _columns(roles: Mapping[str, Guess]) -> dict[str, str]:
-    unread = ("time", "status")
     columns = {
         role: guess.field.path
         for role, guess in roles.items()
-        if role not in unread and guess.field.path != role
+        if (role in ASKED and ASKED[role](guess.field, roles))
+        or (role not in ("status", *ASKED) and guess.field.path != role)
     }
     if "prompt" in roles and "embedding" in roles and roles["prompt"].by == "content":
         del columns["prompt"]
@@ -158,6 +160,32 @@ def _columns(roles: Mapping[str, Guess]) -> dict[str, str]:
     if "cost" in roles:  # tokens are needed where no cost is logged
         columns.pop("input_tokens", None), columns.pop("output_tokens", None)
     return columns
+
+
+def _is_time(field: Field, roles: Mapping[str, Guess]) -> bool:
+    """Whether every row has a time, and not all the same."""
+    del roles
+    times = {None if value is None else moment(value) for value in field.values}
+    return None not in times and len(times) > 1 and min(times) > 0  # type: ignore[operator,type-var]
+
+
+def _is_available(field: Field, roles: Mapping[str, Guess]) -> bool:
+    """Whether the model that answered is among those named, wherever some are."""
+    if "model" not in roles:
+        return False
+    pairs = zip(field.values, roles["model"].field.values, strict=True)
+    return all(str(model).strip() in str(cell) for cell, model in pairs if cell and model)
+
+
+def _is_pinned(field: Field, roles: Mapping[str, Guess]) -> bool:
+    """Whether some rows are marked, and not all."""
+    del roles
+    marked = [str(value).strip().lower() in YES for value in field.values if value is not None]
+    return any(marked) and not (all(marked) and len(marked) == len(field.values))
+
+
+ASKED = {"time": _is_time, "available": _is_available, "pinned": _is_pinned}
+"""Roles that are played only where they are named, whatever the column is called, and when."""
 
 
 def _lacks(roles: Mapping[str, Guess]) -> list[str]:

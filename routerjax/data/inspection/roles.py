@@ -17,11 +17,12 @@ from routerjax.data.inspection.names import (
     named,
     plain,
 )
+from routerjax.data.io.availability import NO, YES
 
 ORDER = (
     *("model", "prompt", "embedding", "cost", "input_tokens", "output_tokens", "quality"),
     *("request_id", "propensity", "split", "scored_by", "time", "group", "status", "task"),
-    "currency",
+    *("currency", "available", "pinned"),
 )
 """Roles, those whose content is most telling first: a field plays one alone."""
 
@@ -169,6 +170,19 @@ def _is_scorer(field: Field) -> bool:
     return field.kind == "text" and field.distinct <= 30 and named("quality", field.path) < 9
 
 
+def _is_sets(field: Field) -> bool:
+    """Names of models: lists, or text with several of them in most rows."""
+    if field.kind == "list":
+        return all(isinstance(name, str) for cell in field.values if cell for name in cell)
+    several = [re.search(r"[,;|]", text) is not None for text in field.texts]
+    return field.kind == "text" and bool(several) and float(np.mean(several)) > 0.3
+
+
+def _is_mark(field: Field) -> bool:
+    words = {text.strip().lower() for text in field.texts}
+    return field.kind in ("bool", "text", "number") and words <= {*YES, *NO}
+
+
 def _is_vector(field: Field) -> bool:
     return field.kind == "vector"
 
@@ -194,6 +208,8 @@ PLAYS: dict[str, Callable[[Field], bool]] = {
     "status": _is_label,
     "task": _is_word,
     "currency": _is_word,
+    "available": _is_sets,
+    "pinned": _is_mark,
 }
 """Role → whether a field can play it, whatever its name."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 import datetime
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from routerjax.data.inspection.fields import Field
+from routerjax.data.io.times import moment
 from routerjax.records.groups import repeated
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log
@@ -152,27 +153,11 @@ def _short(text: str, most: int = 60) -> str:
 
 def span(field: Field) -> tuple[str, str] | None:
     """The first and the last time of the rows that were looked at, as they read."""
-    times = [time for time in map(_time, field.values) if time is not None]
+    times = [time for time in map(moment, field.values) if time is not None]
     if not times:
         return None
-    return min(times).isoformat(sep=" "), max(times).isoformat(sep=" ")
-
-
-def _time(value: Any) -> datetime.datetime | None:
-    try:
-        if isinstance(value, datetime.datetime):
-            found = value
-        elif isinstance(value, datetime.date):
-            found = datetime.datetime(value.year, value.month, value.day)
-        elif isinstance(value, int | float) or str(value).replace(".", "").isdigit():
-            seconds = float(value)
-            while seconds > 1e11:  # milliseconds, microseconds, nanoseconds
-                seconds /= 1000
-            found = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-        else:
-            found = datetime.datetime.fromisoformat(str(value).strip())
-    except (ValueError, OverflowError, OSError):
-        return None
-    if found.tzinfo is not None:
-        found = found.astimezone(datetime.UTC).replace(tzinfo=None)
-    return found.replace(microsecond=0)
+    first, last = (
+        datetime.datetime.fromtimestamp(int(end), datetime.UTC).replace(tzinfo=None)
+        for end in (min(times), max(times))
+    )
+    return first.isoformat(sep=" "), last.isoformat(sep=" ")

@@ -11,7 +11,7 @@ import pyarrow as pa
 from routerjax.data.checks.names import alias_of, spellings
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.presets import kind_of, preset_of
-from routerjax.data.inspection.propose import Proposal
+from routerjax.data.inspection.propose import ASKED, Proposal
 from routerjax.data.io import files, schema_file
 from routerjax.data.io.frames import SOURCE
 from routerjax.data.io.schema import Schema
@@ -66,7 +66,32 @@ def fitting_preset(opened: Opened, proposal: Proposal, given: Schema) -> str | N
 
 
 def read_as(opened: Opened, proposal: Proposal, *, lossy: bool = False) -> Reading:
-    """Read the file as proposed; rows leave for what they lack where that is the matter."""
+    """Read the file as proposed; rows leave for what they lack where that is the matter.
+
+    A column that was only guessed to hold times, available models or pins is given up, and said,
+    where the file cannot be read by it or rows would leave for it.
+    """
+    found = _as_proposed(opened, proposal, lossy=lossy)
+    guessed = {
+        role: proposal.schema.columns[role]
+        for role in ASKED
+        if role in proposal.schema.columns
+        and (role not in proposal.roles or proposal.roles[role].by != "option")
+    }
+    lost = any(f"without {path}" in text for text in found.said for path in guessed.values())
+    if not guessed or (found.record is not None and not lost):
+        return found
+    kept = {role: path for role, path in proposal.schema.columns.items() if role not in guessed}
+    plain = dataclasses.replace(proposal.schema, columns=kept)
+    other = _as_proposed(opened, dataclasses.replace(proposal, schema=plain), lossy=lossy)
+    if other.record is None:
+        return found
+    names = ", ".join(f"{path} ({role})" for role, path in guessed.items())
+    said = f"not every row can be read by the columns {names}, which are not used"
+    return dataclasses.replace(other, said=(*other.said, said))
+
+
+def _as_proposed(opened: Opened, proposal: Proposal, *, lossy: bool) -> Reading:
     needed = ("prompt", "embedding", "model", "quality", "cost")
     guesses = [proposal.roles[role] for role in needed if role in proposal.roles]
     lossy = lossy or any(guess.field.filled < 1 for guess in guesses)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from routerjax.data.io import leaving
+from routerjax.data.io.availability import available_of, pinned_of
 from routerjax.data.io.columns import quoted, single
 from routerjax.data.io.costs import costs_of
-from routerjax.data.io.model_names import models_of
+from routerjax.data.io.model_names import aliases_of, models_of
 from routerjax.data.io.names import COST, SCORE
+from routerjax.data.io.prompts import LAST_USER
 from routerjax.data.io.source_file import SourceFile
 from routerjax.data.io.suspicious import (
     say_findings,
@@ -20,11 +23,13 @@ from routerjax.data.io.suspicious import (
     warn_of_repeats,
     warn_of_scores,
 )
-from routerjax.errors import DataWarning
+from routerjax.data.io.times import split_by, split_of
+from routerjax.errors import DataWarning, InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
 from routerjax.records.validation import NO_SPLIT, SPLITS
 
+Kind = TypeVar("Kind", Log, Table)
 PLAIN_RANGE = (0.0, 1.0)
 
 
@@ -49,12 +54,15 @@ def log_of(
         propensity = None
     missing = {"quality": np.isnan(quality), "cost": np.isnan(cost), "model": _empty(answered)}
     missing |= queries.missing
+    time = _times(file, missing)
     rows = leaving.kept_rows(file, missing, answered, failed, drop_missing=drop_missing)
     arms, names = _arms(file, [answered[row] for row in rows], rows, models)
     warn_of_repeats(file, rows)
     warn_of_scores(file)
     queries, scored_by = queries.take(rows), _label(file, "scored_by")
     warn_of_prompts(file.source, queries.prompts, queries.embeddings)
+    available = available_of(file, rows, names, aliases_of(file.schema))
+    pinned = pinned_of(file, rows)
     with file.place(rows=rows):
         log = Log.from_arrays(
             arms,
@@ -70,8 +78,13 @@ def log_of(
             scored_by=None if scored_by is None else [scored_by[row] for row in rows],
             quality_range=quality_range,
             source=file.source,
+            available=available,
+            time=None if time is None else time[rows],
+            pinned=pinned,
+            prompt_form=None if (form := file.schema.prompt_form) == LAST_USER else form,
             warn=False,
         )
+        log = _split(log, file, log.time)
     say_findings(log, file, rows)
     return log
 
@@ -87,13 +100,16 @@ def table_of(
     leaving.refuse_on_tables(file.schema)
     names, has_cost = _table_models(file, models)
     queries = _queries(file)
-    rows = leaving.kept_rows(file, queries.missing, None, None, drop_missing=drop_missing)
+    missing = dict(queries.missing)
+    time = _times(file, missing)
+    rows = leaving.kept_rows(file, missing, None, None, drop_missing=drop_missing)
     queries = queries.take(rows)
     warn_of_prompts(file.source, queries.prompts, queries.embeddings)
     quality = np.stack([file.numbers(SCORE + name) for name in names], axis=1)
     cost = np.zeros_like(quality)
     if has_cost:
         cost = np.stack([file.costs(COST + name) for name in names], axis=1)
+    available = available_of(file, rows, names, {})
     with file.place(rows=rows):
         table = Table.from_arrays(
             single(quality[rows]),
@@ -106,10 +122,34 @@ def table_of(
             group=queries.group,
             quality_range=quality_range or file.schema.quality_range or PLAIN_RANGE,
             source=file.source,
+            available=available,
             warn=False,
         )
+        table = _split(table, file, None if time is None else time[rows])
     say_findings(table, file, rows)
     return table
+
+
+def _times(file: SourceFile, missing: dict[str, np.ndarray]) -> np.ndarray | None:
+    """[n] times of the rows; rows without one are missing it."""
+    time = file.times()
+    if time is not None:
+        missing["time"] = np.isnan(time)
+    elif file.schema.split_by is not None:
+        problem = "a split by time needs a column of times (--time COLUMN, columns time)"
+        raise InputError(problem, source=file.source)
+    return time
+
+
+def _split(record: Kind, file: SourceFile, time: np.ndarray | None) -> Kind:
+    """The record with its last rows as the test split, where the schema says so."""
+    if file.schema.split_by is None or time is None:
+        return record
+    if record.split is not None:
+        problem = "says which rows are train and test; leave out --split-by time, or this column"
+        raise InputError(problem, field="split")
+    share = split_by(file.schema.split_by)
+    return record.replace(split=tuple(split_of(time, record.groups, share)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
-`task`, `split`, `group` (equal where rows depend on each other: a user, a session) and
-`scored_by` (how the row's quality was scored). A *table* is in wide form, one
+`task`, `split`, `group` (equal where rows depend on each other: a user, a session),
+`scored_by` (how the row's quality was scored) and `available:<model>` (whether the model could be
+chosen). Columns that are named as such say which models were `available`, when a row was logged
+(`time`) and whether a user `pinned` its model. A *table* is in wide form, one
 row a query that every model answered: `prompt` or `embedding`, `score:<model>` and `cost:<model>`
 for every model, and `task`, `split` and `group`.
 Other columns are left alone. Rows are counted from zero, without a header.
@@ -24,7 +26,7 @@ from routerjax.data.io import formats
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.decisions import is_decision_log, read_decisions
 from routerjax.data.io.frames import Frame
-from routerjax.data.io.names import COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
+from routerjax.data.io.names import AVAILABLE, COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
 from routerjax.data.io.schema import Join, Names, Schema, resolved
 from routerjax.data.io.source_file import SourceFile, found, open_file
 from routerjax.data.io.writing import save
@@ -61,6 +63,7 @@ def read_log(
     prices: Path | None = None,
     zero_cost: str | None = None,
     strict: bool | None = None,
+    split_by: str | None = None,
 ) -> Log:
     """Read a log in long form.
 
@@ -82,7 +85,7 @@ def read_log(
         stay on disk and are read as they are used (`routerjax.records.on_disk.Stored`).
       values, cost_unit, decimal, money, ratings, joins, where, prompt_form, aliases: rules as in
         `Schema`, laid over those of the schema where they are given.
-      failed, failed_quality, prices, zero_cost, strict: further rules.
+      failed, failed_quality, prices, zero_cost, strict, split_by: further rules.
 
     Returns:
       The log. Its encoder is None: a file does not say what made its embeddings.
@@ -107,6 +110,7 @@ def read_log(
         prices=None if prices is None else str(prices),
         zero_cost=zero_cost,
         strict=strict,
+        split_by=split_by,
     )
     if is_decision_log(path):
         return _decisions(path, rules, embeddings, quality_range, models)
@@ -134,6 +138,7 @@ def read_table(
     prompt_form: str | None = None,
     zero_cost: str | None = None,
     strict: bool | None = None,
+    split_by: str | None = None,
 ) -> Table:
     """Read a table in wide form; cells may be missing, and without `cost:` columns costs are 0.
 
@@ -144,7 +149,7 @@ def read_table(
       models: the models to take, in order; by default all, in the order of their columns.
       in_memory, values, cost_unit, decimal, money, ratings, joins, where, prompt_form: as in
         `read_log`.
-      zero_cost, strict: likewise; a model that never costs anything is a warning here.
+      split_by, zero_cost, strict: likewise; a model that never costs anything is a warning here.
 
     Raises:
       InputError: anything that cannot be read as a table, in one sentence that names the place.
@@ -162,6 +167,7 @@ def read_table(
         prompt_form=prompt_form,
         zero_cost=zero_cost,
         strict=strict,
+        split_by=split_by,
     )
     file = _open(path, rules, embeddings, in_memory)
     return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
@@ -205,7 +211,8 @@ def write_log(log: Log, path: Path) -> None:
     """Write a log in long form to `path`, by suffix .parquet, .csv or .jsonl, whole or not at all.
 
     What `read_log` returns holds the same numbers bit for bit, if it is told the same `models`
-    and `quality_range`. Of propensities [n, m] that of the model that answered is written.
+    and `quality_range`, and ``columns={"time": "time", "pinned": "pinned"}`` where there are such.
+    Of propensities [n, m] that of the model that answered is written.
 
     Raises:
       InputError: an unknown suffix, or a place that cannot be written.
@@ -218,6 +225,10 @@ def write_log(log: Log, path: Path) -> None:
         cells["scored_by"] = pa.array(log.scored_by, pa.string())
     if log.logged_propensities is not None:
         cells["propensity"] = _floats(log.logged_propensities)
+    if log.time is not None:
+        cells["time"] = pa.array(np.asarray(log.time, np.float64))
+    if log.pinned is not None:
+        cells["pinned"] = pa.array(np.asarray(log.pinned))
     save(pa.table(cells), path)
 
 
@@ -309,6 +320,9 @@ def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:
         cells["split"] = pa.array(record.split, pa.string())
     if record.group is not None:
         cells["group"] = pa.array(record.group, pa.string())
+    if record.available is not None:
+        for arm, model in enumerate(record.models):
+            cells[AVAILABLE + model] = pa.array(np.asarray(record.available)[:, arm])
     return cells
 
 

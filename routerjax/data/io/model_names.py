@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from routerjax.data.io.columns import quoted
+from routerjax.data.io.schema import Schema
 from routerjax.data.io.source_file import SourceFile
 from routerjax.errors import DataWarning
 
@@ -24,10 +25,13 @@ def models_of(file: SourceFile, column: str = "model") -> list[str | None]:
         listed = "; ".join(", ".join(map(quoted, each)) for each in merged.values())
         problem = f"names of models that differ by blanks alone are taken for one: {listed}"
         warnings.warn(f"{file.source}: {problem}", DataWarning, stacklevel=4)
-    aliases = {
-        other.strip(): name
-        for name, others in file.schema.aliases.items()
-        for other in (name, *others)
-    }
+    aliases = aliases_of(file.schema)
     known = {name: aliases.get(name.strip(), name.strip()) for name in set(names) if name}
     return [known.get(name) or None if name else None for name in names]
+
+
+def aliases_of(schema: Schema) -> dict[str, str]:
+    """Every spelling that a schema knows → the name of the model."""
+    return {
+        other.strip(): name for name, others in schema.aliases.items() for other in (name, *others)
+    }

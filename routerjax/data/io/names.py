@@ -8,12 +8,17 @@ from collections.abc import Iterable, Sequence
 from routerjax.errors import InputError
 
 SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
+AVAILABLE = "available:"  # whether a model could be chosen, one column a model
 TEXT_NAMES = ("prompt", "model", "task", "split", "group", "scored_by", "request_id", "currency")
 LOG_NAMES = (
     *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
     *("group", "scored_by", "request_id", "currency", "input_tokens", "output_tokens"),
+    *("available", AVAILABLE, "time", "pinned"),
 )
-TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split", "group")
+TABLE_NAMES = (
+    *("prompt", "embedding", SCORE, COST, "task", "split", "group"),
+    *("available", AVAILABLE, "time"),
+)
 PAIR_NAMES = ("model_a", "model_b", "winner")
 """Columns of pairs of answers, of which the better is known."""
 

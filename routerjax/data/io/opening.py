@@ -16,6 +16,10 @@ from routerjax.errors import InputError
 BLOCK = 1 << 24
 """Bytes that are read at once, and the longest row of a text file is four times as long."""
 
+MOST_TIMES, MUCH = 250, 1 << 28
+"""A packed file is no file of rows if it unpacks to more than both: so many times its own size, and
+so many bytes. A gigabyte of zeros is a thousand times its own."""
+
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by the first bytes of a file
 
 UTF_8 = codecs.BOM_UTF8
@@ -67,11 +71,21 @@ def blocks(place: Path) -> Iterator[bytes]:
     are, and whoever reads them says where they are not UTF-8.
 
     Raises:
-      InputError: wide text that cannot be decoded.
+      InputError: wide text that cannot be decoded, or a packed file that unpacks to far more than
+        rows do.
       OSError: a file that cannot be read or unpacked.
     """
-    with pa.input_stream(str(place), compression=compression(place)) as stream:
-        yield from blocks_of(stream)
+    packed = compression(place)
+    most = max(MOST_TIMES * os.stat(place).st_size, MUCH)
+    with pa.input_stream(str(place), compression=packed) as stream:
+        for unpacked in blocks_of(stream):
+            most -= len(unpacked)
+            if packed is not None and most < 0:
+                raise InputError(
+                    f"unpacks to more than {MOST_TIMES} times its size, which files of rows do "
+                    "not; if this one does, unpack it yourself"
+                )
+            yield unpacked
 
 
 def blocks_of(stream: Readable) -> Iterator[bytes]:

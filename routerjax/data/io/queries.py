@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import formats, json_rows
+from routerjax.data.io import formats, json_rows, paths
 from routerjax.data.io.arrow import first_line
+from routerjax.data.io.availability import names_of
 from routerjax.data.io.columns import quoted, single
 from routerjax.data.io.json_columns import cleaned
 from routerjax.data.io.kinds import KINDS, suffix_of
@@ -93,6 +95,35 @@ def _prompt(value: Any, row: int, form: str) -> str:
         what = quoted(value) if isinstance(value, str) else "what stands here"
         raise InputError(f"{what} is no prompt; one is needed", row=row)
     return text
+
+
+def read_available(
+    path: str, column: str, *, models: Sequence[str], rows: int
+) -> list[tuple[str, ...]] | None:
+    """The models that can be chosen for each prompt of a file; None where it has no such column.
+
+    Args:
+      path: of a table of prompts, or of JSON objects.
+      column: its name or path; cells as in `routerjax.data.io.availability`. An empty one says that
+        every model can be chosen.
+      models: all that there are.
+      rows: prompts of the file.
+
+    Raises:
+      InputError: cells that hold no names, or none of `models`.
+    """
+    if path == "-" or KINDS.get(suffix_of(path)) is None:
+        return None
+    try:
+        cells = paths.column(formats.load(path), column)
+    except InputError:
+        return None  # strings alone, say, which `read_prompts` has read
+    if cells is None or len(cells) != rows:
+        return None
+    try:
+        return [tuple(models) if each is None else each for each in names_of(cells)]
+    except InputError as error:
+        raise InputError(error.problem, source=path, field=column, row=error.row) from None
 
 
 def read_embeddings(path: str) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 
 from routerjax.data.io.names import LOG_NAMES, PAIR_NAMES, TABLE_NAMES, check_names
 from routerjax.data.io.prompts import CONVERSATION, LAST_USER
+from routerjax.data.io.times import split_by
 from routerjax.errors import InputError
 
 FORMS = (LAST_USER, CONVERSATION)
@@ -80,6 +81,8 @@ class Schema:
       layout: "rows", or a layout that is put in rows first: "otel" spans, "arena" pairs, prompts
         as "python-lists".
       both_bad: an arena pair in which both answers are bad: "leave-out", or "tie".
+      split_by: "time", or "time:0.3": the last share of the rows, 0.2 if none is said, is the test
+        split. Groups stay whole: one that began before stays in the train split.
 
     Raises:
       InputError: a value that a field cannot have.
@@ -103,6 +106,7 @@ class Schema:
     strict: bool = False
     layout: str = LAYOUTS[0]
     both_bad: str = BOTH_BAD[0]
+    split_by: str | None = None
 
     def __post_init__(self) -> None:
         check_names(self.columns, NAMES)
@@ -115,6 +119,8 @@ class Schema:
         _check_word("both_bad", self.both_bad, BOTH_BAD)
         for text in each(self.failed):
             condition(text)
+        if self.split_by is not None:
+            split_by(self.split_by)
         if self.quality_range is not None:
             low, high = self.quality_range
             if not (math.isfinite(low) and math.isfinite(high) and low < high):

@@ -19,7 +19,16 @@ from routerjax.support import atomic
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 TABLES = ("columns", "values", "where", "aliases")
-TEXTS = ("cost_unit", "decimal", "prompt_form", "prices", "zero_cost", "layout", "both_bad")
+TEXTS = (
+    "cost_unit",
+    "decimal",
+    "prompt_form",
+    "prices",
+    "zero_cost",
+    "layout",
+    "both_bad",
+    "split_by",
+)
 SWITCHES = ("money", "ratings", "strict")
 
 

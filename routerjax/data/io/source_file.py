@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from routerjax.data.io import columns, formats, prompts, several, shape
 from routerjax.data.io.arrow import first_line
 from routerjax.data.io.frames import Frame
-from routerjax.data.io.names import COST, SCORE
+from routerjax.data.io.names import AVAILABLE, COST, SCORE
 from routerjax.data.io.prompts import Prompts
 from routerjax.data.io.schema import Schema, cost_unit
+from routerjax.data.io.times import times_of
 from routerjax.data.io.values import Notation, numbers, same, words
 from routerjax.errors import InputError
 from routerjax.records.on_disk import Stored, memory
@@ -132,6 +133,13 @@ class SourceFile:
                 )
         return self.numbers(name) * np.array([rates[currency] for currency in currencies])
 
+    def times(self) -> np.ndarray | None:
+        """[n] seconds since 1970, NaN where missing; None where no column of times is named."""
+        if "time" not in self.schema.columns:
+            return None
+        with self.place("time"):
+            return times_of(self.column("time"))[0]
+
     def failed(self) -> np.ndarray:
         """[n] bool: rows that the schema says are failed calls."""
         failed = np.zeros(len(self), bool)
@@ -163,6 +171,7 @@ class SourceFile:
         schema, is_cost = self.schema, name == "cost" or name.startswith(COST)
         is_quality = name == "quality" or name.startswith(SCORE)
         general = "cost" if is_cost else "quality" if is_quality else name
+        general = "available" if name.startswith(AVAILABLE) else general
         return Notation(
             name=general,
             worth=schema.values.get(name, schema.values.get(general, {})),

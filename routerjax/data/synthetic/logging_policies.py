@@ -100,8 +100,8 @@ def simulate_log(
 ) -> tuple[Log, np.ndarray]:
     """Draw one arm per row of a table and keep only that arm's quality and cost.
 
-    Where a cell is missing, its arm cannot be drawn and the row's propensities are
-    renormalised over the others.
+    Where a cell is missing or its arm not available, the arm cannot be drawn and the row's
+    propensities are renormalised over the others.
 
     Args:
       table: full feedback.
@@ -118,6 +118,8 @@ def simulate_log(
     """
     noise, draw = jax.random.split(key)
     known = np.isfinite(table.quality) & np.isfinite(table.cost)
+    if table.available is not None:
+        known &= np.asarray(table.available)
     if not known.any(axis=1).all():
         row = int((~known.any(axis=1)).argmax())
         raise InputError("every model is missing here", source=table.source, row=row)
@@ -142,6 +144,7 @@ def simulate_log(
         quality_range=table.quality_range,
         encoder=table.encoder,
         source=f"log drawn from {table.source}",
+        available=table.available,
     )
     return log, propensities
 
