@@ -24,6 +24,7 @@ from routerjax.pipelines.lines import Evaluation, Line
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.page import Choices, page, router_choices
+from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.repeats import said_once
@@ -67,7 +68,8 @@ def evaluate(
       cost_weights: λ to evaluate at, within the fitted range; by default the fitted ones.
       log: the log the router was fitted on, for the kNN plug-in on a table.
       gold: Value of the log's `scored_by` that marks gold scores; the value is then that of gold
-        scores, whatever bias other judges have. None takes every score as it is.
+        scores, whatever bias other judges have. None takes every score as it is, but for a log
+        with `gold_quality`, whose judge's scores are corrected (`pipelines.paired`).
       trust_propensities: Whether recorded propensities that cannot be right are taken as they are.
       prices: Model → what it costs from now on. The router, the data and the log are taken at
         these prices, as `Router.with_prices` and `repriced` do; None leaves them as recorded.
@@ -77,7 +79,7 @@ def evaluate(
     Raises:
       InputError: a cost weight out of range, models or embeddings that are not the router's, no
         row of a query that the router was not fitted on, recorded propensities that cannot be
-        right, or `gold` where no row or hardly any has a gold score.
+        right, or gold scores that hardly any row has.
     """
     keep_compiled()
     cost_weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
@@ -255,6 +257,7 @@ def _on_log(
 ) -> Evaluation:
     """The page of a log that the router was not fitted on, by propensities of its own."""
     config, x = router.config, router.arrays.scaling(log.features)
+    pairs = has_pairs(log, gold)
     known = gold_rows(log, gold) if gold is not None else None
     key = jax.random.key(config.seed)
     folds = make_folds(
@@ -275,8 +278,10 @@ def _on_log(
         propensities=propensities,
         floor=floor,
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
+        corrected=corrected_log(log, folds) if pairs else None,
     )
-    notes = _judged(log) if gold is None else ()
+    notes = _judged(log) if gold is None and not pairs else ()
+    notes += () if evidence.corrected is None else (evidence.corrected.note,)
     choices = router_choices(router, log.features, cost_weights)
     return page(
         choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes

@@ -19,9 +19,10 @@ from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
-from routerjax.pipelines.held_out import fit_report, set_apart, share_apart
+from routerjax.pipelines.held_out import fit_report, rows_apart, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
+from routerjax.pipelines.paired import has_pairs, learnt_log
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
@@ -60,7 +61,8 @@ def fit(
       log: one model's answer per query; or the path of a file, or of the decision log of a served
         router, which `read_log` takes without further rules.
       gold: value of the log's `scored_by` that marks gold scores; the scores of all other rows
-        are corrected for their judge's bias first. None takes every score as it is.
+        are corrected for their judge's bias first. None takes every score as it is, but for a log
+        with `gold_quality`, whose judge's scores are corrected by the pairs (`pipelines.paired`).
       config: cost weights, estimator, architecture, optimiser, seed.
       drop_unlogged: leave out models that never answered, instead of an error.
       execution: progress, devices, checkpoints.
@@ -72,18 +74,22 @@ def fit(
     Raises:
       InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
         split, estimator, architecture or surrogate, a setting out of its range, or `gold` with
-        no column `scored_by` or too few gold rows; recorded propensities that cannot be right.
+        no column `scored_by`; too few gold rows; recorded propensities that cannot be right.
     """
     _check(config)
     keep_compiled()
     if not isinstance(log, Log):
         log = read_log(log)
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
-    share = share_apart(config, gold=gold)
+    pairs = has_pairs(given, gold)
+    share = share_apart(config, gold=pairs or gold is not None)
     log, kept = set_apart(given, share=share or 0.0, seed=config.seed)
-    key, correction = jax.random.key(config.seed), None
+    key, correction, corrected = jax.random.key(config.seed), None, None
     learnt = log
-    if gold is not None:  # the router keeps the range that was given, and so its unit of quality
+    if pairs:
+        apart = rows_apart(given, share=share or 0.0, seed=config.seed)
+        log, corrected, correction = learnt_log(given, apart, key=jax.random.fold_in(key, 2))
+    elif gold is not None:  # the router keeps the range that was given, and so its unit of quality
         log, correction = corrected_scores(log, gold, key=jax.random.fold_in(key, 2))
     cost_weights = config.cost_weights or default_cost_weights(learnt)
     cost_weights = tuple(sorted({float(cost_weight) for cost_weight in cost_weights}))
@@ -134,7 +140,9 @@ def fit(
         kept=() if expected is None else tuple(expected.kept.tolist()),
     )
     told = [] if expected is None else expected.named(log.models, cost_weights)
-    report = fit_report(router, prepared, kept, gold=gold, crossed=share is None, expected=told)
+    report = fit_report(
+        router, prepared, kept, gold=gold, crossed=share is None, corrected=corrected, expected=told
+    )
     report |= {"epochs": epochs, "expected": told}
     if settings:
         report["settings"] = settings

@@ -10,8 +10,8 @@ from routerjax.errors import InputError
 SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
 TEXT_NAMES = ("prompt", "model", "task", "split", "group", "scored_by", "request_id", "currency")
 LOG_NAMES = (
-    *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
-    *("group", "scored_by", "request_id", "currency", "input_tokens", "output_tokens"),
+    *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split", "group"),
+    *("scored_by", "gold_quality", "request_id", "currency", "input_tokens", "output_tokens"),
 )
 TABLE_NAMES = ("prompt", "embedding", SCORE, COST, "task", "split", "group")
 PAIR_NAMES = ("model_a", "model_b", "winner")
