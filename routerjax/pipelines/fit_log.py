@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from routerjax.artefacts.router import Arrays, Router
 from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
 from routerjax.data.io.files import read_log
-from routerjax.errors import InputError
+from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
@@ -26,6 +27,7 @@ from routerjax.pipelines.paired import has_pairs, learnt_log
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
+from routerjax.records.parted import example, parted
 from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import VALIDATION_NAMES, check_seed
 from routerjax.support.compilation import keep_compiled
@@ -210,7 +212,7 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
     if log.split is not None:
         if not set(log.split) - {"test"}:
             raise InputError("every row is in the test split", source=log.source, field="split")
-        log = log.in_split("train", *VALIDATION_NAMES)
+        log = _unparted(log.in_split("train", *VALIDATION_NAMES))
     unlogged = [log.models[arm] for arm in np.flatnonzero(log.arm_counts == 0)]
     if unlogged and not drop_unlogged:
         raise InputError(
@@ -223,6 +225,21 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
         problem = f"{len(log)} rows to learn from are too few; at least {SMALLEST_LOG} are needed"
         raise InputError(problem, source=log.source)
     return log
+
+
+def _unparted(log: Log) -> Log:
+    """The log with validation rows of groups that are learnt from as rows to learn from."""
+    both = parted(log, of=VALIDATION_NAMES, learnt=("train",))
+    if not both.any():
+        return log
+    warnings.warn(
+        f"{log.source}: {both.sum()} rows of the validation split are of groups with rows to learn "
+        f"from, such as {example(log, both)}, and are learnt from instead",
+        DataWarning,
+        stacklevel=4,
+    )
+    assert log.split is not None
+    return log.replace(split=tuple(np.where(both, "train", log.split).tolist()))
 
 
 def default_cost_weights(log: Log) -> tuple[float, ...]:
