@@ -9,7 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.support import support_level, support_threshold
+from routerjax.estimators.support import (
+    PRIOR_HITS,
+    PRIOR_HITS_EXPLORED,
+    explored,
+    support_level,
+    support_threshold,
+)
 from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
 from routerjax.models.propensity import PropensityModel, propensities_by_fold, supported_rows
@@ -18,6 +24,10 @@ from routerjax.records.tables import Log
 
 MOST_ROWS = 2048
 """Rows of a fold's training part on which its trees are grown."""
+
+
+ROUNDING = 1e-4
+"""A recorded propensity that is the level, but for rounding, is support."""
 
 
 class Propensities(NamedTuple):
@@ -56,6 +66,7 @@ def fit_propensities(
     estimated = _out_of_fold(model, x, folds)
     recorded = log.logged_propensities
     level = support_level(models, support=support, arms=arms, recorded=recorded)
+    small = explored(models, support=support, arms=arms, recorded=recorded)
     hits = np.eye(models)[arms]
     every = estimated
     if log.propensities is not None and log.propensities.ndim == 2:
@@ -64,13 +75,19 @@ def fit_propensities(
         every = np.where(known, log.propensities, estimated)
     threshold = np.array(
         [
-            support_threshold(estimated[:, arm], hits[:, arm], level=level[arm], models=models)
+            support_threshold(
+                estimated[:, arm],
+                hits[:, arm],
+                level=level[arm],
+                models=models,
+                prior_hits=PRIOR_HITS_EXPLORED if small[arm] else PRIOR_HITS,
+            )
             for arm in range(models)
         ]
     )
     support_of = supported_rows(estimated, threshold)
     if every is not estimated:
-        support_of = np.where(known, supported_rows(every, level), support_of)
+        support_of = np.where(known, supported_rows(every, level * (1 - ROUNDING)), support_of)
     answered, share = _answered(recorded, estimated[np.arange(len(arms)), arms])
     return Propensities(
         answered=answered,
