@@ -230,8 +230,9 @@ def gold_chance(log: Log, folds: Folds) -> Float[np.ndarray, " n"]:
     if known[judged].all():
         return np.ones(len(log))
     own = log.rows(judged)
-    judge = jnp.asarray(_standard(own.quality), jnp.float32)[:, None]
-    x = jnp.concatenate([jnp.asarray(read(Scaling.of(own.features)(own.features))), judge], axis=1)
+    scaled = np.asarray(read(Scaling.of(own.features)(own.features)))
+    judge = _standard(own.quality)[:, None].astype(scaled.dtype)
+    x = np.concatenate([scaled, judge], axis=1)
     kept = folds if judged.all() else _among(folds, judged)
     chance = np.ones(len(log))
     chance[judged] = gold_propensities(own, x, kept, known[judged])
@@ -248,11 +249,10 @@ def _among(folds: Folds, kept: Bool[np.ndarray, " n"]) -> Folds:
     """The folds among some rows, numbered anew; −1 for a row that is not among them."""
     place = np.where(kept, np.cumsum(kept) - 1, -1)
 
-    def moved(index: jax.Array) -> jax.Array:
-        rows = np.asarray(index)
+    def moved(rows: np.ndarray) -> np.ndarray:
         new = np.where(rows >= 0, place[rows], -1)
         order = np.argsort(new < 0, axis=1, kind="stable")  # rows first, then none
-        return jnp.asarray(np.take_along_axis(new, order, axis=1))
+        return np.take_along_axis(new, order, axis=1)
 
     return Folds(folds.of_row[kept], moved(folds.train), moved(folds.held_out))
 
