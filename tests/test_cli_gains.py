@@ -282,7 +282,7 @@ ROUTE = ["route", "{folder}/gains", "--prompt", "hello", "--cost-weight"]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([*FIT, "source"], "Invalid value for --gold-column: 'source' is not COLUMN=VALUE"),
+        ([*FIT, "source"], "--gold-column source=VALUE is for a column of words"),
         ([*FIT, "source="], "'source=' is not COLUMN=VALUE, as in source=human"),
         ([*FIT, "origin=human"], "no column 'origin' to read scored_by from; its columns are"),
         ([*FIT, "source=nobody"], "column 'scored_by': no row has a gold score"),

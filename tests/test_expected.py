@@ -203,13 +203,13 @@ def test_every_row_is_evaluated_and_the_page_says_how():
 @pytest.mark.parametrize(
     ("config", "gold", "share"),
     [
-        (FitConfig(), None, None),
-        (FitConfig(), "human", 0.2),
-        (FitConfig(evaluation=0.3), None, 0.3),
-        (FitConfig(evaluation=0.0), None, 0.0),
-        (FitConfig(router=RouterConfig(architecture="interval")), None, 0.2),
-        (FitConfig(router=RouterConfig(start="best-single")), None, 0.2),
-        (FitConfig(nuisance=NuisanceConfig(outcomes="network")), None, 0.2),
+        (FitConfig(), False, None),
+        (FitConfig(), True, 0.2),
+        (FitConfig(evaluation=0.3), False, 0.3),
+        (FitConfig(evaluation=0.0), False, 0.0),
+        (FitConfig(router=RouterConfig(architecture="interval")), False, 0.2),
+        (FitConfig(router=RouterConfig(start="best-single")), False, 0.2),
+        (FitConfig(nuisance=NuisanceConfig(outcomes="network")), False, 0.2),
     ],
 )
 def test_which_fits_set_rows_apart(config, gold, share):

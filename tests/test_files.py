@@ -303,8 +303,9 @@ def test_rows_that_are_refused(tmp_path, rows, options, message, suffix):
 def test_columns_named_for_something_that_does_not_exist(tmp_path):
     assert said(read_log, put(tmp_path, ROWS), columns={"qual": "quality"}) == (
         "columns: 'qual' is not a column that can be named here; these are prompt, embedding, "
-        "model, quality, cost, propensity, task, split, group, scored_by, request_id, currency, "
-        "input_tokens, output_tokens, available, available:<model>, time, pinned"
+        "model, quality, cost, propensity, task, split, group, scored_by, gold_quality, "
+        "request_id, currency, input_tokens, output_tokens, available, available:<model>, "
+        "time, pinned"
     )
     message = said(read_table, put(tmp_path, WIDE), columns={"quality": "score:m1"})
     assert message.endswith(
@@ -580,8 +581,8 @@ def test_columns_and_ranges_are_parsed():
             "qual=a",
             "columns: 'qual' is not a column that can be named here; these are prompt, "
             "embedding, model, quality, cost, propensity, task, split, group, scored_by, "
-            "request_id, currency, input_tokens, output_tokens, available, available:<model>, "
-            "time, pinned, score:<model>, cost:<model>",
+            "gold_quality, request_id, currency, input_tokens, output_tokens, available, "
+            "available:<model>, time, pinned, score:<model>, cost:<model>",
         ),
         ("score:=a", "columns: 'score:' is not a column"),
     ],

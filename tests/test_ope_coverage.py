@@ -13,6 +13,7 @@ from experiments.ope_coverage.cell import CORRECTED, TODAY, Kind, Support, cover
 from experiments.ope_coverage.config import PRESETS, check
 from experiments.ope_coverage.influence import accounted_for
 from experiments.ope_coverage.null import Judged
+from experiments.ope_coverage.pages import PagesConfig, drawn, measured, pages_table
 from experiments.ope_coverage.product import measure_product
 from experiments.ope_coverage.world import LOGGING, POWERS, World, draw
 from routerjax.errors import InputError
@@ -294,3 +295,55 @@ def test_tables_by_hand():
     assert "2.00" in report.error_table(cells).splitlines()[3]
     assert report.enough(cells[0]) and not report.enough({**cells[0], "unsupported": 0.2})
     assert not report.enough(cell("recorded", 10, 0.9, 0.1))
+
+
+# The page of a fit
+
+
+def _pages_cell(value, low, high, truth):
+    found = {"mean": (low + high) / 2, "low": low, "high": high, "truth": truth}
+    return {"value": value, "cost_weight": 0.0, "unsupported": 0.0, **found}
+
+
+def test_the_table_of_pages_by_hand():
+    """Two logs: one interval of 0.4 to 0.6 holds 0.55, the other does not hold 0.65."""
+    values = ("router", "best single", "today", "advantage", "over today")
+    logs = [
+        {
+            "logging": "biased",
+            "propensities": "recorded",
+            "values": [_pages_cell(value, 0.4, 0.6, truth) for value in values],
+        }
+        for truth in (0.55, 0.65)
+    ]
+    (_, _, first, *_) = pages_table({"logs": logs}).splitlines()
+    assert [cell.strip() for cell in first.split("|")[1:-1]] == [
+        "router",
+        "0.50 (-0.100, ± 0.100)",
+    ]
+
+
+def test_a_log_and_the_rows_that_it_does_not_hold(world):
+    config = PagesConfig(rows=150)
+    log, others, chances = drawn(world.table, config, logging="sharp", recorded=True, seed=3)
+    assert (len(log), len(others), chances.shape) == (150, 50, (50, 3))
+    assert log.propensities.shape == (150, 3)
+    x = {row.tobytes() for row in np.asarray(log.features)}
+    assert not x & {row.tobytes() for row in np.asarray(others.features)}
+    again, *_ = drawn(world.table, config, logging="sharp", recorded=False, seed=3)
+    assert again.propensities is None and (again.arms == log.arms).all()
+
+
+@pytest.mark.slow
+def test_a_page_is_held_against_its_truth(world):
+    config = PagesConfig(rows=150, cost_weights=(0.0, 64.0))
+    found = measured(world.table, config, logging="biased", recorded=True, seed=0)
+    assert len(found["values"]) == 10
+    by = {(each["value"], each["cost_weight"]): each for each in found["values"]}
+    for cost_weight in config.cost_weights:
+        router, best, today = (
+            by[name, cost_weight]["truth"] for name in ("router", "best single", "today")
+        )
+        assert by["advantage", cost_weight]["truth"] == pytest.approx(router - best, abs=2e-5)
+        assert by["over today", cost_weight]["truth"] == pytest.approx(router - today, abs=2e-5)
+    assert all(each["low"] <= each["mean"] <= each["high"] for each in found["values"])

@@ -12,7 +12,12 @@ import pytest
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.calibration import calibration
 from routerjax.estimators.overlap import overlap
-from routerjax.estimators.support import support_level, support_threshold
+from routerjax.estimators.support import (
+    PRIOR_HITS_EXPLORED,
+    explored,
+    support_level,
+    support_threshold,
+)
 from routerjax.estimators.trees import TreeRows, Trees, grow, log_odds
 from routerjax.models.heads import Scaling
 from routerjax.models.propensity import (
@@ -322,3 +327,47 @@ def test_unused_trees_are_left_out_and_change_nothing(used, left):
     x = jnp.asarray(rng.normal(size=(6, 5)), jnp.float32)
     expected = propensities_by_fold(model, x)
     np.testing.assert_allclose(propensities_by_fold(lean, x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rare", "level"), [(10, 0.01), (9, 0.05)])
+def test_small_propensities_are_support_where_enough_answers_bear_them_out(rare, level):
+    """m = 4: even share 0.25, of which 0.2 is 0.05; 10 answers at 0.02 stand for 500 queries.
+
+    They are 1 % of the arm's answers, and a third of its queries: half of 0.02 is support.
+    """
+    recorded = np.r_[np.full(rare, 0.02), np.full(980, 0.95), np.full(500, 0.5)]
+    arms = np.r_[np.zeros(rare + 980, int), np.ones(500, int)]
+    found = support_level(4, support=0.2, arms=arms, recorded=recorded)
+    np.testing.assert_allclose(found, [level, 0.05, 0.05, 0.05])
+    enough = explored(4, support=0.2, arms=arms, recorded=recorded)
+    assert enough.tolist() == [rare == 10, False, False, False]
+
+
+def test_an_arm_that_is_explored_everywhere_is_told_from_one_never_asked_on_half():
+    """11 models, 5 % of 10,000 queries shared evenly; the last never where the log knows better."""
+    rng = np.random.default_rng(0)
+    n, m = 10_000, 11
+    chance = np.full((n, m), 0.05 / m)
+    chance[np.arange(n), rng.integers(0, m, n)] += 0.95
+    chance[: n // 2, -1] = 0.0
+    chance /= chance.sum(axis=1, keepdims=True)
+    arms = (chance.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=m - 1)
+    estimated = np.maximum(chance, 1e-4) * np.exp(0.4 * rng.normal(size=(n, m)))
+    recorded = chance[np.arange(n), arms]
+    levels = support_level(m, support=0.1, arms=arms, recorded=recorded)
+    supported = np.stack(
+        [
+            estimated[:, arm]
+            >= support_threshold(
+                estimated[:, arm],
+                arms == arm,
+                level=levels[arm],
+                models=m,
+                prior_hits=PRIOR_HITS_EXPLORED,
+            )
+            for arm in range(m)
+        ],
+        axis=1,
+    )
+    assert supported[chance > 0].mean() > 0.95
+    assert supported[chance == 0].mean() < 0.05

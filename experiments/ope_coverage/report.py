@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments.ope_coverage.cell import BAND, CORRECTED, FEWEST, MOST, TODAY
 from experiments.ope_coverage.config import CoverageConfig
+from experiments.ope_coverage.pages import PAGES, pages_table
 from experiments.ope_coverage.product import PRODUCT, product_table
 from routerjax.errors import InputError
 from routerjax.evaluation.off_policy import OFF_POLICY
@@ -223,9 +224,16 @@ def filled(text: str, tables: str, *, mark: str = "coverage") -> str:
 
 def readme_tables() -> str:
     """Markdown: what stands between the README's markers, from the committed files."""
-    results, product = (json.loads(path.read_text(encoding="utf-8")) for path in (RESULTS, PRODUCT))
+    results, product, pages = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (RESULTS, PRODUCT, PAGES)
+    )
     label = "Coverage with the product's own nuisances, propensities estimated:"
-    return "\n\n".join([summary(results), label, product_table(product)])
+    of_pages = (
+        "Coverage of the page that `fit` ends with on RouterBench, and in brackets the mean error "
+        "and the mean half-width:"
+    )
+    parts = [summary(results), label, product_table(product), of_pages, pages_table(pages)]
+    return "\n\n".join(parts)
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from routerjax.cli import page
 from routerjax.cli.app import Argument, Options, Parsed, add_command, refuse
 from routerjax.cli.options import FILES, Output, Page, Prices, Reading, option
-from routerjax.cli.parse import pair
+from routerjax.cli.parse import gold_scores
 from routerjax.cli.reading import changes, keep_compiled, print_json, read
 from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
@@ -37,8 +37,9 @@ class Evaluating:
       log_columns: The columns of that log that have other names, as NAME=COLUMN,... If it is not
         given, they are those of --columns.
       log_embeddings: A .npy file with the embeddings of that log's rows.
-      gold_column: The column that says how a row was scored and its value where the score is
-        gold, as COLUMN=VALUE (source=human). The value is then that of gold scores; the others
+      gold_column: The column of gold scores beside a judge's, empty where there is none, as COLUMN
+        (human_score); or the column that says how a row was scored and its value where the score
+        is gold, as COLUMN=VALUE (source=human). The value is then that of gold scores; the others
         are a judge's, whose bias they carry.
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
@@ -49,7 +50,7 @@ class Evaluating:
     log: str | None = option(None, "LOG")
     log_columns: str | None = option(None, "NAME=COLUMN,...")
     log_embeddings: str | None = option(None, "FILE.npy")
-    gold_column: tuple[str, str] | None = option(None, "COLUMN=VALUE", pair)
+    gold_column: tuple[str, str | None] | None = option(None, "COLUMN|COLUMN=VALUE", gold_scores)
     trust_propensities: bool = False
     trust_encoder: bool = False
 
@@ -92,8 +93,8 @@ def handle(parsed: Parsed) -> None:
     if asked.log is None:
         refuse(parsed, {Evaluating: ("log_columns", "log_embeddings")}, why="without --log")
     router = Router.load(local_folder(folder), trust_encoder=asked.trust_encoder)
-    column, gold = asked.gold_column or (None, None)
-    data = read(reading, path, scored_by=column, prompt_form=router.prompt_form)
+    gold = asked.gold_column
+    data = read(reading, path, gold=gold, prompt_form=router.prompt_form)
     if asked.log is not None and isinstance(data, Log):
         raise InputError(
             "--log has no effect where the data are a log: it serves the kNN plug-in on a table"
@@ -108,7 +109,7 @@ def handle(parsed: Parsed) -> None:
             data,
             cost_weights=asked.cost_weights,
             log=log,
-            gold=gold,
+            gold=gold and gold[1],
             trust_propensities=asked.trust_propensities,
             prices=changes(parsed[Prices]),
             execution=Execution(on_progress=on_progress),

@@ -120,12 +120,12 @@ def _fitted(parsed: Parsed) -> Router:
 
     config, path = parsed[FitConfig], parsed.arguments["log"]
     assert path is not None
-    column, gold = parsed[Learning].gold_column or (None, None)
-    log = read(parsed[Reading], path, scored_by=column)
+    gold = parsed[Learning].gold_column
+    log = read(parsed[Reading], path, gold=gold)
     if not isinstance(log, Log):
         problem = "is a table of every model's answers; fit learns from a log of one answer a row"
         raise InputError(f"{problem} (routerjax simulate draws one)", source=log.source)
-    settings = {"config": config, "data": log.fingerprint, "gold": gold}
+    settings = {"config": config, "data": log.fingerprint, "gold": gold and gold[1]}
     with (
         progress_bars(quiet=parsed[Output].quiet) as on_progress,
         training.execution(
@@ -134,7 +134,7 @@ def _fitted(parsed: Parsed) -> Router:
     ):
         return fit_log.fit(
             log,
-            gold=gold,
+            gold=gold and gold[1],
             config=config,
             drop_unlogged=parsed[Learning].drop_unlogged,
             execution=execution,

@@ -9,6 +9,7 @@ from typing import Any
 from routerjax.cli.parse import (
     count_or_auto,
     gibibytes,
+    gold_scores,
     joined,
     pair,
     price_changes,
@@ -196,13 +197,14 @@ class Learning:
 
     Attributes:
       drop_unlogged: Models that never answered are left out, instead of an error.
-      gold_column: The column that says how a row was scored and its value where the score is
-        gold, as COLUMN=VALUE (source=human). The other scores are corrected for their judge's
+      gold_column: The column of gold scores beside a judge's, empty where there is none, as COLUMN
+        (human_score); or the column that says how a row was scored and its value where the score
+        is gold, as COLUMN=VALUE (source=human). The other scores are corrected for their judge's
         bias first.
     """
 
     drop_unlogged: bool = False
-    gold_column: tuple[str, str] | None = option(None, "COLUMN=VALUE", pair)
+    gold_column: tuple[str, str | None] | None = option(None, "COLUMN|COLUMN=VALUE", gold_scores)
 
 
 @dataclasses.dataclass(frozen=True)

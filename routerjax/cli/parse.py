@@ -80,6 +80,11 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def gold_scores(text: str) -> tuple[str, str | None]:
+    """COLUMN, or COLUMN=VALUE."""
+    return pair(text) if "=" in text else (text.strip(), None)
+
+
 def worth(text: str) -> tuple[str, dict[str, float]]:
     """NAME:WORD=NUMBER,WORD=NUMBER."""
     name, colon, pairs = text.partition(":")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command
 from routerjax.cli.options import FILES, Output, Reading, option
-from routerjax.cli.parse import pair
+from routerjax.cli.parse import gold_scores
 from routerjax.cli.reading import keep_compiled, print_json, read
 from routerjax.training.config import FitConfig
 
@@ -34,8 +34,9 @@ class Planning:
         shall find. If it is not given, they are half of today's, and the estimated difference.
       next_rows: The number of next rows, of which a share is sent at random. If it is not given,
         they are as many as the log has.
-      gold_column: The column that says how a row was scored and its value where the score is
-        gold, as COLUMN=VALUE (source=human). Values are then those of gold scores.
+      gold_column: The column of gold scores beside a judge's, empty where there is none, as COLUMN
+        (human_score); or the column that says how a row was scored and its value where the score
+        is gold, as COLUMN=VALUE (source=human). Values are then those of gold scores.
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
       encoder: The text encoder of the prompts, where the log has no embeddings.
     """
@@ -44,7 +45,7 @@ class Planning:
     cost_weight: float = 0.0
     detect: float | None = option(None, "X")
     next_rows: int | None = option(None, "N")
-    gold_column: tuple[str, str] | None = option(None, "COLUMN=VALUE", pair)
+    gold_column: tuple[str, str | None] | None = option(None, "COLUMN|COLUMN=VALUE", gold_scores)
     trust_propensities: bool = False
     encoder: str = FitConfig.encoder
 
@@ -72,14 +73,14 @@ def handle(parsed: Parsed) -> None:
 
     path, asked = parsed.arguments["log"], parsed[Planning]
     assert path is not None
-    column, gold = asked.gold_column or (None, None)
+    gold = asked.gold_column
     found = plan(
-        read(parsed[Reading], path, scored_by=column),  # type: ignore[arg-type]
+        read(parsed[Reading], path, gold=gold),  # type: ignore[arg-type]
         models=asked.models,
         cost_weight=asked.cost_weight,
         detect=asked.detect,
         next_rows=asked.next_rows,
-        gold=gold,
+        gold=gold and gold[1],
         trust_propensities=asked.trust_propensities,
         encoder=asked.encoder,
     )

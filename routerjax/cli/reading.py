@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import Prices, Reading
 from routerjax.cli.rules import schema_of
+from routerjax.errors import InputError
 
 if TYPE_CHECKING:
     from routerjax.records.repricing import PriceChange
     from routerjax.records.tables import Log, Table
 
 
+Gold = tuple[str, str | None] | None
+"""Of --gold-column: COLUMN and None, or COLUMN and VALUE."""
+
+
 def read(
     reading: Reading,
     path: str | list[str],
     *,
-    scored_by: str | None = None,
+    gold: Gold = None,
     prompt_form: str | None = None,
 ) -> Table | Log:
     """The table or log in a file.
@@ -24,8 +29,12 @@ def read(
     Args:
       reading: names of columns, range, embeddings.
       path: of the file, of several files, a pattern of names, or a hub id.
-      scored_by: the column that says how each row was scored.
+      gold: the column of gold scores and None, or the column that says how each row was scored and
+        its value where the score is gold.
       prompt_form: what becomes of messages where the options do not say it.
+
+    Raises:
+      InputError: as `files.read_rows`, and for a column of gold scores without any.
     """
     from routerjax.data.io import files
     from routerjax.data.io.schema import Schema
@@ -34,16 +43,25 @@ def read(
     if reading.prompt_form is None and schema.prompt_form == Schema.prompt_form:
         schema = schema.having(prompt_form=prompt_form)
     columns = columns_of(reading)
-    if scored_by is not None:
-        columns["scored_by"] = scored_by
-    return files.read_rows(
-        path,
-        schema=schema,
-        columns=columns,
-        drop_missing=reading.drop_missing,
-        embeddings=reading.embeddings,
-        in_memory=reading.memory,
-    )
+    if gold is not None:
+        columns["scored_by" if gold[1] is not None else "gold_quality"] = gold[0]
+    try:
+        found = files.read_rows(
+            path,
+            schema=schema,
+            columns=columns,
+            drop_missing=reading.drop_missing,
+            embeddings=reading.embeddings,
+            in_memory=reading.memory,
+        )
+    except InputError as error:
+        if gold is None or gold[1] is not None or error.field != gold[0]:
+            raise
+        problem = f"{error.problem}; --gold-column {gold[0]}=VALUE is for a column of words"
+        raise InputError(problem, source=error.source, field=error.field, row=error.row) from None
+    if gold is not None and gold[1] is None and getattr(found, "gold_quality", 0) is None:
+        raise InputError("no row has a gold score", source=found.source, field=gold[0])
+    return found
 
 
 def columns_of(reading: Reading) -> dict[str, str]:

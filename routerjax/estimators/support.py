@@ -8,13 +8,20 @@ everywhere.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 PRIOR_HITS = 0.5
 """Answers, among as many rows as an even share gives them, that stand against "never"."""
 RECORDED_SHARE = 0.5
 RECORDED_QUANTILE = 0.05
 """A policy that recorded propensities explored at these: half the 5 % quantile is support."""
+ENOUGH_EXPLORED = 10
+"""Answers at small recorded propensities that make small propensities support: an interval that
+rests on fewer answers, each of large weight, covers too little."""
+EXPLORED_BELOW = 2.0
+"""Times the share of 1/m that is support elsewhere: recorded propensities below it are small."""
+PRIOR_HITS_EXPLORED = 2.0
+"""As `PRIOR_HITS`, where the level is that low: so few answers are due that some may be missing."""
 
 
 def support_level(
@@ -31,20 +38,57 @@ def support_level(
       support: share of an even share, 1/m; 0 switches support off.
       arms: [n] arm that answered.
       recorded: [n] its recorded propensity, NaN where there is none; a policy that is known to
-        have asked an arm at a small propensity supports it there.
+        have asked an arm often enough at small propensities (`explored`) supports it there. How
+        small is said by the 5 % quantile, over the arm's answers or over all queries, each answer
+        standing for 1/π of them, whichever is less.
     """
-    level = np.full(models, support / models)
-    if recorded is not None:
-        for arm in range(models):
-            known = recorded[(arms == arm) & np.isfinite(recorded)]
-            if len(known):
-                least = RECORDED_SHARE * np.quantile(known, RECORDED_QUANTILE)
-                level[arm] = min(level[arm], least)
+    plain = support / models
+    level = np.full(models, plain)
+    enough = explored(models, support=support, arms=arms, recorded=recorded)
+    for arm in np.flatnonzero(enough):
+        assert recorded is not None
+        known = recorded[(arms == arm) & np.isfinite(recorded)]
+        least = min(
+            np.quantile(known, RECORDED_QUANTILE),
+            _quantile(known, 1 / known, RECORDED_QUANTILE),
+        )
+        level[arm] = min(plain, RECORDED_SHARE * least)
     return level
 
 
+def explored(
+    models: int,
+    *,
+    support: float,
+    arms: Int[np.ndarray, " n"],
+    recorded: Float[np.ndarray, " n"] | None,
+) -> Bool[np.ndarray, " m"]:
+    """[m] True for arms that answered `ENOUGH_EXPLORED` rows at small recorded propensities.
+
+    Args:
+      models, support, arms, recorded: as of `support_level`.
+    """
+    if recorded is None:
+        return np.zeros(models, bool)
+    with np.errstate(invalid="ignore"):
+        small = recorded < EXPLORED_BELOW * support / models
+    return np.bincount(arms[small], minlength=models) >= ENOUGH_EXPLORED
+
+
+def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The least value at or below which there is a share of the weights."""
+    order = np.argsort(values)
+    below = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][np.searchsorted(below, share)])
+
+
 def support_threshold(
-    estimated: Float[np.ndarray, " n"], hits: Float[np.ndarray, " n"], *, level: float, models: int
+    estimated: Float[np.ndarray, " n"],
+    hits: Float[np.ndarray, " n"],
+    *,
+    level: float,
+    models: int,
+    prior_hits: float = PRIOR_HITS,
 ) -> float:
     """Estimated propensity of an arm below which it has no support.
 
@@ -52,13 +96,14 @@ def support_threshold(
     the arm answered among the rows with estimates so low: hits are regressed on the estimates,
     monotonically (isotonic regression), and the rows below the threshold are those whose fitted
     value lies below the level. If they are so few that an even share of answers may be missing by
-    chance, (hits + ½) / (rows + m/2) ≥ level, nothing is below it.
+    chance, (hits + h) / (rows + h·m) ≥ level, nothing is below it.
 
     Args:
       estimated: [n] out-of-fold estimates π̂(m | x).
       hits: [n] 1 where the arm answered, or its recorded propensity.
       level: propensity from which there is support.
       models: m.
+      prior_hits: h.
 
     Returns:
       The threshold; infinity where the arm has support nowhere, 0 where it has everywhere.
@@ -74,7 +119,7 @@ def support_threshold(
     total = np.bincount(place, weights=hits)
     fitted = isotonic_regression(total / rows, weights=rows).x
     below = fitted < level
-    lowest = (total[below].sum() + PRIOR_HITS) / (rows[below].sum() + PRIOR_HITS * models)
+    lowest = (total[below].sum() + prior_hits) / (rows[below].sum() + prior_hits * models)
     if not below.any() or lowest >= level:
         return 0.0
     return float("inf") if below.all() else float(values[~below][0])

@@ -12,7 +12,6 @@ from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single_of, greedy
 from routerjax.data.checks.drift import drift_notes
-from routerjax.data.encoders.encoding import Record, encoded
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.folds import make_folds, member_splits
@@ -20,11 +19,13 @@ from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
+from routerjax.pipelines.evaluated import encoded_for, test_rows, unseen
 from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
 from routerjax.pipelines.lines import Evaluation, Line
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.page import LIMITED, Choices, page, router_choices
+from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.repeats import said_once
@@ -58,7 +59,8 @@ def evaluate(
     none of these rows, and with the log's propensities, recorded or cross-fitted. Recorded ones
     are tested first. The policy that wrote the log, "today", stands beside the others.
 
-    Where the data name splits, only rows of "test" are evaluated. Rows of queries that the router
+    Where the data name splits, only rows of "test" are evaluated, and of these none whose group has
+    rows that the router learnt from. Rows of queries that the router
     was fitted on are left out, and a log's rows that were logged twice are taken once. Standard
     errors count groups (`Log.groups`).
 
@@ -68,7 +70,8 @@ def evaluate(
       cost_weights: λ to evaluate at, within the fitted range; by default the fitted ones.
       log: the log the router was fitted on, for the kNN plug-in on a table.
       gold: Value of the log's `scored_by` that marks gold scores; the value is then that of gold
-        scores, whatever bias other judges have. None takes every score as it is.
+        scores, whatever bias other judges have. None takes every score as it is, but for a log
+        with `gold_quality`, whose judge's scores are corrected (`pipelines.paired`).
       trust_propensities: Whether recorded propensities that cannot be right are taken as they are.
       prices: Model → what it costs from now on. The router, the data and the log are taken at
         these prices, as `Router.with_prices` and `repriced` do; None leaves them as recorded.
@@ -78,7 +81,7 @@ def evaluate(
     Raises:
       InputError: a cost weight out of range, models or embeddings that are not the router's, no
         row of a query that the router was not fitted on, recorded propensities that cannot be
-        right, or `gold` where no row or hardly any has a gold score.
+        right, or gold scores that hardly any row has.
     """
     keep_compiled()
     cost_weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
@@ -96,10 +99,10 @@ def evaluate(
         log = None if log is None else repriced(log, _of_models(prices, log.models))
     with watched(execution, progress) as execution:
         if isinstance(data, Table):
-            log = _encoded(log, router) if log is not None else None
-            return _on_table(router, _encoded(data, router), cost_weights, log, execution)
-        known = _evaluated(_encoded(data, router)).with_models(router.models)
-        evaluated = _unseen(router, said_once(known))
+            log = encoded_for(log, router) if log is not None else None
+            return _on_table(router, encoded_for(data, router), cost_weights, log, execution)
+        known = test_rows(encoded_for(data, router), router).with_models(router.models)
+        evaluated = unseen(router, said_once(known))
         left_out = len(data) - len(evaluated)
         return _on_log(router, evaluated, left_out, cost_weights, gold, trust_propensities)
 
@@ -109,30 +112,6 @@ def _of_models(prices: Mapping[str, PriceChange], models: Sequence[str]) -> dict
     return {model: price for model, price in prices.items() if model in models}
 
 
-def _encoded(data: Record, router: Router) -> Record:
-    """The data with embeddings of the router's own encoder."""
-    if data.embeddings is None and router.encoder is None:
-        problem = "holds prompts alone, and the router was fitted on ready-made embeddings"
-        raise InputError(f"{problem}; give them with --embeddings", source=data.source)
-    data = encoded(data, encoder=router.encoder or data.encoder or "")
-    width = data.features.shape[1]
-    if width != router.dimensions:
-        problem = f"embeddings hold {width} numbers a row; this router takes {router.dimensions}"
-        raise InputError(problem, source=data.source)
-    return data
-
-
-def _evaluated(data: Record) -> Record:
-    """Rows of the test split, where the data name splits."""
-    if data.split is None:
-        return data
-    if "test" not in data.split:
-        there = ", ".join(sorted(set(data.split)))
-        problem = f"no row is in the test split, which alone is evaluated; there are {there}"
-        raise InputError(problem, source=data.source, field="split")
-    return data.in_split("test")
-
-
 def _on_table(
     router: Router,
     data: Table,
@@ -140,7 +119,7 @@ def _on_table(
     log: Log | None,
     execution: Execution,
 ) -> Evaluation:
-    evaluated = _unseen(router, _evaluated(data).with_models(router.models)).complete()
+    evaluated = unseen(router, test_rows(data, router).with_models(router.models)).complete()
     cells = evaluated.estimates
     could = evaluated.available
     every = np.ones(cells.quality.shape, bool) if could is None else could
@@ -196,27 +175,6 @@ def _lines(choices: Choices, table: Table, cost_weights: Sequence[float]) -> tup
     return tuple(lines)
 
 
-def _unseen(router: Router, data: Record) -> Record:
-    """The rows of queries that the router was not fitted on; how many it was is said.
-
-    Raises:
-      InputError: it was fitted on all of them.
-    """
-    seen = router.has_seen(data)
-    if not seen.any():
-        return data
-    if seen.all():
-        problem = "the router was fitted on the query of every row; evaluate it on other queries"
-        raise InputError(problem, source=data.source)
-    warnings.warn(
-        f"{data.source}: {seen.sum()} of {len(data)} rows are of queries that the router was "
-        "fitted on, and are left out: its value there is optimistic",
-        DataWarning,
-        stacklevel=4,
-    )
-    return data.rows(~seen)
-
-
 def _full_feedback(
     router: Router, data: Table, cost_weights: tuple[float, ...], execution: Execution
 ) -> Callable[[np.ndarray, np.ndarray | None], list[Choice]] | None:
@@ -261,6 +219,7 @@ def _on_log(
 ) -> Evaluation:
     """The page of a log that the router was not fitted on, by propensities of its own."""
     config, x = router.config, router.arrays.scaling(log.features)
+    pairs = has_pairs(log, gold)
     known = gold_rows(log, gold) if gold is not None else None
     key = jax.random.key(config.seed)
     folds = make_folds(
@@ -281,8 +240,11 @@ def _on_log(
         propensities=propensities,
         floor=floor,
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
+        corrected=corrected_log(log, folds) if pairs else None,
     )
-    notes = (*(_judged(log) if gold is None else ()), *drift_notes(log))
+    notes = _judged(log) if gold is None and not pairs else ()
+    notes += () if evidence.corrected is None else (evidence.corrected.note,)
+    notes = (*notes, *drift_notes(log))
     choices = router_choices(router, log.features, cost_weights, log.available)
     return page(
         choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes

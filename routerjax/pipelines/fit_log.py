@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,18 +15,20 @@ from routerjax.artefacts.router import Arrays, Router
 from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
 from routerjax.data.io.files import read_log
-from routerjax.errors import InputError
+from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
 from routerjax.pipelines.circumstances import chosen_rows
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
-from routerjax.pipelines.held_out import fit_report, set_apart, share_apart
+from routerjax.pipelines.held_out import fit_report, rows_apart, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
+from routerjax.pipelines.paired import has_pairs, learnt_log
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
+from routerjax.records.parted import example, parted
 from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import VALIDATION_NAMES, check_seed
 from routerjax.support.compilation import keep_compiled
@@ -61,7 +64,8 @@ def fit(
       log: one model's answer per query; or the path of a file, or of the decision log of a served
         router, which `read_log` takes without further rules.
       gold: value of the log's `scored_by` that marks gold scores; the scores of all other rows
-        are corrected for their judge's bias first. None takes every score as it is.
+        are corrected for their judge's bias first. None takes every score as it is, but for a log
+        with `gold_quality`, whose judge's scores are corrected by the pairs (`pipelines.paired`).
       config: cost weights, estimator, architecture, optimiser, seed.
       drop_unlogged: leave out models that never answered, instead of an error.
       execution: progress, devices, checkpoints.
@@ -73,7 +77,7 @@ def fit(
     Raises:
       InputError: neither embeddings nor prompts, models never logged, too few rows, an unknown
         split, estimator, architecture or surrogate, a setting out of its range, or `gold` with
-        no column `scored_by` or too few gold rows; recorded propensities that cannot be right; a
+        no column `scored_by`; too few gold rows; recorded propensities that cannot be right; a
         log whose models users pinned on every row.
     """
     _check(config)
@@ -81,11 +85,15 @@ def fit(
     if not isinstance(log, Log):
         log = read_log(log)
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
-    share = share_apart(config, gold=gold)
+    pairs = has_pairs(given, gold)
+    share = share_apart(config, gold=pairs or gold is not None)
     log, kept = set_apart(given, share=share or 0.0, seed=config.seed)
-    key, correction = jax.random.key(config.seed), None
+    key, correction, corrected = jax.random.key(config.seed), None, None
     learnt = log
-    if gold is not None:  # the router keeps the range that was given, and so its unit of quality
+    if pairs:
+        apart = rows_apart(given, share=share or 0.0, seed=config.seed)
+        log, corrected, correction = learnt_log(given, apart, key=jax.random.fold_in(key, 2))
+    elif gold is not None:  # the router keeps the range that was given, and so its unit of quality
         log, correction = corrected_scores(log, gold, key=jax.random.fold_in(key, 2))
     cost_weights = config.cost_weights or default_cost_weights(learnt)
     cost_weights = tuple(sorted({float(cost_weight) for cost_weight in cost_weights}))
@@ -137,7 +145,9 @@ def fit(
         prompt_form=given.prompt_form or Router.prompt_form,
     )
     told = [] if expected is None else expected.named(log.models, cost_weights)
-    report = fit_report(router, prepared, kept, gold=gold, crossed=share is None, expected=told)
+    report = fit_report(
+        router, prepared, kept, gold=gold, crossed=share is None, corrected=corrected, expected=told
+    )
     report |= {"epochs": epochs, "expected": told}
     if settings:
         report["settings"] = settings
@@ -207,7 +217,7 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
     if log.split is not None:
         if not set(log.split) - {"test"}:
             raise InputError("every row is in the test split", source=log.source, field="split")
-        log = log.in_split("train", *VALIDATION_NAMES)
+        log = _unparted(log.in_split("train", *VALIDATION_NAMES))
     unlogged = [log.models[arm] for arm in np.flatnonzero(log.arm_counts == 0)]
     if unlogged and not drop_unlogged:
         raise InputError(
@@ -221,6 +231,21 @@ def _usable(log: Log, drop_unlogged: bool) -> Log:
         raise InputError(problem, source=log.source)
     chosen_rows(log)
     return log
+
+
+def _unparted(log: Log) -> Log:
+    """The log with validation rows of groups that are learnt from as rows to learn from."""
+    both = parted(log, of=VALIDATION_NAMES, learnt=("train",))
+    if not both.any():
+        return log
+    warnings.warn(
+        f"{log.source}: {both.sum()} rows of the validation split are of groups with rows to learn "
+        f"from, such as {example(log, both)}, and are learnt from instead",
+        DataWarning,
+        stacklevel=4,
+    )
+    assert log.split is not None
+    return log.replace(split=tuple(np.where(both, "train", log.split).tolist()))
 
 
 def default_cost_weights(log: Log) -> tuple[float, ...]:

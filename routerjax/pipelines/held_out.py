@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from routerjax.artefacts.router import Router
 from routerjax.data.checks.drift import drift_notes
@@ -17,6 +18,7 @@ from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.page import page, router_choices
+from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.prepare import Prepared
 from routerjax.pipelines.propensities import applied
 from routerjax.pipelines.verdict import expectations
@@ -32,11 +34,11 @@ SHARE = 0.2
 """Of the groups that are set apart where a router is trained or some scores are gold."""
 
 
-def share_apart(config: FitConfig, *, gold: str | None) -> float | None:
+def share_apart(config: FitConfig, *, gold: bool) -> float | None:
     """Share of the groups to set apart; None where the evaluation is cross-fitted instead."""
     if config.evaluation is not None:
         return config.evaluation
-    crossed = not config.is_trained and config.router.start == "plug-in" and gold is None
+    crossed = not config.is_trained and config.router.start == "plug-in" and not gold
     return None if crossed else SHARE
 
 
@@ -50,15 +52,20 @@ def set_apart(log: Log, *, share: float, seed: int) -> tuple[Log, Log | None]:
       share: of the groups.
       seed: Seed of the draw.
     """
+    apart = rows_apart(log, share=share, seed=seed)
+    return (log.rows(~apart), log.rows(apart)) if apart.any() else (log, None)
+
+
+def rows_apart(log: Log, *, share: float, seed: int) -> Bool[np.ndarray, " n"]:
+    """[n] True for the rows that `set_apart` takes out."""
     if share == 0:
-        return log, None
+        return np.zeros(len(log), bool)
     count = int(log.groups.max()) + 1
     chosen = np.random.default_rng([seed, 1]).permutation(count)[: max(1, round(share * count))]
     apart = np.isin(log.groups, chosen)
     learnt = np.bincount(log.arms[~apart], minlength=len(log.models)) > 0
     back = np.unique(log.groups[apart & ~learnt[log.arms]])
-    apart &= ~np.isin(log.groups, back)
-    return log.rows(~apart), log.rows(apart)
+    return apart & ~np.isin(log.groups, back)
 
 
 def fit_report(
@@ -68,6 +75,7 @@ def fit_report(
     *,
     gold: str | None,
     crossed: bool,
+    corrected: Corrected | None = None,
     expected: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Overlap of the log, its sizes, and the page of what the router is worth.
@@ -82,6 +90,7 @@ def fit_report(
       kept: rows set apart; None where there are none.
       gold: value of `scored_by` that marks gold scores, or None.
       crossed: whether the evaluation is cross-fitted.
+      corrected: outcomes of the rows set apart, where a judge's scores are corrected by gold ones.
       expected: what choosing by query is expected to add, by cost weight.
 
     Returns:
@@ -103,6 +112,8 @@ def fit_report(
         return {**report, "why": "a user pinned the model of every row that was set apart"}
     if gold is not None and (count := (kept.scored_by or ()).count(gold)) < FEWEST_GOLD:
         return {**report, "why": f"only {count} of the rows set apart have a gold score"}
+    if corrected is not None and (few := int(corrected.gold.sum())) < FEWEST_GOLD:
+        return {**report, "why": f"only {few} of the rows set apart have a gold score"}
     kept, model = kept.with_models(router.models), router.arrays.propensities
     assert model is not None
     known = applied(
@@ -118,6 +129,7 @@ def fit_report(
         propensities=known,
         floor=floor,
         gold=None if gold is None else _gold(kept, gold, prepared.record),
+        corrected=corrected,
     )
     covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
     choices = router_choices(router, kept.features, router.cost_weights, kept.available)
@@ -127,7 +139,7 @@ def fit_report(
         covered,
         left_out=0,
         cost_weights=router.cost_weights,
-        notes=drift_notes(prepared.record),
+        notes=(*(() if corrected is None else (corrected.note,)), *drift_notes(prepared.record)),
     )
     report["evaluation"] = _said(found, expected)
     return report

@@ -22,6 +22,7 @@ from routerjax.evaluation.ope import (
     policy_scores,
 )
 from routerjax.pipelines.lines import Line, Single
+from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.propensities import Propensities
 from routerjax.records.tables import Estimates, Log
 
@@ -38,6 +39,8 @@ class Evidence(NamedTuple):
       propensities: of the rows, with support.
       floor: propensities below it are taken as it.
       gold: (which rows' scores are gold, probability that a row's is), where sources are mixed.
+      corrected: outcomes of rows with a judge's score, corrected by gold ones; None where the log's
+        own qualities are outcomes.
       widening: by which standard errors of policies are multiplied that were fitted on this log,
         each on other rows than those it is evaluated on; 1 where no row was fitted on.
     """
@@ -47,7 +50,18 @@ class Evidence(NamedTuple):
     propensities: Propensities
     floor: float
     gold: tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]] | None = None
+    corrected: Corrected | None = None
     widening: float = 1.0
+
+    @property
+    def outcomes(self) -> Log:
+        """The log with qualities that have the mean of gold scores."""
+        if self.corrected is None:
+            return self.log
+        quality = self.corrected.quality.astype(np.float32)
+        low, high = self.log.quality_range
+        wide = (min(low, float(quality.min())), max(high, float(quality.max())))
+        return self.log.replace(quality=quality, quality_range=wide)
 
     def widening_of(self, method: str) -> float:
         """`widening`, of a policy that does not depend on the log 1."""
@@ -94,7 +108,7 @@ def scored(choice: Choice, evidence: Evidence) -> Scored:
 
 
 def _scores(choice: Choice, evidence: Evidence) -> Scores:
-    log, predicted, groups = evidence.log, evidence.predicted, evidence.log.groups
+    log, predicted, groups = evidence.outcomes, evidence.predicted, evidence.log.groups
     found = policy_scores(choice, log, predicted, evidence.chance, floor=0.0, groups=groups)
     if evidence.gold is None:
         return found
@@ -106,9 +120,10 @@ def _scores(choice: Choice, evidence: Evidence) -> Scores:
 def today(evidence: Evidence) -> Scored:
     """Scores of the policy that wrote the log: the outcomes it met, of gold rows where they count.
 
-    q̃_i = ŷ(x_i, t_i) + s_i/e_i·(r_i − ŷ(x_i, t_i)) where scores come from mixed sources.
+    q̃_i = ŷ(x_i, t_i) + s_i/e_i·(r_i − ŷ(x_i, t_i)) where scores come from mixed sources, and y_i
+    of `pipelines.paired` where rows have a judge's score and some a gold one beside it.
     """
-    found = logged_scores(evidence.log)
+    found = logged_scores(evidence.outcomes)
     if evidence.gold is not None:
         known, probability = evidence.gold
         rows = np.arange(len(known))

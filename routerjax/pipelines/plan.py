@@ -33,6 +33,7 @@ from routerjax.pipelines.on_log import (
     unsupported_share,
 )
 from routerjax.pipelines.overlap import check_propensities
+from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.plan_records import Plan, Standing, Traffic
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.quick_outcomes import quick_outcomes
@@ -74,7 +75,8 @@ def plan(
       detect: The half-width that is asked for and the difference to find; by default half of
         each half-width, and the difference that the log estimates.
       next_rows: N, of which a share is sent at random; by default as many as the log has.
-      gold: Value of `scored_by` that marks gold scores; None takes every score as it is.
+      gold: Value of `scored_by` that marks gold scores; None takes every score as it is, but for
+        a log with `gold_quality`.
       trust_propensities: Whether recorded propensities that cannot be right are taken as they are.
       encoder: of prompts, where the log has no embeddings.
 
@@ -104,7 +106,7 @@ def plan(
         groups=int(log.groups.max()) + 1,
         models=log.models,
         cost_weight=float(cost_weight),
-        gold_rows=None if evidence.gold is None else int(evidence.gold[0].sum()),
+        gold_rows=_gold_rows(evidence),
         policies=policies,
         difference=between,
         next_rows=count,
@@ -138,6 +140,7 @@ def _check(log, models, cost_weight, detect, next_rows) -> None:
 
 def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
     """Propensities, gold rows and predictions of a log, each row's without its own fold."""
+    pairs = has_pairs(log, gold)
     known = None if gold is None else gold_rows(log, gold)
     arms, x = np.asarray(log.arms), log.features
     key = jax.random.key(0)
@@ -147,20 +150,30 @@ def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
     check_propensities(log, covered, trust=trust)
     sources = judges(log)
-    if gold is None and len(sources) > 1:
+    if gold is None and not pairs and len(sources) > 1:
         warnings.warn(
             f"{log.source}: scores come from {', '.join(sources)}; taken as they are, they carry "
             "every judge's bias (--gold-column COLUMN=VALUE plans with gold scores)",
             DataWarning,
             stacklevel=3,
         )
-    return Evidence(
+    evidence = Evidence(
         log=log,
         predicted=quick_outcomes(log, folds, gold=known),
         propensities=propensities,
         floor=floor,
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
+        corrected=corrected_log(log, folds) if pairs else None,
     )
+    if evidence.corrected is None:
+        return evidence
+    return evidence._replace(predicted=quick_outcomes(evidence.outcomes, folds))
+
+
+def _gold_rows(evidence: Evidence) -> int | None:
+    if evidence.corrected is not None:
+        return int(evidence.corrected.gold.sum())
+    return None if evidence.gold is None else int(evidence.gold[0].sum())
 
 
 def _default_pair(log: Log, policies: tuple[Standing, ...]) -> tuple[str, str]:
@@ -211,13 +224,18 @@ def _residual_weights(name: str, evidence: Evidence) -> np.ndarray:
 
 def _gold(names, evidence: Evidence, found: Interval, now: float, width: float):
     """Share of the variance that gold rows shrink, and how many more halve the interval."""
-    if evidence.gold is None:
+    if evidence.gold is None and evidence.corrected is None:
         return None, None
-    log, (known, chance) = evidence.log, evidence.gold
+    log = evidence.log
     weights = [_residual_weights(name, evidence) for name in names]
     weight = weights[0] if len(weights) == 1 else weights[0] - weights[1]
-    expected = np.asarray(evidence.predicted.quality)[np.arange(len(log)), log.arms]
-    residual, variance = weight * (log.quality - expected), found.standard_error**2
+    if evidence.corrected is not None:
+        _, known, chance, off = evidence.corrected
+    else:
+        assert evidence.gold is not None
+        known, chance = evidence.gold
+        off = log.quality - np.asarray(evidence.predicted.quality)[np.arange(len(log)), log.arms]
+    residual, variance = weight * off, found.standard_error**2
     gold = known.astype(np.float64)
     rest = max(gold_variance(variance, residual, gold, chance, times=1e12), 0.0)
     share = 1 - min(rest / variance, 1.0)
@@ -262,7 +280,7 @@ def _clustering(own, evidence: Evidence, cost_weight: float) -> float:
 
 def _noise(evidence: Evidence, cost_weight: float) -> np.ndarray:
     """[m] mean squared residual of an arm's utility, where gold counts of gold rows over e."""
-    log, rows = evidence.log, np.arange(len(evidence.log))
+    log, rows = evidence.outcomes, np.arange(len(evidence.log))
     arms = np.asarray(log.arms)
     known, chance = evidence.gold or (np.ones(len(log), bool), np.ones(len(log)))
     quality, cost = (np.asarray(each) for each in (log.quality, log.cost))

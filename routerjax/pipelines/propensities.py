@@ -9,7 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.support import support_level, support_threshold
+from routerjax.estimators.support import (
+    PRIOR_HITS,
+    PRIOR_HITS_EXPLORED,
+    explored,
+    support_level,
+    support_threshold,
+)
 from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
 from routerjax.models.propensity import (
@@ -24,6 +30,10 @@ from routerjax.records.tables import Log
 
 MOST_ROWS = 2048
 """Rows of a fold's training part on which its trees are grown."""
+
+
+ROUNDING = 1e-4
+"""A recorded propensity that is the level, but for rounding, is support."""
 
 
 class Propensities(NamedTuple):
@@ -80,16 +90,18 @@ def fit_propensities(
     level = support_level(
         models, support=support, arms=arms, recorded=_where(recorded, chosen, np.nan)
     )
+    small = explored(models, support=support, arms=arms, recorded=_where(recorded, chosen, np.nan))
     hits = np.eye(models)[arms]
     every = estimated
     if log.propensities is not None and log.propensities.ndim == 2:
         known = np.isfinite(log.propensities).all(axis=1, keepdims=True)
         hits = np.where(known, log.propensities, hits)
         every = np.where(known, log.propensities, estimated)
-    threshold = _thresholds(log, estimated, hits, level)
+    threshold = _thresholds(log, estimated, hits, level, small)
     support_of = supported_rows(estimated, threshold, log.available)
     if every is not estimated:
-        support_of = np.where(known, supported_rows(every, level, log.available), support_of)
+        by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
+        support_of = np.where(known, by_record, support_of)
     answered, share = _answered(recorded, estimated[np.arange(len(arms)), arms])
     return Propensities(
         answered=_where(answered, chosen, np.inf),
@@ -102,7 +114,7 @@ def fit_propensities(
 
 
 def _thresholds(
-    log: Log, estimated: np.ndarray, hits: np.ndarray, level: np.ndarray
+    log: Log, estimated: np.ndarray, hits: np.ndarray, level: np.ndarray, small: np.ndarray
 ) -> Float[np.ndarray, " m"]:
     """Support thresholds by the rows on which the policy could have chosen the model."""
     chosen, models = chosen_rows(log), len(log.models)
@@ -110,8 +122,13 @@ def _thresholds(
     for arm in range(models):
         rows = chosen if log.available is None else chosen & np.asarray(log.available)[:, arm]
         if rows.any():
-            own, met = estimated[rows, arm], hits[rows, arm]
-            found[arm] = support_threshold(own, met, level=level[arm], models=models)
+            found[arm] = support_threshold(
+                estimated[rows, arm],
+                hits[rows, arm],
+                level=level[arm],
+                models=models,
+                prior_hits=PRIOR_HITS_EXPLORED if small[arm] else PRIOR_HITS,
+            )
     return found
 
 

@@ -171,7 +171,10 @@ class Table(Rows):
 
 
 @record(
-    data=("arms", "quality", "cost", "embeddings", "propensities", "available", "time", "pinned")
+    data=(
+        *("arms", "quality", "cost", "embeddings", "propensities", "available", "time", "pinned"),
+        *("gold_quality", "judged"),
+    )
 )
 class Log(Rows):
     """Observational feedback: only the answering model's quality and cost.
@@ -184,6 +187,10 @@ class Log(Rows):
       propensities: probability with which the log's policy chose the arm: [n] for the arm
         that answered, [n, m] for every arm, or None where the log did not record it.
       scored_by: n strings, how each row's quality was scored ("human", a judge's name), or None.
+      gold_quality: [n] float, a gold score beside the judge's in `quality`, NaN where there is
+        none; None where no row has two scores.
+      judged: [n] bool, False where no judge scored the row, so that `quality` is its gold score;
+        None where all have a judge's.
       embeddings, prompts, task, split, group, quality_range, encoder, source, available: As in
         `Table`.
       time: [n] float64, when each row was logged, in seconds since 1970 (UTC); None if unknown.
@@ -208,6 +215,8 @@ class Log(Rows):
     split: tuple[str, ...] | None = None
     group: tuple[str, ...] | None = None
     scored_by: tuple[str, ...] | None = None
+    gold_quality: Array | None = None
+    judged: Array | None = None
     quality_range: tuple[float, float] = (0.0, 1.0)
     encoder: str | None = None
     source: str = "log"
@@ -236,6 +245,7 @@ class Log(Rows):
         split: Sequence[str] | None = None,
         group: Sequence[str] | None = None,
         scored_by: Sequence[str] | None = None,
+        gold_quality: np.ndarray | None = None,
         quality_range: tuple[float, float] = (0.0, 1.0),
         encoder: str | None = None,
         source: str = "log",
@@ -245,10 +255,14 @@ class Log(Rows):
         prompt_form: str | None = None,
         warn: bool = True,
     ) -> Log:
-        """Build a log from arrays, [n] each; warns of odd cost units if `warn`."""
+        """Build a log from arrays, [n] each; warns of odd cost units if `warn`.
+
+        Where a quality is NaN and there is a gold one, no judge scored the row (`judged`).
+        """
+        quality, gold_quality, judged = _both(quality, gold_quality)
         log = cls(
             arms=np.asarray(arms, np.int32),
-            quality=np.asarray(quality, np.float32),
+            quality=quality,
             cost=np.asarray(cost, np.float32),
             models=tuple(models),
             propensities=None if propensities is None else np.asarray(propensities, np.float32),
@@ -258,6 +272,8 @@ class Log(Rows):
             split=_strings(split),
             group=_strings(group),
             scored_by=_strings(scored_by),
+            gold_quality=gold_quality,
+            judged=judged,
             quality_range=_pair(quality_range),
             encoder=encoder,
             source=source,
@@ -341,6 +357,12 @@ def _check_log(log: Log) -> None:
     check.check_known(log, "cost", cost)
     check.check_quality(log, quality, "quality")
     check.check_cost(log, cost, "cost")
+    for name in ("gold_quality", "judged"):
+        values = getattr(log, name)
+        if values is not None:
+            check.check_shape(log, name, np.asarray(values), (len(log),))
+    if log.gold_quality is not None:
+        check.check_quality(log, np.asarray(log.gold_quality), "gold_quality")
     if log.propensities is not None:
         propensities = np.asarray(log.propensities)
         check.check_propensity_shape(log, propensities)
@@ -360,6 +382,20 @@ def _check_available(record: Table | Log, arms: np.ndarray | None) -> None:
             arms=arms,
             source=record.source,
         )
+
+
+def _both(
+    quality: np.ndarray, gold: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """A judge's scores [n] with gold ones where they are missing, gold scores, who was judged."""
+    quality = np.asarray(quality, np.float32)
+    if gold is None:
+        return quality, None, None
+    gold = np.asarray(gold, np.float32)
+    if quality.shape != gold.shape:
+        return quality, gold, None  # the record refuses it
+    alone = np.isnan(quality) & ~np.isnan(gold)
+    return np.where(alone, gold, quality), gold, ~alone if alone.any() else None
 
 
 def _matrix(values: np.ndarray | Stored | None) -> np.ndarray | Stored | None:

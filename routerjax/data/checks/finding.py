@@ -13,8 +13,9 @@ class Finding:
 
     Attributes:
       name: of the test: "zero-cost", "outlying-cost", "cost-unit", "constant-quality",
-        "edge-of-range", "failure-code", "mixed-scales", "missing-as-zero" or "model-names".
-      column: routerjax's name of the column: "cost", "quality", "model"; of a table
+        "edge-of-range", "failure-code", "mixed-scales", "missing-as-zero",
+        "model-names" or "parted-groups".
+      column: routerjax's name of the column: "cost", "quality", "model", "split"; of a table
         "score:<model>" or "cost:<model>".
       problem: what is the matter, as a clause.
       right: what would be right, as a clause that tells what to do.

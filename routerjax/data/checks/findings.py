@@ -9,6 +9,7 @@ from routerjax.data.checks.costs import cost_findings
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.names import name_findings
 from routerjax.data.checks.scores import score_findings
+from routerjax.data.checks.splits import split_findings
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
 from routerjax.records.validation import cost_unit_problem
@@ -20,8 +21,8 @@ def findings(record: Log | Table) -> tuple[Finding, ...]:
     Looked for are models whose costs are all or largely 0 while others' are not, one cost a
     thousand times the median of its model, costs in another unit than dollars per query; a
     constant quality, many scores of one model at an edge of the range, a code for failed calls
-    among the scores, scales that are mixed, missing feedback taken for 0; and one model in several
-    spellings.
+    among the scores, scales that are mixed, missing feedback taken for 0; one model in several
+    spellings; and groups, or queries, that the record's own splits part.
 
     Args:
       record: a log or a table.
@@ -32,6 +33,7 @@ def findings(record: Log | Table) -> tuple[Finding, ...]:
     cells = cells_of(record)
     unit = cost_unit_problem(record)
     found = [*cost_findings(cells), *score_findings(cells), *name_findings(cells)]
+    found += split_findings(record)
     if unit is not None:
         problem, right = unit
         found = [each for each in found if each.name != "cost-unit"]

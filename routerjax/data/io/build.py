@@ -52,7 +52,9 @@ def log_of(
     propensity = file.numbers("propensity") if "propensity" in file else None
     if propensity is not None and np.isnan(propensity).all():
         propensity = None
-    missing = {"quality": np.isnan(quality), "cost": np.isnan(cost), "model": _empty(answered)}
+    gold = _gold_quality(file)
+    unscored = np.isnan(quality) if gold is None else np.isnan(quality) & np.isnan(gold)
+    missing = {"quality": unscored, "cost": np.isnan(cost), "model": _empty(answered)}
     missing |= queries.missing
     time = _times(file, missing)
     rows = leaving.kept_rows(file, missing, answered, failed, drop_missing=drop_missing)
@@ -76,6 +78,7 @@ def log_of(
             split=queries.split,
             group=queries.group,
             scored_by=None if scored_by is None else [scored_by[row] for row in rows],
+            gold_quality=None if gold is None else single(gold[rows]),
             quality_range=quality_range,
             source=file.source,
             available=available,
@@ -87,6 +90,14 @@ def log_of(
         log = _split(log, file, log.time)
     say_findings(log, file, rows)
     return log
+
+
+def _gold_quality(file: SourceFile) -> np.ndarray | None:
+    """[n] gold scores beside a judge's, NaN where there is none; None where no row has one."""
+    if "gold_quality" not in file:
+        return None
+    gold = file.numbers("gold_quality")
+    return None if np.isnan(gold).all() else gold
 
 
 def table_of(

@@ -2,12 +2,13 @@
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
-`task`, `split`, `group` (equal where rows depend on each other: a user, a session),
-`scored_by` (how the row's quality was scored) and `available:<model>` (whether the model could be
-chosen). Columns that are named as such say which models were `available`, when a row was logged
-(`time`) and whether a user `pinned` its model. A *table* is in wide form, one
-row a query that every model answered: `prompt` or `embedding`, `score:<model>` and `cost:<model>`
-for every model, and `task`, `split` and `group`.
+`task`, `split`, `group` (equal where rows depend on each other: a user, a session), `scored_by`
+(how the row's quality was scored), `gold_quality` (a gold score beside a judge's in `quality`,
+empty where there is none; a row needs one of the two) and `available:<model>` (whether the model
+could be chosen). Columns that are named as such say which models were `available`, when a row was
+logged (`time`) and whether a user `pinned` its model. A *table* is in wide form, one row a query
+that every model answered: `prompt` or `embedding`, `score:<model>` and `cost:<model>` for every
+model, and `task`, `split` and `group`.
 Other columns are left alone. Rows are counted from zero, without a header.
 """
 
@@ -219,10 +220,12 @@ def write_log(log: Log, path: Path) -> None:
     """
     cells = _shared_cells(log)
     cells["model"] = pa.array([log.models[arm] for arm in np.asarray(log.arms)], pa.string())
-    cells["quality"] = _floats(log.quality)
+    cells["quality"] = _floats(_judges(log))
     cells["cost"] = _floats(log.cost)
     if log.scored_by is not None:
         cells["scored_by"] = pa.array(log.scored_by, pa.string())
+    if log.gold_quality is not None:
+        cells["gold_quality"] = _floats(log.gold_quality)
     if log.logged_propensities is not None:
         cells["propensity"] = _floats(log.logged_propensities)
     if log.time is not None:
@@ -230,6 +233,12 @@ def write_log(log: Log, path: Path) -> None:
     if log.pinned is not None:
         cells["pinned"] = pa.array(np.asarray(log.pinned))
     save(pa.table(cells), path)
+
+
+def _judges(log: Log) -> np.ndarray:
+    """[n] quality as it was read: NaN where no judge scored the row."""
+    quality: np.ndarray = np.asarray(log.quality)
+    return quality if log.judged is None else np.where(log.judged, quality, np.nan)
 
 
 def write_table(table: Table, path: Path) -> None:

@@ -169,7 +169,7 @@ class SourceFile:
 
     def _notation(self, name: str) -> Notation:
         schema, is_cost = self.schema, name == "cost" or name.startswith(COST)
-        is_quality = name == "quality" or name.startswith(SCORE)
+        is_quality = name in ("quality", "gold_quality") or name.startswith(SCORE)
         general = "cost" if is_cost else "quality" if is_quality else name
         general = "available" if name.startswith(AVAILABLE) else general
         return Notation(

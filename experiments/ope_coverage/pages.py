@@ -1,0 +1,197 @@
+"""Does the page that `fit` ends with cover? Logs of a real table, truth from its other rows.
+
+`python -m experiments.ope_coverage.pages TABLE EMBEDDINGS` draws logs of 1,000 rows from a complete
+table, fits a router to each with the defaults, and asks for each value on its page whether the
+interval holds the mean over the rows that the log does not have. It writes pages.json beside this
+file: a few minutes of one core.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.ope_coverage.cell import rounded
+from routerjax.artefacts.router import Router
+from routerjax.data.io.files import read_table
+from routerjax.data.synthetic.logging_policies import noisy_softmax, simulate_log
+from routerjax.errors import DataWarning, InputError
+from routerjax.pipelines.fit_log import fit
+from routerjax.pipelines.lines import Evaluation, evaluation_of
+from routerjax.records.tables import Log, Table
+from routerjax.reports.tables import markdown
+from routerjax.support.atomic import write_text
+from routerjax.support.provenance import dumps, plain, provenance
+from routerjax.training.config import FitConfig
+
+PAGES = Path(__file__).with_name("pages.json")
+ROUTER, BEST, TODAY, ADVANTAGE, OVER = "router", "best single", "today", "advantage", "over today"
+VALUES = (ROUTER, BEST, TODAY, ADVANTAGE, OVER)
+STRENGTHS = {"biased": (3.0, 0.02), "sharp": (6.0, 0.002)}
+"""How much the log's policy prefers what is good on average by task, and its least propensity."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PagesConfig:
+    """The record of a run.
+
+    Attributes:
+      rows: of a log.
+      logging: names of `STRENGTHS`.
+      propensities: recorded, estimated.
+      cost_weights: at which the page is read.
+      logs: of every kind.
+      seed: of the first log.
+    """
+
+    rows: int = 1_000
+    logging: tuple[str, ...] = tuple(STRENGTHS)
+    propensities: tuple[str, ...] = ("recorded", "estimated")
+    cost_weights: tuple[float, ...] = (0.0, 10.0, 100.0)
+    logs: int = 20
+    seed: int = 0
+
+
+def drawn(
+    table: Table, config: PagesConfig, *, logging: str, recorded: bool, seed: int
+) -> tuple[Log, Table, np.ndarray]:
+    """A log of some rows, the other rows, and the log's policy on these, [·, m]."""
+    strength, floor = STRENGTHS[logging]
+    policy = noisy_softmax(strength=strength, floor=min(floor, 0.5 / len(table.models)))
+    every, chances = simulate_log(table, policy, key=jax.random.key(seed), record=recorded)
+    order = np.random.default_rng(seed).permutation(len(table))
+    own, others = order[: config.rows], order[config.rows :]
+    return every.rows(own), table.rows(others), chances[others]
+
+
+def measured(
+    table: Table, config: PagesConfig, *, logging: str, recorded: bool, seed: int
+) -> dict[str, Any]:
+    """One log's page: by value and cost weight mean, ends of the interval, and truth."""
+    log, others, chances = drawn(table, config, logging=logging, recorded=recorded, seed=seed)
+    asked = FitConfig(cost_weights=config.cost_weights, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        router = fit(log, config=asked, drop_unlogged=True)
+    page = evaluation_of(plain(router.report["evaluation"]))
+    truth = _truth(router, others, chances, config.cost_weights)
+    return {
+        "logging": logging,
+        "propensities": "recorded" if recorded else "estimated",
+        "seed": seed,
+        "values": [
+            {"value": value, "cost_weight": cost_weight, **found, "truth": rounded(truth[value][k])}
+            for k, cost_weight in enumerate(config.cost_weights)
+            for value, found in _said(page, cost_weight).items()
+        ],
+    }
+
+
+def _truth(
+    router: Router, others: Table, chances: np.ndarray, cost_weights: Sequence[float]
+) -> dict[str, list[float]]:
+    """Means over rows that the log does not have, by value and cost weight."""
+    rows, found = np.arange(len(others)), {value: [] for value in VALUES}  # type: ignore[var-annotated]
+    choices = router.choices(others.features, cost_weights=cost_weights)
+    for choice, cost_weight in zip(choices, cost_weights, strict=True):
+        utility = others.estimates.utilities(cost_weight).astype(np.float64)
+        place = np.array([others.models.index(name) for name in router.models])
+        own = utility[rows, place[choice]].mean()
+        best = utility[:, others.models.index(router.best_single_at(cost_weight))].mean()
+        today = (chances * utility).sum(axis=1).mean()
+        for value, mean in zip(VALUES, (own, best, today, own - best, own - today), strict=True):
+            found[value].append(float(mean))
+    return found
+
+
+def _said(page: Evaluation, cost_weight: float) -> dict[str, dict[str, float]]:
+    """The page's intervals at a cost weight."""
+    lines = {line.method: line for line in page.lines if line.cost_weight == cost_weight}
+    router, best, today = (lines[name] for name in ("router", "best-single-log", "today"))
+    intervals = (router.utility, best.utility, today.utility, router.advantage, router.over_today)
+    unsupported = (router.unsupported, best.unsupported, 0.0, router.unsupported, 0.0)
+    return {
+        value: {
+            "mean": rounded(each.mean),
+            "low": rounded(each.low),
+            "high": rounded(each.high),
+            "unsupported": rounded(share or 0.0),
+        }
+        for value, each, share in zip(VALUES, intervals, unsupported, strict=True)
+        if each is not None
+    }
+
+
+def pages(table: Table, config: PagesConfig) -> Iterator[dict[str, Any]]:
+    """Every log's page, one seed after the other, so that kinds have as many logs at any time."""
+    for seed in range(config.seed, config.seed + config.logs):
+        for logging in config.logging:
+            for source in config.propensities:
+                recorded = source == "recorded"
+                yield measured(table, config, logging=logging, recorded=recorded, seed=seed)
+
+
+def read(table: str, embeddings: str) -> Table:
+    """The complete rows of a wide table, with embeddings made beforehand."""
+    return read_table(table, embeddings=embeddings).replace(split=None).complete()
+
+
+def written(records: Sequence[dict[str, Any]], table: Table, config: PagesConfig) -> str:
+    """The results as JSON, a log a line."""
+    head = provenance(config=config, seed=config.seed, data=table.fingerprint)
+    lines = ",\n".join(dumps(each) for each in records)
+    return f'{{"provenance": {dumps(head)},\n"logs": [\n{lines}\n]}}\n'
+
+
+def pages_table(results: dict[str, Any]) -> str:
+    """Markdown: coverage, mean error and mean half-width of every value, by kind of log."""
+    kinds = list(dict.fromkeys((each["logging"], each["propensities"]) for each in results["logs"]))
+    head = ["value", *(f"{logging}, {source}" for logging, source in kinds)]
+    lines = []
+    for value in VALUES:
+        line = [value]
+        for kind in kinds:
+            own = [
+                each
+                for log in results["logs"]
+                if (log["logging"], log["propensities"]) == kind
+                for each in log["values"]
+                if each["value"] == value
+            ]
+            covered = np.mean([each["low"] <= each["truth"] <= each["high"] for each in own])
+            off = np.mean([each["mean"] - each["truth"] for each in own])
+            half = np.mean([(each["high"] - each["low"]) / 2 for each in own])
+            line.append(f"{covered:.2f} ({off:+.3f}, ± {half:.3f})")
+        lines.append(line)
+    return markdown(head, lines)
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Measure every kind and write pages.json; returns the exit code."""
+    given = list(arguments or sys.argv[1:])
+    if len(given) != 2:
+        print("usage: python -m experiments.ope_coverage.pages TABLE EMBEDDINGS", file=sys.stderr)
+        return 2
+    config = PagesConfig()
+    try:
+        table = read(*given)
+    except InputError as error:
+        print(f"pages: {error}", file=sys.stderr)
+        return 2
+    records = []
+    for record in pages(table, config):
+        records.append(record)
+        print(dumps({name: record[name] for name in ("seed", "logging", "propensities")}))
+    write_text(PAGES, written(records, table, config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
