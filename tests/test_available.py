@@ -16,14 +16,15 @@ from routerjax.data.synthetic.logging_policies import simulate_log, uniform
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.choice_sets import choice_odds
 from routerjax.evaluation.metrics import outcome
-from routerjax.losses.by_name import SURROGATES
+from routerjax.losses.known import OF_A_ROW, SURROGATES, UNMASKED
 from routerjax.losses.masking import masked
 from routerjax.pipelines.expected import least_means
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.pipelines.page import LIMITED
 from routerjax.records.available import available_mask
 from routerjax.records.tables import Estimates, Log, Table
-from routerjax.training.config import FitConfig, NuisanceConfig
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
+from routerjax.training.routing import Problem, train_router
 
 CONFIG = FitConfig(
     cost_weights=(0.0, 100.0), nuisance=NuisanceConfig(folds=2, components=4, landmarks=4)
@@ -119,7 +120,7 @@ def test_odds_answer_as_often_as_the_models_did():
     np.testing.assert_allclose(expected, np.bincount(arms, minlength=4), rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(SURROGATES))
+@pytest.mark.parametrize("name", sorted(set(OF_A_ROW) - UNMASKED))
 def test_masked_surrogates_are_those_of_the_arms_that_are_left(name):
     """No gradient flows to an arm that is not available, all are finite, and order is all one.
 
@@ -407,3 +408,22 @@ def test_ignoring_availability_promises_what_cannot_be_had():
     told, untold = page(log), page(log.replace(available=None))
     assert abs(told.utility.mean - truth) < 4 * told.utility.standard_error
     assert untold.utility.mean - truth > 4 * untold.utility.standard_error
+
+
+def test_a_surrogate_that_takes_all_models_together_is_refused_where_some_could_not_be_chosen():
+    rng = np.random.default_rng(0)
+    quality, cost = (rng.random((40, 3)).astype(np.float32) for _ in range(2))
+    cells = Estimates(quality=quality, cost=cost)
+    problem = Problem(
+        rng.normal(size=(40, 2)).astype(np.float32),
+        cells,
+        cells,
+        cells,
+        np.arange(30)[None],
+        np.arange(30, 40)[None],
+        jax.random.key(0),
+        available=rng.random((40, 3)) < 0.9,
+    )
+    config = RouterConfig(architecture="shared", members=1, surrogate="cost_sensitive_hinge")
+    with pytest.raises(InputError, match="cost_sensitive_hinge takes all models together"):
+        train_router(problem, cost_weights=(0.0, 1.0), quality_width=1.0, config=config)

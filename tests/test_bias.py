@@ -88,7 +88,9 @@ def loop_means(label, weights, fold, part):
 def test_learners_against_a_loop_with_means_for_regressions(name):
     """Rows of unequal weight in three folds: which rows each nuisance is fitted on, and how."""
     rows, weights = small_rows()
-    label, gold, e, fold = (np.asarray(part) for part in rows[1:])
+    label, gold, e, fold = (
+        np.asarray(getattr(rows, name)) for name in ("label", "gold", "propensity", "fold")
+    )
     if name == "r":
         outcome = loop_means(label, weights, fold, np.full(12, True))
         value, weight = (label - outcome) / (gold - e), np.tile(weights * (gold - e) ** 2, (3, 1))

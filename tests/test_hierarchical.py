@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from routerjax.estimators.hierarchical import (
-    FLAT,
-    Sizes,
-    coefficients,
-    fit_hierarchical,
-    value_and_slope,
-    variance_of,
-)
+from routerjax.estimators import hierarchical
+from routerjax.estimators.hierarchical import FLAT, Sizes, fit_hierarchical, variance_of
 from routerjax.estimators.moments import Moments, moments_of, noise_of
 
+coefficients, value_and_slope = (
+    jax.jit(function, static_argnames="sizes")
+    for function in (hierarchical.coefficients, hierarchical.value_and_slope)
+)
+
 SIZES = Sizes(linear=2, smooth=3)
+OF_SIZE = {"sizes": SIZES}
 LOG_RATIOS = np.array([-1.0, -0.5, -0.7, -1.5, -2.0])
 NOISE = np.array([0.8, 1.0, 1.2])
 
@@ -66,7 +66,7 @@ def test_the_moments_are_sums_over_rows():
 def test_the_coefficients_are_the_mean_of_the_dense_gaussian_process():
     features, label, arm, _ = _rows()
     found = coefficients(
-        jnp.asarray(LOG_RATIOS), _whole(features, label, arm), jnp.asarray(NOISE), SIZES
+        jnp.asarray(LOG_RATIOS), _whole(features, label, arm), jnp.asarray(NOISE), **OF_SIZE
     )
     shared, own, covariance = _dense(features, arm, LOG_RATIOS)
     weights = np.linalg.solve(covariance, label)
@@ -84,7 +84,7 @@ def test_the_marginal_likelihood_is_the_dense_one_but_for_a_constant():
         quadratic = label @ np.linalg.solve(covariance, label)
         dense = np.linalg.slogdet(covariance)[1] / 2 + len(label) * np.log(quadratic) / 2
         at = jnp.asarray(LOG_RATIOS + moved)
-        found, _ = value_and_slope(at, moments, jnp.asarray(NOISE), SIZES)
+        found, _ = value_and_slope(at, moments, jnp.asarray(NOISE), **OF_SIZE)
         assert float(found) == pytest.approx(dense - constant, abs=1e-3)
 
 
@@ -96,9 +96,11 @@ def test_its_slope_is_that_of_finite_differences():
         )
 
         def value(at):
-            return float(value_and_slope(jnp.asarray(at), moments, jnp.asarray(NOISE), SIZES)[0])
+            return float(
+                value_and_slope(jnp.asarray(at), moments, jnp.asarray(NOISE), **OF_SIZE)[0]
+            )
 
-        slope = value_and_slope(jnp.asarray(LOG_RATIOS), moments, jnp.asarray(NOISE), SIZES)[1]
+        slope = value_and_slope(jnp.asarray(LOG_RATIOS), moments, jnp.asarray(NOISE), **OF_SIZE)[1]
         for j, moved in enumerate(1e-4 * np.eye(5)):
             expected = (value(LOG_RATIOS + moved) - value(LOG_RATIOS - moved)) / 2e-4
             assert float(slope[j]) == pytest.approx(expected, rel=1e-6, abs=1e-7)
@@ -113,7 +115,7 @@ def test_the_coefficients_outside_a_fold_are_those_of_a_fit_without_its_rows():
     )
     for k in range(2):
         rest = _whole(features[fold != k], label[fold != k], arm[fold != k])
-        expected = coefficients(jnp.asarray(found.log_ratios, jnp.float32), rest, noise, SIZES)
+        expected = coefficients(jnp.asarray(found.log_ratios, jnp.float32), rest, noise, **OF_SIZE)
         np.testing.assert_allclose(found.outside[k], expected, atol=1e-4)
 
 

@@ -54,12 +54,23 @@ def test_heads_recover_a_bias(learner, nuisance):
     assert np.sqrt(np.mean((bias - BIAS) ** 2)) < 0.3 * BIAS
 
 
-@pytest.mark.parametrize("nuisance", [name for name in REGRESSIONS if name != "heads"])
+TREES = ("forest", "boosted")
+
+
+@pytest.mark.parametrize(
+    "nuisance",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in TREES else [])
+        for name in REGRESSIONS
+        if name != "heads"
+    ],
+)
 def test_other_regressions_recover_it_too(nuisance):
-    if nuisance == "forest":
+    if nuisance in TREES:
         pytest.importorskip("sklearn")
     bias = np.asarray(fit_gains(gains(), key=KEY, nuisance=nuisance).bias)[:, 0]
-    assert np.sqrt(np.mean((bias - BIAS) ** 2)) < 0.3 * BIAS
+    most = 0.4 if nuisance == "boosted" else 0.3  # boosted trees vary more from row to row
+    assert np.sqrt(np.mean((bias - BIAS) ** 2)) < most * BIAS
 
 
 def test_a_name_and_its_function_are_the_same():

@@ -275,4 +275,4 @@ def test_untrained_router_is_the_plug_in_policy_or_the_best_single_model():
         best = (selection.quality - weight * selection.cost).mean(axis=0).argmax()
         assert np.all(arms == best)
     with pytest.raises(InputError, match="plug-in, best-single"):
-        untrained("random")
+        untrained("nobody's")

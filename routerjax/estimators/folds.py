@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, UInt32
 
 from routerjax.errors import InputError
-from routerjax.support.compilation import padded_size
+from routerjax.support.compilation import padded_size, quickly_compiled
 
 
 class Folds(NamedTuple):
@@ -90,14 +90,14 @@ def shuffled(key: PRNGKeyArray, count: int) -> Int[np.ndarray, " n"]:
       count: n.
     """
     rounds = math.ceil(3 * math.log(max(1, count)) / math.log(2**32 - 1))
-    order, drawn = np.arange(count), np.asarray(_bits(key, padded_size(count), rounds))
+    order, drawn = np.arange(count), np.asarray(_bits(key, size=padded_size(count), rounds=rounds))
     for bits in drawn:
         order = order[np.argsort(bits[:count], kind="stable")]
     return order
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _bits(key: PRNGKeyArray, size: int, rounds: int) -> UInt32[Array, "rounds size"]:
+@functools.partial(quickly_compiled, static=("size", "rounds"))
+def _bits(key: PRNGKeyArray, *, size: int, rounds: int) -> UInt32[Array, "rounds size"]:
     """Random bits of every round; the first of them do not depend on how many are drawn."""
     drawn = []
     for _ in range(rounds):

@@ -48,3 +48,6 @@ OF_A_ROW: dict[str, Surrogate] = {
     if form_of(surrogate).asked == ("logits", "utilities")
 }
 """Those of logits and utilities alone."""
+
+UNMASKED = frozenset({"cost_sensitive_hinge"})
+"""Those that mean something only where every model could be chosen: an arm put last moves them."""

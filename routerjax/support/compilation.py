@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 Call = TypeVar("Call", bound=Callable[..., Any])
-LEAST_ROWS = 128
-"""Rows to which fewer are filled up."""
+SIZES = (512, 2048, 8192)
+"""Numbers of rows to which fewer are filled up; larger ones are powers of two."""
 
 
 def padded_size(rows: int) -> int:
-    """The next power of two from `LEAST_ROWS`: few shapes, few compilations."""
-    return max(LEAST_ROWS, 1 << max(rows - 1, 0).bit_length())
+    """The next of a few numbers of rows: few shapes, few compilations."""
+    return next((size for size in SIZES if rows <= size), 1 << max(rows - 1, 0).bit_length())
 
 
 def padded(values: np.ndarray, size: int, *, fill: float = 0) -> np.ndarray:
@@ -91,4 +91,4 @@ def keep_compiled() -> None:
         folder = cache_folder() / "compiled"
         folder.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -16,6 +16,7 @@ from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
 from routerjax.losses.arguments import form_of, name_of
 from routerjax.losses.by_name import Chosen, chosen
+from routerjax.losses.known import UNMASKED
 from routerjax.models.architectures import Architecture
 from routerjax.models.policy import Policy
 from routerjax.models.stages import Stage
@@ -204,6 +205,9 @@ def _joined(
 
     def carried(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
         shape, available = problem.target.quality.shape, problem.available
+        if available is not None and name in UNMASKED:
+            told = f"surrogate {name} takes all models together, and some could not be chosen"
+            raise InputError(f"{told} on some rows; choose another")
         rows = _rows(problem, constant)
         return rows | asked_rows(asked, shape, problem.predicted, problem.logged, available, name)
 
