@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +16,21 @@ import routerjax as rj
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 
 # Tests compile more than they compute: what one compiled is kept for the next run, and for the
-# processes that tests start. With a size limit JAX locks the folder, which two workers share.
+# processes that tests start. Every worker has a folder of its own, since JAX locks none.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 KEPT = {
-    "jax_compilation_cache_dir": Path(__file__).parent.parent / ".pytest_cache" / "compiled",
-    "jax_compilation_cache_max_size": 1 << 29,
-    "jax_persistent_cache_min_compile_time_secs": 0.03,
+    "jax_compilation_cache_dir": Path(__file__).parent.parent / ".pytest_cache" / "jax" / WORKER,
+    "jax_persistent_cache_min_compile_time_secs": 0.05,
 }
+MOST_KEPT = 4_000
+"""Files of a worker's folder, beyond which it is emptied."""
+
 for name, value in KEPT.items():
     if name.upper() not in os.environ:
         os.environ[name.upper()] = str(value)
         jax.config.update(name, str(value) if isinstance(value, Path) else value)
+if sum(1 for _ in KEPT["jax_compilation_cache_dir"].glob("*")) > MOST_KEPT:
+    shutil.rmtree(KEPT["jax_compilation_cache_dir"], ignore_errors=True)
 jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")  # a missing axis is said, never guessed
 

@@ -100,6 +100,7 @@ def test_rows_with_a_missing_cell_are_left_out_and_counted(router):
         rj.evaluate(router, table(cost=np.where([True, False, False], np.nan, COST)))
 
 
+@pytest.mark.slow
 def test_only_rows_of_the_test_split_are_evaluated(router):
     split = ["test", "train", "test", "dev"]
     evaluation = rj.evaluate(router, table(split=split), cost_weights=[WEIGHT])
@@ -128,6 +129,7 @@ def test_a_model_the_router_does_not_know_is_passed_over(router):
     assert rj.evaluate(router, more).lines == rj.evaluate(router, table()).lines
 
 
+@pytest.mark.slow
 def test_knn_and_full_feedback_where_there_is_something_to_learn_from(router, world):
     notes = rj.evaluate(router, world.fresh).notes
     assert ["knn" in note for note in notes] == [True, False]

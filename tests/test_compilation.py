@@ -125,6 +125,7 @@ def test_closed_forms_multiply_in_full_precision(function):
     assert found and all(precision == highest for precision in found)
 
 
+@pytest.mark.slow
 def test_a_fit_from_python_keeps_what_it_compiled(tmp_path):
     """In a process of its own: a cache is chosen once a process."""
     script = (

@@ -162,6 +162,7 @@ def test_the_figure_shows_what_its_caption_says(tmp_path, monkeypatch):
     assert (tmp_path / "drawn.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_site_builds(tmp_path):
     pytest.importorskip("mkdocs")
     pytest.importorskip("material")

@@ -257,6 +257,7 @@ words = st.one_of(
 )
 
 
+@pytest.mark.slow
 @fuzzed(150)
 @given(arguments=st.lists(words, max_size=6))
 def test_any_command_line_ends_well_or_in_one_line(folder, capsys, monkeypatch, arguments):

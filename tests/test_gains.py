@@ -147,6 +147,7 @@ def test_many_models_with_labels_missing_here_and_there():
     assert set(np.unique(routed)) == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_gold_only_router_is_ridge_on_gold():
     gains, _ = labelled()
     fitted = fit_gains(gains, key=KEY, components=None, candidates=(Candidate(0.0),))

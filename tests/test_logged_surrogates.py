@@ -118,6 +118,7 @@ def dr_loss(logits, model, arm, outcome, propensity, weight):
     return total / weight.sum()
 
 
+@pytest.mark.slow
 def test_mrdr_and_its_gradient_by_a_loop_that_holds_the_refitted_model():
     log = log_of()
     model = refitted(*log, prior=10.0)

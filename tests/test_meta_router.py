@@ -185,6 +185,7 @@ def test_a_file_of_labels_with_the_comparison(tmp_path):
     assert few.areas["pooled"].mean() > 0.5 * few.areas["all_gold"].mean()
 
 
+@pytest.mark.slow
 def test_omega_given_is_omega_used(tmp_path):
     config = small(labels_file(tmp_path / "labels.parquet"), omega=0.5, scale="none")
     (source,) = sources(config)

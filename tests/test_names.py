@@ -58,6 +58,7 @@ def test_names_are_printed_as_they_are_and_none_commands_the_terminal(here, caps
     assert "".join(printed).replace("\n", "").isprintable()
 
 
+@pytest.mark.slow
 def test_routed_names_are_printed_as_they_are(here, capsys, monkeypatch):
     import numpy as np
 

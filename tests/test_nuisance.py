@@ -79,6 +79,7 @@ def test_a_row_never_meets_a_model_that_saw_it():
     assert not np.array_equal(before.predicted.quality, after.predicted.quality)
 
 
+@pytest.mark.slow
 def test_better_than_arm_means_where_there_is_something_to_learn():
     log, truth, mean_cost, _ = _log(biased=True)
     got = _fit(log)

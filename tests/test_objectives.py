@@ -67,7 +67,7 @@ QUARTERS = [2.5, 5.0, 7.5, 15.0, 20.0, 25.0]  # of the intervals of (0, 10, 30)
 @pytest.mark.parametrize(
     ("name", "fitted", "scored_at"),
     [
-        ("interval", (0.0, 10.0, 30.0), QUARTERS),
+        pytest.param("interval", (0.0, 10.0, 30.0), QUARTERS, marks=pytest.mark.slow),
         ("conditioned", (0.0, 10.0, 30.0), [0.0, 10.0, 30.0, *QUARTERS]),
         ("conditioned", (7.0,), [7.0]),
         # eight intervals: all quarters; nine: every other one

@@ -60,6 +60,7 @@ def test_the_surrogate_is_finite_at_any_logits(snippet):
     assert slope.tolist() == [1.0, -1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_the_surrogate_given_as_a_function_trains_a_router_that_is_saved(snippet, world, tmp_path):
     surrogate = by_name.resolve(snippet)
     config = dataclasses.replace(

@@ -145,8 +145,11 @@ def test_separate_networks_do_not_touch_each_other():
 @pytest.mark.parametrize(
     "architecture",
     [
-        "conditioned",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("interval", "affine")),
+        "shared",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("conditioned", "interval", "affine")
+        ),
     ],
 )
 def test_problems_trained_together_are_as_each_alone(architecture):

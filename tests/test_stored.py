@@ -113,7 +113,10 @@ def test_an_epoch_visits_stretches_of_neighbours_all_of_them_other_rows():
 
 
 @pytest.mark.parametrize("epoch_rows", [64, pytest.param(1 << 16, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("sweep", [Sweep("map"), Sweep("vmap"), Sweep("map", memory=1)])
+@pytest.mark.parametrize(
+    "sweep",
+    [Sweep("map"), Sweep("vmap"), pytest.param(Sweep("map", memory=1), marks=pytest.mark.slow)],
+)
 def test_training_from_disk_is_training_from_memory_bit_by_bit(epoch_rows, sweep):
     schedule = dataclasses.replace(FEW, epoch_rows=epoch_rows)
     want = trained(Wave(), wave(), schedule=schedule, sweep=sweep)
