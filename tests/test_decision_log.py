@@ -112,6 +112,7 @@ def test_models_that_were_not_available_have_no_propensity(tmp_path):
     found = rj.read_log(tmp_path)
     assert found.models == ("a", "b", "c")
     assert np.allclose(found.propensities, [[0.9, 0.1, 0], [0.75, 0, 0.25]])
+    assert found.available.tolist() == [[True, True, False], [True, False, True]]
     with pytest.raises(rj.InputError, match="no row was answered by b"):
         rj.fit(tmp_path)
 

@@ -61,8 +61,8 @@ class Serving:
       upstreams: A TOML file of OpenAI-compatible upstreams, for /v1/chat/completions.
       only: The models that are offered, of the router's.
       exclude: Models that are not offered.
-      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation. It
-        is to be that of the log which the router was fitted to.
+      prompt_form: What becomes of a list of messages: the last-user turn, or the conversation; by
+        default as in the log that the router was fitted to.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own.
     """
 
@@ -73,7 +73,7 @@ class Serving:
     upstreams: str | None = option(None, "FILE.toml")
     only: tuple[str, ...] = option((), "MODEL,...")
     exclude: tuple[str, ...] = option((), "MODEL,...")
-    prompt_form: str = option("last-user", "last-user|conversation")
+    prompt_form: str | None = option(None, "last-user|conversation")
     trust_encoder: bool = False
 
 
@@ -213,7 +213,8 @@ def settings_of(parsed: Parsed, *, cost_weight: float) -> Settings:
     from routerjax.serving.service import Settings
 
     asked, exploration, logging = parsed[Serving], parsed[Exploration], parsed[Logging]
-    choose(asked.prompt_form, ("last-user", "conversation"), "--prompt-form")
+    if asked.prompt_form is not None:
+        choose(asked.prompt_form, ("last-user", "conversation"), "--prompt-form")
     if asked.max_bytes < 1:
         raise InputError(f"--max-bytes is {asked.max_bytes}; it must be 1 or more")
     barred: dict[str, tuple[str, ...]] = {}

@@ -26,7 +26,6 @@ from typing import Any
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
-from routerjax.data.io.prompts import LAST_USER
 from routerjax.errors import InputError
 from routerjax.exploration.limits import Limits
 from routerjax.serving.deciding import Exploring
@@ -59,7 +58,7 @@ class RouterPlugin:
         log: str | Path | None = None,
         log_prompts: bool = False,
         names: Mapping[str, str] | None = None,
-        prompt_form: str = LAST_USER,
+        prompt_form: str | None = None,
         seed: int | None = None,
     ) -> None:
         """Load the router and register the callback.
@@ -72,7 +71,7 @@ class RouterPlugin:
           log_prompts: Whether it holds prompts.
           names: deployment such as "openai/gpt-4o" to the router's name of its model; a deployment
             that is not there goes by its own name, or that without its provider.
-          prompt_form: what becomes of a list of messages.
+          prompt_form: what becomes of a list of messages; None takes the router's own.
           seed: of what is drawn, for tests.
 
         Raises:

@@ -14,7 +14,6 @@ import numpy as np
 from routerjax.artefacts.router import Arrays, Router
 from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
-from routerjax.data.io.files import read_log
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
@@ -83,6 +82,8 @@ def fit(
     _check(config)
     keep_compiled()
     if not isinstance(log, Log):
+        from routerjax.data.io.files import read_log  # which reads by pyarrow
+
         log = read_log(log)
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
     pairs = has_pairs(given, gold)

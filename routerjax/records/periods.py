@@ -6,6 +6,7 @@ of one by more than a penalty; then each part anew. Nothing is parted where noth
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 
 import numpy as np
@@ -112,3 +113,8 @@ def _normal(sums: np.ndarray, count: np.ndarray) -> np.ndarray:
     """n·mean²/2 of values of variance 1, up to what does not depend on where they are parted."""
     found: np.ndarray = (sums**2).sum(axis=-1) / (2 * np.asarray(count))
     return found
+
+
+def written(seconds: float) -> str:
+    """A time as it reads, "2024-05-01 12:00"; UTC."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M")

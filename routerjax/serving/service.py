@@ -16,7 +16,7 @@ import numpy as np
 
 from routerjax.artefacts import folder as folders
 from routerjax.artefacts.router import Router
-from routerjax.data.io.prompts import LAST_USER, prompt_text
+from routerjax.data.io.prompts import prompt_text
 from routerjax.errors import InputError
 from routerjax.estimators.utility import check_range
 from routerjax.exploration.posterior import load_draws
@@ -46,7 +46,8 @@ class Settings:
       cost_weight: λ where a request names none.
       exploring: how it explores.
       only, exclude: models that are offered alone, or not at all.
-      prompt_form: what becomes of a list of messages, as for the log the router was fitted on.
+      prompt_form: what becomes of a list of messages; None takes the form of the log that the
+        router was fitted on.
       log_prompts: Whether the decision log holds prompts; nothing else ever does.
       log_digests: Whether it holds digests of embeddings in their place.
       largest: bytes of a request at most.
@@ -58,7 +59,7 @@ class Settings:
     exploring: Exploring = Exploring()
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    prompt_form: str = LAST_USER
+    prompt_form: str | None = None
     log_prompts: bool = False
     log_digests: bool = False
     largest: int = 1 << 20
@@ -182,7 +183,8 @@ class Service:
         if given == ["embedding"]:
             values = router.checked(_row(body["embedding"]))
             return Query(None, values[0], group)
-        text = prompt_text(body[given[0]], form=self.settings.prompt_form)
+        form = self.settings.prompt_form or served.router.prompt_form
+        text = prompt_text(body[given[0]], form=form)
         if text is None:
             raise InputError("the prompt is empty")
         if router.encoder is None:

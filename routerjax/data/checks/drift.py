@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.data.io.times import written
-from routerjax.records.periods import level_changes, periods_of
+from routerjax.records.periods import level_changes, periods_of, written
 from routerjax.records.tables import Log
 
 MOST_CHANGES, MOST_MODELS = 3, 3  # that a sentence names

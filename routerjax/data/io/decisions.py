@@ -231,11 +231,13 @@ def _joined(
     names = tuple(models or sorted({name for each in found for name in each["models"]}))
     position = {name: arm for arm, name in enumerate(names)}
     chances = np.zeros((len(rows), len(names)), np.float32)
+    available = np.zeros(chances.shape, bool)
     for row, each in enumerate(found):
         if not set(each["models"]) <= position.keys():
             strange = ", ".join(sorted(set(each["models"]) - position.keys()))
             raise InputError(f"decisions chose among {strange} as well", source=str(folder))
-        chances[row, [position[name] for name in each["models"]]] = each["propensities"]
+        arms = [position[name] for name in each["models"]]
+        chances[row, arms], available[row, arms] = each["propensities"], True
     if len(rows) < counts["decisions"]:
         warnings.warn(f"{folder}: of its decisions {met}", DataWarning, stacklevel=3)
     prompts: Any = [each.get("prompt") for each in found]
@@ -246,6 +248,7 @@ def _joined(
         np.array([row[2] for row in rows]),
         models=names,
         propensities=chances,
+        available=None if available.all() else available,
         embeddings=_embeddings(found, folder),
         prompts=prompts if all(isinstance(each, str) for each in prompts) else None,
         group=[str(each or "") for each in groups] if any(groups) else None,

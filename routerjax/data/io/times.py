@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from routerjax.data.io.columns import is_text, kind_of, quoted
 from routerjax.errors import InputError
+from routerjax.records.periods import written
 
 UNITS = (
     ("seconds", 1e8, 1.0),
@@ -65,11 +66,6 @@ def moment(value: Any) -> float | None:
         return found.replace(tzinfo=found.tzinfo or datetime.UTC).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def written(seconds: float) -> str:
-    """A time as it reads, "2024-05-01 12:00"; UTC."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def split_by(text: str) -> float:
