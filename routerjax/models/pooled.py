@@ -25,7 +25,8 @@ class PooledHead(nn.Module):
         features = PooledFeatures(self.components, self.landmarks, name="features")(x)
         width = 1 + self.components + self.landmarks
         shape = (width, self.models)
-        return _product(features, self.param("coefficients", nn.initializers.zeros, shape))
+        coefficients = self.param("coefficients", nn.initializers.zeros, shape)
+        return _product(features, jnp.asarray(coefficients))
 
 
 class PooledFeatures(nn.Module):
@@ -37,7 +38,7 @@ class PooledFeatures(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n D"]:
         def given(name: str, *shape: int) -> Array:
-            return self.param(name, nn.initializers.zeros, shape)
+            return jnp.asarray(self.param(name, nn.initializers.zeros, shape))
 
         def row(values: Array) -> Array:
             return values.reshape(*(1,) * (x.ndim - 1), -1)
