@@ -66,7 +66,7 @@ def test_untrained_it_is_the_plug_in_policy_at_every_cost_weight(name):
     np.testing.assert_allclose(got, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("separate_trunks", [False, True])
+@pytest.mark.parametrize("separate_trunks", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_joint_router_is_the_endpoint_routers_at_the_grid_whatever_was_trained(separate_trunks):
     architecture = _architecture("interval", separate_trunks=separate_trunks)
     params, start = _params(architecture, noise=0.7), _start()

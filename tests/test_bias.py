@@ -109,6 +109,7 @@ def test_learners_against_a_loop_with_means_for_regressions(name):
     np.testing.assert_allclose(learnt, np.tile(bias[:, None], 12), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_eager_jit_and_vmap_agree():
     rows, _ = fixed()
     learn = functools.partial(learn_bias, learner=dr_learner, regress=ridge, key=KEY)

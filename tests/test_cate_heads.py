@@ -65,6 +65,7 @@ def test_systematic_draws_are_shares_rounded():
         assert np.all(np.abs(counts - 20 * np.asarray(weights) / 8) < 1)
 
 
+@pytest.mark.slow
 def test_rows_of_no_weight_have_no_say():
     rows, _ = made_rows()
     weights = rows.gold.astype(jnp.float32)

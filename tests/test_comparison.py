@@ -178,6 +178,7 @@ def test_a_log_against_a_loop(router, world):
     assert by_method(evaluation)["best-single-log"].advantage.mean == 0.0
 
 
+@pytest.mark.slow
 def test_the_value_on_a_log_is_near_the_truth(router):
     """The outcome model knows nothing of this table; the propensities are known; dr holds."""
     made = rj.embedded_table(1, queries=3000, dimensions=16)

@@ -51,7 +51,7 @@ def test_it_learns_what_the_first_number_decides(router):
 
 @pytest.mark.parametrize(
     ("low", "high"),
-    [(0.0, 8.0), (0.0, 10.0), (-5.0, 5.0)],
+    [pytest.param(0.0, 8.0, marks=pytest.mark.slow), (0.0, 10.0), (-5.0, 5.0)],
 )
 def test_quality_in_another_unit_gives_the_same_routes(world, router, low, high):
     """q' = low + s·q with cost weights s·λ: utilities are s times as large, plus a constant."""

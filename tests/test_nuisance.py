@@ -188,6 +188,7 @@ def test_an_arm_with_a_single_row_and_free_arms():
     np.testing.assert_array_equal(got.predicted.cost[:, 0], 0.0)
 
 
+@pytest.mark.slow
 def test_outcomes_of_a_table_use_every_cell():
     """Full feedback fits the same models on all arms of a row: closer to the truth than a log."""
     log, truth, mean_cost, _ = _log()

@@ -67,11 +67,16 @@ QUARTERS = [2.5, 5.0, 7.5, 15.0, 20.0, 25.0]  # of the intervals of (0, 10, 30)
 @pytest.mark.parametrize(
     ("name", "fitted", "scored_at"),
     [
-        pytest.param("interval", (0.0, 10.0, 30.0), QUARTERS, marks=pytest.mark.slow),
+        ("interval", (0.0, 10.0, 30.0), QUARTERS),
         ("conditioned", (0.0, 10.0, 30.0), [0.0, 10.0, 30.0, *QUARTERS]),
         ("conditioned", (7.0,), [7.0]),
         # eight intervals: all quarters; nine: every other one
-        ("interval", tuple(range(9)), [k + q for k in range(8) for q in (0.25, 0.5, 0.75)]),
+        pytest.param(
+            "interval",
+            tuple(range(9)),
+            [k + q for k in range(8) for q in (0.25, 0.5, 0.75)],
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "interval",
             tuple(range(10)),

@@ -83,7 +83,7 @@ def test_blocks_are_few_and_even():
     assert np.concatenate(sweep.blocks(10, 4)).tolist() == list(range(10))
 
 
-@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("side_by_side", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_stopped_run_keeps_every_bit(side_by_side):
     """Two runs of which one has stopped, and a third that only fills a place."""
     rows, params, train, held_out = wave(3)
