@@ -7,6 +7,7 @@ committed results and never typed.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
+from routerjax.support.provenance import dumps
 
 Line = dict[str, Any]
 
@@ -95,6 +97,36 @@ def table(lines: Sequence[Line]) -> str:
             for line in lines
         ],
     )
+
+
+def command(
+    study: str,
+    recorded: Path,
+    condensed: Callable[[Path], Any],
+    files: Callable[[], dict[Path, str]],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Keep a run of a study, or write or check what is made of the kept ones.
+
+    Args:
+      study: its module, for the help.
+      recorded: folder of the kept results.
+      condensed: what is kept of a folder that the study wrote.
+      files: as the kept results would have them.
+      arguments: of the command line.
+
+    Returns:
+      The exit code.
+    """
+    parser = argparse.ArgumentParser(f"python -m experiments.{study}.recorded")
+    parser.add_argument("--add", nargs=2, metavar=("NAME", "RESULTS"), help="keep a run")
+    parser.add_argument("--check", action="store_true", help="write nothing, say what is stale")
+    given = parser.parse_args(arguments)
+    if given.add:
+        name, folder = given.add
+        write_text(recorded / f"{name}.json", dumps(condensed(Path(folder))) + "\n")
+        return 0
+    return in_step(files(), check=given.check)
 
 
 def in_step(files: dict[Path, str], *, check: bool) -> int:

@@ -18,8 +18,10 @@ from routerjax.estimators.choice_sets import choice_odds
 from routerjax.evaluation.metrics import outcome
 from routerjax.losses.known import OF_A_ROW, SURROGATES, UNMASKED
 from routerjax.losses.masking import masked
+from routerjax.pipelines.compare import compare
 from routerjax.pipelines.expected import least_means
 from routerjax.pipelines.lines import evaluation_of
+from routerjax.pipelines.on_log import scored
 from routerjax.pipelines.page import LIMITED
 from routerjax.records.available import available_mask
 from routerjax.records.tables import Estimates, Log, Table
@@ -427,3 +429,39 @@ def test_a_surrogate_that_takes_all_models_together_is_refused_where_some_could_
     config = RouterConfig(architecture="shared", members=1, surrogate="cost_sensitive_hinge")
     with pytest.raises(InputError, match="cost_sensitive_hinge takes all models together"):
         train_router(problem, cost_weights=(0.0, 1.0), quality_width=1.0, config=config)
+
+
+def test_two_routers_are_compared_by_models_that_could_be_chosen(monkeypatch):
+    """The one in service names its models in another order."""
+    rng = np.random.default_rng(3)
+    x, sets = rng.normal(size=(600, 3)).astype(np.float32), rng.random((600, 3)) < 0.7
+    sets[:, 1] = True
+    arms = np.array([rng.choice(np.flatnonzero(row)) for row in sets])
+    quality = np.where(arms == 0, 1.0, rng.random(600))  # the first model is the best
+
+    def log(rows, models="abc", order=(0, 1, 2)):
+        place = np.argsort(order)
+        return Log.from_arrays(
+            place[arms[rows]],
+            quality[rows],
+            np.full(len(rows), 0.001),
+            models=[models[arm] for arm in order],
+            embeddings=x[rows],
+            available=sets[rows][:, list(order)],
+        )
+
+    first, second, rest = np.split(np.arange(600), 3)
+    old = rj.fit(log(first, order=(2, 0, 1)), config=CONFIG)
+    new, evaluated = rj.fit(log(second), config=CONFIG), log(rest)
+    chosen = []
+
+    def spied(choice, evidence):
+        chosen.append(np.asarray(choice))
+        return scored(choice, evidence)
+
+    monkeypatch.setattr("routerjax.pipelines.compare.scored", spied)
+    found = compare(new, old, evaluated, cost_weight=0.0)
+    for choice in chosen:
+        assert evaluated.available[np.arange(len(choice)), choice].all()
+        assert (choice == 0).mean() > 0.4  # wherever it was to be had
+    assert found.unsupported < 0.2

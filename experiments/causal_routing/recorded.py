@@ -7,7 +7,6 @@ and with `--check` nothing is written, and the exit code is 1 where one of them 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -24,8 +23,6 @@ from experiments.expected import Line, Ours
 from experiments.ope_coverage.report import filled
 from routerjax.reports.scores import scores
 from routerjax.reports.tables import markdown
-from routerjax.support.atomic import write_text
-from routerjax.support.provenance import dumps
 
 HERE = Path(__file__).parent
 RECORDED, EXPECTED, README = HERE / "recorded", HERE / "expected.json", HERE / "README.md"
@@ -120,15 +117,7 @@ def files() -> dict[Path, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Keep a run, or write or check what is made of the kept ones; returns the exit code."""
-    parser = argparse.ArgumentParser("python -m experiments.causal_routing.recorded")
-    parser.add_argument("--add", nargs=2, metavar=("NAME", "RESULTS"))
-    parser.add_argument("--check", action="store_true", help="write nothing, say what is stale")
-    given = parser.parse_args(arguments)
-    if given.add:
-        name, folder = given.add
-        write_text(RECORDED / f"{name}.json", dumps(condensed(Path(folder))) + "\n")
-        return 0
-    return expected.in_step(files(), check=given.check)
+    return expected.command("causal_routing", RECORDED, condensed, files, arguments)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,14 @@ import numpy as np
 from routerjax.artefacts.router import Router
 from routerjax.errors import InputError
 from routerjax.estimators.defaults import floor_of
-from routerjax.estimators.folds import make_folds
+from routerjax.estimators.folds import Folds, make_folds
+from routerjax.estimators.overlap import overlap
 from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.pipelines.observed import Observed, arm_means
 from routerjax.pipelines.on_log import Evidence, interval, scored
+from routerjax.pipelines.overlap import check_propensities
 from routerjax.pipelines.propensities import fit_propensities
-from routerjax.records.tables import Log
+from routerjax.records.tables import Estimates, Log
 
 PLACES = 8
 """Cost weights asked for in every bracket of the fitted ones."""
@@ -55,14 +58,16 @@ def cost_weight_for(
 
     Args:
       router: fitted.
-      log: of the queries to come, with embeddings; rows that the router was fitted on may be
-        among them, since what is estimated is a mean of costs.
+      log: of queries like those to come, with embeddings. Rows that the router was fitted on may
+        be among them: costs are predicted by the models' means in other folds, not by the router.
+        That the router knows these rows is in no interval.
       dollars: per query on average.
       share: a model, and the share of the queries that may go to it.
 
     Raises:
       InputError: neither or both, a model that the router does not have, a share outside [0, 1],
-        a row answered by a model the router does not have, or a budget that no cost weight keeps.
+        a row answered by a model the router does not have, recorded propensities that cannot be
+        right, or a budget that no cost weight keeps.
     """
     if (dollars is None) == (share is None):
         raise InputError("give one of a budget in dollars per query and a share of a model")
@@ -70,7 +75,7 @@ def cost_weight_for(
     steps = np.linspace(0, fitted[-1], PLACES * (len(fitted) - 1) + 1)
     grid = np.interp(steps, fitted, router.cost_weights)
     log = log.with_models(router.models)
-    choices = router.choices(log.features, cost_weights=grid.tolist())
+    choices = router.choices(log.features, cost_weights=grid.tolist(), available=log.available)
     if share is not None:
         model, budget = share
         if model not in router.models or not 0 <= budget <= 1:
@@ -97,7 +102,9 @@ def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:
     x = router.arrays.scaling(log.features)
     propensities = fit_propensities(log, x, folds, support=config.support)
     floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
-    evidence = Evidence(log, router.expected(log.features), propensities, floor)
+    covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
+    check_propensities(log, covered, trust=False)
+    evidence = Evidence(log, _means(log, folds), propensities, floor)
     found: list[Interval] = []
     for k, own in enumerate(choices):
         if k and np.array_equal(own, choices[k - 1]):
@@ -106,6 +113,16 @@ def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:
         scores = scored(own, evidence)
         found.append(interval(scores.low.cost, scores.high.cost, log.groups))
     return found
+
+
+def _means(log: Log, folds: Folds) -> Estimates:
+    """[n, m] mean quality and cost of every model over the rows outside each row's fold."""
+    observed, models = Observed.of(log), len(log.models)
+    quality, cost = (
+        arm_means(values[:, None], observed, folds, models, prior_rows=1.0)[folds.of_row]
+        for values in (np.asarray(log.quality, np.float64), np.asarray(log.cost, np.float64))
+    )
+    return Estimates(quality=quality.astype(np.float32), cost=cost.astype(np.float32))
 
 
 def _kept(grid: np.ndarray, spent: list[Interval], budget: float) -> Calibrated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -10,10 +11,10 @@ import numpy as np
 from routerjax.artefacts.router import Router
 from routerjax.errors import InputError
 from routerjax.estimators.defaults import floor_of
-from routerjax.estimators.folds import make_folds
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import Interval
+from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.on_log import (
     Evidence,
     Scored,
@@ -23,7 +24,6 @@ from routerjax.pipelines.on_log import (
     unsupported_share,
 )
 from routerjax.pipelines.overlap import check_propensities
-from routerjax.pipelines.propensities import fit_propensities
 from routerjax.records.tables import Log
 
 
@@ -72,8 +72,11 @@ def compare(new: Router, old: Router, log: Log, *, cost_weight: float) -> Compar
         check_range(cost_weight, router.cost_weights)
     log = log.with_models(new.models)
     evidence = _evidence(new, log)
-    mine = new.choices(log.features, cost_weights=(cost_weight,))[0]
-    theirs = _renumbered(old.choices(log.features, cost_weights=(cost_weight,))[0], old, new)
+    mine = new.choices(log.features, cost_weights=(cost_weight,), available=log.available)[0]
+    chosen = old.choices(
+        log.features, cost_weights=(cost_weight,), available=_available(log, old.models)
+    )
+    theirs = _renumbered(chosen[0], old, new)
     ours, others = scored(mine, evidence), scored(theirs, evidence)
     groups = log.groups
 
@@ -103,19 +106,27 @@ def compare(new: Router, old: Router, log: Log, *, cost_weight: float) -> Compar
 def _evidence(router: Router, log: Log) -> Evidence:
     """What the log says: its propensities, and the router's predictions of rows it never saw."""
     config = router.config
-    folds = make_folds(
-        np.asarray(log.arms),
-        folds=config.nuisance.folds,
-        held_out=config.nuisance.held_out,
+    propensities = propensities_of(
+        log,
+        router.arrays.scaling,
         key=jax.random.key(config.seed),
-        groups=log.groups,
+        config=config.nuisance,
+        support=config.support,
     )
-    x = router.arrays.scaling(log.features)
-    propensities = fit_propensities(log, x, folds, support=config.support)
     floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
     check_propensities(log, covered, trust=False)
     return Evidence(log, router.expected(log.features), propensities, floor)
+
+
+def _available(log: Log, models: Sequence[str]) -> np.ndarray | None:
+    """[n, m] which of a router's models could be chosen; one that the log does not know could be,
+    and a choice of it is refused."""
+    if log.available is None:
+        return None
+    known = dict(zip(log.models, np.asarray(log.available).T, strict=True))
+    everywhere = np.ones(len(log), bool)
+    return np.stack([known.get(name, everywhere) for name in models], axis=1)
 
 
 def _renumbered(arms: np.ndarray, old: Router, new: Router) -> np.ndarray:
