@@ -137,15 +137,12 @@ async def _once(
     except httpx.HTTPError as error:
         return _unreached(error, name)
     kind = answer.headers.get("content-type", "application/json")
-    if answer.status_code == 429 or answer.status_code >= 500:
-        return Failed(f"status {answer.status_code}", answer.status_code, answer.content, kind)
+    if answer.status_code >= 400:
+        return _refused(service, made, name, answer.status_code, answer.content, headers, kind)
     try:
         found = answer.json()
     except (ValueError, RecursionError):
         found = None
-    if answer.status_code >= 400:  # the request's own fault: no other model would take it
-        _answered(service, made, name, None, outcome=f"status {answer.status_code}")
-        return Response(answer.content, answer.status_code, headers=headers, media_type=kind)
     if not isinstance(found, dict) or not isinstance(found.get("choices"), list):
         return _error("garbage", 502, f"the upstream of {name} answered what is no completion")
     _answered(service, made, name, upstream.cost(found.get("usage")))
@@ -174,10 +171,7 @@ async def _stream(
             return _unreached(error, name)
         finally:
             await answer.aclose()
-        if answer.status_code == 429 or answer.status_code >= 500:
-            return Failed(f"status {answer.status_code}", answer.status_code, content, kind)
-        _answered(service, made, name, None, outcome=f"status {answer.status_code}")
-        return Response(content, answer.status_code, headers=headers, media_type=kind)
+        return _refused(service, made, name, answer.status_code, content, headers, kind)
     if "text/event-stream" not in kind:
         await answer.aclose()
         return _error("garbage", 502, f"the upstream of {name} answered no stream of events")
@@ -208,6 +202,22 @@ async def _stream(
             _answered(service, made, name, upstream.cost(usage), outcome=outcome)
 
     return StreamingResponse(passed(), headers=headers, media_type="text/event-stream")
+
+
+def _refused(
+    service: Service,
+    made: Made,
+    name: str,
+    status: int,
+    content: bytes,
+    headers: dict[str, str],
+    kind: str,
+) -> Response | Failed:
+    """An upstream's error: another model is asked, unless the request itself is at fault."""
+    if status == 429 or status >= 500:
+        return Failed(f"status {status}", status, content, kind)
+    _answered(service, made, name, None, outcome=f"status {status}")
+    return Response(content, status, headers=headers, media_type=kind)
 
 
 def _relayed(line: str, name: str) -> tuple[bytes, Any]:
