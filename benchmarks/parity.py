@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.problems import log, problem
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.counterfactual import ESTIMATORS, estimate
-from routerjax.estimators.hierarchical import Sizes, fit_hierarchical
+from routerjax.estimators.elimination import Sizes
+from routerjax.estimators.hierarchical import fit_hierarchical
 from routerjax.estimators.moments import moments_of
 from routerjax.estimators.ridge import fit_logistic, fit_ridge, kernel_ridge
 from routerjax.losses.known import OF_A_ROW

@@ -13,8 +13,9 @@ from jax.extend.core import jaxprs_in_params
 
 import routerjax as rj
 from routerjax.estimators.components import fit_components
+from routerjax.estimators.elimination import Arms, Sizes
 from routerjax.estimators.folds import shuffled
-from routerjax.estimators.hierarchical import Sizes, coefficients, value_and_slope
+from routerjax.estimators.hierarchical import coefficients, value_and_slope
 from routerjax.estimators.moments import Moments
 from routerjax.estimators.ridge import choose_landmarks, fit_logistic, fit_ridge
 from routerjax.models.pooled import PooledHead
@@ -102,6 +103,7 @@ def _products(function, *arguments):
 
 X, ONES = jnp.ones((6, 4)), jnp.ones(6)
 MOMENTS = Moments(jnp.ones((2, 4, 4)), jnp.ones((2, 4)), jnp.ones(2), jnp.ones(2))
+ARMS = Arms(jnp.ones(2), jnp.zeros(2))
 LANDMARKS = {"landmarks": 3, "bandwidth": 1.0, "key": jax.random.key(0)}
 HEAD = PooledHead(models=2, components=1, landmarks=2)
 
@@ -113,8 +115,8 @@ HEAD = PooledHead(models=2, components=1, landmarks=2)
         lambda: fit_logistic(X, ONES, ONES)(X),
         lambda: choose_landmarks(X, ONES, **LANDMARKS)(X),
         lambda: fit_components(X, ONES, components=2)(X),
-        lambda: full_precision(coefficients)(jnp.zeros(5), MOMENTS, jnp.ones(2), Sizes(1, 2)),
-        lambda: full_precision(value_and_slope)(jnp.zeros(5), MOMENTS, jnp.ones(2), Sizes(1, 2)),
+        lambda: full_precision(coefficients)(jnp.zeros(7), MOMENTS, ARMS, Sizes(1, 2)),
+        lambda: full_precision(value_and_slope)(jnp.zeros(7), MOMENTS, ARMS, Sizes(1, 2)),
         lambda: HEAD.init_with_output(jax.random.key(0), X)[0],
     ],
     ids=["ridge", "logistic", "kernel", "components", "coefficients", "slope", "pooled head"],

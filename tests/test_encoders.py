@@ -499,3 +499,28 @@ def test_records_that_cannot_be_encoded(lengths):
     assert said(encoded, log()) == "my.csv: has neither prompts to encode nor embeddings"
     message = "my.csv, column 'prompt', row 1: the prompt is not valid Unicode"
     assert said(encoded, log(prompts=["a", "\ud800"])) == message
+
+
+def test_the_length_of_a_prompt_beside_its_embedding(lengths):
+    """0.3·log((1 + characters) / 256): 0 at 255 characters, 0.3·log 2 at 511, a column."""
+    prompts = ["a" * 255, "a" * 511, ""]
+    alone, both = (encode(prompts, encoder=name, cache=None) for name in ("some", "some+length"))
+    np.testing.assert_array_equal(both[:, :-1], alone)
+    expected = [0.0, 0.3 * np.log(2), -0.3 * np.log(256)]
+    np.testing.assert_allclose(both[:, -1], expected, rtol=1e-6)
+
+
+def test_the_length_is_put_beside_embeddings_of_the_same_encoder(lengths):
+    short = encoded(log(prompts=["a", "bcd"]), encoder="some")
+    wider = encoded(short, encoder="some+length")
+    assert wider.encoder == "some+length" and encoded(wider, encoder="some+length") is wider
+    np.testing.assert_array_equal(
+        wider.embeddings, encode(["a", "bcd"], encoder="some+length", cache=None)
+    )
+    problem = "my.csv: holds embeddings by 'some', and 'other+length' is asked for"
+    assert said(encoded, short, encoder="other+length") == problem
+
+
+def test_an_encoder_with_lengths_is_known_as_its_words_are():
+    assert is_known("wordllama+length") and is_known("minilm+length")
+    assert not is_known("some/folder+length")

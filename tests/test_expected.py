@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax.estimators.hierarchical import Sizes, variance_of
+from routerjax.estimators.elimination import Sizes
+from routerjax.estimators.hierarchical import variance_of
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
 from routerjax.pipelines.crossed import crossed_choices, widening

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from routerjax.estimators import hierarchical
-from routerjax.estimators.hierarchical import FLAT, Sizes, fit_hierarchical, variance_of
-from routerjax.estimators.moments import Moments, moments_of, noise_of
+from routerjax.estimators.elimination import FLAT, Arms, Sizes
+from routerjax.estimators.hierarchical import fit_hierarchical, variance_of
+from routerjax.estimators.moments import Moments, level_of, moments_of, noise_of
 
 coefficients, value_and_slope = (
     jax.jit(function, static_argnames="sizes")
@@ -16,8 +17,10 @@ coefficients, value_and_slope = (
 
 SIZES = Sizes(linear=2, smooth=3)
 OF_SIZE = {"sizes": SIZES}
-LOG_RATIOS = np.array([-1.0, -0.5, -0.7, -1.5, -2.0])
+LOG_RATIOS = np.array([-1.0, -0.5, -0.7, -1.5, -2.0, -1.2, -0.9])
 NOISE = np.array([0.8, 1.0, 1.2])
+LEVEL = np.array([-1.2, 0.2, 1.0])
+ARMS = Arms(jnp.asarray(NOISE), jnp.asarray(LEVEL))
 
 
 def _rows(n=60, arms=3, seed=0):
@@ -34,14 +37,16 @@ def _whole(features, label, arm, arms=3) -> Moments:
     return jax.tree.map(lambda each: jnp.asarray(each[0], jnp.float32), moments)
 
 
-def _dense(features, arm, log_ratios):
-    """Prior variances of the features, and the covariance of the labels over σ²."""
-    mean, linear, smooth, own_linear, own_smooth = np.exp(log_ratios)
+def _dense(features, arm, log_ratios, noise=NOISE, level=LEVEL):
+    """Prior variances of the features (shared, by level, own), and the covariance over σ²."""
+    mean, linear, smooth, own_linear, own_smooth, *by_level = np.exp(log_ratios)
     shared = np.r_[FLAT, [linear] * 2, [smooth] * 3]
+    graded = np.r_[0.0, [by_level[0]] * 2, [by_level[1]] * 3]
     own = np.r_[mean, [own_linear] * 2, [own_smooth] * 3]
-    same = arm[:, None] == arm[None]
+    same, both = arm[:, None] == arm[None], np.outer(level[arm], level[arm])
     covariance = features * shared @ features.T + features * own @ features.T * same
-    return shared, own, covariance + np.diag(NOISE[arm])
+    covariance += features * graded @ features.T * both
+    return shared, graded, own, covariance + np.diag(noise[arm])
 
 
 def test_the_moments_are_sums_over_rows():
@@ -65,13 +70,12 @@ def test_the_moments_are_sums_over_rows():
 
 def test_the_coefficients_are_the_mean_of_the_dense_gaussian_process():
     features, label, arm, _ = _rows()
-    found = coefficients(
-        jnp.asarray(LOG_RATIOS), _whole(features, label, arm), jnp.asarray(NOISE), **OF_SIZE
-    )
-    shared, own, covariance = _dense(features, arm, LOG_RATIOS)
+    found = coefficients(jnp.asarray(LOG_RATIOS), _whole(features, label, arm), ARMS, **OF_SIZE)
+    shared, graded, own, covariance = _dense(features, arm, LOG_RATIOS)
     weights = np.linalg.solve(covariance, label)
     for m in range(3):
         expected = shared * (features.T @ weights)
+        expected += LEVEL[m] * graded * (features.T @ (LEVEL[arm] * weights))
         expected += own * (features[arm == m].T @ weights[arm == m])
         np.testing.assert_allclose(found[:, m], expected, atol=2e-5)
 
@@ -80,11 +84,11 @@ def test_the_marginal_likelihood_is_the_dense_one_but_for_a_constant():
     features, label, arm, _ = _rows()
     moments, constant = _whole(features, label, arm), np.log(NOISE)[arm].sum() / 2
     for moved in (0.0, 0.5, -1.0):
-        covariance = _dense(features, arm, LOG_RATIOS + moved)[2]
+        covariance = _dense(features, arm, LOG_RATIOS + moved)[-1]
         quadratic = label @ np.linalg.solve(covariance, label)
         dense = np.linalg.slogdet(covariance)[1] / 2 + len(label) * np.log(quadratic) / 2
         at = jnp.asarray(LOG_RATIOS + moved)
-        found, _ = value_and_slope(at, moments, jnp.asarray(NOISE), **OF_SIZE)
+        found, _ = value_and_slope(at, moments, ARMS, **OF_SIZE)
         assert float(found) == pytest.approx(dense - constant, abs=1e-3)
 
 
@@ -96,12 +100,11 @@ def test_its_slope_is_that_of_finite_differences():
         )
 
         def value(at):
-            return float(
-                value_and_slope(jnp.asarray(at), moments, jnp.asarray(NOISE), **OF_SIZE)[0]
-            )
+            return float(value_and_slope(jnp.asarray(at), moments, arms, **OF_SIZE)[0])
 
-        slope = value_and_slope(jnp.asarray(LOG_RATIOS), moments, jnp.asarray(NOISE), **OF_SIZE)[1]
-        for j, moved in enumerate(1e-4 * np.eye(5)):
+        arms = Arms(jnp.asarray(NOISE), jnp.asarray(LEVEL))
+        slope = value_and_slope(jnp.asarray(LOG_RATIOS), moments, arms, **OF_SIZE)[1]
+        for j, moved in enumerate(1e-4 * np.eye(7)):
             expected = (value(LOG_RATIOS + moved) - value(LOG_RATIOS - moved)) / 2e-4
             assert float(slope[j]) == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
@@ -110,31 +113,32 @@ def test_the_coefficients_outside_a_fold_are_those_of_a_fit_without_its_rows():
     features, label, arm, fold = _rows(n=200)
     (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
     found = fit_hierarchical(by_fold, SIZES)
-    noise = jnp.asarray(
-        noise_of(jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)), jnp.float32
-    )
     for k in range(2):
         rest = _whole(features[fold != k], label[fold != k], arm[fold != k])
-        expected = coefficients(jnp.asarray(found.log_ratios, jnp.float32), rest, noise, **OF_SIZE)
+        expected = coefficients(
+            jnp.asarray(found.log_ratios, jnp.float32), rest, found.arms, **OF_SIZE
+        )
         np.testing.assert_allclose(found.outside[k], expected, atol=1e-4)
 
 
 def test_the_variance_of_a_weighted_sum_is_that_of_the_dense_posterior():
-    """σ² wᵀ (P⁻¹ + ΨᵀV⁻¹Ψ)⁻¹ w over the stacked coefficients (β, β_1, β_2, β_3)."""
+    """σ² wᵀ (P⁻¹ + ΨᵀV⁻¹Ψ)⁻¹ w over the coefficients (β, β_1, β_2, β_3, γ but for its constant)."""
     features, label, arm, fold = _rows(n=200)
     (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
     found = fit_hierarchical(by_fold, SIZES)
-    shared, own, _ = _dense(features, arm, np.asarray(found.log_ratios, np.float64))
-    prior = np.diag(1 / np.r_[shared, own, own, own])
-    noise = np.asarray(found.noise, np.float64)
+    noise, level = (np.asarray(each, np.float64) for each in found.arms)
+    shared, graded, own, _ = _dense(features, arm, np.asarray(found.log_ratios, np.float64))
+    prior = np.diag(1 / np.r_[shared, own, own, own, graded[1:]])
     weights = np.random.default_rng(1).normal(size=(2, 3, 6))
     for outside, rows in ((None, fold >= 0), (1, fold != 1)):
-        stacked = np.zeros((rows.sum(), 24))
+        stacked = np.zeros((rows.sum(), 29))
         stacked[:, :6] = features[rows]
         for i, (phi, m) in enumerate(zip(features[rows], arm[rows], strict=True)):
             stacked[i, 6 * (m + 1) : 6 * (m + 2)] = phi
+            stacked[i, 24:] = level[m] * phi[1:]
         inverse = np.linalg.inv(prior + stacked.T @ (stacked / noise[arm[rows], None]))
-        every = np.concatenate([weights.sum(axis=1), weights.reshape(2, 18)], axis=1)
+        by_level = np.einsum("qmd,m->qd", weights, level)[:, 1:]
+        every = np.concatenate([weights.sum(axis=1), weights.reshape(2, 18), by_level], axis=1)
         expected = found.variance * np.einsum("qd,de,qe->q", every, inverse, every)
         got = variance_of(found, weights, SIZES, fold=outside)
         np.testing.assert_allclose(got, expected, rtol=2e-3)
@@ -144,10 +148,8 @@ def test_the_noise_is_the_residual_of_the_dense_gaussian_process():
     features, label, arm, fold = _rows(n=200)
     (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
     found = fit_hierarchical(by_fold, SIZES)
-    shared, own, _ = _dense(features, arm, np.asarray(found.log_ratios, np.float64))
-    same = arm[:, None] == arm[None]
-    covariance = features * shared @ features.T + features * own @ features.T * same
-    covariance += np.diag(np.asarray(found.noise, np.float64)[arm])
+    noise, level = (np.asarray(each, np.float64) for each in found.arms)
+    *_, covariance = _dense(features, arm, np.asarray(found.log_ratios, np.float64), noise, level)
     expected = label @ np.linalg.solve(covariance, label) / 200
     assert found.variance == pytest.approx(expected, rel=1e-3)
 
@@ -157,6 +159,32 @@ def test_an_arm_that_is_nearly_always_right_has_less_noise():
     arm = np.repeat([0, 1], 100)
     found = noise_of(_whole(np.ones((200, 1)), label, arm, arms=2), prior_rows=0.0)
     np.testing.assert_allclose(found, np.array([1.0, 0.01]) * 2 / 1.01, rtol=1e-5)
+
+
+def test_the_level_is_the_standardised_mean_drawn_to_that_of_all():
+    """Means 0, 1, 2 of 10, 10, 20 rows, 1.25 of all; drawn to it by 10 rows: .625, 1.125, 1.75."""
+    arm = np.repeat([0, 1, 2], [10, 10, 20])
+    moments = _whole(np.ones((40, 1)), arm.astype(float), arm)
+    away = np.array([0.625, 1.125, 1.75]) - 3.5 / 3
+    np.testing.assert_allclose(level_of(moments), away / np.sqrt((away**2).mean()), rtol=1e-6)
+    alike = _whole(np.ones((40, 1)), np.ones(40), arm)
+    np.testing.assert_array_equal(level_of(alike), np.zeros(3))
+
+
+def test_what_weak_arms_alone_find_hard_is_learnt_from_all_of_them():
+    """Twelve arms of 60 rows: slopes in proportion to level, against those without levels."""
+    rng = np.random.default_rng(3)
+    features = np.concatenate([np.ones((720, 1)), 0.4 * rng.normal(size=(720, 5))], axis=1)
+    arm, strength = np.arange(720) % 12, np.linspace(-1, 1, 12)
+    label = strength[arm] * (1 + 0.5 * features[:, 1:].sum(axis=1)) + rng.normal(size=720)
+    (by_fold,) = moments_of(features, label[None], arm, arm % 2, folds=2, models=12)
+    found = fit_hierarchical(by_fold, SIZES)
+    whole = jax.tree.map(lambda each: jnp.asarray(each.sum(axis=0), jnp.float32), by_fold)
+    without = Arms(found.arms.noise, jnp.zeros(12))
+    alone = coefficients(jnp.asarray(found.log_ratios, jnp.float32), whole, without, SIZES)
+    truth = 0.5 * np.tile(strength, (5, 1))
+    error, other = (np.mean((np.asarray(each)[1:] - truth) ** 2) for each in (found.every, alone))
+    assert error < 0.6 * other
 
 
 def test_nothing_but_common_difficulty_leaves_the_arms_alike():
@@ -188,7 +216,7 @@ def test_an_arm_without_rows_is_what_the_arms_share():
     (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
     ratios = jnp.asarray(LOG_RATIOS, jnp.float32)
     every = jax.tree.map(lambda each: jnp.asarray(each.sum(axis=0), jnp.float32), by_fold)
-    found = np.asarray(coefficients(ratios, every, jnp.ones(3), SIZES))
+    found = np.asarray(coefficients(ratios, every, Arms(jnp.ones(3), jnp.zeros(3)), SIZES))
     assert np.isfinite(found).all() and np.isfinite(fit_hierarchical(by_fold, SIZES).every).all()
     between = (found[:, :2].min(axis=1) - 1e-3, found[:, :2].max(axis=1) + 1e-3)
     assert (found[0, 2] > between[0][0]) and (found[0, 2] < between[1][0])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from routerjax.estimators.hierarchical import Sizes, fit_hierarchical, variance_of
+from routerjax.estimators.elimination import Sizes
+from routerjax.estimators.hierarchical import fit_hierarchical, variance_of
 from routerjax.estimators.moments import moments_of
 from routerjax.estimators.posterior_draws import draw_coefficients
 

@@ -24,6 +24,7 @@ from routerjax.data.synthetic.logging_policies import (
 from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import InputError
 from routerjax.records.tables import Log, Table
+from routerjax.training.config import FitConfig
 
 EMBEDDED_SEED = 123
 MOST_MISSING = 0.05
@@ -122,7 +123,7 @@ def _embedded(config: SizeConfig) -> Source:
 def read(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Source:
     """A table of a file, complete and encoded; its split, if it has one, plays no part."""
     source = complete(file, embeddings=embeddings, prices=prices)
-    return source._replace(table=encoded(source.table))
+    return source._replace(table=encoded(source.table, encoder=FitConfig().encoder))
 
 
 def complete(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Source:

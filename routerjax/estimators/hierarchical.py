@@ -1,15 +1,18 @@
 """Two-level regression in closed form: what arms share, and how each differs, shrunk by the data.
 
-    y_i = φ(x_i)·(β + β_t) + ε_i,   β ~ N(0, σ² diag(shared)),  β_t ~ N(0, σ² diag(own)),
-    ε_i ~ N(0, σ² v_t)
+    y_i = φ(x_i)·(β + ℓ_t γ + β_t) + ε_i,   (β, γ) ~ N(0, σ² diag(shared)),
+    β_t ~ N(0, σ² diag(own)),   ε_i ~ N(0, σ² v_t)
 
 φ holds a constant, linear features and features of a Gaussian kernel, so that the model is a
-Gaussian process of six variance components: the noise σ², the arms' means, a common difficulty
-(linear and smooth) and the arms' deviations from it (linear and smooth). Most of what a query
-tells of an outcome is common to all arms, and cannot route; the deviations can, and one strength
-for all arms is what a few dozen rows an arm can tell. The variances are those of highest marginal
-likelihood times a prior. Given β the arms are independent, so that they are eliminated one by one
-(Schur complement): the cost is one factorisation per arm, whatever the number of rows.
+Gaussian process of eight variance components: the noise σ², the arms' means, a common difficulty
+(linear and smooth), what strong and weak arms find differently hard (linear and smooth; ℓ_t is the
+arm's level, its mean outcome, standardised) and the arms' own deviations (linear and smooth).
+Most of what a query tells of an outcome is common to all arms, and cannot route; the rest can.
+That a query is easy for all, for the strong alone or for none is learnt from every arm's rows at
+once; of the own deviations, one strength for all arms is what a few dozen rows an arm can tell.
+The variances are those of highest marginal likelihood times a prior. Given β and γ the arms are
+independent, so that they are eliminated one by one (Schur complement): the cost is one
+factorisation per arm and one of twice the width, whatever the number of rows.
 
 All of it is a function of the rows' moments, arm by arm. The moments of all rows but a fold's are
 a difference, so that cross-fitting costs a few more factorisations and no pass over the rows.
@@ -25,48 +28,50 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from routerjax.estimators.moments import Moments, noise_of
+from routerjax.estimators.elimination import (
+    Arms,
+    Sizes,
+    eliminated,
+    explained,
+    means_of,
+    of_arm,
+    of_arms,
+    residual,
+    scaled,
+    standard_deviations,
+)
+from routerjax.estimators.moments import Moments, level_of, noise_of
 from routerjax.support.compilation import padded, quickly_compiled
 
-FLAT = 100.0
-"""Variance of the constant that all arms share, in units of the noise: hardly any shrinkage."""
-PRIOR_MEAN = (-2.4, -2.4, -2.6, -4.0, -4.0)
+PRIOR_MEAN = (-2.4, -2.4, -2.6, -4.0, -4.0, -4.7, -4.7)
 PRIOR_SPREAD = 0.7
 """Mean and spread of the logarithms of the variances in units of the noise: of the arms' means,
-what they share (linear, smooth), and how they differ (linear, smooth)."""
+what they share (linear, smooth), how they differ (linear, smooth), and how strong arms differ
+from weak ones (linear, smooth)."""
 BOUND = 6.0
 """How far from the prior's mean the logarithm of a variance may go."""
-
-
 SUMS = 16
 """Weighted sums whose variance is asked for are filled up to a multiple of it."""
-
-
-class Sizes(NamedTuple):
-    """How many features are linear and how many are smooth, after the constant."""
-
-    linear: int
-    smooth: int
 
 
 class Posterior(NamedTuple):
     """The fitted regression.
 
     Attributes:
-      outside: [k, D, m] coefficients β + β_m from the rows outside each fold.
+      outside: [k, D, m] coefficients β + ℓ_m γ + β_m from the rows outside each fold.
       every: [D, m] from all rows.
-      log_ratios: [5] logarithms of the variances, in units of the noise.
+      log_ratios: [7] logarithms of the variances, in units of the noise.
       variance: σ², of the noise.
-      noise: [m] v, variance of each arm's noise over σ².
+      arms: their noise and level.
       moments: of all rows.
       outside_moments: of the rows outside each fold, leading axis k.
     """
 
     outside: Float[np.ndarray, "k D m"]
     every: Float[np.ndarray, "D m"]
-    log_ratios: Float[np.ndarray, " 5"]
+    log_ratios: Float[np.ndarray, " 7"]
     variance: float
-    noise: Float[np.ndarray, " m"]
+    arms: Arms
     moments: Moments
     outside_moments: Moments
 
@@ -76,7 +81,8 @@ def fit_hierarchical(
 ) -> Posterior:
     """Fit the two-level regression, out of every fold and to all rows.
 
-    The six variances come from all rows; they are numbers that a fold's rows can hardly move.
+    The variances and the arms' levels come from all rows; they are numbers that a fold's rows can
+    hardly move.
 
     Args:
       by_fold: of labels whose mean is near 0, leading axis k.
@@ -86,13 +92,13 @@ def fit_hierarchical(
     from scipy.optimize import minimize
 
     every = jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)
-    noise = np.asarray(noise_of(every), np.float32)
+    arms = Arms(*(np.asarray(each(every), np.float32) for each in (noise_of, level_of)))
     total, mean = _single(every), np.asarray(prior_mean)
     outside = _single(jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold))
     on_device: Moments = jax.tree.map(jnp.asarray, total)
 
     def value(log_ratios: np.ndarray) -> tuple[float, np.ndarray]:
-        found = _value_and_slope(np.asarray(log_ratios, np.float32), on_device, noise, sizes)
+        found = _value_and_slope(np.asarray(log_ratios, np.float32), on_device, arms, sizes)
         own, slope = (np.asarray(each, np.float64) for each in found)
         away = (log_ratios - mean) / PRIOR_SPREAD
         return float(own + away @ away / 2), slope + away / PRIOR_SPREAD
@@ -101,10 +107,10 @@ def fit_hierarchical(
     options = {"maxiter": 50, "ftol": 1e-7}
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     sets = jax.tree.map(lambda all_, own: np.concatenate([all_[None], own]), total, outside)
-    found = _solved(np.asarray(best, np.float32), sets, noise, sizes)
+    found = _solved(np.asarray(best, np.float32), sets, arms, sizes)
     means, rest = (np.asarray(each) for each in found)
     variance = float(rest[0]) / max(float(every.rows.sum()), 1.0)
-    return Posterior(means[1:], means[0], np.asarray(best), variance, noise, total, outside)
+    return Posterior(means[1:], means[0], np.asarray(best), variance, arms, total, outside)
 
 
 def variance_of(
@@ -114,7 +120,7 @@ def variance_of(
     *,
     fold: int | None = None,
 ) -> Float[np.ndarray, " q"]:
-    """Posterior variance of weighted sums of the coefficients, Σ_m w_mᵀ (β + β_m), q of them.
+    """Posterior variance of sums of the coefficients, Σ_m w_mᵀ (β + ℓ_m γ + β_m), q of them.
 
     σ² wᵀ C w, σ² C the covariance of all coefficients, by the factors that give their means: it is
     what Φᵀy would explain, were it w.
@@ -129,32 +135,31 @@ def variance_of(
     count = -(-len(weights) // SUMS) * SUMS
     asked = padded(np.asarray(weights, np.float32), count)
     moments = posterior.moments if fold is None else _at(posterior.outside_moments, fold)
-    found = np.asarray(_variances(ratios, moments, posterior.noise, asked, sizes), np.float64)
+    found = np.asarray(_variances(ratios, moments, posterior.arms, asked, sizes), np.float64)
     return posterior.variance * found[: len(weights)]
 
 
 def coefficients(
-    log_ratios: Float[Array, " 5"], moments: Moments, noise: Float[Array, " m"], sizes: Sizes
+    log_ratios: Float[Array, " 7"], moments: Moments, arms: Arms, sizes: Sizes
 ) -> Float[Array, "D m"]:
-    """Posterior means of β + β_m, [D, m]; arguments as of `value_and_slope`."""
-    return _solution(log_ratios, moments, noise, sizes)[0]
+    """Posterior means of β + ℓ_m γ + β_m, [D, m]; arguments as of `value_and_slope`."""
+    return _solution(log_ratios, moments, arms, sizes)[0]
 
 
 def _solution(
-    log_ratios: Array, moments: Moments, noise: Array, sizes: Sizes
+    log_ratios: Array, moments: Moments, arms: Arms, sizes: Sizes
 ) -> tuple[Float[Array, "D m"], Float[Array, ""]]:
     """Posterior means, and the residual sum of squares over the noise's variance."""
-    shared, own = _standard_deviations(log_ratios, sizes)
-    gram, cross = _scaled(moments, noise)
-    found = _factors(gram, cross[..., None], shared, own)
-    beta, each = _means(found, shared)
-    rest, _ = _residual(found, jnp.sum(moments.square / noise))
-    return (shared * beta)[:, None] + (own[None] * each).T, rest
+    shared, own = standard_deviations(log_ratios, sizes)
+    found = eliminated(*scaled(moments, arms), arms.level, shared, own)
+    common, each = means_of(found, shared)
+    rest, _ = residual(found, jnp.sum(moments.square / arms.noise))
+    return (of_arms(arms.level, shared * common) + own[None] * each).T, rest
 
 
 def value_and_slope(
-    log_ratios: Float[Array, " 5"], moments: Moments, noise: Float[Array, " m"], sizes: Sizes
-) -> tuple[Float[Array, ""], Float[Array, " 5"]]:
+    log_ratios: Float[Array, " 7"], moments: Moments, arms: Arms, sizes: Sizes
+) -> tuple[Float[Array, ""], Float[Array, " 7"]]:
     """Minus the log marginal likelihood of the labels, but for a constant, and its gradient.
 
     With B_m = I + Λ^½ G_m Λ^½ / v_m, Λ = diag(own), and S the same for what is left of all arms
@@ -165,34 +170,34 @@ def value_and_slope(
         ∂f = ½ (Σ_d (1 − C_dd / P) − (n / q) Σ_d b_d² / P)
 
     Args:
-      log_ratios: [5] logarithms of the variances in units of the noise.
+      log_ratios: [7] logarithms of the variances in units of the noise.
       moments: of the rows.
-      noise: [m] v, variance of each arm's noise over σ².
+      arms: their noise and level.
       sizes: of the features.
 
     Reference: MacKay (1992), Bayesian Interpolation, for the gradient.
     """
-    shared, own = _standard_deviations(log_ratios, sizes)
-    gram, cross = _scaled(moments, noise)
-    found = _factors(gram, cross[..., None], shared, own)
-    whole = jnp.sum(moments.square / noise)
-    rest, clipped = _residual(found, whole)
+    shared, own = standard_deviations(log_ratios, sizes)
+    found = eliminated(*scaled(moments, arms), arms.level, shared, own)
+    rest, clipped = residual(found, jnp.sum(moments.square / arms.noise))
     rows = jnp.sum(moments.rows)
-    beta, each = _means(found, shared)
-    spread = shared[:, None] * found.common_inverse.T
+    common, each = means_of(found, shared)
+    spread = found.common_inverse * shared[None]  # [2D, 2D], rows of which are of (β, γ)
 
-    def told(arm: tuple[Array, Array]) -> Array:
-        inverse, left = arm
-        through = inverse.T @ (left @ spread)
+    def told(arm: tuple[Array, Array, Array]) -> Array:
+        inverse, left, level = arm
+        through = inverse.T @ (left @ of_arm(level, spread).T)
         return 1 - jnp.sum(inverse**2, axis=0) - jnp.sum(through**2, axis=1)
 
     fixed = jnp.where(clipped, 0.0, rows / rest)
-    common = 1 - jnp.sum(found.common_inverse**2, axis=0) - fixed * beta**2
-    apart = jax.lax.map(told, (found.inverse, found.left)) - fixed * each**2
+    together = 1 - jnp.sum(found.common_inverse**2, axis=0) - fixed * common**2
+    apart = jax.lax.map(told, (found.inverse, found.left, arms.level)) - fixed * each**2
     edges = (1, 1 + sizes.linear)
-    _, linear, smooth = (jnp.sum(part) for part in jnp.split(common, edges))
-    arm, own_linear, own_smooth = (jnp.sum(part) for part in jnp.split(apart, edges, axis=1))
-    slope = jnp.stack([arm, linear, smooth, own_linear, own_smooth]) / 2
+    parts = [*together.reshape(2, -1), jnp.sum(apart, axis=0)]
+    (_, *same), (_, *by_level), own_parts = (
+        [jnp.sum(piece) for piece in jnp.split(part, edges)] for part in parts
+    )
+    slope = jnp.stack([own_parts[0], *same, *own_parts[1:], *by_level]) / 2
     return (found.volume + rows * jnp.log(rest)) / 2, slope
 
 
@@ -201,12 +206,12 @@ _value_and_slope = quickly_compiled(value_and_slope, static=("sizes",))
 
 @functools.partial(quickly_compiled, static=("sizes",))
 def _solved(
-    log_ratios: Float[Array, " 5"], sets: Moments, noise: Float[Array, " m"], sizes: Sizes
+    log_ratios: Float[Array, " 7"], sets: Moments, arms: Arms, sizes: Sizes
 ) -> tuple[Float[Array, "s D m"], Float[Array, " s"]]:
     """Posterior means and residual sums of squares of several sets of moments, leading axis s."""
 
     def one(moments: Moments) -> tuple[Array, Array]:
-        return _solution(log_ratios, moments, noise, sizes)
+        return _solution(log_ratios, moments, arms, sizes)
 
     solved: tuple[Array, Array] = jax.lax.map(one, sets)
     return solved
@@ -214,107 +219,17 @@ def _solved(
 
 @functools.partial(quickly_compiled, static=("sizes",))
 def _variances(
-    log_ratios: Float[Array, " 5"],
+    log_ratios: Float[Array, " 7"],
     moments: Moments,
-    noise: Float[Array, " m"],
+    arms: Arms,
     weights: Float[Array, "q m D"],
     sizes: Sizes,
 ) -> Float[Array, " q"]:
     """The quadratic form of the posterior covariance, over σ²."""
-    shared, own = _standard_deviations(log_ratios, sizes)
-    gram, _ = _scaled(moments, noise)
-    found = _factors(gram, jnp.moveaxis(weights, 0, -1), shared, own)
-    explained: Float[Array, " q"] = _explained(found)
-    return explained
-
-
-def _standard_deviations(log_ratios: Float[Array, " 5"], sizes: Sizes) -> tuple[Array, Array]:
-    """[D] of what arms share and of how they differ, in units of the noise."""
-    arm, linear, smooth, own_linear, own_smooth = jnp.exp(log_ratios / 2)
-    widths = (1, sizes.linear, sizes.smooth)
-
-    def row(*values: Array | float) -> Array:
-        return jnp.concatenate(
-            [jnp.full(width, value) for width, value in zip(widths, values, strict=True)]
-        )
-
-    return row(FLAT**0.5, linear, smooth), row(arm, own_linear, own_smooth)
-
-
-def _scaled(moments: Moments, noise: Float[Array, " m"]) -> tuple[Array, Array]:
-    """G_m / v_m and Φ_mᵀ y / v_m."""
-    gram, cross = jnp.asarray(moments.gram), jnp.asarray(moments.cross)
-    return gram / noise[:, None, None], cross / noise[:, None]
-
-
-class _Factors(NamedTuple):
-    """The normal equations, arms eliminated: of B_m = L_m L_mᵀ and S = L Lᵀ, with q sides.
-
-    Attributes:
-      inverse: [m, D, D] L_m⁻¹.
-      left: [m, D, D] L_m⁻¹ Λ^½ G_m.
-      right: [m, D, q] L_m⁻¹ Λ^½ of the sides.
-      common_inverse: [D, D] L⁻¹.
-      common: [D, q] L⁻¹ of what all arms leave of the sides for β.
-      volume: Σ log|B_m| + log|S|.
-    """
-
-    inverse: Float[Array, "m D D"]
-    left: Float[Array, "m D D"]
-    right: Float[Array, "m D q"]
-    common_inverse: Float[Array, "D D"]
-    common: Float[Array, "D q"]
-    volume: Float[Array, ""]
-
-
-def _factors(gram: Array, sides: Array, shared: Array, own: Array) -> _Factors:
-    """Eliminate the arms one by one, then solve for what they share.
-
-    The arms follow each other: batches of factorisations that XLA starts side by side on a CPU
-    may wait for each other's threads for ever.
-    """
-    width = len(own)
-
-    def arm(moments: tuple[Array, Array]) -> tuple[Array, Array, Array, Array]:
-        gram, sides = moments
-        inverse, volume = _inverse(jnp.eye(width) + own[:, None] * gram * own[None])
-        return inverse, inverse @ (own[:, None] * gram), inverse @ (own[:, None] * sides), volume
-
-    inverse, left, right, volumes = jax.lax.map(arm, (gram, sides))
-    information = jnp.sum(gram, axis=0) - jnp.einsum("akd,ake->de", left, left)
-    left_over = jnp.sum(sides, axis=0) - jnp.einsum("akd,akq->dq", left, right)
-    whole = jnp.eye(width) + shared[:, None] * information * shared[None]
-    common_inverse, volume = _inverse(whole)
-    common = common_inverse @ (shared[:, None] * left_over)
-    return _Factors(inverse, left, right, common_inverse, common, jnp.sum(volumes) + volume)
-
-
-def _inverse(matrix: Float[Array, "D D"]) -> tuple[Float[Array, "D D"], Float[Array, ""]]:
-    """L⁻¹ and log|A| of A = L Lᵀ."""
-    factor = jnp.linalg.cholesky(matrix)
-    inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix)), lower=True)
-    return inverse, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
-
-
-def _means(found: _Factors, shared: Array) -> tuple[Float[Array, " D"], Float[Array, "m D"]]:
-    """Posterior means of the coefficients over their prior's deviations, of the first side."""
-    beta = found.common_inverse.T @ found.common[:, 0]
-
-    def arm(own: tuple[Array, Array, Array]) -> Array:
-        inverse, left, right = own
-        return inverse.T @ (right[:, 0] - left @ (shared * beta))
-
-    return beta, jax.lax.map(arm, (found.inverse, found.left, found.right))
-
-
-def _explained(found: _Factors) -> Float[Array, " q"]:
-    return jnp.sum(found.right**2, axis=(0, 1)) + jnp.sum(found.common**2, axis=0)
-
-
-def _residual(found: _Factors, whole: Array) -> tuple[Array, Array]:
-    """q, the residual sum of squares over the noise's variance, and whether it was clipped."""
-    rest, least = whole - _explained(found)[0], 1e-6 * whole + 1e-30
-    return jnp.maximum(rest, least), rest < least
+    shared, own = standard_deviations(log_ratios, sizes)
+    gram, _ = scaled(moments, arms)
+    found = eliminated(gram, jnp.moveaxis(weights, 0, -1), arms.level, shared, own)
+    return explained(found)
 
 
 def _single(moments: Moments) -> Moments:

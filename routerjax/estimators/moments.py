@@ -85,3 +85,16 @@ def noise_of(moments: Moments, *, prior_rows: float = PRIOR_ROWS) -> Float[np.nd
         return np.ones(len(count))
     variance = (spread + prior_rows * pooled) / (count + prior_rows)
     return np.asarray(variance / variance.mean())
+
+
+def level_of(moments: Moments, *, prior_rows: float = PRIOR_ROWS) -> Float[np.ndarray, " m"]:
+    """[m] how strong each arm is: its mean outcome, drawn to that of all rows, standardised.
+
+    Mean 0 and mean square 1 over the arms; zeros where all arms are alike.
+    """
+    count, total = (np.asarray(each, np.float64) for each in (moments.rows, moments.cross[:, 0]))
+    grand = total.sum() / max(count.sum(), 1.0)
+    mean = (total + prior_rows * grand) / (count + prior_rows)
+    away = mean - mean.mean()
+    size = np.sqrt(np.mean(away**2))
+    return away / size if size > 1e-9 * max(1.0, np.abs(mean).max()) else np.zeros(len(count))

@@ -19,13 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.estimators.hierarchical import FLAT, Posterior, Sizes, coefficients
+from routerjax.estimators.elimination import Sizes, of_arms, standard_deviations
+from routerjax.estimators.hierarchical import Posterior, coefficients
 
 
 def draw_coefficients(
     posterior: Posterior, sizes: Sizes, *, draws: int, seed: int
 ) -> Float[np.ndarray, "s D m"]:
-    """Draws of β + β_m from the posterior of all rows.
+    """Draws of β + ℓ_m γ + β_m from the posterior of all rows.
 
     Args:
       posterior: of all rows.
@@ -34,38 +35,27 @@ def draw_coefficients(
       seed: of the draws.
     """
     rng, spread = np.random.default_rng(seed), posterior.variance**0.5
-    shared, own = _standard_deviations(posterior.log_ratios, sizes)
+    shared, own = (
+        np.asarray(each, np.float64) for each in standard_deviations(posterior.log_ratios, sizes)
+    )
+    level = np.asarray(posterior.arms.level, np.float64)
     gram = np.asarray(posterior.moments.gram, np.float64)
     models, width = gram.shape[:2]
     values, vectors = np.linalg.eigh(gram)
     root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]  # [m, D, D], root·rootᵀ = gram
-    noise = np.sqrt(np.asarray(posterior.noise, np.float64))[:, None]
-    ratios, variances = (
-        jnp.asarray(each, jnp.float32) for each in (posterior.log_ratios, posterior.noise)
-    )
+    noise = np.sqrt(np.asarray(posterior.arms.noise, np.float64))[:, None]
+    ratios = jnp.asarray(posterior.log_ratios, jnp.float32)
     found = np.empty((draws, width, models))
     for draw in range(draws):
-        common = shared * rng.standard_normal(width)
+        common = np.asarray(of_arms(level, shared * rng.standard_normal(2 * width)))
         prior = spread * (common + own * rng.standard_normal((models, width)))  # [m, D]
         missed = spread * noise * np.einsum("mde,me->md", root, rng.standard_normal(prior.shape))
         cross = np.einsum("mde,me->md", gram, prior) + missed
         left = np.asarray(posterior.moments.cross, np.float64) - cross
         moments = posterior.moments._replace(cross=jnp.asarray(left, jnp.float32))
-        fitted = np.asarray(_coefficients(ratios, moments, variances, sizes), np.float64)
+        fitted = np.asarray(_coefficients(ratios, moments, posterior.arms, sizes), np.float64)
         found[draw] = prior.T + fitted
     return found
 
 
 _coefficients = jax.jit(coefficients, static_argnames="sizes")
-
-
-def _standard_deviations(
-    log_ratios: Float[np.ndarray, " 5"], sizes: Sizes
-) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " D"]]:
-    """[D] of what arms share and of how they differ, in units of the noise."""
-    arm, linear, smooth, own_linear, own_smooth = np.exp(np.asarray(log_ratios, np.float64) / 2)
-    widths = (1, sizes.linear, sizes.smooth)
-    return (
-        np.repeat([FLAT**0.5, linear, smooth], widths),
-        np.repeat([arm, own_linear, own_smooth], widths),
-    )

@@ -20,7 +20,7 @@ from routerjax.artefacts import tensors
 from routerjax.artefacts.router import Router
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
-from routerjax.estimators.hierarchical import Sizes
+from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.posterior_draws import draw_coefficients
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.prepare import prepare

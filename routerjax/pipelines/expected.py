@@ -21,7 +21,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.baselines.policies import best_single, best_single_of
-from routerjax.estimators.hierarchical import Sizes, variance_of
+from routerjax.estimators.elimination import Sizes
+from routerjax.estimators.hierarchical import variance_of
 from routerjax.models.policy import LEAST as LEAST_CHANCE
 from routerjax.models.policy import Policy
 from routerjax.models.pooled import PooledHead

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.hierarchical import Sizes, fit_hierarchical
+from routerjax.estimators.hierarchical import fit_hierarchical
 from routerjax.estimators.moments import Moments, moments_of
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import (

@@ -120,7 +120,8 @@ class FitConfig:
         They are chosen from the log's costs if none are given.
       encoder: The text encoder of the prompts, where the log has no embeddings: "wordllama",
         "minilm", the name or folder of a sentence-transformers model, or an embeddings endpoint
-        as openai:MODEL@http://host/v1.
+        as openai:MODEL@http://host/v1. With "+length" behind the name the length of a prompt is
+        known as well, which tells of costs.
       components: Principal components of the embeddings, fitted to the rows that are learnt from;
         all else is learnt from them alone, and the router keeps them. 0 takes the embeddings as
         they are. If none are given the embeddings are taken, and with --gains 50, or the features
@@ -146,7 +147,7 @@ class FitConfig:
     """
 
     cost_weights: tuple[float, ...] | None = None
-    encoder: str = "wordllama"
+    encoder: str = "wordllama+length"
     components: int | None = None
     estimator: str | Callable[..., Any] = "dr"
     floor: float | None = None

@@ -1,10 +1,14 @@
 """Prompts to embeddings: which encoder a name means, progress, and what is kept on disk.
 
-The default encoder, ``wordllama``, needs NumPy alone and brings its weights along: the mean of
-learned token vectors, 256 wide. ``minilm`` (384) has its weights in a package of its own;
+``wordllama`` needs NumPy alone and brings its weights along: the mean of learned token vectors,
+256 wide. ``minilm`` (384) has its weights in a package of its own;
 ``bert-base-uncased`` (768) and ``llama-3.2-1b`` (2048) are means of contextual token vectors;
 ``openai:MODEL@URL`` asks an endpoint; any other name is a sentence-transformers model. Embeddings
 have unit norm, whatever the encoder.
+
+``ENCODER+length`` puts the prompt's length beside them, as one more column: an encoder averages
+over tokens and so hardly knows how many there are, and what an answer costs begins with what is
+asked. ``wordllama+length`` is the default of `FitConfig`.
 """
 
 from __future__ import annotations
@@ -29,6 +33,11 @@ from routerjax.support.cache import cache_folder
 Record = TypeVar("Record", Log, Table)
 
 DEFAULT = static.NAME
+LENGTH = "+length"
+"""What the name of an encoder ends in, where the prompt's length is a column of its own."""
+USUAL_LENGTH, PER_E_FOLD = 256.0, 0.3
+"""Characters at which that column is 0, and its step to a prompt e times as long: over prompts of
+many kinds it moves about a third as much as an embedding."""
 FEWEST_STEPS = 5  # of a progress bar
 FEWEST_KEPT = 64  # prompts; fewer are encoded faster than they are looked up
 
@@ -41,14 +50,16 @@ def encode(
 ) -> np.ndarray:
     """Encode prompts as unit vectors [n, d] float32; a prompt without any token is zeros.
 
-    A prompt that repeats is encoded once. The same prompts give the same bits, from the cache or
-    not. With ``wordllama`` a prompt has the same vector alone as among others; the last bits of
-    another encoder's may depend on the prompts beside it.
+    With ``+length`` there is one more column, 0.3·log((1 + characters) / 256). A prompt that
+    repeats is encoded once. The same prompts give the same bits, from the cache or not. With
+    ``wordllama`` a prompt has the same vector alone as among others; the last bits of another
+    encoder's may depend on the prompts beside it.
 
     Args:
       prompts: n strings.
       encoder: ``wordllama``, ``minilm``, ``bert-base-uncased``, ``llama-3.2-1b``,
-        ``openai:MODEL@http://host/v1``, or the name or folder of a sentence-transformers model.
+        ``openai:MODEL@http://host/v1``, or the name or folder of a sentence-transformers model;
+        each with ``+length`` behind it or without.
       cache: folder that keeps embeddings by encoder and prompt; ``"user"`` is ``embeddings`` in
         ``$ROUTERJAX_CACHE``, or in ``routerjax`` in the user's cache folder; None keeps nothing.
 
@@ -62,12 +73,15 @@ def encode(
     texts = _checked(prompts)
     distinct = list(dict.fromkeys(texts))
     folder = cache_folder() / "embeddings" if cache == "user" else cache
-    vectors, dropped = _vectors(distinct, encoder, None if folder is None else Path(folder))
+    words, with_length = parted(encoder)
+    vectors, dropped = _vectors(distinct, words, None if folder is None else Path(folder))
+    if with_length:
+        vectors = np.column_stack([vectors, length_of(distinct)])
     if len(distinct) < len(texts):
         rows = {text: row for row, text in enumerate(distinct)}
         places = [rows[text] for text in texts]
         vectors, dropped = vectors[places], dropped[places]
-    _say_dropped(encoder, dropped)
+    _say_dropped(words, dropped)
     return vectors
 
 
@@ -79,8 +93,8 @@ def encoded(
 ) -> Record:
     """The record with the embeddings of its prompts, if it has none yet.
 
-    Embeddings that are there are kept: those of this encoder, and those of which no encoder is
-    known.
+    Embeddings that are there are kept: those of this encoder, those of which no encoder is known,
+    and, where the length alone is missing, those of the same encoder, the length put beside them.
 
     Args:
       record: a log or a table.
@@ -91,6 +105,10 @@ def encoded(
         encoder's.
     """
     if record.embeddings is not None:
+        short = f"{record.encoder}{LENGTH}" == encoder and isinstance(record.embeddings, np.ndarray)
+        if short and record.prompts is not None:
+            wider = np.column_stack([record.embeddings, length_of(record.prompts)])
+            return record.replace(embeddings=wider, encoder=encoder)
         if record.encoder not in (None, encoder):
             problem = f"holds embeddings by '{record.encoder}', and '{encoder}' is asked for"
             raise InputError(problem, source=record.source)
@@ -103,6 +121,17 @@ def encoded(
         source = error.source or record.source
         raise InputError(error.problem, source=source, field=error.field, row=error.row) from None
     return record.replace(embeddings=embeddings, encoder=encoder)
+
+
+def parted(encoder: str) -> tuple[str, bool]:
+    """The encoder of the words, and whether the length of a prompt stands beside them."""
+    return encoder.removesuffix(LENGTH), encoder.endswith(LENGTH)
+
+
+def length_of(prompts: Sequence[str]) -> np.ndarray:
+    """[n] float32 0.3·log((1 + characters) / 256)."""
+    characters = np.array([len(prompt) for prompt in prompts], np.float64)
+    return np.asarray(PER_E_FOLD * np.log((1 + characters) / USUAL_LENGTH), np.float32)
 
 
 def _checked(prompts: Sequence[str]) -> list[str]:

@@ -1,0 +1,167 @@
+"""The normal equations of the two-level regression, arms eliminated one by one.
+
+Its coefficients are β and γ, which all arms share, and the β_m of the arms (hierarchical.py).
+Given β and γ the arms are independent, so that they leave a system of twice the features' number
+(Schur complement): of that and of each arm's own there is one Cholesky factor. All that is asked of
+the regression, its means, variances and marginal likelihood, is told by these factors.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from routerjax.estimators.moments import Moments
+
+FLAT = 100.0
+"""Variance of the constant that all arms share, in units of the noise: hardly any shrinkage."""
+
+
+class Sizes(NamedTuple):
+    """How many features are linear and how many are smooth, after the constant."""
+
+    linear: int
+    smooth: int
+
+
+class Arms(NamedTuple):
+    """What is known of the arms before the regression.
+
+    Attributes:
+      noise: [m] v, variance of each arm's noise over σ².
+      level: [m] ℓ, how strong each arm is; mean 0, mean square 1.
+    """
+
+    noise: Float[Array | np.ndarray, " m"]
+    level: Float[Array | np.ndarray, " m"]
+
+
+def standard_deviations(
+    log_ratios: Float[Array | np.ndarray, " 7"], sizes: Sizes
+) -> tuple[Array, Array]:
+    """[2D] of β and γ, which all arms share, and [D] of how they differ, in units of the noise.
+
+    What strong and weak arms find differently hard has no constant: that is the arms' means.
+    """
+    arm, linear, smooth, own_linear, own_smooth, level_linear, level_smooth = jnp.exp(
+        jnp.asarray(log_ratios) / 2
+    )
+    widths = (1, sizes.linear, sizes.smooth)
+
+    def row(*values: Array | float) -> Array:
+        return jnp.concatenate(
+            [jnp.full(width, value) for width, value in zip(widths, values, strict=True)]
+        )
+
+    shared = (row(FLAT**0.5, linear, smooth), row(0.0, level_linear, level_smooth))
+    return jnp.concatenate(shared), row(arm, own_linear, own_smooth)
+
+
+def scaled(moments: Moments, arms: Arms) -> tuple[Array, Array]:
+    """G_m / v_m [m, D, D] and Φ_mᵀ y / v_m [m, D, 1]."""
+    gram, cross = jnp.asarray(moments.gram), jnp.asarray(moments.cross)
+    return gram / arms.noise[:, None, None], (cross / arms.noise[:, None])[..., None]
+
+
+def of_arm(
+    level: Array | np.ndarray, both: Float[Array | np.ndarray, "*q E"]
+) -> Float[Array, "*q D"]:
+    """β + ℓ γ of an arm, of (β, γ) [..., 2D]."""
+    beta, gamma = jnp.split(both, 2, axis=-1)
+    found: Array = beta + level * gamma
+    return found
+
+
+def of_arms(
+    level: Float[Array | np.ndarray, " m"], both: Float[Array | np.ndarray, " E"]
+) -> Float[Array, "m D"]:
+    """The same of every arm."""
+    found: Array = jax.vmap(of_arm, in_axes=(0, None))(level, both)
+    return found
+
+
+class Factors(NamedTuple):
+    """The normal equations, arms eliminated: of B_m = L_m L_mᵀ and S = L Lᵀ, with q sides; E = 2D.
+
+    Attributes:
+      inverse: [m, D, D] L_m⁻¹.
+      left: [m, D, D] L_m⁻¹ Λ^½ G_m.
+      right: [m, D, q] L_m⁻¹ Λ^½ of the sides.
+      common_inverse: [E, E] L⁻¹.
+      common: [E, q] L⁻¹ of what all arms leave of the sides for β and γ.
+      level: [m] of the arms.
+      volume: Σ log|B_m| + log|S|.
+    """
+
+    inverse: Float[Array, "m D D"]
+    left: Float[Array, "m D D"]
+    right: Float[Array, "m D q"]
+    common_inverse: Float[Array, "E E"]
+    common: Float[Array, "E q"]
+    level: Float[Array, " m"]
+    volume: Float[Array, ""]
+
+
+def eliminated(
+    gram: Array, sides: Array, level: Array | np.ndarray, shared: Array, own: Array
+) -> Factors:
+    """Eliminate the arms one by one, then solve for what they share.
+
+    What an arm leaves, A_m of the Gram matrix, tells of β + ℓ_m γ alone, and so
+    S = I + diag(shared)^½ Σ_m [[1, ℓ_m], [ℓ_m, ℓ_m²]] ⊗ A_m diag(shared)^½.
+
+    The arms follow each other: batches of factorisations that XLA starts side by side on a CPU
+    may wait for each other's threads for ever.
+    """
+    width = len(own)
+
+    def arm(moments: tuple[Array, Array]) -> tuple[Array, ...]:
+        gram, sides = moments
+        inverse, volume = _inverse(jnp.eye(width) + own[:, None] * gram * own[None])
+        left, right = (inverse @ (own[:, None] * each) for each in moments)
+        return inverse, left, right, volume, gram - left.T @ left, sides - left.T @ right
+
+    inverse, left, right, volumes, matrix, rest = jax.lax.map(arm, (gram, sides))
+    level = jnp.asarray(level)
+    powers = jnp.stack([jnp.ones_like(level), level, level**2])
+    once, by_level, twice = jnp.tensordot(powers, matrix, axes=1)
+    information = jnp.block([[once, by_level], [by_level, twice]])
+    rests = jnp.concatenate([*jnp.tensordot(powers[:2], rest, axes=1)])
+    common_inverse, volume = _inverse(
+        jnp.eye(2 * width) + shared[:, None] * information * shared[None]
+    )
+    common = common_inverse @ (shared[:, None] * rests)
+    return Factors(inverse, left, right, common_inverse, common, level, jnp.sum(volumes) + volume)
+
+
+def _inverse(matrix: Float[Array, "D D"]) -> tuple[Float[Array, "D D"], Float[Array, ""]]:
+    """L⁻¹ and log|A| of A = L Lᵀ."""
+    factor = jnp.linalg.cholesky(matrix)
+    inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix)), lower=True)
+    return inverse, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+
+
+def means_of(found: Factors, shared: Array) -> tuple[Float[Array, " E"], Float[Array, "m D"]]:
+    """Posterior means of the coefficients over their prior's deviations, of the first side."""
+    both = found.common_inverse.T @ found.common[:, 0]
+
+    def arm(own: tuple[Array, Array, Array, Array]) -> Array:
+        inverse, left, right, level = own
+        return inverse.T @ (right[:, 0] - left @ of_arm(level, shared * both))
+
+    return both, jax.lax.map(arm, (found.inverse, found.left, found.right, found.level))
+
+
+def explained(found: Factors) -> Float[Array, " q"]:
+    """[q] sᵀ C s over σ² of every side s: what Φᵀy explains of Σ y², if s is that."""
+    return jnp.sum(found.right**2, axis=(0, 1)) + jnp.sum(found.common**2, axis=0)
+
+
+def residual(found: Factors, whole: Array) -> tuple[Array, Array]:
+    """q, the residual sum of squares over the noise's variance, and whether it was clipped."""
+    rest, least = whole - explained(found)[0], 1e-6 * whole + 1e-30
+    return jnp.maximum(rest, least), rest < least
