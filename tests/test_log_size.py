@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from experiments.log_size import compare, data, files, methods, report, stability
+from experiments.log_size import ceilings, compare, data, files, methods, report, stability
 from experiments.log_size.__main__ import main
 from experiments.log_size.config import PRESETS, SizeConfig, check
 from experiments.log_size.run import Place, places, study
@@ -390,3 +390,44 @@ def test_models_in_another_order_answered_the_same_rows():
 def test_the_readme_says_what_moves_a_router():
     text = report.README.read_text()
     assert report.filled(text, stability.readme_table(), mark=stability.MARK) == text
+
+
+def test_a_log_without_difficulty_by_a_loop():
+    made = data.draw(_few(), logging="uniform", rows=60, seed=0, recorded=False)
+    found = ceilings.without_difficulty(made)
+    for row in range(60):
+        own = float(made.table.quality[row, made.log.arms[row]])
+        every = [float(made.table.quality[row, arm]) for arm in range(11)]
+        assert found.quality[row] == pytest.approx(own - sum(every) / 11, abs=1e-6)
+    assert found.quality_range == (-1.0, 1.0)
+    np.testing.assert_array_equal(found.arms, made.log.arms)
+
+
+def test_ceilings_by_hand():
+    """Best features in hindsight: the best of three sizes, draw by draw."""
+
+    def draw(seed, fit, half, twice):
+        found = {"best single, by means": 0.5, "fit": fit, "half the features": half}
+        found |= {"twice the features": twice, "true propensities": 0.5, "difficulty known": 0.7}
+        found |= {"full feedback": 0.8}
+        own = {name: [value, value + 0.1] for name, value in found.items()}
+        return {"table": "t", "logging": "uniform", "rows": 60, "seed": seed, "values": own}
+
+    lines = ceilings.table([draw(0, 0.5, 0.6, 0.4), draw(1, 0.5, 0.4, 0.54)]).splitlines()
+    cells = [each.strip() for each in lines[-1].strip("|").split("|")]
+    assert cells[3:] == [
+        "+0.0000 ± 0.0000",
+        "+0.0000 ± 0.0000",
+        "+0.0000 ± 0.1000",
+        "-0.0300 ± 0.0700",
+        "+0.0700 ± 0.0300",
+        "+0.2000 ± 0.0000",
+        "",
+        "+0.3000 ± 0.0000",
+        "",
+    ]
+
+
+def test_the_readme_says_what_the_ceilings_are():
+    text = report.README.read_text()
+    assert report.filled(text, ceilings.readme_table(), mark=ceilings.MARK) == text

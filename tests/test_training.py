@@ -81,14 +81,42 @@ def test_a_run_stops_when_its_score_stops_rising():
 
 
 @pytest.mark.parametrize(
-    ("caution", "epoch"), [(0.0, 4), (1.0, 4), (1.75, 4), (2.0, 0), (2.25, 0), (5.0, 0)]
+    ("caution", "epoch"), [(0.0, 4), (1.0, 4), (1.4, 4), (1.42, 0), (2.0, 0), (5.0, 0)]
 )
 def test_the_start_is_left_only_for_a_rise_of_so_many_standard_errors(caution, epoch):
-    """The rise is twice its standard error in every epoch, and must be more than `caution`."""
+    """The last two rows are asked: their rise of (2, 0)·b is √2 standard errors in every epoch."""
     got = climb(Climb(), caution=caution)
     assert (got.epoch[0], got.epochs[0]) == (epoch, 4)
     assert got.params["b"][0] == epoch / 4
-    assert got.score[0] == 8 + epoch / 4  # the mean of x is 8, that of y is 1
+    # the mean of y is 1; that of x is 8, and 0 over the first two rows, which choose
+    assert got.score[0] == (0 if caution else 8) + epoch / 4
+
+
+def test_rows_that_choose_an_epoch_do_not_prove_it():
+    """All that rises is a row that chooses, so that the others prove nothing."""
+    rows = {"x": jnp.zeros(6), "y": jnp.array([2.0, 2.0, 0.0, 0.0, 0.0, 0.0])}
+    problem = (rows, {"b": jnp.zeros(1)}, jnp.array([[4, 5]]), jnp.array([[0, 1, 2, 3]]))
+    settings = {"batch_size": 2, "max_epochs": 4, "patience": 9, "chunk": 2, "optimizer": "sgd"}
+    found = [
+        trained(
+            Climb(),
+            problem,
+            learning_rate=0.25,
+            weight_decay=0.0,
+            schedule=Schedule(**settings, caution=caution),
+        )
+        for caution in (0.0, 1.0)
+    ]
+    assert [int(each.epoch[0]) for each in found] == [4, 0]
+    assert [float(each.params["b"][0]) for each in found] == [1.0, 0.0]
+
+
+def test_of_one_held_out_row_nothing_is_proven():
+    rows = {"x": jnp.zeros(3), "y": jnp.ones(3)}
+    problem = (rows, {"b": jnp.zeros(1)}, jnp.array([[1, 2]]), jnp.array([[0]]))
+    schedule = Schedule(batch_size=2, max_epochs=2, patience=9, optimizer="sgd", caution=1.0)
+    got = trained(Climb(), problem, learning_rate=0.25, weight_decay=0.0, schedule=schedule)
+    assert (int(got.epoch[0]), float(got.params["b"][0])) == (0, 0.0)
 
 
 def test_of_epochs_that_score_alike_the_first_is_kept_and_patience_runs_from_it():
@@ -135,7 +163,7 @@ def test_positions_that_stand_for_no_row_weigh_nothing():
 )
 def test_when_a_run_stops(epoch, best, real, stops):
     schedule = Schedule(patience=3, max_epochs=10)
-    state = State(None, None, None, jnp.array(epoch), None, None, None, jnp.array(best))
+    state = State(*(None,) * 3, jnp.array(epoch), *(None,) * 4, jnp.array(best), None)
     job = Job(None, None, None, None, None, jnp.array(real))
     assert bool(stopped(schedule, state, job)) is stops
 

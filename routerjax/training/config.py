@@ -22,9 +22,10 @@ class Schedule:
       max_epochs: The training ends after this many epochs at the latest.
       patience: A run stops after this many epochs without a better held-out score.
       chunk: Epochs per compiled call. Progress and interruption happen between chunks.
-      caution: An epoch replaces the starting point only if its mean held-out score is higher by
-        more than this many standard errors of the paired difference. Where scores are noisy, the
-        best of many epochs is partly luck, and the start deserves the doubt.
+      caution: If above 0, half of the held-out rows choose the epoch, and the other half is asked
+        once, at the end: its epoch replaces the starting point only if their mean score is higher
+        by more than this many standard errors of the paired difference. Where scores are noisy,
+        the best of many epochs is partly luck, and the start deserves the doubt.
       optimizer: The optimiser, "adamw" or "sgd".
       epoch_rows: An epoch visits at most this many training rows, others each time, and is scored
         on at most this many held-out rows, always the same. A million rows are not needed before

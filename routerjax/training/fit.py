@@ -27,7 +27,7 @@ from routerjax.training.checkpoint import Checkpoints, opened
 from routerjax.training.config import Schedule
 from routerjax.training.parallel import Devices
 from routerjax.training.processes import checksum, of_all, own_share
-from routerjax.training.run import Context, Data, Job, Objective, Params, Recipe
+from routerjax.training.run import Context, Data, Job, Objective, Params, Recipe, kept
 from routerjax.training.sweep import Engine, Sweep
 
 OnProgress = Callable[[str, int, int], None]
@@ -186,8 +186,8 @@ def _train(
             if on_progress is not None:
                 done = int(engine.fetch(state.epoch).max()) if running else schedule.max_epochs
                 on_progress(done, schedule.max_epochs)
-    best = Fitted(state.best_params, state.best_score, state.best_epoch, state.epoch)
-    fitted: Fitted = jax.tree.map(jnp.asarray, own(best))
+    best = Fitted(*kept(schedule, own(state), own(params)), own(state.epoch))
+    fitted: Fitted = jax.tree.map(jnp.asarray, best)
     return fitted
 
 

@@ -65,16 +65,22 @@ class Job(NamedTuple):
 
 
 class State(NamedTuple):
-    """All of a run that training changes; a leading axis r over runs. `key` is a key's data."""
+    """All of a run that training changes; a leading axis r over runs. `key` is a key's data.
+
+    Scores are means over the rows that choose the epoch; `margin` is the best epoch's on the
+    others (`_margin`).
+    """
 
     params: Params
     optimizer: optax.OptState
     key: UInt32[Array, "*r k"]
     epoch: Int[Array, "*r"]
     start_scores: Float[Array, "*r h"]
+    start_score: Float[Array, "*r"]
     best_params: Params
     best_score: Float[Array, "*r"]
     best_epoch: Int[Array, "*r"]
+    margin: Float[Array, "*r"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +140,28 @@ def start(recipe: Recipe, params: Params, key: UInt32[Array, " k"], job: Job, ro
     scores, held_out = _scores(recipe, params, job, rows)
     zero = jnp.zeros((), jnp.int32)
     optimizer = _optimizer(recipe.schedule, job).init(params)
-    score = jnp.mean(scores, where=held_out)
-    return State(params, optimizer, key, zero, scores, params, score, zero)
+    score = jnp.mean(scores, where=_choosing(recipe.schedule, held_out))
+    nothing = jnp.zeros_like(score)
+    return State(params, optimizer, key, zero, scores, score, params, score, zero, nothing)
+
+
+def kept(schedule: Schedule, state: State, start: Params) -> tuple[Params, Array, Array]:
+    """Parameters, score and number of each run's best epoch, or its start if that is not proven.
+
+    Args:
+      schedule: its caution.
+      state: leading axis r.
+      start: the starting parameters, leading axis r.
+    """
+    proven = (state.margin > 0) | (schedule.caution == 0)
+
+    def chosen(best: Array, first: Array) -> Array:
+        own = jnp.reshape(proven, (-1, *(1,) * (jnp.ndim(best) - 1)))
+        return jnp.where(own, best, first)
+
+    params = jax.tree.map(chosen, state.best_params, start)
+    score = chosen(state.best_score, state.start_score)
+    return params, score, chosen(state.best_epoch, jnp.zeros_like(state.best_epoch))
 
 
 def stopped(schedule: Schedule, state: State, job: Job) -> Bool[Array | np.ndarray, "*r"]:
@@ -184,11 +210,10 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
     carry = (state.params, state.optimizer)
     (params, opt), _ = jax.lax.scan(step, carry, (batches, jnp.arange(len(batches))))
     scores, held_out = _scores(recipe, params, job, rows)
-    score, improvement = jnp.mean(scores, where=held_out), scores - state.start_scores
-    error = jnp.std(improvement, where=held_out) / jnp.sqrt(jnp.sum(held_out))
-    enough = jnp.mean(improvement, where=held_out) > schedule.caution * error
-    better = (score > state.best_score) & enough
-    epoch = state.epoch + 1
+    choosing = _choosing(schedule, held_out)
+    score = jnp.mean(scores, where=choosing)
+    margin = _margin(schedule, scores - state.start_scores, held_out & ~choosing)
+    better, epoch = score > state.best_score, state.epoch + 1
 
     def keep(new: Shaped[Array, "*p"], old: Shaped[Array, "*p"]) -> Shaped[Array, "*p"]:
         return jnp.where(better, new, old)
@@ -199,10 +224,35 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
         jax.random.key_data(key),
         epoch,
         state.start_scores,
+        state.start_score,
         jax.tree.map(keep, params, state.best_params),
         keep(score, state.best_score),
         keep(epoch, state.best_epoch),
+        keep(margin, state.margin),
     )
+
+
+def _choosing(schedule: Schedule, held_out: Bool[Array, " h"]) -> Bool[Array, " h"]:
+    """The held-out rows that choose the epoch: all, or, under caution, the first half of them.
+
+    The other half is asked once, of the epoch chosen: the best of many epochs is partly luck, and
+    rows that chose it cannot say how much. Rows of a group stand together, so that halves share
+    one group at most.
+    """
+    if schedule.caution == 0:
+        return held_out
+    place = jnp.cumsum(held_out)
+    return held_out & (2 * place <= place[-1] + 1)
+
+
+def _margin(
+    schedule: Schedule, improvement: Float[Array, " h"], asked: Bool[Array, " h"]
+) -> Float[Array, ""]:
+    """Mean rise over the start on the rows asked, less `caution` standard errors of it."""
+    if schedule.caution == 0:
+        return jnp.zeros(())
+    error = jnp.std(improvement, where=asked) / jnp.sqrt(jnp.sum(asked))
+    return jnp.mean(improvement, where=asked) - schedule.caution * error
 
 
 def _optimizer(schedule: Schedule, job: Job) -> optax.GradientTransformation:

@@ -1,0 +1,198 @@
+"""What holds a router from a log below one from full feedback: one thing granted at a time.
+
+`python -m experiments.log_size.ceilings --tables FILE,... --prices FILE` writes `ceilings.json`
+beside this file and the README's table of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.log_size.config import SizeConfig
+from experiments.log_size.data import Draw, Source, cost_weights_of, draw, fits, read, sources
+from experiments.log_size.methods import BEST, FIT, FULL, arm_means, full_feedback, single, values
+from experiments.ope_coverage.report import filled
+from routerjax.data.public.prices import read_prices
+from routerjax.pipelines.fit_log import fit
+from routerjax.records.tables import Log
+from routerjax.reports.tables import markdown
+from routerjax.support.atomic import write_text
+from routerjax.support.compilation import keep_compiled
+from routerjax.support.provenance import dumps, plain, provenance
+from routerjax.training.config import FitConfig, NuisanceConfig
+
+HERE = Path(__file__).parent
+RESULTS, README, MARK = HERE / "ceilings.json", HERE / "README.md", "ceilings"
+ROWS, SEEDS, LOGGING = (2_500, 10_000), 3, ("uniform", "biased")
+CAPACITIES = {"half the features": (24, 48), "twice the features": (96, 192)}
+"""Principal components and landmarks; `fit` has 48 and 96."""
+PROPENSITIES = "true propensities"
+DIFFICULTY = "difficulty known"
+HINDSIGHT = "best features in hindsight"
+ENCODER = "MiniLM"
+FULL_ENCODER = "full feedback, MiniLM"
+COLUMNS = (FIT, PROPENSITIES, *CAPACITIES, HINDSIGHT, DIFFICULTY, ENCODER, FULL, FULL_ENCODER)
+
+Record = dict[str, Any]
+
+
+def chosen(log: Log, made: Draw, cost_weights: tuple[float, ...], **options: Any) -> np.ndarray:
+    """[w, t] what a router by `fit` of a log chooses for the draw's test rows."""
+    config = FitConfig(cost_weights=cost_weights, evaluation=0.0, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        router = fit(log, config=config, drop_unlogged=True)
+    place = np.array([made.test.models.index(model) for model in router.models])
+    return np.asarray(
+        place[router.choices(np.asarray(made.test.features), cost_weights=cost_weights)]
+    )
+
+
+def without_difficulty(made: Draw) -> Log:
+    """The draw's log, each quality less the mean quality of all models on that query.
+
+    What is left is what can route; no log knows it.
+    """
+    common = np.asarray(made.table.quality, np.float64).mean(axis=1)
+    low, high = made.log.quality_range
+    quality = np.asarray(made.log.quality - common, np.float32)
+    return dataclasses.replace(made.log, quality=quality, quality_range=(low - high, high - low))
+
+
+def measure(
+    source: Source, other: Source | None, config: SizeConfig, *, logging: str, rows: int, seed: int
+) -> Record:
+    """Utilities [w] on one draw: what `fit` reaches, and with what it could not know.
+
+    Args:
+      source: the table.
+      other: the same table by another encoder, if there is one.
+      config: of the cost weights.
+      logging, rows, seed: of the draw.
+    """
+    weights = cost_weights_of(source.table, config)
+    made, known = (
+        draw(source.table, logging=logging, rows=rows, seed=seed, recorded=recorded)
+        for recorded in (False, True)
+    )
+    found = {
+        BEST: single(arm_means(made.log), weights, len(made.test)),
+        FIT: chosen(made.log, made, weights, seed=seed),
+        PROPENSITIES: chosen(known.log, made, weights, seed=seed),
+        DIFFICULTY: chosen(without_difficulty(made), made, weights, seed=seed),
+        FULL: full_feedback(made, weights, seed=seed).choices,
+    }
+    for name, (components, landmarks) in CAPACITIES.items():
+        nuisance = NuisanceConfig(components=components, landmarks=landmarks)
+        found[name] = chosen(made.log, made, weights, seed=seed, nuisance=nuisance)
+    utilities = {name: values(own, made.test, weights) for name, own in found.items()}
+    if other is not None:
+        again = draw(other.table, logging=logging, rows=rows, seed=seed, recorded=False)
+        encoded = {
+            ENCODER: chosen(again.log, again, weights, seed=seed),
+            FULL_ENCODER: full_feedback(again, weights, seed=seed).choices,
+        }
+        utilities |= {name: values(own, again.test, weights) for name, own in encoded.items()}
+    return {
+        "table": source.name,
+        "logging": logging,
+        "rows": rows,
+        "seed": seed,
+        "values": {name: [round(each, 6) for each in own] for name, own in utilities.items()},
+    }
+
+
+def table(records: Sequence[Record]) -> str:
+    """Markdown: advantages over the best single model by means, with standard errors over draws."""
+    cells: dict[tuple[str, str, int], list[Record]] = {}
+    for each in records:
+        cells.setdefault((each["table"], each["logging"], each["rows"]), []).append(each)
+    names = [name for name in COLUMNS if name != HINDSIGHT]
+    head = ["table", "logging", "rows", *COLUMNS]
+    lines = []
+    for (name, logging, rows), own in cells.items():
+        found = {column: _advantages(own, column) for column in names}
+        sizes = [found[column] for column in (FIT, *CAPACITIES)]
+        found[HINDSIGHT] = np.max(sizes, axis=0)
+        shown = [_shown(found[column]) for column in COLUMNS]
+        lines.append([name, logging, f"{rows:,}", *shown])
+    return markdown(head, lines)
+
+
+def _advantages(records: Sequence[Record], method: str) -> np.ndarray:
+    """[s] advantage of every draw, mean over cost weights; empty where the method did not run."""
+    own = [each["values"] for each in records if method in each["values"]]
+    return np.array([np.mean(each[method]) - np.mean(each[BEST]) for each in own])
+
+
+def _shown(values: np.ndarray) -> str:
+    if len(values) < 2:
+        return ""
+    return f"{values.mean():+.4f} ± {values.std(ddof=1) / len(values) ** 0.5:.4f}"
+
+
+def readme_table() -> str:
+    """Markdown: what stands between the README's markers, from the committed file."""
+    return table(json.loads(RESULTS.read_text(encoding="utf-8"))["records"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, write the results and the README's table; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.log_size.ceilings")
+    parser.add_argument("--tables", default="", help="wide tables, FILE,...")
+    parser.add_argument("--embeddings", default="", help="their MiniLM embeddings, .npy FILE,...")
+    parser.add_argument("--prices", type=Path, help="prices, for tables without costs")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of every cell")
+    asked = parser.parse_args(arguments)
+    files, beside = (
+        tuple(filter(None, each.split(","))) for each in (asked.tables, asked.embeddings)
+    )
+    config = SizeConfig(queries=20_000, seeds=asked.seeds)
+    keep_compiled()
+    made = sources(config, files, prices=asked.prices)
+    others = _others(files, beside, asked.prices)
+    records = []
+    for source in made:
+        for rows in (each for each in ROWS if fits(source.table, each)):
+            for logging in LOGGING:
+                print(f"{source.name}, {logging}, {rows:,} rows", file=sys.stderr)
+                records += [
+                    measure(
+                        source,
+                        others.get(source.name),
+                        config,
+                        logging=logging,
+                        rows=rows,
+                        seed=seed,
+                    )
+                    for seed in range(asked.seeds)
+                ]
+    named = "; ".join(source.name for source in made)
+    head = provenance(config=config, seed=0, data=named)
+    write_text(RESULTS, dumps({"provenance": head, "records": plain(records)}) + "\n")
+    write_text(README, filled(README.read_text(encoding="utf-8"), readme_table(), mark=MARK))
+    return 0
+
+
+def _others(files: Sequence[str], beside: Sequence[str], prices: Path | None) -> dict[str, Source]:
+    """The tables that have other embeddings, by name."""
+    known = {} if prices is None else read_prices(prices)
+    found = {}
+    for embeddings in beside:
+        for file in files:
+            if Path(embeddings).name.startswith(f"{Path(file).stem}."):
+                found[Path(file).stem] = read(file, embeddings=embeddings, prices=known)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
