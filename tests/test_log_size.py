@@ -413,14 +413,14 @@ def test_ceilings_by_hand():
         own = {name: [value, value + 0.1] for name, value in found.items()}
         return {"table": "t", "logging": "uniform", "rows": 60, "seed": seed, "values": own}
 
-    lines = ceilings.table([draw(0, 0.5, 0.6, 0.4), draw(1, 0.5, 0.4, 0.54)]).splitlines()
+    lines = ceilings.table([draw(0, 0.5, 0.61, 0.4), draw(1, 0.5, 0.4, 0.54)]).splitlines()
     cells = [each.strip() for each in lines[-1].strip("|").split("|")]
     assert cells[3:] == [
         "+0.0000 ± 0.0000",
         "+0.0000 ± 0.0000",
-        "+0.0000 ± 0.1000",
+        "+0.0050 ± 0.1050",
         "-0.0300 ± 0.0700",
-        "+0.0700 ± 0.0300",
+        "+0.0750 ± 0.0350",
         "+0.2000 ± 0.0000",
         "",
         "+0.3000 ± 0.0000",
