@@ -15,15 +15,18 @@ from routerjax.errors import InputError
 SMALL = dataclasses.replace(PRESETS["smoke"], users=200, start=100)
 
 
-def test_the_world_has_five_models_and_a_price_that_falls():
+def test_the_world_has_five_models_a_sixth_half_way_and_a_price_that_falls():
     made = world(SMALL, 0)
-    assert len(made.models) == 5 and made.quality.shape == (400, 5)
+    assert len(made.models) == 6 and made.quality.shape == (400, 6)
     assert len(made.first) == 100 and np.allclose(made.first.propensities.sum(axis=1), 1)
+    assert made.first.models == tuple(np.delete(made.models, made.newcomer))
+    assert made.like != made.newcomer and set(made.trial.arms.tolist()) == {made.newcomer}
     means = made.true_cost.mean(axis=0)
+    assert made.new_price.scale == pytest.approx(means[made.newcomer] / means[made.like])
     assert means.argmax() == made.dearest
     assert made.cost_weight == pytest.approx(0.3 / means[made.dearest], rel=0.2)
     rows = slice(0, 3)
-    cost = made.true_cost[rows] * np.where(np.arange(5) == made.dearest, 0.5, 1.0)
+    cost = made.true_cost[rows] * np.where(np.arange(6) == made.dearest, 0.5, 1.0)
     wanted = made.true_quality[rows] - made.cost_weight * cost
     assert np.allclose(made.utility(rows, later=True), wanted)
     assert not np.allclose(made.utility(rows, later=False), wanted)
