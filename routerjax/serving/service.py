@@ -96,6 +96,7 @@ class Service:
       upstreams: where models are asked; None where only routes are given.
       metrics: what was counted.
       problem: why the router in the folder could not be taken up, or None.
+      stamp: of the folder, before its router was first loaded.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Service:
         self.folder, self.settings, self.upstreams = Path(folder), settings, upstreams
         self.metrics, self.clock = Metrics(), clock
         self.problem: str | None = None
+        self.stamp = folders.stamp(self.folder)
         self.served = self.load()
         router = self.served.router
         check_range(settings.cost_weight, router.cost_weights)
