@@ -24,7 +24,7 @@ from routerjax.pipelines.on_log import (
     unsupported_share,
 )
 from routerjax.pipelines.overlap import check_propensities
-from routerjax.records.tables import Log
+from routerjax.records.tables import Log, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,14 +128,14 @@ def _evidence(router: Router, log: Log) -> Evidence:
 
 
 def could_be_chosen(
-    log: Log, models: Sequence[str], *, exclude: Sequence[str] = ()
+    log: Log | Table, models: Sequence[str], *, exclude: Sequence[str] = ()
 ) -> np.ndarray | None:
     """[n, m] which of a router's models can be chosen; None where every one can.
 
-    One that the log does not know could be, and a choice of it is refused.
+    One that a log does not know could be, and a choice of it is refused.
 
     Args:
-      log: n rows.
+      log: n rows of a log or a table.
       models: m of a router.
       exclude: of these, those that are not offered any more.
 
