@@ -47,7 +47,7 @@ def test_users_are_silent_one_sided_and_late():
 
 
 def test_the_table_by_hand():
-    own = {"round": 1, "best_single": 0.5, "oracle": 0.75, "explored": 3}
+    own = {"seed": 0, "round": 1, "best_single": 0.5, "oracle": 0.75, "explored": 3}
     rows = [
         {**own, "policy": "loop", "utility": 0.6, "promoted": True},
         {**own, "policy": "floor alone", "utility": 0.4, "promoted": False},
@@ -60,9 +60,22 @@ def test_the_table_by_hand():
     ]
     lines = [[cell.strip() for cell in line.split("|")] for line in report.table(rows).splitlines()]
     found = {line[1]: line[2:-1] for line in lines}
-    assert found["loop"] == ["+0.1000", "+0.2000", "+0.1500", "1 of 1", "6"]
-    assert found["never refitted"] == ["+0.0000", "+0.0000", "+0.0000", "", "6"]
-    assert found["oracle"][:3] == ["+0.2500", "+0.2500", "+0.2500"]
+    assert found["loop"] == ["+0.100", "+0.200", "+0.150", "+0.150", "1 of 1", "6"]
+    assert found["never refitted"] == ["+0.000"] * 3 + ["", "", "6"]
+    assert found["oracle"][:3] == ["+0.250", "+0.250", "+0.250"]
+
+
+def test_standard_errors_are_over_seeds_and_paired():
+    """Seeds differ by 0.4 in level; the differences are 0.1 and 0.3, their mean 0.2 ± 0.1."""
+    rows = []
+    for seed, level in ((0, 0.2), (1, 0.6)):
+        own = {"seed": seed, "round": 1, "best_single": level, "oracle": level, "explored": 0}
+        for policy in ("floor alone", "never refitted", "greedy"):
+            rows.append({**own, "policy": policy, "utility": level})
+        rows.append({**own, "policy": "loop", "utility": level + (0.1, 0.3)[seed]})
+    [line] = [line for line in report.table(rows).splitlines() if "loop" in line]
+    cells = [cell.strip() for cell in line.split("|")]
+    assert cells[2:5] == ["+0.200 ± 0.100"] * 3
 
 
 def test_the_readme_is_of_the_committed_results():

@@ -20,6 +20,7 @@ from served_router import events, small_router, wait_for
 from starlette.testclient import TestClient
 
 from routerjax.data.io.decisions import read_decisions
+from routerjax.errors import DataWarning
 from routerjax.serving import chat
 from routerjax.serving.app import make_app
 from routerjax.serving.decision_log import DecisionLog
@@ -144,6 +145,12 @@ def test_a_dead_upstream_is_an_error_of_one_sentence_and_a_busy_one_says_when_to
     with upstream(FAULTS["busy"][0]) as busy, chatting(busy) as client:
         got = client.post("/v1/chat/completions", json=HELLO)
     assert got.status_code == 429 and got.headers["retry-after"] == "7"
+
+
+def test_an_upstream_of_a_model_that_the_router_does_not_have_is_said(folder):
+    upstreams = Upstreams({"a": entry("http://x"), "typo": entry("http://x")}, ())
+    with pytest.warns(DataWarning, match="an upstream for typo"):
+        Service(folder, Settings(0.0), upstreams=upstreams)
 
 
 class Clock:

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import secrets
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,18 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from routerjax.artefacts import folder as folders
-from routerjax.artefacts.newcomer import newcomers
 from routerjax.artefacts.router import Router
 from routerjax.data.io.prompts import prompt_text
-from routerjax.errors import DataWarning, InputError
+from routerjax.errors import InputError
 from routerjax.estimators.utility import check_range
 from routerjax.exploration.posterior import load_draws
+from routerjax.serving.checks import check_names
 from routerjax.serving.deciding import (
     Asked,
     Decision,
     Exploring,
     Served,
-    check_known,
     decide,
     offered,
 )
@@ -131,14 +129,7 @@ class Service:
         self.served = self.load()
         router = self.served.router
         check_range(settings.cost_weight, router.cost_weights)
-        barred = settings.exploring.limits.forbidden.values()
-        named = (*settings.only, *settings.exclude, *(name for names in barred for name in names))
-        fresh = [name for name, _ in settings.exploring.newcomers]
-        check_known((*named, *fresh), router.models)
-        for name in fresh:
-            if name not in newcomers(router):
-                said = f"the router was fitted on answers of {name}, which is no newcomer any more"
-                warnings.warn(f"{said}; it gets no share of its own", DataWarning, stacklevel=2)
+        check_names(router, settings, upstreams)
         start = settings.cost_weight
         self.pacer = None
         if dollars_a_day is not None:
