@@ -1,8 +1,8 @@
 """python -m benchmarks.serve_load: requests a second of `/route` on loopback, and a day in minutes.
 
 Claims: a query in an embedding of 256 numbers is routed among 11 models, drawn, logged and answered
-over HTTP in under 1 ms by the service's own clock (median); a day of traffic, reloads and feedback
-in a few minutes (`--soak MINUTES`) leaves the memory of the server where it was half way.
+over HTTP in under 1 ms (median); a day of traffic, reloads and feedback in a few minutes (`--soak
+MINUTES`) leaves the memory of the server where it was half way.
 
 Beside it, in the same run, stand LiteLLM's Router, which picks a deployment of 11 (simple-shuffle),
 and RouteLLM's matrix factorisation of two models, each behind a server of the same kind (Starlette,
@@ -172,8 +172,8 @@ def decision_median(port: int) -> float:
         for line in lines
         if line.startswith("routerjax_route_seconds_bucket") and "Inf" not in line
     ]
-    half = int(next(x for x in lines if x.startswith("routerjax_route_seconds_count")).split()[1])
-    half, below, passed = half / 2, 0.0, 0
+    total = next(line for line in lines if line.startswith("routerjax_route_seconds_count"))
+    half, below, passed = int(total.split()[1]) / 2, 0.0, 0
     for bound, count in buckets:
         if count >= half:
             return 1e3 * (below + (bound - below) * (half - passed) / max(count - passed, 1))
@@ -348,7 +348,7 @@ def row(figures: dict[str, Any]) -> measuring.Row:
             f"{many['p99_milliseconds']:.0f} ms from 16"
         )
     parts.append(f"a decision takes {figures['decision_p50_milliseconds']:.2f} ms")
-    met = (figures["served"]["routerjax"]["1"]["p50_milliseconds"] < MOST,)
+    met = [figures["served"]["routerjax"]["1"]["p50_milliseconds"] < MOST]
     day = figures.get("soak")
     if day is not None:
         first, last = day["resident_mebibytes"][10], day["resident_mebibytes"][-1]
@@ -356,8 +356,8 @@ def row(figures: dict[str, Any]) -> measuring.Row:
             f"a day in {day['minutes']:g} minutes: {day['requests']:,} requests, {day['failed']} "
             f"failed, {first:.0f} MiB half way, {last:.0f} at the end"
         )
-        met += (day["growth_in_second_half"] <= GROWTH and day["failed"] == 0,)
-    return measuring.Row("; ".join(parts), met)
+        met.append(day["growth_in_second_half"] <= GROWTH and day["failed"] == 0)
+    return measuring.Row("; ".join(parts), tuple(met))
 
 
 def main() -> None:
@@ -369,37 +369,38 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of every load")
     parser.add_argument("--soak", type=float, default=None, help="minutes for a day; none without")
     given = parser.parse_args()
-    found: dict[str, list[dict[str, Any]]] = {}
-    median = float("inf")
     with tempfile.TemporaryDirectory() as place:
         folder, log = Path(place, "router"), Path(place, "log")
         fitted("default").save(folder)
-        bodies = requests()
-        kinds = {"routerjax": ("routerjax", "serve", str(folder), "--port", "0")}
-        kinds["routerjax"] += ("--cost-weight", COST_WEIGHT, "--log", str(log))
-        for peer, packages in PEERS.items():
-            if all(importlib.util.find_spec(name) for name in packages):
-                kinds[peer] = ("benchmarks.serve_load", SPOKEN, peer)
-            else:
-                print(f"{peer} is not installed and left out")
-        for _ in range(given.repeats):
-            for name, arguments in kinds.items():
-                with server(*arguments) as (port, _):
-                    own = measured(port, bodies[name], seconds=given.seconds)
-                    found.setdefault(name, []).append(own)
-                    if name == "routerjax":
-                        median = min(median, decision_median(port))
-        figures: dict[str, Any] = {
-            "served": {name: best(each) for name, each in found.items()},
-            "decision_p50_milliseconds": median,
-        }
+        figures = all_served(folder, log, repeats=given.repeats, seconds=given.seconds)
         if given.soak is not None:
             shutil.rmtree(log)
-            figures["soak"] = soak(folder, log, bodies["routerjax"], minutes=given.soak)
+            figures["soak"] = soak(folder, log, requests()["routerjax"], minutes=given.soak)
     print(row(figures).measured.replace("; ", "\n"))
     if "soak" in figures:
         print("MiB over the day:", *figures["soak"]["resident_mebibytes"])
     measuring.write("serve_load", figures, given.out)
+
+
+def all_served(folder: Path, log: Path, *, repeats: int, seconds: float) -> dict[str, Any]:
+    """routerjax and the peers that are installed, in turn."""
+    own = ["routerjax", "serve", str(folder), "--port", "0", "--cost-weight", COST_WEIGHT]
+    kinds = {"routerjax": [*own, "--log", str(log)]}
+    for peer, packages in PEERS.items():
+        if all(importlib.util.find_spec(name) for name in packages):
+            kinds[peer] = ["benchmarks.serve_load", SPOKEN, peer]
+        else:
+            print(f"{peer} is not installed and left out")
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in kinds}
+    bodies, medians = requests(), []
+    for _ in range(repeats):
+        for name, arguments in kinds.items():
+            with server(*arguments) as (port, _):
+                found[name].append(measured(port, bodies[name], seconds=seconds))
+                if name == "routerjax":
+                    medians.append(decision_median(port))
+    served = {name: best(each) for name, each in found.items()}
+    return {"served": served, "decision_p50_milliseconds": min(medians)}
 
 
 def best(repeats: list[dict[str, Any]]) -> dict[str, Any]:

@@ -52,8 +52,8 @@ PRESETS = {
     "seeds": LoopConfig(seeds=5),
     "full": LoopConfig(rounds=5, users=4_000, seeds=5),
 }
-"""smoke: a minute, for CI. quick: five minutes of one core. seeds: that five times. full: 20,000
-users a seed."""
+"""smoke: a minute, for CI. quick: two minutes of one core. seeds: that five times. full: 20,000
+users a seed, ten minutes of one core."""
 
 
 def check(config: LoopConfig) -> LoopConfig:
