@@ -10,7 +10,7 @@ import pytest
 from served_router import COSTS, MODELS, known_router, small_router
 
 import routerjax as rj
-from routerjax.artefacts.newcomer import NOISE, newcomers, with_newcomer
+from routerjax.artefacts.newcomer import NOISE, newcomers, with_newcomer, without_newcomers
 from routerjax.artefacts.router import Router
 from routerjax.cli.commands import main
 from routerjax.data.io.decisions import read_decisions
@@ -72,6 +72,24 @@ def test_no_query_goes_to_it_by_choice_however_cheap_or_good(tmp_path):
     assert set(kept.route(X, cost_weight=100.0).models) == {"c"}
     only = np.array([[False, False, False, True]])
     assert router.best_singles_at(0.0, only).tolist() == [3]
+
+
+def test_it_can_be_taken_away_again_and_a_table_that_is_older_is_evaluated_without_it():
+    router = with_newcomer(with_newcomer(ROUTER, "d", like="a"), "e", like="b")
+    one = without_newcomers(router, ["d"])
+    assert one.models == ("a", "b", "c", "e") and set(newcomers(one)) == {"e"}
+    assert np.allclose(one.expected(X).quality, router.expected(X).quality[:, [0, 1, 2, 4]])
+    none = without_newcomers(one, ["e"])
+    assert none.models == MODELS and none.arm_cost == ROUTER.arm_cost
+    assert np.array_equal(
+        none.route(X, cost_weight=50.0).arms, ROUTER.route(X, cost_weight=50.0).arms
+    )
+    with pytest.raises(rj.InputError, match="no newcomer"):
+        without_newcomers(router, ["a"])
+    table = rj.Table.from_arrays(np.ones((40, 3)), np.ones((40, 3)), models="abc", embeddings=X)
+    told, before = (rj.evaluate(each, table, cost_weights=(0.0,)) for each in (router, ROUTER))
+    assert told.lines == before.lines
+    assert without_newcomers(small_router(), []).models == MODELS
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ newcomer, so that a router never chooses it: it is explored until a refit has it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -90,6 +90,56 @@ def newcomers(router: Router) -> Mapping[str, dict[str, Any]]:
     """The models that were added after the fit, and what is known of each."""
     found = router.provenance.get("newcomers", {})
     return found if isinstance(found, dict) else {}
+
+
+def without_newcomers(router: Router, names: Sequence[str]) -> Router:
+    """The router without some of the models that were added to it; it chooses as before.
+
+    Args:
+      router: with newcomers.
+      names: of those to take away.
+
+    Raises:
+      InputError: a model that is none of its newcomers.
+    """
+    known = newcomers(router)
+    if not names:
+        return router
+    for name in names:
+        if name not in known:
+            raise InputError(f"{name!r} is no newcomer of the router and cannot be taken away")
+    arms = np.array([arm for arm, name in enumerate(router.models) if name not in names])
+
+    def kept(values: Any) -> Any:
+        return jnp.asarray(np.asarray(values)[..., arms])
+
+    def heads(head: Any) -> Any:
+        own = head["params"]
+        return {**head, "params": {**own, "coefficients": kept(own["coefficients"])}}
+
+    arrays, left = router.arrays, {each: known[each] for each in known if each not in names}
+    assert arrays.propensities is not None
+    trees, outcomes, mean = arrays.propensities.trees, arrays.outcomes, arrays.constant
+    arrays = arrays._replace(
+        constant=Estimates(quality=kept(mean.quality), cost=kept(mean.cost)),
+        outcomes=outcomes._replace(
+            quality=heads(outcomes.quality),
+            cost=heads(outcomes.cost),
+            unit_cost=kept(outcomes.unit_cost),
+        ),
+        propensities=arrays.propensities._replace(
+            trees=trees._replace(start=kept(trees.start), leaves=kept(trees.leaves)),
+            threshold=kept(arrays.propensities.threshold),
+        ),
+    )
+    return dataclasses.replace(
+        router,
+        models=tuple(router.models[arm] for arm in arms),
+        arrays=arrays,
+        arm_quality=tuple(router.arm_quality[arm] for arm in arms if router.arm_quality),
+        arm_cost=tuple(router.arm_cost[arm] for arm in arms if router.arm_cost),
+        provenance={**router.provenance, "newcomers": left},
+    )
 
 
 def _check(router: Router, name: str, like: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import numpy as np
 
+from routerjax.artefacts.newcomer import newcomers, without_newcomers
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single_of, greedy
@@ -97,6 +98,8 @@ def evaluate(
         )
     for cost_weight in cost_weights:
         check_range(cost_weight, router.cost_weights)
+    if isinstance(data, Table):  # which may be older than a newcomer, whom no query is routed to
+        router = without_newcomers(router, [x for x in newcomers(router) if x not in data.models])
     retiring.check_exclude(router, exclude)
     if prices:
         router = router.with_prices(prices)
