@@ -218,8 +218,10 @@ class Router(Saved):
             nearest = int(abs(np.asarray(self.cost_weights) - cost_weight).argmin())
             return np.equal(self.models, self.best_single[nearest]).astype(np.float64)
         found = np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
-        added = np.isin(self.models, [*self.provenance.get("newcomers", ())])
-        return np.where(added, found.min() - 1.0, found)
+        added = self.provenance.get("newcomers")
+        if not added:
+            return found
+        return np.where(np.isin(self.models, [*added]), found.min() - 1.0, found)
 
     def keeps_at(self, cost_weight: float) -> str | None:
         """The best single model where the router is that model for every query, else None.
