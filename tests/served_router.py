@@ -59,6 +59,16 @@ def small_router(shift: float = 0.0) -> Router:
     return dataclasses.replace(blank, arrays=arrays._replace(outcomes=outcomes, scaling=scaling))
 
 
+def known_router(shift: float = 0.0) -> Router:
+    """`small_router` that knows its log's policy, which asked every model equally often."""
+    bare = small_router(shift)
+    blank = dataclasses.replace(bare, seen=1, salt="salt")
+    arrays = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), blank.template())
+    known = arrays.propensities._replace(threshold=np.full(3, 0.1, np.float32))
+    own = bare.arrays._replace(propensities=known, seen=arrays.seen)
+    return dataclasses.replace(blank, arrays=own)
+
+
 @contextlib.contextmanager
 def serving(*arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`routerjax serve` in a process of its own; its address, when it answers."""

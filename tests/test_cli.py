@@ -310,13 +310,13 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
     [
         (
             "",
-            "a command is needed: inspect, fit, evaluate, route, serve, refit, rollback, plan, "
-            "simulate, data (see routerjax --help)",
+            "a command is needed: inspect, fit, evaluate, route, serve, refit, rollback, newcomer, "
+            "plan, simulate, data (see routerjax --help)",
         ),
         (
             "learn",
             'Unknown command "learn". Did you mean "plan"? Available commands: inspect, fit, '
-            "evaluate, route, serve, refit, rollback, plan (see",
+            "evaluate, route, serve, refit, rollback, newcomer (see",
         ),
         ("fit", "LOG is needed (see routerjax fit --help)"),
         ("fit log.jsonl", "--out is needed"),

@@ -89,5 +89,5 @@ def test_member_splits_refuse():
 
 
 def test_fewer_rows_than_folds_are_refused():
-    with pytest.raises(InputError, match="there are 4 rows; 5 folds need as many at least"):
+    with pytest.raises(InputError, match="4 rows are too few; 5 folds need as many at least"):
         make_folds(np.arange(4) % 2, folds=5, held_out=0.1, key=jax.random.key(0))

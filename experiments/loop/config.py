@@ -23,6 +23,8 @@ class LoopConfig:
       delayed: The share of feedback that comes a round later.
       price: What the dearest model costs from half way on, as a share of its price before.
       retired: Whether the model that the first router chooses most is retired half way.
+      trial: Answers of the model that is added half way, which are known before it is.
+      newcomer: The share of the queries that it gets until a router is fitted on its answers.
       seeds: Number of repetitions.
       dimensions: Width of the embeddings.
     """
@@ -38,6 +40,8 @@ class LoopConfig:
     delayed: float = 0.2
     price: float = 0.5
     retired: bool = True
+    trial: int = 10
+    newcomer: float = 0.05
     seeds: int = 1
     dimensions: int = 64
 
@@ -45,9 +49,11 @@ class LoopConfig:
 PRESETS = {
     "smoke": LoopConfig(rounds=2, users=300, start=200, seeds=1, dimensions=16),
     "quick": LoopConfig(),
+    "seeds": LoopConfig(seeds=5),
     "full": LoopConfig(rounds=5, users=4_000, seeds=5),
 }
-"""smoke: a minute, for CI. quick: five minutes of one core. full: 20,000 users a seed."""
+"""smoke: a minute, for CI. quick: two minutes of one core. seeds: that five times. full: 20,000
+users a seed, ten minutes of one core."""
 
 
 def check(config: LoopConfig) -> LoopConfig:
@@ -56,10 +62,10 @@ def check(config: LoopConfig) -> LoopConfig:
     Raises:
       InputError: too few rounds, users, rows or seeds, or a share outside [0, 1).
     """
-    for name, least in (("rounds", 2), ("users", 200), ("start", 100), ("seeds", 1)):
+    for name, least in (("rounds", 2), ("users", 200), ("start", 100), ("seeds", 1), ("trial", 1)):
         if getattr(config, name) < least:
             raise InputError(f"{name} is {getattr(config, name)}; it must be at least {least}")
-    for name in ("explore", "missing", "silent", "delayed"):
+    for name in ("explore", "missing", "silent", "delayed", "newcomer"):
         if not 0 <= getattr(config, name) < 1:
             raise InputError(f"{name} is {getattr(config, name):g}; it must be 0 or more, below 1")
     if config.cost_weight < 0 or config.price <= 0:

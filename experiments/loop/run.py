@@ -14,13 +14,15 @@ import numpy as np
 
 from experiments.loop.config import LoopConfig
 from experiments.loop.world import Users, World, world
+from routerjax.artefacts.newcomer import newcomers
 from routerjax.artefacts.router import Router
 from routerjax.data.io.decisions import Joined, read_decisions
 from routerjax.errors import DataWarning, InputError
-from routerjax.exploration.posterior import draws_of, load_draws, save_draws
+from routerjax.exploration.posterior import draws_of, has_draws, load_draws, save_draws
 from routerjax.pipelines.fit_log import fit
-from routerjax.records.repricing import repriced
+from routerjax.records.repricing import PriceChange, repriced
 from routerjax.serving.deciding import Asked, Exploring
+from routerjax.serving.newcomers import add_newcomer
 from routerjax.serving.refitting import refit
 from routerjax.serving.service import Query, Service, Settings
 from routerjax.training.config import FitConfig
@@ -66,21 +68,16 @@ def _rounds(
         first.save(folder)
         if policy == LOOP:
             save_draws(folder, first, draws_of(first, made.first))
-        changed = math.inf
+        changed, half = math.inf, (config.rounds + 1) // 2
         for number in range(config.rounds):
-            later = number >= (config.rounds + 1) // 2
-            if later and number == (config.rounds + 1) // 2:
-                router, changed = Router.load(folder), time.time()
-                dearer = router.with_prices(made.changes(later=True))
-                if policy == LOOP:
-                    save_draws(folder, dearer, load_draws(folder, router))
-                dearer.save(folder, overwrite=True)
-            settings = Settings(
-                made.cost_weight,
-                Exploring(config.explore, EXPLORES[policy]) if policy in EXPLORES else Exploring(),
-                exclude=(retired,) if later and retired else (),
-            )
+            later, out = number >= half, (retired,) if retired and number >= half else ()
+            if number == half:
+                changed = time.time()
+                _changed(folder, made)
             rows = slice(number * config.users, (number + 1) * config.users)
+            settings = Settings(
+                made.cost_weight, _exploring(config, made, policy, folder), exclude=out
+            )
             record = _served(
                 Service(folder, settings, log=log, seed=seed), made, rows, later, users
             )
@@ -88,9 +85,32 @@ def _rounds(
             if policy != NEVER and number + 1 < config.rounds:
                 joined = _with_first(read(log), made, changed, is_known=policy in EXPLORES)
                 rule = config.rule if policy in EXPLORES else ALWAYS
-                record |= _refitted(folder, joined, made, rule, draws=policy == LOOP)
+                record |= _refitted(folder, joined, made, rule, draws=policy == LOOP, out=out)
             found.append(record)
     return found
+
+
+def _changed(folder: Path, made: World) -> None:
+    """Half way: other prices, and a model more; nothing is fitted for it."""
+    router = Router.load(folder)
+    own = router.with_prices(made.changes(later=True))
+    if has_draws(folder, router):
+        save_draws(folder, own, load_draws(folder, router))
+    own.save(folder, overwrite=True)
+    name, like = made.models[made.newcomer], made.models[made.like]
+    price = made.new_price
+    if made.like == made.dearest:
+        price = PriceChange(price.scale / made.change.scale)
+    add_newcomer(folder, name, like=like, price=price, rows=made.trial)
+
+
+def _exploring(config: LoopConfig, made: World, policy: str, folder: Path) -> Exploring:
+    """How a policy explores, the newcomer first where there is one."""
+    if policy not in EXPLORES:
+        return Exploring()
+    name = made.models[made.newcomer]
+    share = ((name, config.newcomer),) if name in newcomers(Router.load(folder)) else ()
+    return Exploring(config.explore, EXPLORES[policy], newcomers=share)
 
 
 def _served(service: Service, made: World, rows: slice, later: bool, users: Users) -> Record:
@@ -131,12 +151,21 @@ def read(log: Path) -> Joined:
         return read_decisions(log)
 
 
-def _refitted(folder: Path, joined: Joined, made: World, rule: str, *, draws: bool) -> Record:
+def _refitted(
+    folder: Path, joined: Joined, made: World, rule: str, *, draws: bool, out: tuple[str, ...]
+) -> Record:
     """Refit on all that is logged; what came of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         try:
-            done = refit(joined, folder, rule=rule, cost_weight=made.cost_weight, draws=draws)
+            done = refit(
+                joined,
+                folder,
+                rule=rule,
+                cost_weight=made.cost_weight,
+                draws=draws,
+                exclude=out,
+            )
         except InputError as error:
             return {"promoted": False, "refused": error.problem}
     own = done.comparison.advantage
@@ -159,10 +188,13 @@ def _with_first(joined: Joined, made: World, changed: float, *, is_known: bool) 
       is_known: whether propensities were recorded; of a policy without exploration there are none.
     """
     log, later = joined.log.with_models(made.models), bool((joined.times >= changed).any())
-    first = repriced(made.first, made.changes(later=later))
+    first = repriced(made.first, made.changes(later=later)).with_models(made.models)
     cost = np.array(log.cost, np.float64)
     before = (joined.times < changed) & later
     cost[before] *= made.prices(later=True)[np.asarray(log.arms)[before]]
+    available = np.arange(len(made.models)) != made.newcomer
+    could = np.broadcast_to(available, (len(log), len(available)))
+    could = could if log.available is None else np.asarray(log.available)
     propensities = None
     if is_known:
         propensities = np.concatenate([first.propensities, log.propensities])
@@ -171,6 +203,7 @@ def _with_first(joined: Joined, made: World, changed: float, *, is_known: bool) 
         quality=np.concatenate([first.quality, log.quality]),
         cost=np.concatenate([first.cost, cost]).astype(np.float32),
         propensities=propensities,
+        available=np.concatenate([np.broadcast_to(available, (len(first), len(available))), could]),
         embeddings=np.concatenate([first.features, log.features]),
         source="the loop's log",
     )

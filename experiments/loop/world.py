@@ -12,8 +12,9 @@ from routerjax.data.synthetic.table import embedded_table
 from routerjax.records.repricing import PriceChange
 from routerjax.records.tables import Log
 
-MODELS = 5
-"""Of the embedded table: the cheapest, the dearest, and three of high quality."""
+MODELS = 6
+"""Of the embedded table: the cheapest, the dearest, and four of high quality, of which the best is
+added half way."""
 
 
 class World(NamedTuple):
@@ -28,6 +29,9 @@ class World(NamedTuple):
       first: a log of queries before these.
       dearest: position of the model whose price changes.
       change: of its price.
+      newcomer: position of the model that is added half way.
+      like: position of the one nearest to it in mean quality, which it is said to resemble.
+      trial: some of its answers to the first queries.
     """
 
     models: tuple[str, ...]
@@ -40,6 +44,15 @@ class World(NamedTuple):
     first: Log
     dearest: int
     change: PriceChange
+    newcomer: int
+    like: int
+    trial: Log
+
+    @property
+    def new_price(self) -> PriceChange:
+        """What the newcomer costs beside the model it resembles."""
+        means = self.true_cost.mean(axis=0)
+        return PriceChange(float(means[self.newcomer] / means[self.like]))
 
     def changes(self, *, later: bool) -> dict[str, PriceChange]:
         """The price changes of a half."""
@@ -71,21 +84,33 @@ def world(config: LoopConfig, seed: int) -> World:
     models = tuple(table.models[arm] for arm in arms)
     place = int(np.flatnonzero(arms == dearest)[0])
     cheap = int(np.flatnonzero(arms == cheapest)[0])
+    newcomer = int(np.flatnonzero(arms == others[0])[0])
+    known = [arm for arm in range(MODELS) if arm != newcomer]
+    apart = abs(means[arms] - means[others[0]])
+    like = min((arm for arm in known if arm != cheap), key=lambda arm: float(apart[arm]))
     rng = np.random.default_rng([seed, 1])
-    policy = np.full(MODELS, 0.3 / (MODELS - 1))
-    policy[cheap] = 0.7
-    logged = rng.choice(MODELS, size=config.start, p=policy)
+    policy = np.where(np.arange(MODELS) == cheap, 0.7, 0.3 / (MODELS - 2))[known]
+    logged = rng.choice(MODELS - 1, size=config.start, p=policy)
     rows = np.arange(config.start)
     quality, cost = np.asarray(table.quality)[:, arms], np.asarray(table.cost)[:, arms]
     embeddings = np.asarray(table.features)
     first = Log.from_arrays(
         logged,
-        quality[rows, logged],
-        cost[rows, logged],
-        models=models,
+        quality[rows, np.array(known)[logged]],
+        cost[rows, np.array(known)[logged]],
+        models=tuple(models[arm] for arm in known),
         propensities=np.tile(policy, (config.start, 1)),
         embeddings=embeddings[: config.start],
         source="the first log",
+    )
+    tried = rows[: config.trial]
+    trial = Log.from_arrays(
+        np.full(len(tried), newcomer),
+        quality[tried, newcomer],
+        cost[tried, newcomer],
+        models=models,
+        embeddings=embeddings[tried],
+        source="the trial",
     )
     later = slice(config.start, None)
     return World(
@@ -99,6 +124,9 @@ def world(config: LoopConfig, seed: int) -> World:
         first=first,
         dearest=place,
         change=PriceChange(config.price, None),
+        newcomer=newcomer,
+        like=like,
+        trial=trial,
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -132,6 +133,15 @@ def kind_of(path: str | Path) -> str:
         return str(read_manifest(Path(path)).get("kind", "router"))
     except InputError:
         return "router"
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a folder is written: its manifest is replaced as a whole; None without."""
+    try:
+        found = os.stat(path / MANIFEST)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -210,11 +210,18 @@ class Router(Saved):
         return first_available(self._single_utilities(cost_weight), available)
 
     def _single_utilities(self, cost_weight: float) -> Float[np.ndarray, " m"]:
-        """[m] mean utility of every model by the log, or 1 for the best alone."""
+        """[m] mean utility of every model by the log, or 1 for the best alone.
+
+        Models that were added after the fit come last: no log speaks of them.
+        """
         if not self.arm_quality:
             nearest = int(abs(np.asarray(self.cost_weights) - cost_weight).argmin())
             return np.equal(self.models, self.best_single[nearest]).astype(np.float64)
-        return np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
+        found = np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
+        added = self.provenance.get("newcomers")
+        if not added:
+            return found
+        return np.where(np.isin(self.models, [*added]), found.min() - 1.0, found)
 
     def keeps_at(self, cost_weight: float) -> str | None:
         """The best single model where the router is that model for every query, else None.

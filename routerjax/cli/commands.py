@@ -1,4 +1,5 @@
-"""The command line: inspect, fit, evaluate, route, serve, refit, rollback, plan, simulate, data.
+"""The command line: inspect, fit, evaluate, route, serve, refit, rollback, newcomer,
+plan, simulate, data.
 
 Results go to standard output, progress and warnings to standard error. Input that cannot be
 used ends with one sentence and exit code 2.
@@ -11,7 +12,18 @@ from typing import TYPE_CHECKING
 
 import routerjax
 from routerjax.cli import app as apps
-from routerjax.cli import data, evaluate, fit, inspect, plan, refit, route, serve, simulate
+from routerjax.cli import (
+    data,
+    evaluate,
+    fit,
+    inspect,
+    newcomer,
+    plan,
+    refit,
+    route,
+    serve,
+    simulate,
+)
 from routerjax.cli.terminal import exit_code
 
 if TYPE_CHECKING:
@@ -31,7 +43,7 @@ def app() -> App:
         "per query.",
         version=f"routerjax {routerjax.__version__}",
     )
-    for command in (inspect, fit, evaluate, route, serve, refit, plan, simulate, data):
+    for command in (inspect, fit, evaluate, route, serve, refit, newcomer, plan, simulate, data):
         command.add(found)
     return found
 

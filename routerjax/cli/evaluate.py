@@ -41,6 +41,7 @@ class Evaluating:
         (human_score); or the column that says how a row was scored and its value where the score
         is gold, as COLUMN=VALUE (source=human). The value is then that of gold scores; the others
         are a judge's, whose bias they carry.
+      exclude: Models that are to be retired without fitting again; it is said what that costs.
       trust_propensities: Recorded propensities that cannot be right are taken as they are.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
         folder or a name of the hub, from which a model may bring code along.
@@ -51,6 +52,7 @@ class Evaluating:
     log_columns: str | None = option(None, "NAME=COLUMN,...")
     log_embeddings: str | None = option(None, "FILE.npy")
     gold_column: tuple[str, str | None] | None = option(None, "COLUMN|COLUMN=VALUE", gold_scores)
+    exclude: tuple[str, ...] = option((), "MODEL,...")
     trust_propensities: bool = False
     trust_encoder: bool = False
 
@@ -112,6 +114,7 @@ def handle(parsed: Parsed) -> None:
             gold=gold and gold[1],
             trust_propensities=asked.trust_propensities,
             prices=changes(parsed[Prices]),
+            exclude=asked.exclude,
             execution=Execution(on_progress=on_progress),
         )
     wrote = page.write(parsed[Page], evaluation, router, folder=folder)

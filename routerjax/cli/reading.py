@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import Prices, Reading
@@ -23,6 +24,7 @@ def read(
     *,
     gold: Gold = None,
     prompt_form: str | None = None,
+    models: Sequence[str] | None = None,
 ) -> Table | Log:
     """The table or log in a file.
 
@@ -32,6 +34,7 @@ def read(
       gold: the column of gold scores and None, or the column that says how each row was scored and
         its value where the score is gold.
       prompt_form: what becomes of messages where the options do not say it.
+      models: the arms, in order; by default those that occur.
 
     Raises:
       InputError: as `files.read_rows`, and for a column of gold scores without any.
@@ -52,6 +55,7 @@ def read(
             columns=columns,
             drop_missing=reading.drop_missing,
             embeddings=reading.embeddings,
+            models=models,
             in_memory=reading.memory,
         )
     except InputError as error:

@@ -55,6 +55,8 @@ class Refitting:
       held_out: The share of the groups that is set apart to compare by.
       draws: Draws from the new router's posterior are written beside it, for serve --explore-by
         posterior.
+      exclude: Models that were retired, as of serve --exclude; the routers are compared without
+        them.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own.
       json: One JSON document is printed instead of text.
     """
@@ -65,6 +67,7 @@ class Refitting:
     cost_weight: float | None = option(None, "L")
     held_out: float = option(0.3, "SHARE")
     draws: bool = False
+    exclude: tuple[str, ...] = option((), "MODEL,...")
     trust_encoder: bool = False
     json: bool = False
 
@@ -116,6 +119,7 @@ def handle(parsed: Parsed) -> None:
         cost_weight=asked.cost_weight,
         held_out=asked.held_out,
         draws=asked.draws,
+        exclude=asked.exclude,
         trust_encoder=asked.trust_encoder,
     )
     if asked.json:

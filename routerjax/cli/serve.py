@@ -48,6 +48,15 @@ def model_share(text: str) -> tuple[str, float]:
     raise InputError(f"'{text}' is not MODEL=SHARE, as in gpt-4=0.2")
 
 
+def model_shares(text: str) -> tuple[tuple[str, float], ...]:
+    """``"gpt-6=0.05,mixtral=0.1"`` as pairs of a model and a share."""
+    found = tuple(model_share(part) for part in text.split(","))
+    for name, _ in found:
+        if [each for each, _ in found].count(name) > 1:
+            raise InputError(f"'{name}' is named twice")
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Serving:
     """Where and what is served.
@@ -108,6 +117,8 @@ class Exploration:
       explore_within: Only models are explored whose expected quality is at most this much below
         that of the choice.
       explore_dollars: Dollars a day that exploration may add to the expected cost.
+      newcomer: Models that routerjax newcomer added, each with the share of the queries that it
+        gets until a router fitted on its answers is in service.
       forbid: Models that a tenant is never given, as TENANT=MODEL,...; the tenant * is all.
     """
 
@@ -115,6 +126,7 @@ class Exploration:
     explore_by: str = option("floor", "floor|members|posterior")
     explore_within: float | None = option(None, "QUALITY")
     explore_dollars: float | None = option(None, "DOLLARS")
+    newcomer: tuple[tuple[str, float], ...] = option((), "MODEL=SHARE,...", model_shares)
     forbid: tuple[tuple[str, str], ...] = option((), "TENANT=MODEL,...", forbidden)
 
 
@@ -227,7 +239,9 @@ def settings_of(parsed: Parsed, *, cost_weight: float) -> Settings:
     )
     return Settings(
         cost_weight=cost_weight,
-        exploring=Exploring(exploration.explore, exploration.explore_by, limits),
+        exploring=Exploring(
+            exploration.explore, exploration.explore_by, limits, exploration.newcomer
+        ),
         only=asked.only,
         exclude=asked.exclude,
         prompt_form=asked.prompt_form,

@@ -63,7 +63,7 @@ def make_folds(
     order = shuffled(deal, len(arms))
     if groups is None or groups.max(initial=-1) + 1 == len(arms):
         if len(arms) < folds:
-            raise InputError(f"there are {len(arms)} rows; {folds} folds need as many at least")
+            raise InputError(f"{len(arms)} rows are too few; {folds} folds need as many at least")
         order = order[np.argsort(arms[order], kind="stable")]
         of_row = np.empty(len(arms), np.int32)
         of_row[order] = np.arange(len(arms)) % folds

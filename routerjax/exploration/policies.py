@@ -1,4 +1,4 @@
-"""Probabilities over models: the best one, Thompson sampling over draws, and a floor under both.
+"""Probabilities over models: the best one, Thompson sampling over draws, a floor, fixed shares.
 
 Each function takes one query [m] or many [..., m] and returns probabilities of the same shape,
 which sum to 1. None of them draws anything: what is drawn, is drawn from these numbers
@@ -88,6 +88,27 @@ def with_floor(
     even = explorable / np.maximum(count, 1)
     share = np.where(count > 0, rate, 0.0)
     return np.asarray((1 - share) * probabilities + share * even, np.float64)
+
+
+def with_shares(
+    probabilities: Float[np.ndarray, "*n m"], shares: Float[np.ndarray, "*n m"]
+) -> Float[np.ndarray, "*n m"]:
+    """A policy that gives fixed shares of its queries to some models: p'_m = (1 − Σ s)·p_m + s_m.
+
+    Args:
+      probabilities: [..., m] of the policy.
+      shares: [..., m] s, 0 for models that get none.
+
+    Raises:
+      InputError: shares below 0 or together above 1.
+
+    >>> with_shares(np.array([0.8, 0.2, 0.0]), np.array([0.0, 0.0, 0.5]))
+    array([0.4, 0.1, 0.5])
+    """
+    total = shares.sum(axis=-1, keepdims=True)
+    if not ((shares >= 0).all() and (total <= 1).all()):
+        raise InputError("shares of models must be 0 or more and at most 1 together")
+    return np.asarray((1 - total) * probabilities + shares, np.float64)
 
 
 def _check_some(allowed: Bool[np.ndarray, "*n m"]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from routerjax.artefacts import tensors
+from routerjax.artefacts.newcomer import newcomers
 from routerjax.artefacts.router import Router
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
@@ -73,6 +74,27 @@ def draws_of(router: Router, log: Log, *, draws: int = DRAWS, seed: int = 0) -> 
     return Draws(_features(own), np.asarray(found + apart[None], np.float32))
 
 
+def with_newcomers(draws: Draws, router: Router, *, seed: int = 0) -> Draws:
+    """Draws of a router before models were added, with those of the added ones.
+
+    A newcomer's draw is that of the model it resembles and a draw of its offset, which is normal
+    (`routerjax.artefacts.newcomer`): what is least known is explored most.
+
+    Args:
+      draws: of as many models as the router had before.
+      router: with the newcomers.
+      seed: of the offsets.
+    """
+    found, rng = draws.coefficients, np.random.default_rng(seed)
+    for name in router.models[found.shape[-1] :]:
+        known = newcomers(router)[name]
+        own = np.array(found[..., router.models.index(known["like"])])
+        spread = known["standard_deviation"] * rng.standard_normal(len(own))
+        own[:, 0] += (known["offset"] + spread).astype(np.float32)
+        found = np.concatenate([found, own[..., None]], axis=-1)
+    return draws._replace(coefficients=found)
+
+
 def save_draws(folder: Path, router: Router, draws: Draws) -> None:
     """Write the draws into a folder that holds a router, this one or an older one.
 
@@ -93,6 +115,11 @@ def remove_draws(folder: Path, *, but: Sequence[Router]) -> None:
     for path in folder.glob("draws-*.safetensors"):
         if re.fullmatch(r"draws-[0-9a-f]{16}\.safetensors", path.name) and path.name not in kept:
             path.unlink(missing_ok=True)
+
+
+def has_draws(folder: Path, router: Router) -> bool:
+    """Whether a router's draws stand beside it."""
+    return (folder / _name(router)).exists()
 
 
 def load_draws(folder: Path, router: Router) -> Draws:

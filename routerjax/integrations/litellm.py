@@ -55,6 +55,7 @@ class RouterPlugin:
         explore: float = 0.03,
         explore_by: str = "floor",
         limits: Limits | None = None,
+        newcomers: Mapping[str, float] | None = None,
         log: str | Path | None = None,
         log_prompts: bool = False,
         names: Mapping[str, str] | None = None,
@@ -67,6 +68,8 @@ class RouterPlugin:
           folder: the router folder.
           cost_weight: λ where a request names none.
           explore, explore_by, limits: how it explores, as of `routerjax serve`.
+          newcomers: models that were added after the fit, each with the share of the queries that
+            it gets until a router fitted on its answers is in service.
           log: folder of the decision log; None keeps none.
           log_prompts: Whether it holds prompts.
           names: deployment such as "openai/gpt-4o" to the router's name of its model; a deployment
@@ -79,7 +82,9 @@ class RouterPlugin:
         """
         settings = Settings(
             cost_weight=cost_weight,
-            exploring=Exploring(explore, explore_by, limits or Limits()),
+            exploring=Exploring(
+                explore, explore_by, limits or Limits(), tuple((newcomers or {}).items())
+            ),
             prompt_form=prompt_form,
             log_prompts=log_prompts,
         )

@@ -24,7 +24,7 @@ from routerjax.pipelines.on_log import (
     unsupported_share,
 )
 from routerjax.pipelines.overlap import check_propensities
-from routerjax.records.tables import Log
+from routerjax.records.tables import Log, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,9 @@ class Comparison:
     unsupported: float
 
 
-def compare(new: Router, old: Router, log: Log, *, cost_weight: float) -> Comparison:
+def compare(
+    new: Router, old: Router, log: Log, *, cost_weight: float, exclude: Sequence[str] = ()
+) -> Comparison:
     """Compare two routers on a log.
 
     Args:
@@ -63,6 +65,8 @@ def compare(new: Router, old: Router, log: Log, *, cost_weight: float) -> Compar
       old: of the same unit of quality and the same embeddings.
       log: n rows that neither was fitted on, with embeddings.
       cost_weight: λ within both fitted ranges.
+      exclude: models that neither may choose: they were there when the log was written, and are
+        not offered any more.
 
     Raises:
       InputError: a row was answered by a model that `new` does not have, `old` chooses one, the
@@ -72,11 +76,15 @@ def compare(new: Router, old: Router, log: Log, *, cost_weight: float) -> Compar
         check_range(cost_weight, router.cost_weights)
     log = log.with_models(new.models)
     evidence = _evidence(new, log)
-    mine = new.choices(log.features, cost_weights=(cost_weight,), available=log.available)[0]
-    chosen = old.choices(
-        log.features, cost_weights=(cost_weight,), available=_available(log, old.models)
+    mine, chosen = (
+        router.choices(
+            log.features,
+            cost_weights=(cost_weight,),
+            available=could_be_chosen(log, router.models, exclude=exclude),
+        )[0]
+        for router in (new, old)
     )
-    theirs = _renumbered(chosen[0], old, new)
+    theirs = _renumbered(chosen, old, new)
     ours, others = scored(mine, evidence), scored(theirs, evidence)
     groups = log.groups
 
@@ -119,14 +127,33 @@ def _evidence(router: Router, log: Log) -> Evidence:
     return Evidence(log, router.expected(log.features), propensities, floor)
 
 
-def _available(log: Log, models: Sequence[str]) -> np.ndarray | None:
-    """[n, m] which of a router's models could be chosen; one that the log does not know could be,
-    and a choice of it is refused."""
-    if log.available is None:
+def could_be_chosen(
+    log: Log | Table, models: Sequence[str], *, exclude: Sequence[str] = ()
+) -> np.ndarray | None:
+    """[n, m] which of a router's models can be chosen; None where every one can.
+
+    One that a log does not know could be, and a choice of it is refused.
+
+    Args:
+      log: n rows of a log or a table.
+      models: m of a router.
+      exclude: of these, those that are not offered any more.
+
+    Raises:
+      InputError: a row is left without any model.
+    """
+    if log.available is None and not exclude:
         return None
-    known = dict(zip(log.models, np.asarray(log.available).T, strict=True))
-    everywhere = np.ones(len(log), bool)
-    return np.stack([known.get(name, everywhere) for name in models], axis=1)
+    everywhere, known = np.ones(len(log), bool), {}
+    if log.available is not None:
+        known = dict(zip(log.models, np.asarray(log.available).T, strict=True))
+    found = np.stack(
+        [known.get(name, everywhere) & (name not in exclude) for name in models], axis=1
+    )
+    if not found.any(axis=1).all():
+        problem = f"no model is left for a query without {', '.join(exclude)}"
+        raise InputError(problem, source=log.source, row=int(found.any(axis=1).argmin()))
+    return found
 
 
 def _renumbered(arms: np.ndarray, old: Router, new: Router) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
 
+from routerjax.artefacts.newcomer import newcomers, without_newcomers
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single_of, greedy
@@ -15,13 +17,14 @@ from routerjax.data.checks.drift import drift_notes
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.folds import make_folds, member_splits
-from routerjax.estimators.overlap import overlap
+from routerjax.estimators.overlap import Overlap, overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
+from routerjax.pipelines import retiring
 from routerjax.pipelines.evaluated import encoded_for, test_rows, unseen
 from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
-from routerjax.pipelines.lines import Evaluation, Line
+from routerjax.pipelines.lines import Evaluation, Line, Retiring
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.page import LIMITED, Choices, page, router_choices
@@ -46,6 +49,7 @@ def evaluate(
     gold: str | None = None,
     trust_propensities: bool = False,
     prices: Mapping[str, PriceChange] | None = None,
+    exclude: Sequence[str] = (),
     execution: Execution = Execution(),
     progress: bool = False,
 ) -> Evaluation:
@@ -75,6 +79,7 @@ def evaluate(
       trust_propensities: Whether recorded propensities that cannot be right are taken as they are.
       prices: Model → what it costs from now on. The router, the data and the log are taken at
         these prices, as `Router.with_prices` and `repriced` do; None leaves them as recorded.
+      exclude: Models that are to be retired; `Evaluation.retiring` says what that costs.
       execution: Progress, devices and checkpoints of the full-feedback router's training.
       progress: Whether to show a bar for everything that is trained, in a terminal or a notebook.
 
@@ -93,6 +98,9 @@ def evaluate(
         )
     for cost_weight in cost_weights:
         check_range(cost_weight, router.cost_weights)
+    if isinstance(data, Table):  # which may be older than a newcomer, whom no query is routed to
+        router = without_newcomers(router, [x for x in newcomers(router) if x not in data.models])
+    retiring.check_exclude(router, exclude)
     if prices:
         router = router.with_prices(prices)
         data = repriced(data, _of_models(prices, data.models))
@@ -100,11 +108,20 @@ def evaluate(
     with watched(execution, progress) as execution:
         if isinstance(data, Table):
             log = encoded_for(log, router) if log is not None else None
-            return _on_table(router, encoded_for(data, router), cost_weights, log, execution)
+            data = encoded_for(data, router)
+            return _on_table(router, data, cost_weights, log, exclude, execution)
         known = test_rows(encoded_for(data, router), router).with_models(router.models)
         evaluated = unseen(router, said_once(known))
         left_out = len(data) - len(evaluated)
-        return _on_log(router, evaluated, left_out, cost_weights, gold, trust_propensities)
+        evidence, covered, notes = _evidence(router, evaluated, gold, trust_propensities)
+        choices = router_choices(router, evaluated.features, cost_weights, evaluated.available)
+        found = page(
+            choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
+        )
+        if not exclude:
+            return found
+        lost = retiring.on_log(router, evidence, cost_weights=cost_weights, exclude=exclude)
+        return dataclasses.replace(found, retiring=lost)
 
 
 def _of_models(prices: Mapping[str, PriceChange], models: Sequence[str]) -> dict[str, PriceChange]:
@@ -117,6 +134,7 @@ def _on_table(
     data: Table,
     cost_weights: tuple[float, ...],
     log: Log | None,
+    exclude: Sequence[str],
     execution: Execution,
 ) -> Evaluation:
     evaluated = unseen(router, test_rows(data, router).with_models(router.models)).complete()
@@ -141,6 +159,9 @@ def _on_table(
         notes.append("knn-plug-in is left out: it needs the log the router was fitted on (--log)")
     if reference is None:
         notes.append("full-feedback is left out: it needs rows of a train split in the table")
+    lost: tuple[Retiring, ...] = ()
+    if exclude:
+        lost = retiring.on_table(router, evaluated, cost_weights=cost_weights, exclude=exclude)
     return Evaluation(
         kind="table",
         source=data.source,
@@ -151,6 +172,7 @@ def _on_table(
         quality_range=data.quality_range,
         notes=tuple(notes),
         lines=_lines(choices, evaluated, cost_weights),
+        retiring=lost,
     )
 
 
@@ -209,15 +231,11 @@ def _full_feedback(
     return choose
 
 
-def _on_log(
-    router: Router,
-    log: Log,
-    left_out: int,
-    cost_weights: tuple[float, ...],
-    gold: str | None,
-    trust_propensities: bool,
-) -> Evaluation:
-    """The page of a log that the router was not fitted on, by propensities of its own."""
+def _evidence(
+    router: Router, log: Log, gold: str | None, trust_propensities: bool
+) -> tuple[Evidence, Overlap, tuple[str, ...]]:
+    """A log that the router was not fitted on as evidence, by propensities of its own; its overlap,
+    and what a reader must know of it."""
     config, x = router.config, router.arrays.scaling(log.features)
     pairs = has_pairs(log, gold)
     known = gold_rows(log, gold) if gold is not None else None
@@ -244,11 +262,7 @@ def _on_log(
     )
     notes = _judged(log) if gold is None and not pairs else ()
     notes += () if evidence.corrected is None else (evidence.corrected.note,)
-    notes = (*notes, *drift_notes(log))
-    choices = router_choices(router, log.features, cost_weights, log.available)
-    return page(
-        choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
-    )
+    return evidence, covered, (*notes, *drift_notes(log))
 
 
 def _judged(log: Log) -> tuple[str, ...]:

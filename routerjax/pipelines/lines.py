@@ -79,6 +79,28 @@ class Single:
 
 
 @dataclasses.dataclass(frozen=True)
+class Retiring:
+    """A router without some of its models beside the whole one; means per query, 95 % intervals.
+
+    Attributes:
+      exclude: models that are retired.
+      cost_weight: λ.
+      lost: utility of the whole router minus that without them.
+      quality_change, cost_change: without them minus with them, in quality and in dollars.
+      moved: share of the queries that go to another model.
+      unsupported: share on which the log does not support the choice without them; None on a table.
+    """
+
+    exclude: tuple[str, ...]
+    cost_weight: float
+    lost: Interval
+    quality_change: Interval
+    cost_change: Interval
+    moved: float
+    unsupported: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` returns.
 
@@ -96,6 +118,7 @@ class Evaluation:
       overlap: of the log, as `routerjax.estimators.overlap.Overlap`; None on a table.
       singles: every model asked for every query; none on a table.
       verdict: sentences that the numbers support; none on a table.
+      retiring: what it costs to retire the models that were to be left out, at every cost weight.
     """
 
     kind: str
@@ -110,6 +133,7 @@ class Evaluation:
     overlap: dict[str, Any] | None = None
     singles: tuple[Single, ...] = ()
     verdict: tuple[str, ...] = ()
+    retiring: tuple[Retiring, ...] = ()
 
     def __repr__(self) -> str:
         methods = list(dict.fromkeys(line.method for line in self.lines))
@@ -186,5 +210,9 @@ def evaluation_of(saved: dict[str, Any]) -> Evaluation:
             "verdict": pair(saved["verdict"]),
             "lines": tuple(lines),
             "singles": tuple(Single(**intervals(single)) for single in saved["singles"]),
+            "retiring": tuple(
+                Retiring(**{**intervals(own), "exclude": tuple(own["exclude"])})
+                for own in saved.get("retiring", ())
+            ),
         }
     )

@@ -51,7 +51,7 @@ def page(
       cost_weights: λ.
       notes: what a reader must know beside what is always said.
     """
-    choices, evidence, pinned = _of_the_policy(choices, evidence)
+    choices, evidence, pinned = of_the_policy(choices, evidence)
     log = evidence.log
     evaluation = Evaluation(
         kind="log",
@@ -88,8 +88,13 @@ def _limits(covered: Overlap) -> str:
     )
 
 
-def _of_the_policy(choices: Choices, evidence: Evidence) -> tuple[Choices, Evidence, int]:
-    """What speaks of the log's policy: without the rows whose model a user pinned, their number."""
+def of_the_policy(choices: Choices, evidence: Evidence) -> tuple[Choices, Evidence, int]:
+    """What speaks of the log's policy: without the rows whose model a user pinned, their number.
+
+    Args:
+      choices: of all rows.
+      evidence: of all rows.
+    """
     log = evidence.log
     if log.pinned is None or not log.pinned.any():
         return choices, evidence, 0

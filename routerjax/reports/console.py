@@ -223,6 +223,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         say(console, _overlap_sentence(evaluation.overlap))
         console.print(_overlap_grid(evaluation.overlap))
         print_log_page(evaluation, console)
+        print_retiring(evaluation, console)
         return
     cost_weights = sorted({line.cost_weight for line in evaluation.lines})
     by = {(line.method, line.cost_weight): line for line in evaluation.lines}
@@ -244,8 +245,32 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         for name, cells in _own_figures([by["router", each] for each in some]).items():
             grid.add_row(name, *cells)
         console.print(grid)
+    print_retiring(evaluation, console)
     for note in evaluation.notes:
         say(console, f"note: {note}")
+
+
+def print_retiring(evaluation: Evaluation, console: Console) -> None:
+    """What it costs to retire models, where that was asked."""
+    if not evaluation.retiring:
+        return
+    names = ", ".join(printable(name) for name in evaluation.retiring[0].exclude)
+    say(
+        console,
+        f"What the router is worth less without {names}, fitted as it is; brackets hold 95 % "
+        "intervals:\n",
+    )
+    grid = _grid("weight", "lost", "quality", "$ per 1000", "queries moved", "no support")
+    for own in evaluation.retiring:
+        grid.add_row(
+            f"{own.cost_weight:g}",
+            f"{own.lost.mean:+.3f} [{own.lost.low:+.3f}, {own.lost.high:+.3f}]",
+            f"{own.quality_change.mean:+.3f}",
+            f"{1000 * own.cost_change.mean:+.3g}",
+            f"{own.moved:.0%}",
+            "" if own.unsupported is None else f"{own.unsupported:.0%}",
+        )
+    console.print(grid)
 
 
 def _own_figures(lines) -> dict[str, list[str]]:

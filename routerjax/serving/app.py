@@ -21,10 +21,14 @@ from starlette.routing import Route
 from routerjax.errors import InputError
 from routerjax.serving import chat
 from routerjax.serving.service import Made, Query, Served, Service
-from routerjax.serving.watching import watch
+from routerjax.serving.watching import EVERY, watch
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
+ASKED = ("prompt", "messages", "embedding", "cost_weight", "models", "tenant", "group")
+SAID = ("id", "quality", "cost")
 LONGEST_ID = 64
+LONGEST_WHOLE = 300
+"""Digits of a whole number at most."""
 CONNECTIONS = 1000
 
 
@@ -36,12 +40,18 @@ class Refused(Exception):
         self.status, self.problem = status, problem
 
 
-def make_app(service: Service, *, transport: httpx.AsyncBaseTransport | None = None) -> Starlette:
+def make_app(
+    service: Service,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    look_every: float = EVERY,
+) -> Starlette:
     """The application that serves a router.
 
     Args:
       service: the router with its log and upstreams.
       transport: of requests to upstreams; None goes over the network.
+      look_every: seconds between two looks at the router folder.
     """
 
     @contextlib.asynccontextmanager
@@ -49,7 +59,7 @@ def make_app(service: Service, *, transport: httpx.AsyncBaseTransport | None = N
         limits = httpx.Limits(max_connections=CONNECTIONS)
         async with httpx.AsyncClient(transport=transport, limits=limits, trust_env=False) as client:
             app.state.client = client
-            watching = asyncio.create_task(watch(service))
+            watching = asyncio.create_task(watch(service, every=look_every))
             try:
                 yield
             finally:
@@ -113,8 +123,11 @@ async def body_of(service: Service, request: Request) -> dict[str, Any]:
         if size > most:
             raise Refused(413, f"the request is larger than {most:,} bytes")
         parts.append(part)
+    content = b"".join(parts)
     try:
-        found = json.loads(b"".join(parts), parse_constant=_no_number)
+        found = json.loads(content, parse_constant=_no_number, parse_int=_whole)
+        if b"\\ud" in content.lower():  # half a character, which no log and no upstream could take
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Refused(400, "the request is not JSON") from None
     if not isinstance(found, dict):
@@ -126,6 +139,20 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
+def _whole(digits: str) -> int:
+    """A whole number, if it is one that a float can hold."""
+    if len(digits) > LONGEST_WHOLE:
+        raise ValueError("a number of too many digits")
+    return int(digits)
+
+
+def _check_fields(body: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse a field that is none: one that is misspelled would else be left out in silence."""
+    for name in body:
+        if name not in known:
+            raise Refused(422, f"unknown field {name[:80]!r}; known are {', '.join(known)}")
+
+
 async def queried(service: Service, served: Served, body: dict[str, Any]) -> Query:
     """The query of a request; text is encoded beside the requests of others."""
     if body.get("embedding") is not None:
@@ -135,6 +162,7 @@ async def queried(service: Service, served: Served, body: dict[str, Any]) -> Que
 
 async def _route(service: Service, request: Request) -> Response:
     body = await body_of(service, request)
+    _check_fields(body, ASKED)
     served = service.served
     query = await queried(service, served, body)
     made = service.decide(served, query, service.asked(served, body))
@@ -164,6 +192,7 @@ async def _feedback(service: Service, request: Request) -> Response:
     if service.log is None:
         raise Refused(409, "this service keeps no decision log (serve --log)")
     body = await body_of(service, request)
+    _check_fields(body, SAID)
     name, known = body.get("id"), {}
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID:
         raise Refused(422, "id must be that of a decision")

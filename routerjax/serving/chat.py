@@ -25,6 +25,7 @@ NAME = "routerjax"
 HEADERS = {"cost_weight": "x-routerjax-cost-weight", "tenant": "x-routerjax-tenant"}
 HEADERS |= {"group": "x-routerjax-group"}
 LARGEST_ANSWER = 1 << 26
+"""Bytes of an answer in one piece at most."""
 
 
 class Failed(NamedTuple):
@@ -34,6 +35,7 @@ class Failed(NamedTuple):
     status: int
     content: bytes
     kind: str
+    retry_after: str | None = None
 
 
 def own_fields(body: dict[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
@@ -108,6 +110,8 @@ async def complete(
         failed = failed or (found, headers)
     assert failed is not None
     own, headers = failed
+    if own.retry_after is not None:
+        headers["retry-after"] = own.retry_after
     return Response(own.content, own.status, headers=headers, media_type=own.kind)
 
 
@@ -133,14 +137,16 @@ async def _once(
 ) -> Response | Failed:
     """An answer in one piece."""
     try:
-        answer = await client.send(_request(client, upstream, body))
+        answer = await client.send(_request(client, upstream, body), stream=True)
+        content = await _content(answer)
     except httpx.HTTPError as error:
         return _unreached(error, name)
-    kind = answer.headers.get("content-type", "application/json")
+    if content is None:
+        return _error("garbage", 502, f"the upstream of {name} answered too much")
     if answer.status_code >= 400:
-        return _refused(service, made, name, answer.status_code, answer.content, headers, kind)
+        return _refused(service, made, name, answer, content, headers)
     try:
-        found = answer.json()
+        found = json.loads(content)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("choices"), list):
@@ -163,16 +169,13 @@ async def _stream(
         answer = await client.send(_request(client, upstream, body), stream=True)
     except httpx.HTTPError as error:
         return _unreached(error, name)
-    kind = answer.headers.get("content-type", "")
     if answer.status_code >= 400:
         try:
-            content = await answer.aread()
+            content = await _content(answer)
         except httpx.HTTPError as error:
             return _unreached(error, name)
-        finally:
-            await answer.aclose()
-        return _refused(service, made, name, answer.status_code, content, headers, kind)
-    if "text/event-stream" not in kind:
+        return _refused(service, made, name, answer, content or b"", headers)
+    if "text/event-stream" not in answer.headers.get("content-type", ""):
         await answer.aclose()
         return _error("garbage", 502, f"the upstream of {name} answered no stream of events")
     lines = answer.aiter_lines()
@@ -204,18 +207,33 @@ async def _stream(
     return StreamingResponse(passed(), headers=headers, media_type="text/event-stream")
 
 
+async def _content(answer: httpx.Response) -> bytes | None:
+    """The body of an answer, or None where it is too large to be one."""
+    parts, size = [], 0
+    try:
+        async for part in answer.aiter_bytes():
+            size += len(part)
+            if size > LARGEST_ANSWER:
+                return None
+            parts.append(part)
+    finally:
+        await answer.aclose()
+    return b"".join(parts)
+
+
 def _refused(
     service: Service,
     made: Made,
     name: str,
-    status: int,
+    answer: httpx.Response,
     content: bytes,
     headers: dict[str, str],
-    kind: str,
 ) -> Response | Failed:
     """An upstream's error: another model is asked, unless the request itself is at fault."""
+    status = answer.status_code
+    kind = answer.headers.get("content-type", "application/json")
     if status == 429 or status >= 500:
-        return Failed(f"status {status}", status, content, kind)
+        return Failed(f"status {status}", status, content, kind, answer.headers.get("retry-after"))
     _answered(service, made, name, None, outcome=f"status {status}")
     return Response(content, status, headers=headers, media_type=kind)
 

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from routerjax.artefacts.newcomer import newcomers
 from routerjax.artefacts.router import Router
 from routerjax.artefacts.routing import outlook
 from routerjax.errors import InputError
 from routerjax.exploration.drawing import drawn
 from routerjax.exploration.limits import Limits, explorable, rate_within
-from routerjax.exploration.policies import best_of, share_of_best, with_floor
+from routerjax.exploration.policies import best_of, share_of_best, with_floor, with_shares
 
 WAYS = ("floor", "members", "posterior")
 """How a served policy explores: a floor alone, or Thompson sampling over a router's members or
@@ -29,17 +30,24 @@ class Exploring:
       rate: Share of the queries spread evenly over the models that may be explored.
       by: one of `WAYS`.
       limits: what it may do.
+      newcomers: (model, share of the queries that it gets) of models that were added to the router
+        and that no fit has met yet; one that the router was fitted on is a model like others.
     """
 
     rate: float = 0.0
     by: str = WAYS[0]
     limits: Limits = Limits()
+    newcomers: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
             raise InputError(f"explore is {self.rate:g}; it must lie between 0 and 1")
         if self.by not in WAYS:
             raise InputError(f"explore by {self.by!r}; it must be one of {', '.join(WAYS)}")
+        rates = [rate for _, rate in self.newcomers]
+        if not all(0 < rate <= 1 for rate in rates) or sum(rates) > 1:
+            problem = f"the shares of newcomers are {', '.join(f'{rate:g}' for rate in rates)}"
+            raise InputError(f"{problem}; each must be above 0, and all at most 1 together")
 
 
 class Asked(NamedTuple):
@@ -145,6 +153,10 @@ def decide(
         exploring.rate, left=left, cost=cost, probabilities=policy, explorable=near
     )
     propensities = with_floor(policy, near, rate=rate)
+    shares = _of_newcomers(router, exploring.newcomers, near)
+    more = max(float(shares @ cost - shares.sum() * (propensities @ cost)), 0.0)
+    if left is None or dollars + more <= left:
+        propensities, dollars = with_shares(propensities, shares), dollars + more
     propensities = propensities / propensities.sum()
     arm, preferred = int(drawn(propensities, uniform)), int(choice.argmax())
     return Decision(
@@ -204,6 +216,17 @@ def check_known(names: Sequence[str], models: Sequence[str]) -> None:
 
 def _both(expected) -> tuple[np.ndarray, np.ndarray]:
     return expected.quality, expected.cost
+
+
+def _of_newcomers(
+    router: Router, given: Sequence[tuple[str, float]], near: Bool[np.ndarray, " m"]
+) -> Float[np.ndarray, " m"]:
+    """[m] shares of the newcomers that may be explored."""
+    shares, added = np.zeros(len(near)), newcomers(router)
+    for name, rate in given:
+        if name in added:
+            shares[router.models.index(name)] = rate
+    return np.where(near, shares, 0.0)
 
 
 def _near_alone(

@@ -123,7 +123,8 @@ class DecisionLog:
         day = _day(now)
         path = self.folder / f"{day}.{self.server}{SUFFIX}"
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        former, self._file, self._is_cut = self._file, file, False
+        former, self._file = self._file, file
+        self._is_cut = os.fstat(file).st_size > 0  # opened again, after its first line was cut off
         if former >= 0:
             with contextlib.suppress(OSError):
                 os.fsync(former)

@@ -13,21 +13,23 @@ from __future__ import annotations
 import dataclasses
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from routerjax.artefacts.folder import claimed
+from routerjax.artefacts.newcomer import newcomers, with_newcomer
 from routerjax.artefacts.router import Router
 from routerjax.data.io.decisions import Joined
 from routerjax.errors import InputError
 from routerjax.estimators.utility import check_range
-from routerjax.exploration.posterior import draws_of, remove_draws, save_draws
+from routerjax.exploration.posterior import draws_of, remove_draws, save_draws, with_newcomers
 from routerjax.pipelines.compare import Comparison, compare
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import digests, query_digests
+from routerjax.records.repricing import PriceChange
 from routerjax.records.tables import Log
 
 RULE = "advantage.low > 0"
@@ -71,6 +73,7 @@ def refit(
     cost_weight: float | None = None,
     held_out: float = 0.3,
     draws: bool = False,
+    exclude: Sequence[str] = (),
     trust_encoder: bool = False,
 ) -> Refit:
     """Fit a router to a decision log and promote it if it is worth more.
@@ -82,10 +85,12 @@ def refit(
       cost_weight: λ at which they are compared; by default the median of the decisions'.
       held_out: share of the groups that are set apart.
       draws: Whether draws from the new router's posterior are written beside it.
+      exclude: models that were retired; both routers are compared without them.
       trust_encoder: As of `Router.load`.
 
     Raises:
-      InputError: a rule that is none, too few decisions, or what `fit` and `compare` refuse.
+      InputError: a rule that is none, too few decisions, a retired model that neither router has,
+        or what `fit` and `compare` refuse.
     """
     holds, path = rule_of(rule), Path(folder)
     if not 0 < held_out < 1:
@@ -97,19 +102,25 @@ def refit(
             f"holds embeddings by {log.encoder!r}; the router in service takes {old.encoder!r}"
         )
         raise InputError(problem, source=log.source)
+    strange = [name for name in exclude if name not in (*old.models, *log.models)]
+    if strange:
+        known = ", ".join(old.models)
+        raise InputError(f"no model {strange[0]!r} to leave out; the router's are {known}")
     if cost_weight is None:
         cost_weight = float(np.median(joined.cost_weights))
     check_range(cost_weight, old.cost_weights)
     learnt, apart = set_apart(log, share=held_out)
     compared = _unseen(old, apart)
     config = dataclasses.replace(old.config, cost_weights=old.cost_weights)
-    new = fit(learnt, config=config, drop_unlogged=True)
-    comparison = compare(new, old, compared, cost_weight=cost_weight)
+    fitted = fit(learnt, config=config, drop_unlogged=True)
+    new = _with_newcomers_of(old, fitted)
+    comparison = compare(new, old, compared, cost_weight=cost_weight, exclude=exclude)
     promoted = holds(comparison)
     if promoted:
         if draws:
-            save_draws(path, new, draws_of(new, learnt.with_models(new.models)))
-        _promote(path, new, old)
+            own = draws_of(fitted, learnt.with_models(fitted.models))
+            save_draws(path, new, with_newcomers(own, new))
+        put_in_service(path, new, old)
         remove_draws(path, but=(new, old))
     return Refit(promoted, rule, comparison, len(learnt), joined.counts)
 
@@ -125,7 +136,7 @@ def rollback(folder: str | Path, *, trust_encoder: bool = False) -> None:
         raise InputError("no router was in service before this one", source=str(folder))
     now = Router.load(path, trust_encoder=trust_encoder)
     before = Router.load(previous(path), trust_encoder=trust_encoder)
-    _promote(path, before, now)
+    put_in_service(path, before, now)
 
 
 def previous(folder: Path) -> Path:
@@ -179,6 +190,16 @@ def set_apart(log: Log, *, share: float) -> tuple[Log, Log]:
     return log.rows(~apart), log.rows(apart)
 
 
+def _with_newcomers_of(old: Router, new: Router) -> Router:
+    """The new router with those newcomers of the old one of which the log has no rows yet, while
+    the models that they resemble are still there."""
+    for name, known in newcomers(old).items():
+        if name not in new.models and known["like"] in new.models:
+            price = PriceChange(known["scale"], known["dollars"])
+            new = with_newcomer(new, name, like=known["like"], price=price)
+    return new
+
+
 def _unseen(old: Router, log: Log) -> Log:
     """The rows that the router in service was not fitted on."""
     kept = ~old.has_seen(log)
@@ -188,8 +209,14 @@ def _unseen(old: Router, log: Log) -> Log:
     return log.rows(kept)
 
 
-def _promote(path: Path, new: Router, old: Router) -> None:
-    """Put `old` aside, then `new` in its place; the folder holds one of them, whole, always."""
+def put_in_service(path: Path, new: Router, old: Router) -> None:
+    """Put `old` aside, then `new` in its place; the folder holds one of them, whole, always.
+
+    Args:
+      path: the folder.
+      new: the router to serve.
+      old: the one in it.
+    """
     with claimed(previous(path), overwrite=True):
         pass  # refuse before anything is written
     old.save(previous(path), overwrite=True)

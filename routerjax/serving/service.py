@@ -20,12 +20,12 @@ from routerjax.data.io.prompts import prompt_text
 from routerjax.errors import InputError
 from routerjax.estimators.utility import check_range
 from routerjax.exploration.posterior import load_draws
+from routerjax.serving.checks import check_names
 from routerjax.serving.deciding import (
     Asked,
     Decision,
     Exploring,
     Served,
-    check_known,
     decide,
     offered,
 )
@@ -94,6 +94,7 @@ class Service:
       upstreams: where models are asked; None where only routes are given.
       metrics: what was counted.
       problem: why the router in the folder could not be taken up, or None.
+      stamp: of the folder, before its router was first loaded.
     """
 
     def __init__(
@@ -124,12 +125,11 @@ class Service:
         self.folder, self.settings, self.upstreams = Path(folder), settings, upstreams
         self.metrics, self.clock = Metrics(), clock
         self.problem: str | None = None
+        self.stamp = folders.stamp(self.folder)
         self.served = self.load()
         router = self.served.router
         check_range(settings.cost_weight, router.cost_weights)
-        barred = settings.exploring.limits.forbidden.values()
-        named = (*settings.only, *settings.exclude, *(name for names in barred for name in names))
-        check_known(named, router.models)
+        check_names(router, settings, upstreams)
         start = settings.cost_weight
         self.pacer = None
         if dollars_a_day is not None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from routerjax.artefacts.folder import MANIFEST
+from routerjax.artefacts.folder import stamp
 from routerjax.errors import InputError
 from routerjax.serving.service import Service
 
@@ -17,22 +15,14 @@ EVERY = 0.5
 """Seconds between two looks at the folder."""
 
 
-def stamp(folder: Path) -> tuple[int, int, int] | None:
-    """What changes when a router folder is written: its manifest is replaced as a whole."""
-    try:
-        found = os.stat(folder / MANIFEST)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
 async def watch(service: Service, *, every: float = EVERY) -> None:
     """Take up every router that is written into the folder, for as long as the service lasts.
 
     It is loaded and called once beside the requests, which the old router answers meanwhile; then
-    the service's reference to it is replaced. One that cannot be loaded leaves the old one.
+    the service's reference to it is replaced. One that cannot be loaded leaves the old one. What is
+    written between the load of the first router and the first look is found by that look.
     """
-    known = stamp(service.folder)
+    known = service.stamp
     while True:
         await asyncio.sleep(every)
         now = stamp(service.folder)
