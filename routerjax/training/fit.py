@@ -27,7 +27,7 @@ from routerjax.training.checkpoint import Checkpoints, opened
 from routerjax.training.config import Schedule
 from routerjax.training.parallel import Devices
 from routerjax.training.processes import checksum, of_all, own_share
-from routerjax.training.run import Context, Data, Job, Objective, Params, Recipe, kept
+from routerjax.training.run import Context, Data, Job, Objective, Params, Recipe, State, kept
 from routerjax.training.sweep import Engine, Sweep
 
 OnProgress = Callable[[str, int, int], None]
@@ -206,6 +206,7 @@ def _settings(
     return {
         "objective": re.sub(r" at 0x[0-9a-f]+", "", repr(recipe.objective)),
         "schedule": schedule,
+        "state": ", ".join(State._fields),
         "runs": len(jobs.real),
         "learning_rate": np.unique(jobs.learning_rate),
         "weight_decay": np.unique(jobs.weight_decay),
