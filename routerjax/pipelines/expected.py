@@ -33,7 +33,7 @@ from routerjax.training.architecture import outcome_head_of
 
 DOUBT = 0.5
 """Standard deviations by which the expected advantage must exceed 0."""
-LEAST = 0.002
+LEAST = 0.006
 """Of the quality range: an expected advantage below it is not worth a router."""
 
 
