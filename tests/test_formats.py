@@ -340,6 +340,20 @@ def test_json_that_is_refused(tmp_path, content, message):
     assert said(put(tmp_path / "log.json", content)).startswith(message)
 
 
+@pytest.mark.parametrize("content", [b'{"a": 1}\n', b'\n[\n {"a": 1}]', b'[{"a, b": "c"}]'])
+def test_json_in_a_file_of_cells_is_told(tmp_path, content):
+    message = ": holds JSON, not cells; give it the suffix .jsonl or .json"
+    assert said(put(tmp_path / "log.csv", content)) == message
+
+
+@pytest.mark.parametrize(
+    "content", [{"a": [1, 2], "b": ["x", "y"]}, {"a": {"0": 1, "1": 2}, "b": {"0": "x", "1": "y"}}]
+)
+def test_an_object_of_columns_is_its_rows(tmp_path, content):
+    path = put(tmp_path / "log.json", json.dumps(content).encode())
+    assert formats.load(path).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
 NESTED = [
     b'{"a": ' + b"[" * 100_000,
     b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",

@@ -92,6 +92,36 @@ def test_text_that_is_no_json_holds_nothing(text):
     assert paths.value(text, "a.b") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[{'role': 'user', 'content': \"it's so\"}]", [{"role": "user", "content": "it's so"}]),
+        ("{'cost': 0.5, 'cached': None, 'ok': True}", {"cost": 0.5, "cached": None, "ok": True}),
+        ("['a', -1.5e-3,\n 'b\\n']", ["a", -0.0015, "b\n"]),
+    ],
+)
+def test_text_that_python_prints_is_read(text, value):
+    assert paths.loaded(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'a', 'b'}",
+        "{1: 'a'}",
+        "{['a']: 1}",
+        "[open('x')]",
+        "['a' + 'b']",
+        "['a'] and more",
+        "[" * 500 + "'a'" + "]" * 500,
+        "['" + "1" * 200_000 + "x",
+        "[" + "1" * 100_000 + "'",
+    ],
+)
+def test_python_that_is_no_literal_of_json_holds_nothing(text):
+    assert paths.loaded(text) is None
+
+
 def test_maps_are_objects():
     kind = pa.map_(pa.string(), pa.float64())
     table = pa.table({"scores": pa.array([[("good", 1.0)], [("bad", 2.0)], None], kind)})

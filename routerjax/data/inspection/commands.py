@@ -46,7 +46,8 @@ def commands_of(
     if drop_missing:
         options.append("--drop-missing")
     asked = ["--prompt", "How do I sort a list in Python?"] if has_prompts else []
-    route = ["route", ROUTER, *(asked or ["--embeddings", "queries.npy"]), "--cost-weight", "0"]
+    queries = files[0] if kind == "log" and "embedding" not in schema.columns else "queries.npy"
+    route = ["route", ROUTER, *(asked or ["--embeddings", queries]), "--cost-weight", "0"]
     if kind == "table":
         kept = ["--test", TABLE] if rows >= ENOUGH else ["--test-share", "0.1"]
         draw = ["simulate", *files, *options, "--out", DRAWN, *kept]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import json
-
 import pyarrow as pa
 
 from routerjax.data.io import otel
 from routerjax.data.io.columns import is_text
+from routerjax.data.io.nested_text import nested
 from routerjax.data.io.schema import Schema, each
 
 
@@ -37,11 +35,7 @@ def joined_turns(text: str) -> str:
     """
     if not text.lstrip().startswith("["):
         return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            turns = read(text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        if isinstance(turns, list) and all(isinstance(turn, str) for turn in turns):
-            return "\n\n".join(turns)
+    turns = nested(text)
+    if isinstance(turns, list) and all(isinstance(turn, str) for turn in turns):
+        return "\n\n".join(turns)
     return text  # a prompt that merely begins with a bracket

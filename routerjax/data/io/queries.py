@@ -1,4 +1,4 @@
-"""Queries to route: prompts from a file or standard input, embeddings from .npy."""
+"""Queries to route: prompts from a file or standard input, embeddings from .npy or a file of rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from routerjax.data.io import formats, json_rows, paths
 from routerjax.data.io.arrow import first_line
 from routerjax.data.io.availability import names_of
-from routerjax.data.io.columns import quoted, single
+from routerjax.data.io.columns import matrix, quoted, single
 from routerjax.data.io.json_columns import cleaned
 from routerjax.data.io.kinds import KINDS, suffix_of
 from routerjax.data.io.opening import blocks_of, located
@@ -23,6 +23,7 @@ from routerjax.errors import InputError
 
 HELD = ("prompt", "messages")
 """Columns that hold the prompts of a table, in order of precedence."""
+EMBEDDED = "embedding"
 
 
 def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
@@ -126,16 +127,31 @@ def read_available(
         raise InputError(error.problem, source=path, field=column, row=error.row) from None
 
 
+def _embedded(table: pa.Table) -> np.ndarray:
+    if EMBEDDED not in table.column_names:
+        raise InputError(f"has no column '{EMBEDDED}'")
+    try:
+        values, present = matrix(table[EMBEDDED])
+    except InputError as error:
+        raise InputError(error.problem, field=EMBEDDED, row=error.row) from None
+    if not present.all():
+        raise InputError("holds no embedding", field=EMBEDDED, row=int(present.argmin()))
+    return values
+
+
 def read_embeddings(path: str) -> np.ndarray:
-    """Embeddings [n, d] of an .npy file.
+    """Embeddings [n, d] of an .npy file, or of the column 'embedding' of a file of rows.
 
     Raises:
       InputError: no such file, not a matrix of finite floats, or no rows.
     """
     try:
-        values = single(load_matrix(path, None))
+        if KINDS.get(suffix_of(path)) is None:
+            values = single(load_matrix(path, None))
+        else:
+            values = _embedded(formats.load(path))
     except InputError as error:
-        raise InputError(error.problem, source=path) from None
+        raise InputError(error.problem, source=path, field=error.field, row=error.row) from None
     if not len(values):
         raise InputError("holds no rows", source=path)
     bad = ~np.isfinite(values).all(axis=1)

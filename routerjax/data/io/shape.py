@@ -188,13 +188,14 @@ def _without_patterns(table: pa.Table, schema: Schema) -> dict[str, Names]:
     if not patterns:
         return wanted
     models: list[str] | None = None
+    every = [*table.column_names, *_inside(table)]
     for name, pattern in patterns.items():
         before, star, after = pattern.partition("*")
         if not star:
             raise InputError(f"'{pattern}' for {name} has no * where the model's name stands")
         fit = [
             column[len(before) : len(column) - len(after)]
-            for column in table.column_names
+            for column in every
             if column.startswith(before)
             and column.endswith(after)
             and len(column) > len(before) + len(after)
@@ -206,6 +207,17 @@ def _without_patterns(table: pa.Table, schema: Schema) -> dict[str, Names]:
     for name, pattern in patterns.items():
         wanted |= {name[:-1] + model: pattern.replace("*", model, 1) for model in models}
     return wanted
+
+
+def _inside(table: pa.Table) -> list[str]:
+    """Paths of what columns of objects hold, ``scores.large``."""
+    kinds = [(field.name, field.type) for field in table.schema]
+    return [
+        f"{name}.{kind.field(at).name}"
+        for name, kind in kinds
+        if pa.types.is_struct(kind)
+        for at in range(kind.num_fields)
+    ]
 
 
 def _texts(table: pa.Table, column: str) -> list[str | None]:
