@@ -32,7 +32,8 @@ SPLITS = {"train", "training", "test", "validation", "valid", "val", "dev", "eva
 
 
 NO_GUESS = {"quality": "status", "embedding": "propensity"}
-"""Role → another, by whose names no field plays it: a status says that a call went well, not how."""
+"""Role → another, by whose names no field plays it: a status says that a call went well, not how
+well, and lists of probabilities are no vectors."""
 
 
 class Guess(NamedTuple):

@@ -1,4 +1,4 @@
-"""Queries to route: prompts from a file or standard input, embeddings from .npy or a file of rows."""
+"""Queries to route: prompts from a file or standard input, embeddings from .npy or rows."""
 
 from __future__ import annotations
 
