@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routerjax.data.io import hub
+from routerjax.data.formats import hub
 from routerjax.data.io.files import (
     parse_columns,
     parse_range,

@@ -13,11 +13,11 @@ import pytest
 
 import routerjax as rj
 from routerjax.cli.commands import check, main
+from routerjax.data.columns.schema import Join, Schema
 from routerjax.data.inspection.commands import options_of, says_it_all
 from routerjax.data.inspection.fields import fields_of
 from routerjax.data.inspection.propose import propose
 from routerjax.data.inspection.roles import guess_roles, words_of
-from routerjax.data.io.schema import Join, Schema
 from routerjax.errors import InputError
 
 MODELS = ("claude-sonnet", "gpt-4o", "llama-8b")

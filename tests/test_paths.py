@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from routerjax.data.io import paths
+from routerjax.data.columns import paths
 
 ROWS = [
     {

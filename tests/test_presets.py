@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
+from routerjax.data.columns.schema import Join
 from routerjax.data.io.files import read_log, read_table
 from routerjax.data.io.gain_labels import read_labels
-from routerjax.data.io.schema import Join
 from routerjax.errors import DataWarning, InputError
 
 MODELS = ("large", "small")

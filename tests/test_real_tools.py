@@ -18,8 +18,8 @@ import urllib.request
 import numpy as np
 import pytest
 
+from routerjax.data.columns.schema import Join
 from routerjax.data.io.files import read_log
-from routerjax.data.io.schema import Join
 
 MODELS = ("large", "small")
 PROMPTS = tuple(f"what is {i} and {i}?" for i in range(4))

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from routerjax.data.io.values import Notation, number, numbers, same, words
+from routerjax.data.columns.values import Notation, number, numbers, same, words
 from routerjax.errors import InputError
 
 

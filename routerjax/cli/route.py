@@ -170,7 +170,7 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
 
 def _queries(asked: Routing, own_form: str) -> Sequence[str] | np.ndarray:
     """What is routed; messages in the form that was asked for, or the router's own."""
-    from routerjax.data.io.prompts import prompt_text
+    from routerjax.data.columns.prompts import prompt_text
     from routerjax.data.io.queries import read_embeddings, read_prompts
 
     form = asked.prompt_form or own_form

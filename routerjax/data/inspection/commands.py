@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from routerjax.data.io.schema import Join, Schema, each
+from routerjax.data.columns.schema import Join, Schema, each
 
 ROUTER, DRAWN, TABLE = "router", "log.parquet", "test.parquet"
 """Names in proposed commands: of the router folder, and of a log and a rest drawn from a table."""

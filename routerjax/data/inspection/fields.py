@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io.nested_text import nested
+from routerjax.data.formats.nested_text import nested
 from routerjax.errors import InputError
 
 SAMPLE = 2000  # rows that are looked at

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from routerjax.data.columns.schema import Join
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import named
 from routerjax.data.inspection.roles import guess_roles
-from routerjax.data.io.schema import Join
 from routerjax.errors import InputError
 
 FEWEST = 5  # ids in common

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.times import moment
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, guess_roles, words_of
 from routerjax.data.io.availability import YES
-from routerjax.data.io.columns import quoted
-from routerjax.data.io.schema import Schema
-from routerjax.data.io.times import moment
 
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
 """What a status says of a call that went well."""

@@ -9,21 +9,21 @@ from typing import TypeVar
 
 import numpy as np
 
+from routerjax.data.columns.arrays import quoted, single
+from routerjax.data.columns.names import COST, SCORE
+from routerjax.data.columns.prompts import LAST_USER
+from routerjax.data.columns.source_file import SourceFile
+from routerjax.data.columns.times import split_by, split_of
 from routerjax.data.io import leaving
 from routerjax.data.io.availability import available_of, pinned_of
-from routerjax.data.io.columns import quoted, single
 from routerjax.data.io.costs import costs_of
 from routerjax.data.io.model_names import aliases_of, models_of
-from routerjax.data.io.names import COST, SCORE
-from routerjax.data.io.prompts import LAST_USER
-from routerjax.data.io.source_file import SourceFile
 from routerjax.data.io.suspicious import (
     say_findings,
     warn_of_prompts,
     warn_of_repeats,
     warn_of_scores,
 )
-from routerjax.data.io.times import split_by, split_of
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table

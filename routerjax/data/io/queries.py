@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import formats, json_rows, paths
-from routerjax.data.io.arrow import first_line
+from routerjax.data.columns import paths
+from routerjax.data.columns.arrays import matrix, quoted, single
+from routerjax.data.columns.prompts import LAST_USER, prompt_of
+from routerjax.data.columns.source_file import load_matrix
+from routerjax.data.formats import json_rows, loading
+from routerjax.data.formats.arrow import first_line
+from routerjax.data.formats.json_columns import cleaned
+from routerjax.data.formats.kinds import KINDS, suffix_of
+from routerjax.data.formats.opening import blocks_of, located
 from routerjax.data.io.availability import names_of
-from routerjax.data.io.columns import matrix, quoted, single
-from routerjax.data.io.json_columns import cleaned
-from routerjax.data.io.kinds import KINDS, suffix_of
-from routerjax.data.io.opening import blocks_of, located
-from routerjax.data.io.prompts import LAST_USER, prompt_of
-from routerjax.data.io.source_file import load_matrix
 from routerjax.errors import InputError
 
 HELD = ("prompt", "messages")
@@ -35,7 +36,7 @@ def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
 
     Args:
       path: of the file; UTF-8, or UTF-16 with its mark, packed or not.
-      form: what is made of messages, as in `routerjax.data.io.prompts`.
+      form: what is made of messages, as in `routerjax.data.columns.prompts`.
 
     Raises:
       InputError: no such file, not text, a line or a row without a prompt, or none at all.
@@ -48,7 +49,7 @@ def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
         elif kind == "json":
             values = json_rows.values(located(path))
         else:
-            values = _column(formats.load(path), path)
+            values = _column(loading.load(path), path)
         if not values:
             raise InputError("is empty; one prompt a line is needed")
         return [_prompt(value, row, form) for row, value in enumerate(values)]
@@ -116,7 +117,7 @@ def read_available(
     if path == "-" or KINDS.get(suffix_of(path)) is None:
         return None
     try:
-        cells = paths.column(formats.load(path), column)
+        cells = paths.column(loading.load(path), column)
     except InputError:
         return None  # strings alone, say, which `read_prompts` has read
     if cells is None or len(cells) != rows:
@@ -149,7 +150,7 @@ def read_embeddings(path: str) -> np.ndarray:
         if KINDS.get(suffix_of(path)) is None:
             values = single(load_matrix(path, None))
         else:
-            values = _embedded(formats.load(path))
+            values = _embedded(loading.load(path))
     except InputError as error:
         raise InputError(error.problem, source=path, field=error.field, row=error.row) from None
     if not len(values):

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from routerjax.data.io import formats
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.formats import loading
 from routerjax.errors import InputError
 
 TOKENS = ("input", "output")
@@ -153,7 +153,7 @@ def _rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
             content = json.loads(place.read_text(encoding="utf-8-sig"))
             if isinstance(content, dict) and all(isinstance(c, dict) for c in content.values()):
                 return [{**cells, "model": model} for model, cells in content.items()]
-    table = formats.load(path)
+    table = loading.load(path)
     kept = [name for name in table.column_names if name in ("model", *FIELDS)]
     return table.select(kept).to_pylist()
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from routerjax.data.io.columns import quoted
-from routerjax.data.io.layouts import joined_turns
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.layouts import joined_turns
 from routerjax.data.public.safe_pickle import read_columns
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Table

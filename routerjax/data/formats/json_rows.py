@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json
 
-from routerjax.data.io.json_columns import joined, known_after, table_of
-from routerjax.data.io.opening import BLOCK, blocks
+from routerjax.data.formats.json_columns import joined, known_after, table_of
+from routerjax.data.formats.opening import BLOCK, blocks
 from routerjax.errors import InputError, printable
 
 FIRST = 1 << 18  # bytes whose types are found by hand, and expected of what follows

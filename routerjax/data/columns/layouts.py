@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from routerjax.data.io import otel
-from routerjax.data.io.columns import is_text
-from routerjax.data.io.nested_text import nested
-from routerjax.data.io.schema import Schema, each
+from routerjax.data.columns import otel
+from routerjax.data.columns.arrays import is_text
+from routerjax.data.columns.schema import Schema, each
+from routerjax.data.formats.nested_text import nested
 
 
 def in_rows(table: pa.Table, schema: Schema, *, source: str) -> pa.Table:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from routerjax.data.io.opening import BLOCK, Joined, blocks
+from routerjax.data.formats.opening import BLOCK, Joined, blocks
 from routerjax.errors import InputError
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io.columns import is_list, is_text
-from routerjax.data.io.json_columns import cleaned
-from routerjax.data.io.nested_text import nested
+from routerjax.data.columns.arrays import is_list, is_text
+from routerjax.data.formats.json_columns import cleaned
+from routerjax.data.formats.nested_text import nested
 
 POSITION = re.compile(r"(?:\[(-?\d{1,9})\]|(-?\d{1,9})(?=[.\[]|$))")
 CHOICE = re.compile(r"\[([^\[\]=]+)=([^\[\]]*)\]")

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io import columns
-from routerjax.data.io.columns import NO_NUMBER, is_text, quoted
+from routerjax.data.columns import arrays
+from routerjax.data.columns.arrays import NO_NUMBER, is_text, quoted
 from routerjax.errors import InputError
 
 PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
@@ -66,7 +66,7 @@ def numbers(column: pa.ChunkedArray, notation: Notation) -> np.ndarray:
     """
     if not notation.worth and (notation.is_plain or not is_text(column)):
         try:
-            return columns.numbers(column)
+            return arrays.numbers(column)
         except InputError as error:
             if error.row is None:
                 raise
@@ -130,7 +130,7 @@ def words(column: pa.ChunkedArray) -> list[str | None]:
     """
     if pa.types.is_floating(column.type):
         return [_word(value) for value in column.to_pylist()]
-    return columns.texts(column)
+    return arrays.texts(column)
 
 
 def _word(value: float | None) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from routerjax.data.io.paths import as_column, loaded
+from routerjax.data.columns.paths import as_column, loaded
 from routerjax.errors import DataWarning, InputError
 
 EVALUATION = "gen_ai.evaluation.result"
