@@ -18,6 +18,7 @@ from routerjax.data.io import leaving
 from routerjax.data.io.availability import available_of, pinned_of
 from routerjax.data.io.costs import costs_of
 from routerjax.data.io.model_names import aliases_of, models_of
+from routerjax.data.io.propensity import propensity_of
 from routerjax.data.io.suspicious import (
     say_findings,
     warn_of_prompts,
@@ -49,9 +50,8 @@ def log_of(
     failed = leaving.failed_calls(file, quality := file.numbers("quality"), quality_range)
     cost = costs_of(file, answered, drop_missing=drop_missing)
     quality, cost = leaving.of_failed(file, failed, quality, cost)
-    propensity = file.numbers("propensity") if "propensity" in file else None
-    if propensity is not None and np.isnan(propensity).all():
-        propensity = None
+    aliases = aliases_of(file.schema)
+    propensity = propensity_of(file, answered, aliases)
     gold = _gold_quality(file)
     unscored = np.isnan(quality) if gold is None else np.isnan(quality) & np.isnan(gold)
     missing = {"quality": unscored, "cost": np.isnan(cost), "model": _empty(answered)}
@@ -63,7 +63,7 @@ def log_of(
     warn_of_scores(file)
     queries, scored_by = queries.take(rows), _label(file, "scored_by")
     warn_of_prompts(file.source, queries.prompts, queries.embeddings)
-    available = available_of(file, rows, names, aliases_of(file.schema))
+    available = available_of(file, rows, names, aliases)
     pinned = pinned_of(file, rows)
     with file.place(rows=rows):
         log = Log.from_arrays(
