@@ -241,6 +241,25 @@ def test_propensities_and_the_page_are_of_available_models(fitted):
     assert line.mostly == ("c", pytest.approx(log.available[chosen, 2].mean()))
 
 
+def test_cells_of_models_that_could_not_be_chosen_may_be_missing(fitted):
+    """Three rows: b is missing where it was not there, c where it was; that row leaves."""
+    x, router = drawn(5, 3).features, fitted[1]
+    quality = np.array([[0.1, np.nan, 0.9], [0.2, 0.8, 0.4], [0.3, 0.5, np.nan]])
+    sets = np.array([[True, False, True], [True, True, True], [True, True, True]])
+    table = Table.from_arrays(
+        quality, quality * 0 + 0.01, models="abc", embeddings=x, available=sets
+    )
+    assert len(table.complete()) == 1
+    found = rj.evaluate(router, table, cost_weights=[0.0])
+    assert (found.rows, found.left_out) == (2, 1)
+    means = {line.method: line.quality.mean for line in found.lines}
+    # known means are a 0.15, b 0.8, c 0.65: b where it was there, c where it was not
+    assert means["best-single-hindsight"] == pytest.approx((0.9 + 0.8) / 2)
+    assert means["oracle"] == pytest.approx((0.9 + 0.8) / 2)
+    assert means["random"] == pytest.approx(((0.1 + 0.9) / 2 + (0.2 + 0.8 + 0.4) / 3) / 2)
+    assert all(np.isfinite(line.utility.mean) for line in found.lines)
+
+
 def test_a_table_is_evaluated_among_available_models(fitted):
     """Every policy's utility by hand, the oracle's regret 0; another model would be worth more."""
     router, rng, x = fitted[1], np.random.default_rng(5), drawn(5, 40).features

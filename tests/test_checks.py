@@ -11,7 +11,7 @@ import pytest
 import routerjax as rj
 from routerjax.data.checks.findings import findings, warn_of
 from routerjax.data.checks.names import alias_of, spellings
-from routerjax.data.io.schema import Schema
+from routerjax.data.columns.schema import Schema
 from routerjax.data.synthetic.simulation import simulate
 from routerjax.errors import DataWarning, InputError
 

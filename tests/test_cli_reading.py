@@ -9,7 +9,7 @@ from routerjax.cli.app import Options, add_command, make_app, run
 from routerjax.cli.options import Reading
 from routerjax.cli.reading import read
 from routerjax.cli.rules import schema_of
-from routerjax.data.io.schema import Join, Schema, resolved
+from routerjax.data.columns.schema import Join, Schema, resolved
 from routerjax.errors import InputError
 
 

@@ -17,7 +17,7 @@ from routerjax.data.encoders import encoding, sentence
 from routerjax.data.encoders.encoder import Encoder
 from routerjax.data.encoders.encoding import encode, encoded
 from routerjax.data.encoders.known import is_known
-from routerjax.data.io import hub
+from routerjax.data.formats import hub
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
 from routerjax.support.cache import cache_folder

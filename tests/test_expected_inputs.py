@@ -104,6 +104,18 @@ INPUTS: dict[str, tuple[str, Callable[[], bytes]]] = {
         "log.json",
         lambda: json.dumps({"object": "list", "data": ROWS, "meta": {"page": 1}}).encode(),
     ),
+    "JSON as pandas writes it unless told": (
+        "log.json",
+        lambda: json.dumps(
+            {name: {str(at): row[name] for at, row in enumerate(ROWS)} for name in ROWS[0]}
+        ).encode(),
+    ),
+    "CSV of messages as pandas writes lists": (
+        "log.csv",
+        lambda: table(
+            [{**row, "prompt": str([{"role": "user", "content": row["prompt"]}])} for row in ROWS]
+        ),
+    ),
     "JSON with nested columns besides": (
         "log.jsonl",
         lambda: lines([{**row, "meta": {"tags": ["a", {"b": None}]}} for row in ROWS]),

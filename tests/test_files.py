@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routerjax.data.io import hub
+from routerjax.data.formats import hub
 from routerjax.data.io.files import (
     parse_columns,
     parse_range,
@@ -108,6 +108,25 @@ def test_rows_are_a_table_where_there_is_a_score_column_and_else_a_log(tmp_path)
         f"{path}: is neither a log (prompt, model, quality, cost) nor a table (prompt, "
         "score:<model>, cost:<model>); its columns are prompt, answer"
     )
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_propensities_by_model_are_those_of_the_model_that_answered(tmp_path, as_text):
+    chances = [{"big": 0.75, "small": 0.25}, {"big": 0.5, "small ": 0.25, "tiny": 0.25}, None]
+    rows = [
+        {"prompt": f"ask {at}", "model": model, "quality": 1, "cost": 1, "propensity": chance}
+        for at, (model, chance) in enumerate(zip(("big", "tiny", "big"), chances, strict=True))
+    ]
+    if as_text:
+        rows = [{**row, "propensity": json.dumps(row["propensity"])} for row in rows]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
+    log = read_log(path, aliases={"small": ["tiny"]})
+    np.testing.assert_array_equal(log.propensities, [0.75, 0.5])
+    rows[0]["propensity"] = json.dumps({"small": 1.0}) if as_text else {"small": 1.0}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
+    with pytest.raises(InputError, match="'propensity', row 0: names no probability of 'big'"):
+        read_log(path, aliases={"small": ["tiny"]})
 
 
 def test_optional_columns_and_renamed_ones(tmp_path):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routerjax.data.io import delimited, formats, json_rows, opening, several
+from routerjax.data.formats import delimited, json_rows, loading, opening, several
 from routerjax.data.io.files import read_log, write_log
 from routerjax.errors import InputError
 
@@ -47,7 +47,7 @@ def put(place: Path, content: str | bytes) -> Path:
 
 def said(path, **options) -> str:
     with pytest.raises(InputError) as caught:
-        formats.load(path, **options)
+        loading.load(path, **options)
     message = str(caught.value)
     assert "\n" not in message and len(message) < 400
     return message.removeprefix(f"{path}")
@@ -108,7 +108,7 @@ def test_encodings_are_known_by_their_byte_order_mark(tmp_path, suffix, encoding
 def test_the_separator_of_a_table_is_found(tmp_path, separator, end):
     path = put(tmp_path / "log.csv", table(ROWS, separator, end))
     assert read_log(path).prompts == PROMPTS
-    assert several.separator_of(formats.load(path)) == separator
+    assert several.separator_of(loading.load(path)) == separator
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_message_says_where_the_separator_is_the_matter(tmp_path):
 
 def test_cells_of_a_table_are_text_and_empty_ones_null(tmp_path):
     path = put(tmp_path / "log.csv", '\n\na,b\n007,NA\n\n"",2024-01-01\n1e5,"say ""so"""')
-    assert formats.load(path).to_pylist() == [
+    assert loading.load(path).to_pylist() == [
         {"a": "007", "b": "NA"},
         {"a": None, "b": "2024-01-01"},
         {"a": "1e5", "b": 'say "so"'},
@@ -192,14 +192,14 @@ def test_a_file_that_unpacks_to_far_more_than_rows_is_refused(tmp_path, monkeypa
     head, row = ("prompt,model\n", "0,0\n") if suffix == ".csv.gz" else ("", '{"prompt": "0"}\n')
     bomb = put(tmp_path / f"bomb{suffix}", head + row * (1 << 19))
     with pytest.raises(InputError) as raised:
-        formats.load(bomb)
+        loading.load(bomb)
     assert raised.value.problem == (
         "unpacks to more than 250 times its size, which files of rows do not; if this one does, "
         "unpack it yourself"
     )
     small = put(tmp_path / "rows.csv.gz", "prompt,model\n" + "why?,a\n" * 100_000)
     assert small.stat().st_size * 250 < 700_000 < opening.MUCH
-    assert len(formats.load(small)) == 100_000
+    assert len(loading.load(small)) == 100_000
 
 
 def test_several_files_are_one_log_and_messages_name_the_file_and_its_row(tmp_path):
@@ -224,7 +224,7 @@ def test_a_pattern_reads_its_files_in_the_order_of_their_names(tmp_path):
     for name, row in zip(("c.jsonl", "a.jsonl", "b.jsonl"), ROWS, strict=True):
         put(tmp_path / name, lines([row]))
     put(tmp_path / "other.csv", "x\n1\n")
-    table = formats.load(str(tmp_path / "*.jsonl"))
+    table = loading.load(str(tmp_path / "*.jsonl"))
     assert table["prompt"].to_pylist() == [PROMPTS[1], PROMPTS[2], PROMPTS[0]]
     assert several.parts(table) == tuple((str(tmp_path / f"{name}.jsonl"), 1) for name in "abc")
     assert several.place_of(table, 2, source="all") == (str(tmp_path / "c.jsonl"), 0)
@@ -236,13 +236,13 @@ def test_a_pattern_reads_its_files_in_the_order_of_their_names(tmp_path):
 def test_a_file_whose_name_reads_as_a_pattern_is_that_file(tmp_path):
     put(tmp_path / "log1.jsonl", lines(ROWS))
     path = put(tmp_path / "log[1].jsonl", lines(ROWS[:1]))
-    assert len(formats.load(path)) == 1
+    assert len(loading.load(path)) == 1
 
 
 def test_columns_of_several_files_get_a_type_in_common(tmp_path):
     put(tmp_path / "a.jsonl", lines([{"a": 1, "b": {"x": 1}, "c": [1], "d": "t", "e": True}]))
     put(tmp_path / "b.jsonl", lines([{"a": 1.5, "b": {"y": "z"}, "c": None, "d": 2, "e": [1]}]))
-    assert formats.load([tmp_path / "a.jsonl", tmp_path / "b.jsonl"]).to_pylist() == [
+    assert loading.load([tmp_path / "a.jsonl", tmp_path / "b.jsonl"]).to_pylist() == [
         {"a": 1.0, "b": {"x": 1, "y": None}, "c": [1], "d": "t", "e": "true"},
         {"a": 1.5, "b": {"x": None, "y": "z"}, "c": None, "d": "2", "e": "[1]"},
     ]
@@ -259,7 +259,7 @@ def test_columns_of_several_files_get_a_type_in_common(tmp_path):
 )
 def test_paths_that_name_no_place(path, message):
     with pytest.raises(InputError) as caught:
-        formats.load(path)
+        loading.load(path)
     assert str(caught.value).endswith(message) and len(str(caught.value)) < 300
     assert str(caught.value).isprintable()
 
@@ -297,13 +297,13 @@ def test_json_is_read_as_it_is(tmp_path, content, rows):
             return {key: shown(each) for key, each in value.items() if each is not None}
         return [shown(each) for each in value] if isinstance(value, list) else value
 
-    read = formats.load(put(tmp_path / "log.json", content)).to_pylist()
+    read = loading.load(put(tmp_path / "log.json", content)).to_pylist()
     assert shown(read) == shown(rows)
 
 
 def test_a_column_of_mixed_types_becomes_text(tmp_path):
     rows = [{"a": 1}, {"a": "x"}, {"a": {"k": [1, "é"]}}, {"a": None}, {"a": True}]
-    read = formats.load(put(tmp_path / "log.jsonl", lines(rows)))["a"].to_pylist()
+    read = loading.load(put(tmp_path / "log.jsonl", lines(rows)))["a"].to_pylist()
     assert read == ["1", "x", '{"k": [1, "é"]}', None, "true"]
 
 
@@ -340,6 +340,20 @@ def test_json_that_is_refused(tmp_path, content, message):
     assert said(put(tmp_path / "log.json", content)).startswith(message)
 
 
+@pytest.mark.parametrize("content", [b'{"a": 1}\n', b'\n[\n {"a": 1}]', b'[{"a, b": "c"}]'])
+def test_json_in_a_file_of_cells_is_told(tmp_path, content):
+    message = ": holds JSON, not cells; give it the suffix .jsonl or .json"
+    assert said(put(tmp_path / "log.csv", content)) == message
+
+
+@pytest.mark.parametrize(
+    "content", [{"a": [1, 2], "b": ["x", "y"]}, {"a": {"0": 1, "1": 2}, "b": {"0": "x", "1": "y"}}]
+)
+def test_an_object_of_columns_is_its_rows(tmp_path, content):
+    path = put(tmp_path / "log.json", json.dumps(content).encode())
+    assert loading.load(path).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
 NESTED = [
     b'{"a": ' + b"[" * 100_000,
     b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
@@ -357,10 +371,10 @@ def test_nested_brackets_do_not_end_the_process(tmp_path, suffix):
     """In a process of its own, since what is guarded against is a segmentation fault."""
     paths = [put(tmp_path / f"{i}.{suffix}", content) for i, content in enumerate(NESTED)]
     code = (
-        "import sys\nfrom routerjax.data.io import formats\n"
+        "import sys\nfrom routerjax.data.formats import loading\n"
         "from routerjax.errors import InputError\n"
         "for path in sys.argv[1:]:\n"
-        "    try:\n        formats.load(path)\n"
+        "    try:\n        loading.load(path)\n"
         "    except InputError as error:\n        print(error.problem)\n"
     )
     done = subprocess.run(
@@ -374,7 +388,7 @@ def test_nested_brackets_do_not_end_the_process(tmp_path, suffix):
 
 def test_brackets_in_texts_are_no_nesting(tmp_path):
     text = 'if x["a"][' * 60 + "\\" + '"' + "[" * 200
-    read = formats.load(put(tmp_path / "log.jsonl", lines([{"a": text, "b": [text]}])))
+    read = loading.load(put(tmp_path / "log.jsonl", lines([{"a": text, "b": [text]}])))
     assert read.to_pylist() == [{"a": text, "b": [text]}]
 
 
@@ -383,7 +397,7 @@ def small_parts(monkeypatch):
     """Many parts of a file, of which all but the first go through Arrow's reader where they can."""
     monkeypatch.setattr(json_rows, "FIRST", 200)
     for module in ("opening", "delimited"):
-        monkeypatch.setattr(f"routerjax.data.io.{module}.BLOCK", 500)
+        monkeypatch.setattr(f"routerjax.data.formats.{module}.BLOCK", 500)
 
 
 def test_a_file_read_in_parts_is_the_file_read_whole(tmp_path, small_parts, monkeypatch):
@@ -397,7 +411,7 @@ def test_a_file_read_in_parts_is_the_file_read_whole(tmp_path, small_parts, monk
     rows[110]["b"] = {"y": 1}
     rows[120]["c"] = "late"
     rows[130] |= {"d": "text", "g": True}
-    read_rows = formats.load(put(tmp_path / "log.jsonl", lines(rows))).to_pylist()
+    read_rows = loading.load(put(tmp_path / "log.jsonl", lines(rows))).to_pylist()
     assert True in kinds and False in kinds
     for row, got in zip(rows, read_rows, strict=True):
         assert got["a"] == row["a"] and got["c"] == row["c"] and got["d"] == str(row["d"])
@@ -437,7 +451,7 @@ def test_a_line_without_an_end_is_not_held_in_memory(tmp_path, small_parts, monk
 
 def test_keys_that_differ_in_every_row_do_not_become_columns(tmp_path):
     rows = [{"meta": {f"id{i}": i}, "a": 1} for i in range(3000)]
-    read = formats.load(put(tmp_path / "log.jsonl", lines(rows)))
+    read = loading.load(put(tmp_path / "log.jsonl", lines(rows)))
     assert read["meta"].to_pylist()[17] == '{"id17": 17}'
     rows = [{f"id{i}": i} for i in range(30_000)]
     message = said(put(tmp_path / "log.jsonl", lines(rows)))

@@ -13,11 +13,11 @@ import pytest
 
 import routerjax as rj
 from routerjax.cli.commands import check, main
+from routerjax.data.columns.schema import Join, Schema
 from routerjax.data.inspection.commands import options_of, says_it_all
 from routerjax.data.inspection.fields import fields_of
 from routerjax.data.inspection.propose import propose
 from routerjax.data.inspection.roles import guess_roles, words_of
-from routerjax.data.io.schema import Join, Schema
 from routerjax.errors import InputError
 
 MODELS = ("claude-sonnet", "gpt-4o", "llama-8b")
@@ -154,6 +154,14 @@ def test_roles_by_what_fields_hold():
         for row in range(30)
     ]
     assert roles_of(rows) == {"prompt": "a", "model": "b", "quality": "c", "cost": "d"}
+
+
+def test_a_status_is_no_quality_and_a_propensity_no_embedding():
+    rows = [
+        {"status": ("success", "failure")[row % 2], "propensity": [0.5, 0.5], "verdict": "good"}
+        for row in range(30)
+    ]
+    assert roles_of(rows) == {"status": "status"}
 
 
 def test_an_id_or_an_answer_is_no_prompt():
@@ -339,6 +347,12 @@ SHAPES = {
         "correct": bool(row["good"]),
         "cost_cents": row["cost"] * 100,
     },
+    "python.csv": lambda row: {
+        "messages": str([{"role": "user", "content": row["prompt"]}]),
+        "model": row["model"],
+        "usage": str({"total_cost": row["cost"], "cached": None}),
+        "grade": f"{100 * row['good']}%",
+    },
     "text.csv": lambda row: {
         "prompt": json.dumps([{"role": "user", "content": row["prompt"]}]),
         "model": row["model"],
@@ -358,7 +372,7 @@ def test_the_printed_command_reads_the_file_right(here, logs, capsys, name):
     assert log.prompts == tuple(row["prompt"] for row in rows)
     assert [log.models[arm] for arm in log.arms] == [row["model"] for row in rows]
     np.testing.assert_allclose(log.cost, [row["cost"] for row in rows], rtol=1e-5)
-    np.testing.assert_array_equal(log.quality, [row["good"] for row in rows])
+    np.testing.assert_array_equal(log.quality / log.quality_range[1], [row["good"] for row in rows])
 
 
 def test_semicolons_and_decimal_commas(here, logs, capsys):
@@ -468,6 +482,8 @@ def test_a_wide_table_is_drawn_from_first(here, logs, capsys):
         ("{}_score", "{}_cost"),
         ("{}", "{}|total_cost"),
         ("quality_{}", "cost_{}"),
+        ("accuracy:{}", "price:{}"),
+        ("{}.quality", "{}.total_cost"),
     ],
 )
 def test_models_of_a_wide_table_by_what_their_columns_share(score, cost):

@@ -198,6 +198,17 @@ def test_arrows_run_one_way(capsys):
             print(f"{name:>11} → {', '.join(sorted(arrows[name] - {name})) or 'nothing'}")
 
 
+def test_formats_know_no_columns_and_columns_no_records():
+    """Files of data: formats are opened, then columns are understood, then records are built."""
+    order = ["data.formats", "data.columns", "data.io"]
+    place = {part: floor for floor, part in enumerate(order)}
+    for path in FILES:
+        own_part = module(path).rpartition(".")[0]
+        for other in own(path, at_once=True) if own_part in place else ():
+            floor = place.get(other.rpartition(".")[0], 0)
+            assert floor <= place[own_part], f"{module(path)} → {other}"
+
+
 def test_no_two_modules_import_each_other():
     graph = {module(path): own(path, at_once=True) for path in FILES}
 

@@ -7,7 +7,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.data.checks.findings import findings, warn_of
-from routerjax.data.io.schema import Schema
+from routerjax.data.columns.schema import Schema
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.evaluated import test_rows as rows_to_evaluate
 from routerjax.pipelines.fit_log import _usable

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from routerjax.data.io import paths
+from routerjax.data.columns import paths
 
 ROWS = [
     {
@@ -90,6 +90,36 @@ def test_the_longest_key_is_taken_first_even_where_it_hides_another():
 def test_text_that_is_no_json_holds_nothing(text):
     assert paths.loaded(text) is None
     assert paths.value(text, "a.b") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[{'role': 'user', 'content': \"it's so\"}]", [{"role": "user", "content": "it's so"}]),
+        ("{'cost': 0.5, 'cached': None, 'ok': True}", {"cost": 0.5, "cached": None, "ok": True}),
+        ("['a', -1.5e-3,\n 'b\\n']", ["a", -0.0015, "b\n"]),
+    ],
+)
+def test_text_that_python_prints_is_read(text, value):
+    assert paths.loaded(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'a', 'b'}",
+        "{1: 'a'}",
+        "{['a']: 1}",
+        "[open('x')]",
+        "['a' + 'b']",
+        "['a'] and more",
+        "[" * 500 + "'a'" + "]" * 500,
+        "['" + "1" * 200_000 + "x",
+        "[" + "1" * 100_000 + "'",
+    ],
+)
+def test_python_that_is_no_literal_of_json_holds_nothing(text):
+    assert paths.loaded(text) is None
 
 
 def test_maps_are_objects():

@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
+from routerjax.data.columns.schema import Join
 from routerjax.data.io.files import read_log, read_table
 from routerjax.data.io.gain_labels import read_labels
-from routerjax.data.io.schema import Join
 from routerjax.errors import DataWarning, InputError
 
 MODELS = ("large", "small")
@@ -247,6 +247,17 @@ def test_evaluations_of_several_names_are_columns(tmp_path):
     with pytest.raises(InputError, match="no column 'quality'; its columns are .*evaluation.thumb"):
         read_log(path, schema="otel")
     check(read_log(path, schema="otel", columns={"quality": "evaluation.thumb"}))
+
+
+def test_evaluations_in_spans_of_their_own(tmp_path):
+    rows = [{"span_id": f"s{i}", "attributes": call(i)} for i in range(4)]
+    for i in range(4):
+        own = {"gen_ai.evaluation.score.value": float(QUALITY[i])}
+        own |= {"gen_ai.response.id": f"resp-{i}"} if i % 2 else {}
+        event = {"name": "gen_ai.evaluation.result", "attributes": own}
+        rows.append({"name": "evaluate", "parent_span_id": f"s{i}", "events": [event]})
+    with pytest.warns(DataWarning, match="4 records call no model, and 0 of 4 evaluations belong"):
+        check(read_log(lines(tmp_path / "spans.jsonl", rows), schema="otel"))
 
 
 def test_prompts_of_older_instrumentation(tmp_path):

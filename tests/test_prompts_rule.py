@@ -10,7 +10,7 @@ import small_router
 import routerjax as rj
 from routerjax.artefacts.gains import SavedGains
 from routerjax.cli.route import Routing, _queries
-from routerjax.data.io.prompts import is_missing, prompt_of, prompt_text, prompts_of
+from routerjax.data.columns.prompts import is_missing, prompt_of, prompt_text, prompts_of
 from routerjax.errors import InputError
 
 SYSTEM = {"role": "system", "content": "Be kind."}

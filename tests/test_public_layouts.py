@@ -19,7 +19,7 @@ import pyarrow.parquet
 import pytest
 
 from routerjax.cli.commands import main
-from routerjax.data.io import hub
+from routerjax.data.formats import hub
 from routerjax.data.io.files import read_table
 from routerjax.data.io.gain_labels import read_labels
 from routerjax.data.public import fetch, tables

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from routerjax.data.io import hub
+from routerjax.data.formats import hub
 from routerjax.data.public.prices import Price, read_prices
 from routerjax.data.public.routerbench import prompt_text, read_routerbench
 from routerjax.data.public.sprout import PRICES, read_sprout

@@ -141,6 +141,16 @@ def test_half_a_character_is_replaced(tmp_path):
     assert read_prompts(str(tmp_path / "p.jsonl")) == ["cut \ufffd"]
 
 
+def test_embeddings_of_a_file_of_rows(tmp_path):
+    path = str(tmp_path / "log.jsonl")
+    (tmp_path / "log.jsonl").write_text('{"embedding": [1, 2]}\n{"embedding": [3, 4.5]}\n')
+    np.testing.assert_array_equal(read_embeddings(path), [[1, 2], [3, 4.5]])
+    (tmp_path / "log.jsonl").write_text('{"embedding": [1, 2]}\n{"embedding": null}\n')
+    assert said(read_embeddings, path) == f"{path}, column 'embedding', row 1: holds no embedding"
+    (tmp_path / "log.jsonl").write_text('{"prompt": "a"}\n')
+    assert said(read_embeddings, path) == f"{path}: has no column 'embedding'"
+
+
 def test_embeddings_beyond_single_precision_are_refused(tmp_path):
     np.save(tmp_path / "e.npy", np.array([[1.0], [1e300]]))
     path = str(tmp_path / "e.npy")

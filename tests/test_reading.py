@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
+from routerjax.data.columns.schema import Join, Schema
+from routerjax.data.columns.schema_file import write_schema
 from routerjax.data.io.files import read_log, read_rows, read_table
-from routerjax.data.io.schema import Join, Schema
-from routerjax.data.io.schema_file import write_schema
 from routerjax.errors import DataWarning, InputError
 
 MODELS = ("large", "small")

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from routerjax.data.io.schema import Join, Schema, condition, cost_unit, resolved
-from routerjax.data.io.schema_file import as_text, presets, read_schema, write_schema
+from routerjax.data.columns.schema import Join, Schema, condition, cost_unit, resolved
+from routerjax.data.columns.schema_file import as_text, presets, read_schema, write_schema
 from routerjax.errors import InputError
 
 FULL = Schema(

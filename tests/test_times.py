@@ -13,7 +13,7 @@ import pytest
 import routerjax as rj
 from routerjax.cli.commands import main
 from routerjax.data.checks.drift import drift_notes, drift_of
-from routerjax.data.io.times import moment, split_by, split_of, times_of
+from routerjax.data.columns.times import moment, split_by, split_of, times_of
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.records.periods import level_changes, periods_of

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from routerjax.data.io.values import Notation, number, numbers, same, words
+from routerjax.data.columns.values import Notation, number, numbers, same, words
 from routerjax.errors import InputError
 
 
@@ -70,7 +70,14 @@ def test_a_number_that_may_be_thousands_is_refused():
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("8/10", 8.0), ("Rating: [[7]]", 7.0), ("[[7.5]]", 7.5), ("6", 6.0), ("9 out of 10", 9.0)],
+    [
+        ("8/10", 8.0),
+        ("Rating: [[7]]", 7.0),
+        ("[[7.5]]", 7.5),
+        ("6", 6.0),
+        ("9 out of 10", 9.0),
+        ("93 %", 93.0),
+    ],
 )
 def test_ratings(text, value):
     assert number(text, Notation("quality", ratings=True)) == value
@@ -78,6 +85,7 @@ def test_ratings(text, value):
 
 def test_ratings_of_two_scales_are_refused():
     assert "ratings out of 5 and 10, which are no one scale" in said("4/5", "8/10", ratings=True)
+    assert "ratings out of 5 and 100" in said("4/5", "93%", ratings=True)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +94,7 @@ def test_ratings_of_two_scales_are_refused():
         (("1", "$2"), "cost", "row 1: '$2' is not a number; --money (money=True) reads it"),
         (("0,5",), "cost", "row 0: '0,5' is not a number; --decimal , (decimal=',') reads it"),
         (("8/10",), "quality", "--ratings (ratings=True) reads it as 8"),
+        (("93%",), "quality", "--ratings (ratings=True) reads it as 93"),
         (("Rating: [[7]]",), "quality", "--ratings (ratings=True) reads it as 7"),
         (("up", "down", "up"), "quality", "--values quality:up=X,down=X says what words are worth"),
         (('{"a": 1}',), "quality", "name the path of the number in it"),

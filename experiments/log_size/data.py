@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.log_size.config import FEWEST_TEST, SizeConfig
 from routerjax.data.encoders.encoding import encoded
-from routerjax.data.io import formats
+from routerjax.data.formats import loading
 from routerjax.data.io.files import read_table
 from routerjax.data.public.prices import Price, price_of, read_prices
 from routerjax.data.synthetic.logging_policies import (
@@ -128,7 +128,7 @@ def read(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Sour
 
 def complete(file: str, *, embeddings: str | None, prices: dict[str, Price]) -> Source:
     """The same with the embeddings of the file alone."""
-    rows = formats.load(file)
+    rows = loading.load(file)
     if "split" in rows.column_names:  # whose words may be none that a record knows
         rows = rows.drop_columns(["split"])
     with warnings.catch_warnings():

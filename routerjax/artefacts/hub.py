@@ -15,7 +15,7 @@ from routerjax.artefacts.card import card
 from routerjax.artefacts.folder import MANIFEST, PARAMETERS
 from routerjax.artefacts.gains import SavedGains
 from routerjax.artefacts.router import Router
-from routerjax.data.io import hub
+from routerjax.data.formats import hub
 from routerjax.errors import InputError
 
 SCHEME = "hub:"

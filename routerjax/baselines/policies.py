@@ -58,4 +58,9 @@ def random_choice(
 
 
 def _mean_utilities(outcomes: Estimates, cost_weight: float) -> Float[np.ndarray, " m"]:
-    return np.asarray(outcomes.utilities(cost_weight), np.float64).mean(axis=0)
+    """Over the queries on which an arm's outcome is known; of none it is 0."""
+    utilities = np.asarray(outcomes.utilities(cost_weight), np.float64)
+    known = ~np.isnan(utilities)
+    sums = np.where(known, utilities, 0.0).sum(axis=0)
+    means: np.ndarray = sums / np.maximum(known.sum(axis=0), 1)
+    return means

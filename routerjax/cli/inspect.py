@@ -18,8 +18,8 @@ from routerjax.errors import InputError
 if TYPE_CHECKING:
     from cyclopts import App
 
+    from routerjax.data.columns.schema import Schema
     from routerjax.data.inspection.record import Inspection
-    from routerjax.data.io.schema import Schema
 
 TEXT = """Say what an unknown file holds, and print the command that uses it.
 
@@ -60,8 +60,8 @@ def add(app: App) -> None:
 
 def handle(parsed: Parsed) -> None:
     """Inspect files, print what was found, and end with an error where something is lacking."""
+    from routerjax.data.columns.schema_file import write_schema
     from routerjax.data.inspection.inspecting import inspect
-    from routerjax.data.io.schema_file import write_schema
     from routerjax.support import atomic
 
     written, output = parsed[Writing].write, parsed[Output]

@@ -39,8 +39,8 @@ def read(
     Raises:
       InputError: as `files.read_rows`, and for a column of gold scores without any.
     """
+    from routerjax.data.columns.schema import Schema
     from routerjax.data.io import files
-    from routerjax.data.io.schema import Schema
 
     schema = schema_of(reading)
     if reading.prompt_form is None and schema.prompt_form == Schema.prompt_form:

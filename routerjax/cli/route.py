@@ -43,7 +43,8 @@ class Routing:
         it is not given, it is that of the log which the router was fitted to.
       available: The column of a file of prompts that names the models which can be chosen on a
         row, or names between commas that hold for every query. No other model is chosen.
-      embeddings: A .npy file [n, d] of ready-made embeddings.
+      embeddings: Ready-made embeddings: a .npy file [n, d], or a file of rows with a column
+        'embedding', such as the log.
       probabilities: The probabilities of all models are printed, too.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own: a
         folder or a name of the hub, from which a model may bring code along.
@@ -56,7 +57,7 @@ class Routing:
     prompts: str | None = option(None, "FILE")
     prompt_form: str | None = option(None, "last-user|conversation")
     available: str | None = option(None, "COLUMN|MODEL,...")
-    embeddings: str | None = option(None, "FILE.npy")
+    embeddings: str | None = option(None, "FILE")
     probabilities: bool = False
     trust_encoder: bool = False
     json: bool = False
@@ -169,7 +170,7 @@ def _check(asked: Routing, kind: str, folder: str) -> None:
 
 def _queries(asked: Routing, own_form: str) -> Sequence[str] | np.ndarray:
     """What is routed; messages in the form that was asked for, or the router's own."""
-    from routerjax.data.io.prompts import prompt_text
+    from routerjax.data.columns.prompts import prompt_text
     from routerjax.data.io.queries import read_embeddings, read_prompts
 
     form = asked.prompt_form or own_form

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from routerjax.cli.options import Reading
 
 if TYPE_CHECKING:
-    from routerjax.data.io.schema import Schema
+    from routerjax.data.columns.schema import Schema
 
 
 def schema_of(reading: Reading, *, columns: str | None = None) -> Schema:
@@ -20,8 +20,8 @@ def schema_of(reading: Reading, *, columns: str | None = None) -> Schema:
     Raises:
       InputError: a value that a rule cannot have, or a schema that cannot be read.
     """
+    from routerjax.data.columns.schema import Join, resolved
     from routerjax.data.io import files
-    from routerjax.data.io.schema import Join, resolved
 
     return resolved(reading.schema).having(
         columns=files.parse_columns(reading.columns if columns is None else columns),

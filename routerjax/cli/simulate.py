@@ -64,7 +64,8 @@ def add(app: App) -> None:
 
 def handle(parsed: Parsed) -> None:
     """Draw a log and write it."""
-    from routerjax.data.io import files, kinds
+    from routerjax.data.formats import kinds
+    from routerjax.data.io import files
     from routerjax.data.synthetic.simulation import POLICIES, simulate
     from routerjax.records.tables import Log
     from routerjax.support import atomic

@@ -1,3 +1,7 @@
+from .columns.schema import Join as Join
+from .columns.schema import Schema as Schema
+from .columns.schema_file import read_schema as read_schema
+from .columns.schema_file import write_schema as write_schema
 from .encoders.encoding import encode as encode
 from .encoders.encoding import encoded as encoded
 from .io.files import read_log as read_log
@@ -7,10 +11,6 @@ from .io.files import write_log as write_log
 from .io.files import write_table as write_table
 from .io.gain_labels import GainLabels as GainLabels
 from .io.gain_labels import read_labels as read_labels
-from .io.schema import Join as Join
-from .io.schema import Schema as Schema
-from .io.schema_file import read_schema as read_schema
-from .io.schema_file import write_schema as write_schema
 from .public.prices import read_prices as read_prices
 from .public.routerbench import read_routerbench as read_routerbench
 from .public.sprout import read_sprout as read_sprout

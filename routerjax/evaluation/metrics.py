@@ -63,12 +63,16 @@ def outcome(
 
 
 def expected(values: Float[np.ndarray, "n m"], choice: Choice) -> Float[np.ndarray, " n"]:
-    """Each row's value under its chosen arm [n] or its probabilities [n, m], float64."""
+    """Each row's value under its chosen arm [n] or its probabilities [n, m], float64.
+
+    A value that is not known is none of those of an arm without a chance.
+    """
     values = np.asarray(values)
     if choice.ndim == 1:
         chosen: np.ndarray = np.asarray(values[np.arange(len(values)), choice], np.float64)
         return chosen
-    mean: np.ndarray = (values.astype(np.float64) * choice).sum(axis=1)
+    weighed = np.where(choice == 0, 0.0, values.astype(np.float64)) * choice
+    mean: np.ndarray = weighed.sum(axis=1)
     return mean
 
 

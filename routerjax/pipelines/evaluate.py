@@ -137,7 +137,8 @@ def _on_table(
     exclude: Sequence[str],
     execution: Execution,
 ) -> Evaluation:
-    evaluated = unseen(router, test_rows(data, router).with_models(router.models)).complete()
+    own = unseen(router, test_rows(data, router).with_models(router.models))
+    evaluated = own.complete(where_available=True)
     cells = evaluated.estimates
     could = evaluated.available
     every = np.ones(cells.quality.shape, bool) if could is None else could

@@ -150,13 +150,19 @@ class Table(Rows):
         """Number of cells without a quality or without a cost."""
         return int((~np.isfinite(self.quality) | ~np.isfinite(self.cost)).sum())
 
-    def complete(self) -> Table:
+    def complete(self, *, where_available: bool = False) -> Table:
         """The rows in which no cell is missing.
+
+        Args:
+          where_available: whether a cell may be missing where its model could not be chosen.
 
         Raises:
           InputError: every row has a missing cell.
         """
-        whole = (np.isfinite(self.quality) & np.isfinite(self.cost)).all(axis=1)
+        known = np.isfinite(self.quality) & np.isfinite(self.cost)
+        if where_available and self.available is not None:
+            known |= ~np.asarray(self.available, bool)
+        whole = known.all(axis=1)
         if whole.all():
             return self
         if not whole.any():

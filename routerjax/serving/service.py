@@ -16,7 +16,7 @@ import numpy as np
 
 from routerjax.artefacts import folder as folders
 from routerjax.artefacts.router import Router
-from routerjax.data.io.prompts import prompt_text
+from routerjax.data.columns.prompts import prompt_text
 from routerjax.errors import InputError
 from routerjax.estimators.utility import check_range
 from routerjax.exploration.posterior import load_draws

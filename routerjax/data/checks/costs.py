@@ -8,7 +8,7 @@ import numpy as np
 
 from routerjax.data.checks.cells import Cells, by_group
 from routerjax.data.checks.finding import Finding
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
 
 LARGELY = 0.1  # share of a model's rows at cost 0 that is said
 ENOUGH = 20  # rows from which anything is said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
 
 
 @dataclasses.dataclass(frozen=True)

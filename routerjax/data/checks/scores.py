@@ -8,7 +8,7 @@ import numpy as np
 
 from routerjax.data.checks.cells import Cells, by_group
 from routerjax.data.checks.finding import Finding
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
 
 ENOUGH = 20  # rows from which a constant says something
 BY_CHANCE = 1e-9  # probability below which a model's constant is none of chance

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from routerjax.data.encoders.encoder import Encoder
-from routerjax.data.io.arrow import first_line
+from routerjax.data.formats.arrow import first_line
 from routerjax.errors import InputError
 
 PREFIX = "openai:"

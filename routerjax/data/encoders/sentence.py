@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from routerjax.data.encoders.encoder import Encoder
-from routerjax.data.io import hub
+from routerjax.data.formats import hub
 from routerjax.errors import InputError
 
 BATCH = 32  # prompts at a time

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from routerjax.data.io.schema import Join, Schema, each
+from routerjax.data.columns.schema import Join, Schema, each
 
 ROUTER, DRAWN, TABLE = "router", "log.parquet", "test.parquet"
 """Names in proposed commands: of the router folder, and of a log and a rest drawn from a table."""
@@ -46,7 +46,8 @@ def commands_of(
     if drop_missing:
         options.append("--drop-missing")
     asked = ["--prompt", "How do I sort a list in Python?"] if has_prompts else []
-    route = ["route", ROUTER, *(asked or ["--embeddings", "queries.npy"]), "--cost-weight", "0"]
+    queries = files[0] if kind == "log" and "embedding" not in schema.columns else "queries.npy"
+    route = ["route", ROUTER, *(asked or ["--embeddings", queries]), "--cost-weight", "0"]
     if kind == "table":
         kept = ["--test", TABLE] if rows >= ENOUGH else ["--test-share", "0.1"]
         draw = ["simulate", *files, *options, "--out", DRAWN, *kept]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import datetime
+import decimal
 import functools
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from routerjax.data.formats.nested_text import nested
 from routerjax.errors import InputError
 
 SAMPLE = 2000  # rows that are looked at
@@ -29,10 +29,10 @@ COMMA = re.compile(r"^-?\d+,\d+$")
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 RATING = re.compile(
     rf"^{NUMBER}\s*(?:/|out of)\s*\d+$|^(?:[a-z ]+[:=])?\s*\[\[{NUMBER}\]\]$"
-    rf"|^[a-z ]+[:=]\s*{NUMBER}$"
+    rf"|^[a-z ]+[:=]\s*{NUMBER}$|^{NUMBER}\s*%$"
 )
 FLOAT = r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?"
-SPACED = re.compile(rf"^\s*\[\s*{FLOAT}(?:\s+{FLOAT})+\s*\]\s*$")
+SPACED = re.compile(rf"^\s*\[\s*{FLOAT}(?:\s+(?:{FLOAT}|\.\.\.))+\s*\]\s*$")
 PLAIN_NAME = re.compile(r"^[^\[\]=,]{1,60}$")
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}|$)")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
@@ -163,7 +163,7 @@ def _entries(values: list[Any], full: list[Any]) -> dict[str, list[Any]]:
 def _leaf(path: str, values: list[Any], there: list[Any]) -> Field:
     if all(isinstance(value, bool) for value in there):
         return Field(path, "bool", values)
-    if all(isinstance(value, int | float) for value in there):
+    if all(isinstance(value, int | float | decimal.Decimal) for value in there):
         return Field(path, "number", values)
     if all(isinstance(value, datetime.date) for value in there):
         return Field(path, "time", values)
@@ -220,15 +220,8 @@ def _opened(there: list[Any]) -> bool:
 def _parsed(value: Any) -> Any:
     if not isinstance(value, str) or len(value) > LONGEST_JSON:
         return value
-    if value.count("[") + value.count("{") > 1000:  # a reader of Python text would not return
-        return None
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(value)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        return found if isinstance(found, list | dict) else None
-    return None
+    found = nested(value)
+    return found if isinstance(found, list | dict) else None
 
 
 def _parts(values: list[Any], key: str) -> list[Any]:

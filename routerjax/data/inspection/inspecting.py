@@ -11,6 +11,12 @@ import pyarrow as pa
 from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
+from routerjax.data.columns import paths, schema_file
+from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.values import words
+from routerjax.data.formats import loading
+from routerjax.data.formats.frames import SOURCE, Frame, is_frame
+from routerjax.data.formats.frames import load as load_frame
 from routerjax.data.inspection import statistics
 from routerjax.data.inspection.commands import beside, commands_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
@@ -21,11 +27,6 @@ from routerjax.data.inspection.presets import kind_of
 from routerjax.data.inspection.propose import ASKED, Proposal, propose
 from routerjax.data.inspection.record import Inspection
 from routerjax.data.inspection.trying import Opened, Reading, fitting_preset, one_spelling, read_as
-from routerjax.data.io import formats, paths, schema_file
-from routerjax.data.io.frames import SOURCE, Frame, is_frame
-from routerjax.data.io.frames import load as load_frame
-from routerjax.data.io.schema import Schema
-from routerjax.data.io.values import words
 from routerjax.errors import InputError
 from routerjax.records.tables import Log
 
@@ -85,7 +86,7 @@ def _loaded(source: Path | Frame, name: str, tell: Callable[[str], None]) -> pa.
     if is_frame(source):
         return load_frame(source)
     assert isinstance(source, str | os.PathLike)
-    return formats.load(source)
+    return loading.load(source)
 
 
 def _together(
@@ -95,7 +96,7 @@ def _together(
     if len(tables) == 1:
         return list(names), tables[0], fields_of(tables[0]), ()
     if are_parts([table.column_names for table in tables]):
-        whole = formats.load(list(names))
+        whole = loading.load(list(names))
         return list(names), whole, fields_of(whole), ()
     fields = [fields_of(table) for table in tables]
     ids = [_ids(table, own) for table, own in zip(tables, fields, strict=True)]

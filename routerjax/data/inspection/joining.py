@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from routerjax.data.columns.schema import Join
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import named
 from routerjax.data.inspection.roles import guess_roles
-from routerjax.data.io.schema import Join
 from routerjax.errors import InputError
 
 FEWEST = 5  # ids in common
@@ -53,6 +53,7 @@ def join_files(
       InputError: a file that shares no id with the one that holds the calls.
     """
     main = max(range(len(paths)), key=lambda at: _calls(fields[at]))
+    has_time = "time" in guess_roles(fields[main])
     joins: list[Join] = []
     every = list(fields[main])
     for at, path in enumerate(paths):
@@ -62,7 +63,7 @@ def join_files(
         joins.append(Join(path, on, None if on == other else other))
         taken = {_column(field) for field in every}
         for field in fields[at]:
-            if field.path != other:
+            if field.path != other and not (has_time and named("time", field.path)):
                 clash = _column(field) in taken
                 named_so = f"{Path(path).stem}.{field.path}" if clash else field.path
                 every.append(dataclasses.replace(field, path=named_so))

@@ -8,8 +8,8 @@ import warnings
 import numpy as np
 import pyarrow as pa
 
+from routerjax.data.columns.source_file import open_file
 from routerjax.data.inspection.propose import Proposal
-from routerjax.data.io.source_file import open_file
 from routerjax.errors import DataWarning, InputError
 
 

@@ -67,12 +67,18 @@ ENDINGS = {
 VALUES = {
     word: worth
     for worth, words in (
-        (1.0, "up thumbs_up thumbsup thumb_up 👍 good yes y pass passed correct right liked"),
-        (1.0, "like positive helpful accept accepted win upvote success +1 ok satisfied great"),
+        (
+            1.0,
+            "up thumbs_up thumbsup thumb_up 👍 good yes y pass passed correct right liked resolved",
+        ),
+        (
+            1.0,
+            "like positive helpful accept accepted win upvote success +1 ok satisfied great useful",
+        ),
         (0.5, "neutral tie partial partially_correct mixed"),
         (0.0, "down thumbs_down thumbsdown thumb_down 👎 bad no n fail failed incorrect wrong"),
         (0.0, "dislike disliked negative unhelpful not_helpful reject rejected loss lose downvote"),
-        (0.0, "failure -1 dissatisfied poor terrible"),
+        (0.0, "failure -1 dissatisfied unsatisfied poor terrible useless not_useful unresolved"),
     )
     for word in words.split()
 }

@@ -9,20 +9,26 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.times import moment
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, guess_roles, words_of
 from routerjax.data.io.availability import YES
-from routerjax.data.io.columns import quoted
-from routerjax.data.io.schema import Schema
-from routerjax.data.io.times import moment
 
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
 """What a status says of a call that went well."""
 
-COST_SUFFIXES = ("|total_cost", "|cost", "_cost", ":cost", " cost", ".cost", "_spend")
-SCORE_SUFFIXES = ("", "|score", "_score", ":score", " score", ".score", "_quality", "|quality")
-PREFIXES = (("score_", "cost_"), ("quality_", "cost_"))
+SIGNS = ("_", "|", ":", ".", " ")
+SCORES = ("score", "quality", "correct", "accuracy", "reward", "rating", "scores")
+COSTS_OF = ("cost", "price", "total_cost", "spend", "costs")
+COST_SUFFIXES = tuple(sign + name for sign in SIGNS for name in COSTS_OF[::-1])
+SCORE_SUFFIXES = ("", *(sign + name for sign in SIGNS for name in SCORES))
+PREFIXES = tuple(
+    (score + sign, cost + sign) for sign in SIGNS for score in SCORES for cost in COSTS_OF
+)
+"""How columns of every model's scores and costs end or begin, the model's name beside."""
 RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
 CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
 
@@ -253,6 +259,7 @@ def _range(field: Field, values: np.ndarray) -> tuple[float, float]:
     if field.notation == "rating":
         ends = [re.search(r"/\s*(\d+)\s*$", text) for text in field.texts]
         out_of = [float(end[1]) for end in ends if end]
+        out_of += [100.0 for text in field.texts if text.rstrip().endswith("%")]
         if out_of and max(out_of) >= high:
             return 0.0, max(out_of)
     if whole and low >= 1 and high > 1:

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from routerjax.data.checks.finding import Finding
+from routerjax.data.columns.schema import Schema
 from routerjax.data.inspection.statistics import ModelRows
-from routerjax.data.io.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)

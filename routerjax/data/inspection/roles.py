@@ -31,6 +31,11 @@ MOST_MODELS = 200
 SPLITS = {"train", "training", "test", "validation", "valid", "val", "dev", "eval", "holdout"}
 
 
+NO_GUESS = {"quality": "status", "embedding": "propensity"}
+"""Role → another, by whose names no field plays it: a status says that a call went well, not how
+well, and lists of probabilities are no vectors."""
+
+
 class Guess(NamedTuple):
     """A role and the field that seems to play it.
 
@@ -78,6 +83,8 @@ def _score(role: str, field: Field) -> tuple[float, str]:
     if not PLAYS[role](field):
         return 0.0, ""
     by_name = named(role, field.path)
+    if role in NO_GUESS and named(NO_GUESS[role], field.path):
+        return 0.0, ""
     if role == "prompt":
         return _prompt(field, by_name)
     if by_name:
@@ -111,7 +118,8 @@ def _model(field: Field) -> tuple[float, str]:
 
 
 def _quality(field: Field) -> tuple[float, str]:
-    return (2.0, "content") if field.kind == "text" and words_of(field) else (0.0, "")
+    tells = field.kind == "text" and field.distinct > 1 and words_of(field)
+    return (2.0, "content") if tells else (0.0, "")
 
 
 def _cost(field: Field) -> tuple[float, str]:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from routerjax.data.columns.times import moment
 from routerjax.data.inspection.fields import Field
-from routerjax.data.io.times import moment
 from routerjax.records.groups import repeated
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from routerjax.data.checks.names import alias_of, spellings
+from routerjax.data.columns import schema_file
+from routerjax.data.columns.schema import Schema
+from routerjax.data.formats.frames import SOURCE
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.presets import kind_of, preset_of
 from routerjax.data.inspection.propose import ASKED, Proposal
-from routerjax.data.io import files, schema_file
-from routerjax.data.io.frames import SOURCE
-from routerjax.data.io.schema import Schema
+from routerjax.data.io import files
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
 

@@ -1,1 +1,1 @@
-"""Files as records, and records as files."""
+"""Records out of the columns of files: logs, tables, labels, decisions, queries."""

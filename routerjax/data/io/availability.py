@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io.columns import is_list, is_text, kind_of, quoted
-from routerjax.data.io.names import AVAILABLE, nearest
-from routerjax.data.io.source_file import SourceFile
+from routerjax.data.columns.arrays import is_list, is_text, kind_of, quoted
+from routerjax.data.columns.names import AVAILABLE, nearest
+from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning, InputError
 
 YES, NO = ("true", "yes", "y", "t", "1", "1.0"), ("false", "no", "n", "f", "0", "0.0", "")

@@ -9,21 +9,22 @@ from typing import TypeVar
 
 import numpy as np
 
+from routerjax.data.columns.arrays import quoted, single
+from routerjax.data.columns.names import COST, SCORE
+from routerjax.data.columns.prompts import LAST_USER
+from routerjax.data.columns.source_file import SourceFile
+from routerjax.data.columns.times import split_by, split_of
 from routerjax.data.io import leaving
 from routerjax.data.io.availability import available_of, pinned_of
-from routerjax.data.io.columns import quoted, single
 from routerjax.data.io.costs import costs_of
 from routerjax.data.io.model_names import aliases_of, models_of
-from routerjax.data.io.names import COST, SCORE
-from routerjax.data.io.prompts import LAST_USER
-from routerjax.data.io.source_file import SourceFile
+from routerjax.data.io.propensity import propensity_of
 from routerjax.data.io.suspicious import (
     say_findings,
     warn_of_prompts,
     warn_of_repeats,
     warn_of_scores,
 )
-from routerjax.data.io.times import split_by, split_of
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
@@ -49,9 +50,8 @@ def log_of(
     failed = leaving.failed_calls(file, quality := file.numbers("quality"), quality_range)
     cost = costs_of(file, answered, drop_missing=drop_missing)
     quality, cost = leaving.of_failed(file, failed, quality, cost)
-    propensity = file.numbers("propensity") if "propensity" in file else None
-    if propensity is not None and np.isnan(propensity).all():
-        propensity = None
+    aliases = aliases_of(file.schema)
+    propensity = propensity_of(file, answered, aliases)
     gold = _gold_quality(file)
     unscored = np.isnan(quality) if gold is None else np.isnan(quality) & np.isnan(gold)
     missing = {"quality": unscored, "cost": np.isnan(cost), "model": _empty(answered)}
@@ -63,7 +63,7 @@ def log_of(
     warn_of_scores(file)
     queries, scored_by = queries.take(rows), _label(file, "scored_by")
     warn_of_prompts(file.source, queries.prompts, queries.embeddings)
-    available = available_of(file, rows, names, aliases_of(file.schema))
+    available = available_of(file, rows, names, aliases)
     pinned = pinned_of(file, rows)
     with file.place(rows=rows):
         log = Log.from_arrays(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from routerjax.data.io.columns import quoted
-from routerjax.data.io.source_file import SourceFile
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning
 
 

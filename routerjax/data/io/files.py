@@ -23,14 +23,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import formats
+from routerjax.data.columns.names import AVAILABLE, COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
+from routerjax.data.columns.schema import Join, Names, Schema, resolved
+from routerjax.data.columns.source_file import SourceFile, found, open_file
+from routerjax.data.formats import loading
+from routerjax.data.formats.frames import Frame
+from routerjax.data.formats.writing import save
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.decisions import is_decision_log, read_decisions
-from routerjax.data.io.frames import Frame
-from routerjax.data.io.names import AVAILABLE, COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
-from routerjax.data.io.schema import Join, Names, Schema, resolved
-from routerjax.data.io.source_file import SourceFile, found, open_file
-from routerjax.data.io.writing import save
 from routerjax.errors import InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
@@ -41,7 +41,7 @@ AS_THEY_ARE: Mapping[str, Names] = types.MappingProxyType({})
 
 
 def read_log(
-    path: formats.Paths | Frame,
+    path: loading.Paths | Frame,
     *,
     schema: Schema | Path | None = None,
     columns: Mapping[str, Names] = AS_THEY_ARE,
@@ -120,7 +120,7 @@ def read_log(
 
 
 def read_table(
-    path: formats.Paths | Frame,
+    path: loading.Paths | Frame,
     *,
     schema: Schema | Path | None = None,
     columns: Mapping[str, Names] = AS_THEY_ARE,
@@ -175,7 +175,7 @@ def read_table(
 
 
 def read_rows(
-    path: formats.Paths | Frame,
+    path: loading.Paths | Frame,
     *,
     schema: Schema | Path | None = None,
     columns: Mapping[str, Names] = AS_THEY_ARE,
@@ -288,7 +288,7 @@ def parse_range(text: str) -> tuple[float, float]:
 
 
 def _decisions(
-    path: formats.Paths | Frame,
+    path: loading.Paths | Frame,
     rules: Schema,
     embeddings: Path | None,
     quality_range: tuple[float, float] | None,
@@ -305,7 +305,7 @@ def _decisions(
 
 
 def _open(
-    path: formats.Paths | Frame, schema: Schema, embeddings: Path | None, in_memory: int | None
+    path: loading.Paths | Frame, schema: Schema, embeddings: Path | None, in_memory: int | None
 ) -> SourceFile:
     if schema.layout == "arena":
         problem = "pairs of answers are labels of gains: fit --gains (routerjax.data.read_labels)"

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from routerjax.data.columns import arena, arrays
+from routerjax.data.columns.arrays import single
+from routerjax.data.columns.schema import Schema, resolved
+from routerjax.data.columns.source_file import SourceFile, found, open_file
 from routerjax.data.encoders.encoding import DEFAULT, encode
-from routerjax.data.io import arena, columns, formats
-from routerjax.data.io.columns import single
+from routerjax.data.formats import loading
 from routerjax.data.io.model_names import models_of
-from routerjax.data.io.schema import Schema, resolved
-from routerjax.data.io.source_file import SourceFile, found, open_file
 from routerjax.errors import InputError
 from routerjax.records.groups import group_numbers
 
@@ -59,7 +60,7 @@ class GainLabels(NamedTuple):
 
 
 def read_labels(
-    path: formats.Paths,
+    path: loading.Paths,
     *,
     gold: str = "GL",
     preference: str = "PL",
@@ -147,10 +148,10 @@ def _votes(
 
     def label(name: str) -> np.ndarray:
         column = file.column(name)
-        if not (arena.is_words(column) or (name == "winner" and columns.is_text(column))):
+        if not (arena.is_words(column) or (name == "winner" and arrays.is_text(column))):
             return np.asarray(file.numbers(name), np.float32)
         with file.place(name):
-            return _gains(columns.texts(column))
+            return _gains(arrays.texts(column))
 
     def _gains(verdicts: list[str | None]) -> np.ndarray:
         bad = file.schema.both_bad

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from routerjax.data.io.prompts import Prompts
-from routerjax.data.io.schema import Schema
-from routerjax.data.io.source_file import SourceFile
+from routerjax.data.columns.prompts import Prompts
+from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning, InputError
 
 MOST_MODELS = 4  # models that a message counts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-from routerjax.data.io.columns import quoted
-from routerjax.data.io.schema import Schema
-from routerjax.data.io.source_file import SourceFile
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning
 
 

@@ -1,4 +1,4 @@
-"""Queries to route: prompts from a file or standard input, embeddings from .npy."""
+"""Queries to route: prompts from a file or standard input, embeddings from .npy or rows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import formats, json_rows, paths
-from routerjax.data.io.arrow import first_line
+from routerjax.data.columns import paths
+from routerjax.data.columns.arrays import matrix, quoted, single
+from routerjax.data.columns.prompts import LAST_USER, prompt_of
+from routerjax.data.columns.source_file import load_matrix
+from routerjax.data.formats import json_rows, loading
+from routerjax.data.formats.arrow import first_line
+from routerjax.data.formats.json_columns import cleaned
+from routerjax.data.formats.kinds import KINDS, suffix_of
+from routerjax.data.formats.opening import blocks_of, located
 from routerjax.data.io.availability import names_of
-from routerjax.data.io.columns import quoted, single
-from routerjax.data.io.json_columns import cleaned
-from routerjax.data.io.kinds import KINDS, suffix_of
-from routerjax.data.io.opening import blocks_of, located
-from routerjax.data.io.prompts import LAST_USER, prompt_of
-from routerjax.data.io.source_file import load_matrix
 from routerjax.errors import InputError
 
 HELD = ("prompt", "messages")
 """Columns that hold the prompts of a table, in order of precedence."""
+EMBEDDED = "embedding"
 
 
 def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
@@ -34,7 +36,7 @@ def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
 
     Args:
       path: of the file; UTF-8, or UTF-16 with its mark, packed or not.
-      form: what is made of messages, as in `routerjax.data.io.prompts`.
+      form: what is made of messages, as in `routerjax.data.columns.prompts`.
 
     Raises:
       InputError: no such file, not text, a line or a row without a prompt, or none at all.
@@ -47,7 +49,7 @@ def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
         elif kind == "json":
             values = json_rows.values(located(path))
         else:
-            values = _column(formats.load(path), path)
+            values = _column(loading.load(path), path)
         if not values:
             raise InputError("is empty; one prompt a line is needed")
         return [_prompt(value, row, form) for row, value in enumerate(values)]
@@ -115,7 +117,7 @@ def read_available(
     if path == "-" or KINDS.get(suffix_of(path)) is None:
         return None
     try:
-        cells = paths.column(formats.load(path), column)
+        cells = paths.column(loading.load(path), column)
     except InputError:
         return None  # strings alone, say, which `read_prompts` has read
     if cells is None or len(cells) != rows:
@@ -126,16 +128,31 @@ def read_available(
         raise InputError(error.problem, source=path, field=column, row=error.row) from None
 
 
+def _embedded(table: pa.Table) -> np.ndarray:
+    if EMBEDDED not in table.column_names:
+        raise InputError(f"has no column '{EMBEDDED}'")
+    try:
+        values, present = matrix(table[EMBEDDED])
+    except InputError as error:
+        raise InputError(error.problem, field=EMBEDDED, row=error.row) from None
+    if not present.all():
+        raise InputError("holds no embedding", field=EMBEDDED, row=int(present.argmin()))
+    return values
+
+
 def read_embeddings(path: str) -> np.ndarray:
-    """Embeddings [n, d] of an .npy file.
+    """Embeddings [n, d] of an .npy file, or of the column 'embedding' of a file of rows.
 
     Raises:
       InputError: no such file, not a matrix of finite floats, or no rows.
     """
     try:
-        values = single(load_matrix(path, None))
+        if KINDS.get(suffix_of(path)) is None:
+            values = single(load_matrix(path, None))
+        else:
+            values = _embedded(loading.load(path))
     except InputError as error:
-        raise InputError(error.problem, source=path) from None
+        raise InputError(error.problem, source=path, field=error.field, row=error.row) from None
     if not len(values):
         raise InputError("holds no rows", source=path)
     bad = ~np.isfinite(values).all(axis=1)

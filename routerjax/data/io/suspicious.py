@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from routerjax.data.checks.findings import findings
-from routerjax.data.io import paths
-from routerjax.data.io.columns import quoted
-from routerjax.data.io.source_file import SourceFile
+from routerjax.data.columns import paths
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
 from routerjax.data.public.cells import Cells, Query
 from routerjax.errors import InputError
 from routerjax.records.tables import Table

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
 from routerjax.data.public.left_out import without_prompt
 from routerjax.errors import InputError
 from routerjax.records.tables import Table

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from routerjax.data.io.arrow import first_line
-from routerjax.data.io.columns import texts
+from routerjax.data.columns.arrays import texts
+from routerjax.data.formats.arrow import first_line
 from routerjax.data.public.left_out import without_prompt
 from routerjax.errors import InputError
 from routerjax.records.tables import Table

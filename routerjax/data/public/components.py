@@ -10,7 +10,8 @@ import os
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import columns, formats
+from routerjax.data.columns import arrays
+from routerjax.data.formats import loading
 from routerjax.data.io.gain_labels import AUTHORS_COMPONENT
 from routerjax.errors import InputError
 
@@ -27,7 +28,7 @@ def read_components(path: str | os.PathLike[str]) -> pa.Table:
       InputError: a file that cannot be read, a column that lacks, or one that holds no numbers.
     """
     source = str(path)
-    table = formats.load(str(path))
+    table = loading.load(str(path))
     parts = [name for name in table.column_names if AUTHORS_COMPONENT.fullmatch(name)]
     lacking = [name for name in (GOLD, PREFERENCE) if name not in table.column_names]
     if lacking or not parts:
@@ -37,7 +38,7 @@ def read_components(path: str | os.PathLike[str]) -> pa.Table:
     found = {}
     for name in (*parts, GOLD, PREFERENCE):
         try:
-            values = columns.numbers(table[name])
+            values = arrays.numbers(table[name])
         except InputError as error:
             raise InputError(error.problem, source=source, field=name, row=error.row) from None
         found[name] = pa.array(np.asarray(values, np.float64), from_pandas=True)

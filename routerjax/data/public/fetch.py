@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from routerjax.data.io import hub
-from routerjax.data.io.arrow import first_line
+from routerjax.data.formats import hub
+from routerjax.data.formats.arrow import first_line
 from routerjax.data.public.catalogue import Entry
 from routerjax.errors import InputError
 from routerjax.support import atomic

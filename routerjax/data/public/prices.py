@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from routerjax.data.io import formats
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.formats import loading
 from routerjax.errors import InputError
 
 TOKENS = ("input", "output")
@@ -81,7 +81,7 @@ def read_prices(path: str | os.PathLike[str]) -> dict[str, Price]:
         place = model if _suffix(path) == ".toml" else None
         prices[model] = _price(cells, source=source, row=None if place else row, entry=place)
     if not prices:
-        raise InputError(f"no price is in this file; {EXAMPLE}", source=source)
+        raise InputError(f"no price is in this file; {_example(source)}", source=source)
     return prices
 
 
@@ -93,7 +93,8 @@ def price_of(model: str, prices: Mapping[str, Price], *, source: str) -> Price:
     """
     if model not in prices:
         raise InputError(
-            f"no price for model {quoted(model)}{_nearest(model, prices)}; {EXAMPLE}", source=source
+            f"no price for model {quoted(model)}{_nearest(model, prices)}; {_example(source)}",
+            source=source,
         )
     return Price(*prices[model])
 
@@ -142,10 +143,15 @@ def _suffix(path: str | os.PathLike[str]) -> str:
     return Path(path).suffix.lower()
 
 
+def _example(source: str) -> str:
+    """What a price looks like in a file of this name."""
+    return ENTRY if _suffix(source) == ".toml" else EXAMPLE
+
+
 def _rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     place = Path(path).expanduser()
     if not place.is_file():
-        raise InputError(f"no such file of prices; {EXAMPLE}", source=str(path))
+        raise InputError(f"no such file of prices; {_example(str(path))}", source=str(path))
     if _suffix(path) == ".toml":
         return _toml(place, str(path))
     if _suffix(path) == ".json":
@@ -153,7 +159,7 @@ def _rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
             content = json.loads(place.read_text(encoding="utf-8-sig"))
             if isinstance(content, dict) and all(isinstance(c, dict) for c in content.values()):
                 return [{**cells, "model": model} for model, cells in content.items()]
-    table = formats.load(path)
+    table = loading.load(path)
     kept = [name for name in table.column_names if name in ("model", *FIELDS)]
     return table.select(kept).to_pylist()
 

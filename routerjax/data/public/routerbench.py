@@ -9,14 +9,14 @@ Reference: Hu et al. (2024), RouterBench (arXiv 2403.12031).
 
 from __future__ import annotations
 
-import ast
 import os
 import warnings
 from typing import Any
 
 import numpy as np
 
-from routerjax.data.io.columns import quoted
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.layouts import joined_turns
 from routerjax.data.public.safe_pickle import read_columns
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Table
@@ -69,12 +69,7 @@ def prompt_text(value: Any) -> str:
     'What is 2 + 2?\\n\\nAnd 3 + 3?'
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            turns = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return value  # a prompt that merely begins with a bracket
-        if isinstance(turns, list) and all(isinstance(turn, str) for turn in turns):
-            return "\n\n".join(turns)
+        return joined_turns(value)
     return value if isinstance(value, str) else ""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from routerjax.data.io.opening import located
+from routerjax.data.formats.opening import located
 from routerjax.data.public.pickle_machine import Builders, load, shortened
 from routerjax.errors import InputError, printable
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from routerjax.data.io import columns
-from routerjax.data.io.arrow import first_line
+from routerjax.data.columns import arrays
+from routerjax.data.formats.arrow import first_line
 from routerjax.data.public.prices import Price, price_of
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Table
@@ -146,7 +146,7 @@ def _read(file: Path, split: str, models: list[str], prices: list[Price]) -> dic
 
     def numbers(model: str, field: str) -> np.ndarray:
         try:
-            return columns.numbers(pc.struct_field(table[model], field))
+            return arrays.numbers(pc.struct_field(table[model], field))
         except InputError as error:
             place = f"{model}.{field}"
             raise InputError(error.problem, source=str(file), field=place, row=error.row) from None
@@ -158,8 +158,8 @@ def _read(file: Path, split: str, models: list[str], prices: list[Price]) -> dic
     return {
         "quality": np.stack([numbers(model, SCORE) for model in models], axis=1),
         "cost": np.stack(cost, axis=1),
-        "prompt": columns.texts(table["prompt"]),
-        "task": [name or "" for name in columns.texts(table["dataset"])],
+        "prompt": arrays.texts(table["prompt"]),
+        "task": [name or "" for name in arrays.texts(table["dataset"])],
         "split": [split] * table.num_rows,
     }
 

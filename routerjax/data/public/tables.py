@@ -75,7 +75,8 @@ def get_public_table(
     Raises:
       InputError: as `load_public_table`, or a place that cannot be written.
     """
-    from routerjax.data.io import files, kinds, writing
+    from routerjax.data.formats import kinds, writing
+    from routerjax.data.io import files
 
     entry = entry_of(name)
     place = own_wide_file(name) if out is None else Path(out).expanduser()

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json
 
-from routerjax.data.io.json_columns import joined, known_after, table_of
-from routerjax.data.io.opening import BLOCK, blocks
+from routerjax.data.formats.json_columns import joined, known_after, table_of
+from routerjax.data.formats.opening import BLOCK, blocks
 from routerjax.errors import InputError, printable
 
 FIRST = 1 << 18  # bytes whose types are found by hand, and expected of what follows
@@ -114,7 +114,11 @@ def _after_blanks(text: str, at: int) -> int:
 
 
 def _unwrapped(rows: list[Any]) -> list[Any]:
-    """The list of objects inside the only object of a file, or the object itself."""
+    """The rows inside the only object of a file, or the object itself.
+
+    They are a list of objects under a usual key; or every key is a column and holds a list, or an
+    object from number to value, which is what pandas writes unless told otherwise.
+    """
     if len(rows) != 1:
         return rows
     lists = [
@@ -123,7 +127,21 @@ def _unwrapped(rows: list[Any]) -> list[Any]:
         if key in WRAPPERS and isinstance(value, list) and value
         if all(isinstance(each, dict) for each in value)
     ]
-    return lists[0] if len(lists) == 1 else rows
+    if len(lists) == 1:
+        return lists[0]
+    columns = [_cells(value) for value in rows[0].values()]
+    counts = {len(cells) for cells in columns}
+    if len(columns) < 2 or len(counts) != 1 or counts.pop() < 2:
+        return rows
+    return [dict(zip(rows[0], cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _cells(value: Any) -> list[Any]:
+    """The cells of a column of an object of columns; none where it is no column."""
+    if isinstance(value, dict):
+        is_numbered = all(key == str(at) for at, key in enumerate(value))
+        return list(value.values()) if is_numbered else []
+    return value if isinstance(value, list) else []
 
 
 def _cut(first: bytes, content: Iterator[bytes]) -> Iterator[bytes]:

@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io import columns, formats, prompts, several, shape
-from routerjax.data.io.arrow import first_line
-from routerjax.data.io.frames import Frame
-from routerjax.data.io.names import AVAILABLE, COST, SCORE
-from routerjax.data.io.prompts import Prompts
-from routerjax.data.io.schema import Schema, cost_unit
-from routerjax.data.io.times import times_of
-from routerjax.data.io.values import Notation, numbers, same, words
+from routerjax.data.columns import arrays, prompts, shape
+from routerjax.data.columns.names import AVAILABLE, COST, SCORE
+from routerjax.data.columns.prompts import Prompts
+from routerjax.data.columns.schema import Schema, cost_unit
+from routerjax.data.columns.times import times_of
+from routerjax.data.columns.values import Notation, numbers, same, words
+from routerjax.data.formats import loading, several
+from routerjax.data.formats.arrow import first_line
+from routerjax.data.formats.frames import Frame
 from routerjax.errors import InputError
 from routerjax.records.on_disk import Stored, memory
 from routerjax.support.cache import scratch
@@ -99,7 +100,7 @@ class SourceFile:
     def texts(self, name: str) -> list[str | None]:
         """n strings, None where missing."""
         with self.place(name):
-            return columns.texts(self.column(name))
+            return arrays.texts(self.column(name))
 
     def prompts(self) -> Prompts:
         """The prompts by the one rule for them."""
@@ -152,7 +153,7 @@ class SourceFile:
         with self.place("embedding"):
             if self.embeddings is not None:
                 return load_matrix(self.embeddings, len(self)), np.ones(len(self), bool)
-            return columns.matrix(self.cells["embedding"][0], empty=self._empty)
+            return arrays.matrix(self.cells["embedding"][0], empty=self._empty)
 
     def features(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray | Stored:
         """These rows of a `matrix` in single precision; left on disk if it is too large."""
@@ -160,7 +161,7 @@ class SourceFile:
             stored = Stored(values)
             return stored if len(rows) == len(values) else stored[rows]
         # every row, the usual case, needs no copy of the largest array there is
-        return columns.single(values if len(rows) == len(values) else values[rows])
+        return arrays.single(values if len(rows) == len(values) else values[rows])
 
     def _of_kept(self, cells: pa.ChunkedArray) -> pa.ChunkedArray:
         if self.kept is None:
@@ -188,7 +189,7 @@ class SourceFile:
 
 
 def open_file(
-    path: formats.Paths | Frame,
+    path: loading.Paths | Frame,
     schema: Schema,
     embeddings: str | os.PathLike[str] | None = None,
     *,

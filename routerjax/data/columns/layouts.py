@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import json
-
 import pyarrow as pa
 
-from routerjax.data.io import otel
-from routerjax.data.io.columns import is_text
-from routerjax.data.io.schema import Schema, each
+from routerjax.data.columns import otel
+from routerjax.data.columns.arrays import is_text
+from routerjax.data.columns.schema import Schema, each
+from routerjax.data.formats.nested_text import nested
 
 
 def in_rows(table: pa.Table, schema: Schema, *, source: str) -> pa.Table:
@@ -37,11 +35,7 @@ def joined_turns(text: str) -> str:
     """
     if not text.lstrip().startswith("["):
         return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            turns = read(text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        if isinstance(turns, list) and all(isinstance(turn, str) for turn in turns):
-            return "\n\n".join(turns)
+    turns = nested(text)
+    if isinstance(turns, list) and all(isinstance(turn, str) for turn in turns):
+        return "\n\n".join(turns)
     return text  # a prompt that merely begins with a bracket

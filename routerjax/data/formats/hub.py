@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from routerjax.data.io.arrow import first_line, gather, quiet
+from routerjax.data.formats.arrow import first_line, gather, quiet
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:

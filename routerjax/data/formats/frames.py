@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import pyarrow as pa
 
-from routerjax.data.io.arrow import first_line
+from routerjax.data.formats.arrow import first_line
 from routerjax.errors import InputError
 
 SOURCE = "frame"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from routerjax.data.io.opening import BLOCK, Joined, blocks
+from routerjax.data.formats.opening import BLOCK, Joined, blocks
 from routerjax.errors import InputError
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
@@ -48,6 +48,8 @@ def read(place: Path, *, suffix: str = ".csv") -> tuple[pa.Table, str]:
     while first and len(first) < HEAD and (more := next(content, b"")):
         first += more
     head = first[:HEAD].decode("utf-8", "replace")
+    if _is_json(head):
+        raise InputError("holds JSON, not cells; give it the suffix .jsonl or .json")
     told = TOLD.match(head)
     if told:
         head, first = head[told.end() :], first[len(told.group().encode()) :]
@@ -57,6 +59,11 @@ def read(place: Path, *, suffix: str = ".csv") -> tuple[pa.Table, str]:
     parts = itertools.chain([first], content, [END])
     columns = [_text(column, name) for name, column in _cells(parts, separator, names)]
     return pa.table(columns, names=names), separator
+
+
+def _is_json(head: str) -> bool:
+    """Whether a text begins as objects of JSON do."""
+    return re.match(r"\s*(?:\[\s*)?\{\s*\"(?:[^\"\\]|\\.)*+\"\s*:", head) is not None
 
 
 def sniffed(head: str, *, whole: bool, suffix: str = ".csv") -> str:

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io.columns import is_text, kind_of
-from routerjax.data.io.paths import loaded
+from routerjax.data.columns.arrays import is_text, kind_of
+from routerjax.data.columns.paths import loaded
 from routerjax.errors import InputError
 
 LAST_USER, CONVERSATION = "last-user", "conversation"

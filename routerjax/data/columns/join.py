@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io import formats, paths
-from routerjax.data.io.columns import quoted
-from routerjax.data.io.schema import Join
-from routerjax.data.io.values import words
+from routerjax.data.columns import paths
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.schema import Join
+from routerjax.data.columns.values import words
+from routerjax.data.formats import loading
 from routerjax.errors import DataWarning, InputError
 
 
@@ -25,7 +26,7 @@ def joined(table: pa.Table, join: Join, *, source: str) -> pa.Table:
       InputError: no such id in a file, an id that is twice in the second file where the join does
         not say which row counts, or no row with a partner.
     """
-    second = formats.load(join.file)
+    second = loading.load(join.file)
     keys = _keys(table, join.on, source)
     others = _keys(second, join.other or join.on, join.file)
     rows = _rows(others, join)

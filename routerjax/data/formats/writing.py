@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from routerjax.data.io.arrow import BATCH
-from routerjax.data.io.kinds import PACKED, kind_of
+from routerjax.data.formats.arrow import BATCH
+from routerjax.data.formats.kinds import PACKED, kind_of
 from routerjax.support import atomic
 
 

@@ -16,11 +16,11 @@ from typing import IO
 
 import pyarrow as pa
 
-from routerjax.data.io import delimited, hub, json_rows, several
-from routerjax.data.io.arrow import first_line, quiet
-from routerjax.data.io.kinds import ACCEPTED, KINDS, suffix_of
-from routerjax.data.io.named import public_file
-from routerjax.data.io.opening import blocks, compression, located
+from routerjax.data.formats import delimited, hub, json_rows, several
+from routerjax.data.formats.arrow import first_line, quiet
+from routerjax.data.formats.kinds import ACCEPTED, KINDS, suffix_of
+from routerjax.data.formats.named import public_file
+from routerjax.data.formats.opening import blocks, compression, located
 from routerjax.errors import InputError
 from routerjax.support.cache import scratch
 

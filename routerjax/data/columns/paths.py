@@ -3,7 +3,8 @@
 A path names a column, then step by step what lies in it: a key of an object, the position of an
 entry of a list (from 0, or from the end with -1), or in brackets ``[key=value]`` the first entry
 of a list whose key has this value. Keys may hold dots themselves: at each object the longest key
-that fits is taken, as in ``attributes.gen_ai.request.model``. Cells of text are read as JSON.
+that fits is taken, as in ``attributes.gen_ai.request.model``. Cells of text are read as JSON, or as
+Python prints lists and dictionaries.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io.columns import is_list, is_text
-from routerjax.data.io.json_columns import cleaned
+from routerjax.data.columns.arrays import is_list, is_text
+from routerjax.data.formats.json_columns import cleaned
+from routerjax.data.formats.nested_text import nested
 
 POSITION = re.compile(r"(?:\[(-?\d{1,9})\]|(-?\d{1,9})(?=[.\[]|$))")
 CHOICE = re.compile(r"\[([^\[\]=]+)=([^\[\]]*)\]")
@@ -60,13 +62,8 @@ def longest(path: str, names: Collection[str]) -> str | None:
 
 
 def loaded(text: str) -> Any:
-    """Text read as JSON; None where it is none."""
-    if text.lstrip()[:1] not in ("{", "[", '"'):
-        return None
-    try:
-        return cleaned(json.loads(text))
-    except (ValueError, RecursionError):
-        return None
+    """What a text holds in JSON, or as Python prints it; None where it holds nothing nested."""
+    return cleaned(nested(text))
 
 
 def as_column(values: list[Any]) -> pa.ChunkedArray:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from routerjax.data.io.json_columns import common, fitted
-from routerjax.data.io.opening import located
+from routerjax.data.formats.json_columns import common, fitted
+from routerjax.data.formats.opening import located
 from routerjax.errors import InputError
 
 PARTS, SEPARATOR = b"routerjax.parts", b"routerjax.separator"

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.io.columns import is_text, quoted
-from routerjax.data.io.values import words
+from routerjax.data.columns.arrays import is_text, quoted
+from routerjax.data.columns.values import words
 from routerjax.errors import DataWarning, InputError
 
 TIES = ("tie", "draw", "equal")

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io import columns
-from routerjax.data.io.columns import NO_NUMBER, is_text, quoted
+from routerjax.data.columns import arrays
+from routerjax.data.columns.arrays import NO_NUMBER, is_text, quoted
 from routerjax.errors import InputError
 
 PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 NUMBER = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)"
 RATING = re.compile(
     rf"(?:[a-z ]+[:=]\s*)?(?:\[\[\s*({NUMBER})\s*\]\]|({NUMBER}))"
-    rf"(?:\s*(?:/|out of|of)\s*({NUMBER}))?\.?",
+    rf"(?:\s*(?:/|out of|of)\s*({NUMBER})|\s*(%))?\.?",
     re.IGNORECASE,
 )
 SIGNS = {"$": "usd", "us$": "usd", "usd": "usd", "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp"}
@@ -43,7 +43,7 @@ class Notation:
       worth: what words are worth; numbers stand for themselves where it holds words alone.
       decimal: the sign before the decimals, "." or ",".
       currency: whose sign may stand beside a number; None: none may.
-      ratings: whether "8/10" and "Rating: [[8]]" are 8.
+      ratings: whether "8/10" and "Rating: [[8]]" are 8, and "93%" is 93.
     """
 
     name: str
@@ -66,7 +66,7 @@ def numbers(column: pa.ChunkedArray, notation: Notation) -> np.ndarray:
     """
     if not notation.worth and (notation.is_plain or not is_text(column)):
         try:
-            return columns.numbers(column)
+            return arrays.numbers(column)
         except InputError as error:
             if error.row is None:
                 raise
@@ -130,7 +130,7 @@ def words(column: pa.ChunkedArray) -> list[str | None]:
     """
     if pa.types.is_floating(column.type):
         return [_word(value) for value in column.to_pylist()]
-    return columns.texts(column)
+    return arrays.texts(column)
 
 
 def _word(value: float | None) -> str | None:
@@ -157,7 +157,8 @@ def _scales(column: pa.ChunkedArray) -> set[float]:
     """The numbers after the strokes of ratings such as "8/10"."""
     texts = pc.unique(column).to_pylist() if is_text(column) else []
     matches = [RATING.fullmatch(text.strip()) for text in texts if text]
-    return {float(match[3].replace(",", ".")) for match in matches if match and match[3]}
+    found = {float(match[3].replace(",", ".")) for match in matches if match and match[3]}
+    return found | {100.0 for match in matches if match and match[4]}
 
 
 def _worth(text: str, worth: Mapping[str, float]) -> float | None:
@@ -222,7 +223,7 @@ def _advice(text: str, notation: Notation) -> str:
         return "; --money (money=True) reads it" if notation.currency is None else ""
     if re.fullmatch(r"[+-]?\d*,\d+", low) and notation.decimal == ".":
         return "; --decimal , (decimal=',') reads it"
-    if rating and (rating[1] or rating[3]) and not notation.ratings:
+    if rating and (rating[1] or rating[3] or rating[4]) and not notation.ratings:
         return f"; --ratings (ratings=True) reads it as {rating[1] or rating[2]}"
     if low[:1] in ("{", "["):
         return f"; name the path of the number in it, as in --columns {name}=COLUMN[0].value"

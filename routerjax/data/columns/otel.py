@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from routerjax.data.io.paths import as_column, loaded
+from routerjax.data.columns.paths import as_column, loaded
 from routerjax.errors import DataWarning, InputError
 
 EVALUATION = "gen_ai.evaluation.result"
@@ -57,6 +57,7 @@ def calls(table: pa.Table, *, source: str) -> pa.Table:
                 spans.append(flat)
                 evaluations += _inner_events(flat)
             else:
+                evaluations += [_elsewhere(event, flat) for event in _inner_events(flat)]
                 others += 1
     if not spans:
         wanted = " or ".join(f"'{name}'" for name in MODELS)
@@ -174,6 +175,15 @@ def _inner_events(span: Record) -> list[Record]:
     if messages:
         span.setdefault(MESSAGES, messages)
     return found
+
+
+def _elsewhere(event: Record, span: Record) -> Record:
+    """An evaluation in a span that calls no model, of the call that it or its parent names."""
+    own = {key: value for key, value in event.items() if key != "span"}
+    parents = ("parentSpanId", "parent_span_id", "parent_id")
+    parent = next((span[name] for name in parents if span.get(name)), None)
+    own.setdefault(RESPONSE, span.get(RESPONSE))
+    return own if parent is None else {"span_id": parent, **own}
 
 
 def _span_id(flat: Record) -> Any:

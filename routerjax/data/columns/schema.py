@@ -1,8 +1,8 @@
 """How a file says what routerjax needs: a record of rules, and the small TOML file that holds them.
 
-A rule names a column by its name or by a path into it (`routerjax.data.io.paths`). Where several
-names are given for one column, a row takes the first that it has, and none need be there; a single
-name must be.
+A rule names a column by its name or by a path into it (`routerjax.data.columns.paths`). Where
+several names are given for one column, a row takes the first that it has, and none need be there;
+a single name must be.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from routerjax.data.io.names import LOG_NAMES, PAIR_NAMES, TABLE_NAMES, check_names
-from routerjax.data.io.prompts import CONVERSATION, LAST_USER
-from routerjax.data.io.times import split_by
+from routerjax.data.columns.names import LOG_NAMES, PAIR_NAMES, TABLE_NAMES, check_names
+from routerjax.data.columns.prompts import CONVERSATION, LAST_USER
+from routerjax.data.columns.times import split_by
 from routerjax.errors import InputError
 
 FORMS = (LAST_USER, CONVERSATION)
@@ -209,7 +209,7 @@ def resolved(schema: Schema | str | os.PathLike[str] | None) -> Schema:
     Raises:
       InputError: no such preset or file, or a file that is no schema.
     """
-    from routerjax.data.io.schema_file import named
+    from routerjax.data.columns.schema_file import named
 
     if schema is None:
         return Schema()

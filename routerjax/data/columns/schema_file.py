@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from routerjax.data.io.names import nearest
-from routerjax.data.io.schema import Join, Schema
+from routerjax.data.columns.names import nearest
+from routerjax.data.columns.schema import Join, Schema
 from routerjax.errors import InputError
 from routerjax.support import atomic
 
@@ -34,7 +34,7 @@ SWITCHES = ("money", "ratings", "strict")
 
 def presets() -> tuple[str, ...]:
     """Names of the presets, sorted."""
-    folder = importlib.resources.files("routerjax.data.io") / "presets"
+    folder = importlib.resources.files("routerjax.data.columns") / "presets"
     files = (entry.name for entry in folder.iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
 
@@ -46,7 +46,7 @@ def named(name: str) -> Schema:
       InputError: neither, or a file that is no schema.
     """
     if name in presets():
-        folder = importlib.resources.files("routerjax.data.io") / "presets"
+        folder = importlib.resources.files("routerjax.data.columns") / "presets"
         return read_text((folder / f"{name}.toml").read_text(encoding="utf-8"), source=name)
     if name.endswith(".toml"):
         return read_schema(name)

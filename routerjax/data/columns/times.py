@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io.columns import is_text, kind_of, quoted
+from routerjax.data.columns.arrays import is_text, kind_of, quoted
 from routerjax.errors import InputError
 from routerjax.records.periods import written
 

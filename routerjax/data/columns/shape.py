@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.io import formats, layouts, paths, several
-from routerjax.data.io.columns import is_text, quoted
-from routerjax.data.io.frames import SOURCE, Frame, is_frame
-from routerjax.data.io.frames import load as load_frame
-from routerjax.data.io.join import joined
-from routerjax.data.io.names import nearest
-from routerjax.data.io.prompts import Prompts
-from routerjax.data.io.schema import Names, Schema, condition, each
-from routerjax.data.io.values import same, words
+from routerjax.data.columns import layouts, paths
+from routerjax.data.columns.arrays import is_text, quoted
+from routerjax.data.columns.join import joined
+from routerjax.data.columns.names import nearest
+from routerjax.data.columns.prompts import Prompts
+from routerjax.data.columns.schema import Names, Schema, condition, each
+from routerjax.data.columns.values import same, words
+from routerjax.data.formats import loading, several
+from routerjax.data.formats.frames import SOURCE, Frame, is_frame
+from routerjax.data.formats.frames import load as load_frame
 from routerjax.errors import InputError, printable
 
 MOST_LISTED = 30  # columns of a file that a message lists
@@ -29,7 +30,7 @@ MOST_VALUES = 5  # values of a column that a message lists
 Cells = tuple[pa.ChunkedArray, ...]
 
 
-def load(path: formats.Paths | Frame, schema: Schema, in_memory: int) -> tuple[pa.Table, str]:
+def load(path: loading.Paths | Frame, schema: Schema, in_memory: int) -> tuple[pa.Table, str]:
     """The rows of a file or a data frame, with what its second files add; and its name."""
     if is_frame(path):
         source, table = SOURCE, load_frame(path)
@@ -146,13 +147,13 @@ def listed(table: pa.Table) -> str:
     return f"its columns are {', '.join(shown)}{more}"
 
 
-def _file(path: formats.Paths, in_memory: int) -> pa.Table:
+def _file(path: loading.Paths, in_memory: int) -> pa.Table:
     if isinstance(path, str | os.PathLike) and str(path).lower().endswith(PICKLES):
         from routerjax.data.public.safe_pickle import read_columns
 
         columns = read_columns(path)
         return pa.table({name: _unpickled(each) for name, each in columns.items()})
-    return formats.load(path, in_memory=in_memory)
+    return loading.load(path, in_memory=in_memory)
 
 
 def _unpickled(values: np.ndarray) -> pa.ChunkedArray:
@@ -188,13 +189,14 @@ def _without_patterns(table: pa.Table, schema: Schema) -> dict[str, Names]:
     if not patterns:
         return wanted
     models: list[str] | None = None
+    every = [*table.column_names, *_inside(table)]
     for name, pattern in patterns.items():
         before, star, after = pattern.partition("*")
         if not star:
             raise InputError(f"'{pattern}' for {name} has no * where the model's name stands")
         fit = [
             column[len(before) : len(column) - len(after)]
-            for column in table.column_names
+            for column in every
             if column.startswith(before)
             and column.endswith(after)
             and len(column) > len(before) + len(after)
@@ -206,6 +208,17 @@ def _without_patterns(table: pa.Table, schema: Schema) -> dict[str, Names]:
     for name, pattern in patterns.items():
         wanted |= {name[:-1] + model: pattern.replace("*", model, 1) for model in models}
     return wanted
+
+
+def _inside(table: pa.Table) -> list[str]:
+    """Paths of what columns of objects hold, ``scores.large``."""
+    kinds = [(field.name, field.type) for field in table.schema]
+    return [
+        f"{name}.{kind.field(at).name}"
+        for name, kind in kinds
+        if pa.types.is_struct(kind)
+        for at in range(kind.num_fields)
+    ]
 
 
 def _texts(table: pa.Table, column: str) -> list[str | None]:
