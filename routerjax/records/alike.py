@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from routerjax.records.on_disk import Stored, blocks
 
 CLOSE = 1e-4
-"""Of a standard deviation: embeddings that differ by less, in all of `DIRECTIONS`, are one query."""
+"""Of a standard deviation, by which embeddings of one query differ at most in every direction."""
 DIRECTIONS = 3
 
 
@@ -21,8 +21,8 @@ def alike(
 
     An encoder gives a text the same numbers up to rounding, which depends on what else was in its
     batch. Rows are compared by random directions of standardised columns, and two that fall into
-    one cell of a grid, or of the same grid moved by half a cell, are one query. Of fewer columns
-    than directions nothing is said but what `equal` says: there, neighbours are no repeats.
+    one cell of a grid, or of the same grid moved by one or two thirds of a cell, are one query. Of
+    fewer columns than directions only `equal` counts: there, neighbours are no repeats.
 
     Args:
       embeddings: n rows, in memory or on disk.
@@ -35,7 +35,7 @@ def alike(
     if embeddings.shape[1] < DIRECTIONS or len(equal) < 2:
         return equal
     places = _projected(embeddings) / CLOSE
-    shifts = (0.0, 0.5)
+    shifts = (0.0, 1 / 3, 2 / 3)
     cells = [np.unique(equal, return_inverse=True)[1]]
     for shift in shifts:
         cells.append(_cells(np.floor(places + shift)))

@@ -235,9 +235,7 @@ def _commands(
     )
 
 
-def _gold(
-    proposal: Proposal, schema: Schema, notes: list[str]
-) -> tuple[str, str | None] | None:
+def _gold(proposal: Proposal, schema: Schema, notes: list[str]) -> tuple[str, str | None] | None:
     """The column that says how a row was scored, and its value where the score is gold.
 
     Or the column of gold scores beside a judge's, and None.

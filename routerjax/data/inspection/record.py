@@ -46,8 +46,8 @@ class Inspection:
       preset: the preset of a schema that fits; None where none does.
       schema: how to read it.
       drop_missing: whether rows are left out for what they lack.
-      gold: (column, value) of scores that seem to be gold, (column, None) of a column of them beside
-        a judge's; None where none do.
+      gold: (column, value) of rows whose scores seem to be gold, (column, None) of such scores
+        beside a judge's; None where none do.
       models: of a log that can be read, one entry a model.
       missing: model → what its rows lack → how many rows.
       repeats: rows that say again what an earlier row said.
