@@ -20,6 +20,7 @@ from routerjax.pipelines.held_out import set_apart
 from routerjax.pipelines.lines import Line, evaluation_of
 from routerjax.pipelines.on_log import Evidence, policy_lines, scored, singles, today
 from routerjax.pipelines.propensities import Propensities
+from routerjax.pipelines.suited import suited, suited_note
 from routerjax.records.tables import Estimates, Log
 from routerjax.support.provenance import plain
 
@@ -51,6 +52,27 @@ def test_scores_by_hand():
     assert found.low.quality.tolist() == [1.5, -0.5, 0.5, 0.5]
     assert found.low.cost.tolist() == [0.25] * 4
     assert found.low.utility(2.0).tolist() == [1.0, -1.0, 0.0, 0.0]
+
+
+def chosen_by_kind(chance):
+    """50 queries on which a is right and 50 on which it is not; b is always half right."""
+    arms = np.repeat([0, 1, 0, 1], [40, 10, 10, 40])
+    quality = np.where(arms == 1, 0.5, np.repeat([1.0, 0.0], 50))
+    known = evidence(quality, arms)
+    return known._replace(propensities=known.propensities._replace(answered=chance))
+
+
+def test_a_policy_that_asked_models_for_what_suits_them():
+    """Of a's answers 40 of 50 are right, and it would be right on half: 0.3 was taken out."""
+    known = chosen_by_kind(np.repeat([0.8, 0.2, 0.2, 0.8], [40, 10, 10, 40]))
+    assert suited(known) == {"a": pytest.approx(0.3)}
+    said = suited_note(known)
+    assert "(a 0.3 more)" in said and "off by as much again" in said
+
+
+def test_where_propensities_see_nothing_of_it_nothing_is_said():
+    """With 1/2 everywhere a is estimated as its answers are, 0.5 + 0.5·(0.8 − 0.5)·2 = 0.8."""
+    assert suited_note(chosen_by_kind(np.full(100, 0.5))) is None
 
 
 def test_a_choice_without_support_is_worth_anything_in_the_quality_range():

@@ -178,7 +178,8 @@ def test_a_folds_choices_do_not_depend_on_its_outcomes(useful):
     other = _prepared(dataclasses.replace(prepared.record, quality=flipped))[1]
     np.testing.assert_array_equal(other.nuisances.of_row, prepared.nuisances.of_row)
     before, after = (
-        np.stack(crossed_choices(policy, each, WEIGHTS)["router"]) for each in (prepared, other)
+        np.stack(crossed_choices(policy, [each] * 5, WEIGHTS)["router"])
+        for each in (prepared, other)
     )
     assert (before[:, own] == after[:, own]).mean() > 0.9
     assert (before[:, ~own] == after[:, ~own]).mean() < 0.9

@@ -36,6 +36,22 @@ def test_without_prompts_equal_embeddings_are_a_group(tmp_path):
         assert log.groups.tolist() == [0, 1, 0]
 
 
+def test_embeddings_equal_up_to_rounding_are_a_group():
+    """60 queries of 16 numbers, each embedded three times with the rounding of a batch."""
+    rng = np.random.default_rng(0)
+    x = np.tile(rng.normal(size=(60, 16)), (3, 1)) + 1e-7 * rng.normal(size=(180, 16))
+    log = Log.from_arrays(
+        np.tile(np.arange(60) % 2, 3),
+        np.full(180, 0.5),
+        np.ones(180),
+        models="ab",
+        embeddings=x.astype(np.float32),
+    )
+    assert log.groups.tolist() == np.tile(np.arange(60), 3).tolist()
+    moved = log.replace(embeddings=(x + 1e-2 * rng.normal(size=x.shape)).astype(np.float32))
+    assert len(set(moved.groups.tolist())) == 180
+
+
 def test_a_digest_is_of_its_salt():
     assert (digests(["a", "b", "a"]) == digests(["a", "b", "a"])).all()
     assert len(set(digests(["a", "b", "a"]).tolist())) == 2

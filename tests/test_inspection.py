@@ -507,6 +507,50 @@ def test_gold_scores_are_named(here, logs, capsys):
     assert set(logs[0].scored_by) == {"human", "judge-1"}
 
 
+@pytest.mark.parametrize(
+    ("judge", "gold", "share", "scale", "column"),
+    [
+        ("judge_score", "human_score", 5, 1.0, "human_score"),
+        ("score", "gold", 3, 100.0, "gold"),
+        ("llm_judge_score", "rating", 4, 5.0, "rating"),  # whoever rates, it is not the judge
+        ("judge_score", "human_score", 1, 1.0, None),  # filled everywhere: a score like any other
+        ("score", "latency", 5, 1.0, None),
+        ("score", "rating", 5, 1.0, None),  # nothing says which of the two is right
+    ],
+)
+def test_gold_scores_beside_a_judges(here, logs, capsys, judge, gold, share, scale, column):
+    rows = []
+    for at, row in enumerate(drawn()):
+        own = as_log(row)
+        own[judge] = (0.25 + 0.55 * own.pop("quality")) * scale
+        own[gold] = scale * (at // share % 2) if at % share == 0 else None
+        rows.append(own)
+    write(here / "log.jsonl", rows)
+    (fit, _) = run(capsys, "log.jsonl")
+    assert ("--gold-column" in fit) == (column is not None)
+    main(fit)
+    (log,) = logs
+    if column is None:
+        assert log.gold_quality is None
+        return
+    assert fit[fit.index("--gold-column") + 1] == column
+    told = [row[gold] for row in rows if row[gold] is not None]
+    known = np.asarray(log.gold_quality)
+    np.testing.assert_allclose(sorted(known[~np.isnan(known)]), sorted(told))
+
+
+def test_gold_scores_of_another_scale_are_named_and_not_used(here, logs, capsys):
+    rows = []
+    for at, row in enumerate(drawn()):
+        own = as_log(row, human_score=[20, 90][at % 2] if at % 5 == 0 else None)
+        rows.append(own)
+    write(here / "log.jsonl", rows)
+    assert main(["inspect", "log.jsonl"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "human_score seems to hold gold scores beside those of" in said
+    assert "--gold-column human_score" in said and "--gold-column human_score --out" not in said
+
+
 def test_what_was_written_is_read_by_the_command(here, logs, capsys):
     rows = drawn()
     write(here / "log.jsonl", [trace(row) for row in rows])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from routerjax.baselines.policies import greedy, random_choice
 from routerjax.data.checks.drift import drift_notes
@@ -19,7 +20,7 @@ from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.page import Choices, page
 from routerjax.pipelines.prepare import Prepared
-from routerjax.records.tables import Log
+from routerjax.records.tables import Estimates, Log
 
 CROSSED = (
     "every row is evaluated by a router fitted without its fold; the one that is saved is fitted "
@@ -46,8 +47,9 @@ def crossed_page(
         floor=nuisances.overlap.floor,
         widening=widening(int(nuisances.of_row.max()) + 1),
     )
+    folds = int(nuisances.of_row.max()) + 1
     return page(
-        crossed_choices(policy, prepared, cost_weights),
+        crossed_choices(policy, [prepared] * folds, cost_weights),
         evidence,
         nuisances.overlap,
         left_out=0,
@@ -69,24 +71,25 @@ def widening(folds: int) -> float:
     return float(np.sqrt(1 + folds / (folds - 1)))
 
 
-def crossed_choices(policy: Policy, prepared: Prepared, cost_weights: Sequence[float]) -> Choices:
+def crossed_choices(
+    policy: Policy, prepared: Sequence[Prepared], cost_weights: Sequence[float]
+) -> Choices:
     """Choices of the folds' routers on their own folds, and of what they are compared with.
 
     Args:
       policy: the plug-in.
-      prepared: n rows, m models.
+      prepared: the log of n rows and m models, once a fold, as the fold's router learnt from it.
       cost_weights: k of them.
     """
-    nuisances, predicted = prepared.nuisances, prepared.predicted
-    assert nuisances is not None and nuisances.of_row is not None
+    predicted = own_predictions(prepared)
     rows, models = predicted.quality.shape
-    could = prepared.record.available
+    could = prepared[0].record.available
     router, best = np.zeros((2, len(cost_weights), rows), np.int64)
-    for fold in range(int(nuisances.of_row.max()) + 1):
+    for fold, learnt in enumerate(prepared):
         choices, expected = expected_advantages(
-            policy, prepared, predicted, cost_weights=cost_weights, fold=fold
+            policy, learnt, learnt.predicted, cost_weights=cost_weights, fold=fold
         )
-        own = nuisances.of_row == fold
+        own = _of_row(learnt) == fold
         best[:, own] = expected.single
         router[:, own] = choices
     return {
@@ -97,3 +100,19 @@ def crossed_choices(policy: Policy, prepared: Prepared, cost_weights: Sequence[f
             greedy(predicted, cost_weight=each, available=could) for each in cost_weights
         ],
     }
+
+
+def own_predictions(prepared: Sequence[Prepared]) -> Estimates:
+    """[n, m] outcomes of each row as its fold's models, of `prepared` once a fold, predict them."""
+    of_row = _of_row(prepared[0])
+    first = prepared[0].predicted
+    quality, cost = np.array(first.quality), np.array(first.cost)
+    for fold, learnt in enumerate(prepared):
+        own = of_row == fold
+        quality[own], cost[own] = learnt.predicted.quality[own], learnt.predicted.cost[own]
+    return Estimates(quality=quality, cost=cost)
+
+
+def _of_row(prepared: Prepared) -> Int[np.ndarray, " n"]:
+    assert prepared.nuisances is not None and prepared.nuisances.of_row is not None
+    return prepared.nuisances.of_row

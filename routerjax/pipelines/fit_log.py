@@ -19,6 +19,7 @@ from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
 from routerjax.pipelines.circumstances import chosen_rows
+from routerjax.pipelines.crossed_pairs import Scores
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
 from routerjax.pipelines.held_out import fit_report, rows_apart, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
@@ -87,7 +88,7 @@ def fit(
         log = read_log(log)
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
     pairs = has_pairs(given, gold)
-    share = share_apart(config, gold=pairs or gold is not None)
+    share = share_apart(config, gold=gold is not None)
     log, kept = set_apart(given, share=share or 0.0, seed=config.seed)
     key, correction, corrected = jax.random.key(config.seed), None, None
     learnt = log
@@ -147,7 +148,14 @@ def fit(
     )
     told = [] if expected is None else expected.named(log.models, cost_weights)
     report = fit_report(
-        router, prepared, kept, gold=gold, crossed=share is None, corrected=corrected, expected=told
+        router,
+        prepared,
+        kept,
+        gold=gold,
+        crossed=share is None,
+        corrected=corrected,
+        scores=Scores(given, nuisance_key) if pairs else None,
+        expected=told,
     )
     report |= {"epochs": epochs, "expected": told}
     if settings:

@@ -14,6 +14,7 @@ from routerjax.data.checks.drift import drift_notes
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.pipelines.crossed import crossed_page
+from routerjax.pipelines.crossed_pairs import Scores, paired_page
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.on_log import Evidence
@@ -31,7 +32,7 @@ EXPECTED = (
     "and what these models cannot represent"
 )
 SHARE = 0.2
-"""Of the groups that are set apart where a router is trained or some scores are gold."""
+"""Of the groups that are set apart where a router is trained or some rows are scored by gold."""
 
 
 def share_apart(config: FitConfig, *, gold: bool) -> float | None:
@@ -76,6 +77,7 @@ def fit_report(
     gold: str | None,
     crossed: bool,
     corrected: Corrected | None = None,
+    scores: Scores | None = None,
     expected: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Overlap of the log, its sizes, and the page of what the router is worth.
@@ -91,6 +93,7 @@ def fit_report(
       gold: value of `scored_by` that marks gold scores, or None.
       crossed: whether the evaluation is cross-fitted.
       corrected: outcomes of the rows set apart, where a judge's scores are corrected by gold ones.
+      scores: both columns of scores of the log's rows, where there are two.
       expected: what choosing by query is expected to add, by cost weight.
 
     Returns:
@@ -104,7 +107,13 @@ def fit_report(
         "evaluation": None,
     }
     if crossed:
-        found = crossed_page(router.policy, prepared, cost_weights=router.cost_weights)
+        found = (
+            crossed_page(router.policy, prepared, cost_weights=router.cost_weights)
+            if scores is None
+            else paired_page(router.policy, prepared, scores, cost_weights=router.cost_weights)
+        )
+        if found is None:
+            return {**report, "why": "too few rows have a judge's and a gold score"}
         return {**report, "evaluation": _said(found, expected)}
     if kept is None or not len(kept):
         return {**report, "why": "no rows were set apart (--evaluation 0)"}

@@ -270,6 +270,31 @@ def _calibrated_model(
     return FittedOutcomes(own, model._replace(unit_cost=jnp.asarray(unit_cost)))
 
 
+def folds_of(log: Log, *, key: jax.Array, config: NuisanceConfig) -> Folds:
+    """The folds of a log's nuisances, as `fit_all_nuisances` makes them of the same key."""
+    return make_folds(
+        np.asarray(log.arms),
+        folds=config.folds,
+        held_out=config.held_out,
+        key=jax.random.split(key, 3)[0],
+        groups=log.groups,
+    )
+
+
+def outcomes_of(
+    log: Log,
+    scaling: Scaling,
+    *,
+    key: jax.Array,
+    config: NuisanceConfig = NuisanceConfig(),
+    execution: Execution = Execution(),
+) -> FittedOutcomes:
+    """The outcome models of a log alone, in the folds that `fit_all_nuisances` makes of the key."""
+    of_folds, of_outcomes, _ = jax.random.split(key, 3)
+    joined = _join([log], [scaling], [of_folds], config, execution)
+    return _fit_outcomes(joined, [of_outcomes])[0]
+
+
 def propensities_of(
     log: Log,
     scaling: Scaling,

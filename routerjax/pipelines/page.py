@@ -14,6 +14,7 @@ from routerjax.estimators.overlap import Overlap
 from routerjax.evaluation.metrics import Choice
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.on_log import Evidence, policy_lines, singles
+from routerjax.pipelines.suited import suited_note
 from routerjax.pipelines.verdict import impossible, verdict
 
 Choices = dict[str, list[Choice]]
@@ -68,7 +69,8 @@ def page(
     )
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
-        said = (said[0], ESTIMATED, *notes)
+        suits = suited_note(evidence)
+        said = (said[0], ESTIMATED, *([] if suits is None else [suits]), *notes)
     if covered.available:
         said = (*said, LIMITED, _limits(covered))
     if pinned:

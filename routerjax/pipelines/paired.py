@@ -127,10 +127,10 @@ def corrected_log(log: Log, folds: Folds) -> Corrected:
       log: n rows with embeddings and `gold_quality`.
       folds: of the rows; row i's τ̂ and e are by models that never saw its fold.
     """
-    pairs = _pairs(log)
+    pairs = pairs_of(log)
     train = np.stack([pairs & rows for rows in folds.outside()])
     bias = folds.own(pair_bias(log, train))
-    return corrected_outcomes(log.quality, _gold(log), bias, gold_chance(log, folds))
+    return corrected_outcomes(log.quality, gold_scores(log), bias, gold_chance(log, folds))
 
 
 def learnt_log(
@@ -154,7 +154,7 @@ def learnt_log(
     Raises:
       InputError: too few gold rows are left to learn from.
     """
-    pairs, gold, inside = _pairs(log), _gold(log), ~apart
+    pairs, gold, inside = pairs_of(log), gold_scores(log), ~apart
     if (pairs & inside).sum() < FEWEST_GOLD:
         problem = (
             f"only {(pairs & inside).sum()} rows to learn from have a judge's and a gold score"
@@ -174,8 +174,7 @@ def learnt_log(
     outcomes = corrected_outcomes(log.quality, gold, bias, chance)
     known = ~np.isnan(gold)
     label = np.where(known, gold, np.asarray(log.quality, np.float64) + bias)
-    low, high = log.quality_range
-    wide = (min(low, float(label[inside].min())), max(high, float(label[inside].max())))
+    wide = label_range(log, label[inside])
     learnt = log.rows(inside).replace(
         quality=label[inside].astype(np.float32), quality_range=wide, gold_quality=None, judged=None
     )
@@ -195,6 +194,12 @@ def learnt_log(
     return learnt, outcomes.rows(apart) if apart.any() else None, report
 
 
+def label_range(log: Log, labels: Float[np.ndarray, " k"]) -> tuple[float, float]:
+    """The quality range, widened to hold labels."""
+    low, high = log.quality_range
+    return min(low, float(labels.min())), max(high, float(labels.max()))
+
+
 def pair_bias(log: Log, train: Bool[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
     """[k, n] τ̂(x, t, q) of every row, by ridges on the pairs of each training set.
 
@@ -207,7 +212,9 @@ def pair_bias(log: Log, train: Bool[np.ndarray, "k n"]) -> Float[np.ndarray, "k 
     """
     embeddings = jnp.asarray(read(log.features))
     width = min(COMPONENTS, embeddings.shape[1])
-    difference = np.nan_to_num(_gold(log) - np.asarray(log.quality, np.float64)) / log.quality_width
+    difference = (
+        np.nan_to_num(gold_scores(log) - np.asarray(log.quality, np.float64)) / log.quality_width
+    )
     found = _ridges(
         embeddings,
         jnp.asarray(log.arms),
@@ -226,7 +233,7 @@ def gold_chance(log: Log, folds: Folds) -> Float[np.ndarray, " n"]:
     It may depend on the query, on the model that answered and on the judge's score: people look
     at what a judge finds bad.
     """
-    known, judged = ~np.isnan(_gold(log)), _judged(log)
+    known, judged = ~np.isnan(gold_scores(log)), _judged(log)
     if known[judged].all():
         return np.ones(len(log))
     own = log.rows(judged)
@@ -257,7 +264,8 @@ def _among(folds: Folds, kept: Bool[np.ndarray, " n"]) -> Folds:
     return Folds(folds.of_row[kept], moved(folds.train), moved(folds.held_out))
 
 
-def _gold(log: Log) -> Float[np.ndarray, " n"]:
+def gold_scores(log: Log) -> Float[np.ndarray, " n"]:
+    """[n] gold scores, NaN where there is none."""
     assert log.gold_quality is not None
     return np.asarray(log.gold_quality, np.float64)
 
@@ -266,8 +274,9 @@ def _judged(log: Log) -> Bool[np.ndarray, " n"]:
     return np.ones(len(log), bool) if log.judged is None else np.asarray(log.judged, bool)
 
 
-def _pairs(log: Log) -> Bool[np.ndarray, " n"]:
-    return ~np.isnan(_gold(log)) & _judged(log)
+def pairs_of(log: Log) -> Bool[np.ndarray, " n"]:
+    """[n] True where a row has a judge's and a gold score."""
+    return ~np.isnan(gold_scores(log)) & _judged(log)
 
 
 @functools.partial(jax.jit, static_argnames=("models", "components"))

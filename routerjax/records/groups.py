@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Int, UInt32, UInt64
 
+from routerjax.records.alike import alike
 from routerjax.records.on_disk import blocks
 
 if TYPE_CHECKING:
@@ -73,12 +74,22 @@ def seen_queries(record: Rows, *, salt: str) -> UInt32[np.ndarray, "g 2"]:
 def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
     """[n] group of each row, 0, 1, …: by the record's `group`, else by equal queries.
 
+    Embeddings that differ by rounding alone are equal queries.
+
     A row whose `group` is empty belongs with rows of the same query that have none either.
     """
-    queries = query_digests(record)
+    queries = _queries(record)
     if record.group is None:
         return group_numbers(queries)
     return group_numbers([name or int(query) for name, query in zip(record.group, queries)])  # noqa: B905
+
+
+def _queries(record: Rows) -> np.ndarray:
+    """[n] numbers that are equal where queries are, up to the rounding of embeddings."""
+    found = query_digests(record)
+    if record.prompts is not None or record.embeddings is None:
+        return found
+    return alike(record.embeddings, group_numbers(found))
 
 
 def repeated(log: Log) -> Bool[np.ndarray, " n"]:
@@ -90,7 +101,7 @@ def repeated(log: Log) -> Bool[np.ndarray, " n"]:
     share p of the pairs. Rows that agree are repeats if p is below `CHANCE`, or if of the pairs of
     answers of one model to one query at least (1 + p)/2 agree, half way from chance to certainty.
     """
-    queries, arms = query_digests(log), np.asarray(log.arms)
+    queries, arms = _queries(log), np.asarray(log.arms)
     whose = queries if log.group is None else group_numbers(list(log.group))
     scored = arms if log.scored_by is None else group_numbers(list(log.scored_by))
     asked = _together(queries, whose, arms, scored)

@@ -24,7 +24,7 @@ def commands_of(
     *,
     base: str | None,
     drop_missing: bool,
-    gold: tuple[str, str] | None,
+    gold: tuple[str, str | None] | None,
     has_prompts: bool,
     quality_range: tuple[float, float] | None,
     rows: int,
@@ -37,7 +37,8 @@ def commands_of(
       schema: how to read it, or what is to be said beside `base`.
       base: preset or .toml file that says the rest; None where there is none.
       drop_missing: whether rows leave for what they lack.
-      gold: column and value of gold scores, None where there are none.
+      gold: column of gold scores beside a judge's and None, or column and value of rows that are
+        gold; None where there are none.
       has_prompts: whether prompts can be routed, or embeddings.
       quality_range: of the quality, None where it is 0 to 1.
       rows: of the file.
@@ -55,7 +56,7 @@ def commands_of(
         if quality_range is not None:
             lines[1] += ["--quality-range", _range(quality_range)]
     elif kind == "log":
-        told = [] if gold is None else ["--gold-column", "=".join(gold)]
+        told = [] if gold is None else ["--gold-column", "=".join(filter(None, gold))]
         lines = [["fit", *files, *options, *told, "--out", ROUTER]]
     else:
         lines = [["fit", *files, *options, "--gains", "--out", ROUTER]]

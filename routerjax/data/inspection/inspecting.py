@@ -21,6 +21,7 @@ from routerjax.data.inspection import statistics
 from routerjax.data.inspection.commands import beside, commands_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
 from routerjax.data.inspection.fields import Field, fields_of
+from routerjax.data.inspection.gold import WORDS
 from routerjax.data.inspection.joining import are_parts, join_files
 from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.presets import kind_of
@@ -34,8 +35,6 @@ Path = str | os.PathLike[str]
 
 COMPARED = 5000  # rows by which a preset is compared with what was guessed
 FEWEST = {"log": 50, "table": 56}  # rows that can be learnt from, or that a log is drawn from
-GOLD = ("human", "gold", "expert", "person", "people", "annotator", "annotation", "ground_truth")
-"""Words for who gives scores that count, in a column that says who gave them."""
 
 
 def inspect(
@@ -147,14 +146,15 @@ def _inspection(
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
         schema, notes = schema.over(schema_file.named(preset)), []
         if kind_of(preset) == "log" and schema.layout == Schema.layout:
-            asked = {k: path for k, path in proposal.schema.columns.items() if k in ASKED}
+            kept = (*ASKED, "gold_quality")
+            asked = {k: path for k, path in proposal.schema.columns.items() if k in kept}
             schema = schema.having(columns=asked)
         proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
         read = one_spelling(opened, read, notes)
     tell("counting")
-    record, gold = read.record, _gold(proposal, notes)
+    record, gold = read.record, _gold(proposal, read.schema, notes)
     problems = [*proposal.lacks, *([read.problem] if read.problem else [])]
     if isinstance(record, Log):
         wrong = statistics.impossible_propensities(record)
@@ -205,14 +205,15 @@ def _commands(
     proposal: Proposal,
     read: Reading,
     preset: str | None,
-    gold: tuple[str, str] | None,
+    gold: tuple[str, str | None] | None,
     written: str | None,
     notes: list[str],
 ) -> tuple[str, ...]:
     """The commands that use the file; a schema that options cannot say is to be written."""
     schema = read.schema
-    if gold is not None and "scored_by" in schema.columns:
-        kept = {name: path for name, path in schema.columns.items() if name != "scored_by"}
+    if gold is not None:
+        own = "gold_quality" if gold[1] is None else "scored_by"
+        kept = {name: path for name, path in schema.columns.items() if name != own}
         schema = dataclasses.replace(schema, columns=kept)
     base = preset
     if written is not None:
@@ -235,13 +236,19 @@ def _commands(
     )
 
 
-def _gold(proposal: Proposal, notes: list[str]) -> tuple[str, str] | None:
-    """The column that says how a row was scored, and its value where the score is gold."""
+def _gold(proposal: Proposal, schema: Schema, notes: list[str]) -> tuple[str, str | None] | None:
+    """The column that says how a row was scored, and its value where the score is gold.
+
+    Or the column of gold scores beside a judge's, and None.
+    """
+    beside = proposal.roles.get("gold_quality")
+    if beside is not None and beside.field.path in ("gold_quality", *schema.columns.values()):
+        return beside.field.path, None
     guess = proposal.roles.get("scored_by")
     if guess is None or guess.field.distinct < 2:
         return None
     path, values = guess.field.path, sorted(set(guess.field.texts))
-    gold = [value for value in values if any(word in value.lower() for word in GOLD)]
+    gold = [value for value in values if any(word in value.lower() for word in WORDS)]
     if len(gold) == 1 and "," not in gold[0]:
         return path, gold[0]
     notes.append(

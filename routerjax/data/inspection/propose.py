@@ -13,6 +13,7 @@ from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Schema
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.gold import scores_by
 from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, guess_roles, words_of
 from routerjax.data.io.availability import YES
@@ -138,6 +139,8 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
         if known is not None:
             roles[role] = Guess(role, known, "option")
     notes: list[str] = []
+    if "quality" in roles and "gold_quality" not in roles:
+        roles |= _two_scores(fields, roles, notes)
     rules: dict[str, object] = {"columns": _columns(roles)}
     if "quality" in roles:
         rules |= _quality_rules(roles["quality"].field, notes)
@@ -150,6 +153,39 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
         return Proposal("unknown", Schema(), roles, tuple(lacks), tuple(notes))
     schema = Schema(**rules)  # type: ignore[arg-type]
     return Proposal("log", schema, roles, tuple(lacks), tuple(notes))
+
+
+def _two_scores(
+    fields: Sequence[Field], roles: Mapping[str, Guess], notes: list[str]
+) -> dict[str, Guess]:
+    """The judge's scores as the quality and gold ones beside them, where a file seems to hold both.
+
+    Scores of another scale cannot correct a judge's, and are named in a note.
+    """
+    played = [guess.field.path for role, guess in roles.items() if role != "quality"]
+    judge, gold = scores_by([each for each in fields if each.path not in played], _of(roles))
+    if gold is None or judge.kind != "number":
+        return {}
+    (lowest, highest), (low, high) = (_range_of(each) for each in (judge, gold))
+    if high != highest or low < lowest:
+        notes.append(
+            f"{gold.path} seems to hold gold scores beside those of {judge.path}, but from {low:g} "
+            f"to {high:g}, and these from {lowest:g} to {highest:g}: on one scale --gold-column "
+            f"{gold.path} would correct them"
+        )
+        return {}
+    by = roles["quality"].by if judge is _of(roles) else "name"
+    return {"quality": Guess("quality", judge, by), "gold_quality": Guess("gold", gold, "name")}
+
+
+def _of(roles: Mapping[str, Guess]) -> Field:
+    return roles["quality"].field
+
+
+def _range_of(field: Field) -> tuple[float, float]:
+    """The quality range of scores, whatever stands for a failed call left out."""
+    found: tuple[float, float] = _quality_rules(field, []).get("quality_range", (0.0, 1.0))  # type: ignore[assignment]
+    return found
 
 
 def _columns(roles: Mapping[str, Guess]) -> dict[str, str]:

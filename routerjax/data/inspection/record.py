@@ -46,7 +46,8 @@ class Inspection:
       preset: the preset of a schema that fits; None where none does.
       schema: how to read it.
       drop_missing: whether rows are left out for what they lack.
-      gold: (column, value) of scores that seem to be gold; None where none do.
+      gold: (column, value) of rows whose scores seem to be gold, (column, None) of such scores
+        beside a judge's; None where none do.
       models: of a log that can be read, one entry a model.
       missing: model → what its rows lack → how many rows.
       repeats: rows that say again what an earlier row said.
@@ -68,7 +69,7 @@ class Inspection:
     preset: str | None
     schema: Schema
     drop_missing: bool
-    gold: tuple[str, str] | None
+    gold: tuple[str, str | None] | None
     models: tuple[ModelRows, ...] = ()
     missing: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
     repeats: int = 0

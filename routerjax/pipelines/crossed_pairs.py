@@ -1,0 +1,122 @@
+"""What a plug-in router of a log with two columns of scores is worth, by every row of the log.
+
+The router of a fold may know nothing of the fold's gold scores, and a judge's score of another fold
+plus τ̂ knows of all of them. So the labels are made anew for every fold: rows outside fold k have
+τ̂ from pairs outside fold k and outside their own. The corrected outcomes by which the router of
+fold k is evaluated have τ̂ from pairs outside fold k, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from routerjax.data.checks.drift import drift_notes
+from routerjax.models.policy import Policy
+from routerjax.pipelines.crossed import CROSSED, crossed_choices, own_predictions, widening
+from routerjax.pipelines.gold import FEWEST_GOLD
+from routerjax.pipelines.lines import Evaluation
+from routerjax.pipelines.nuisance import folds_of, outcomes_of
+from routerjax.pipelines.on_log import Evidence
+from routerjax.pipelines.page import page
+from routerjax.pipelines.paired import (
+    corrected_log,
+    gold_scores,
+    label_range,
+    pair_bias,
+    pairs_of,
+)
+from routerjax.pipelines.prepare import Prepared
+from routerjax.records.tables import Log
+
+
+class Scores(NamedTuple):
+    """A log of two columns of scores, and the key of the nuisances of what was learnt from it."""
+
+    log: Log
+    key: jax.Array
+
+
+def paired_page(
+    policy: Policy, prepared: Prepared, scores: Scores, *, cost_weights: Sequence[float]
+) -> Evaluation | None:
+    """The page of a plug-in router on the log that it is fitted on.
+
+    Args:
+      policy: the plug-in.
+      prepared: the log with labels, as the router that is saved learnt from it.
+      scores: the same rows with a judge's scores and gold ones.
+      cost_weights: λ.
+
+    Returns:
+      The page; None where a fold's routers have too few pairs to learn from.
+    """
+    nuisances, log, config = prepared.nuisances, scores.log, prepared.config.nuisance
+    assert nuisances is not None and nuisances.of_row is not None
+    folds = folds_of(log, key=scores.key, config=config)
+    assert np.array_equal(folds.of_row, nuisances.of_row)
+    count = int(folds.of_row.max()) + 1
+    own = np.bincount(folds.of_row[pairs_of(log)], minlength=count)
+    if own.sum() - np.sort(own)[-2:].sum() < FEWEST_GOLD:
+        return None
+    learnt = [_learnt(prepared, scores, folds.of_row, fold) for fold in range(count)]
+    corrected = corrected_log(log, folds)
+    evidence = Evidence(
+        log=log,
+        predicted=own_predictions(learnt),
+        propensities=nuisances.propensities,
+        floor=nuisances.overlap.floor,
+        corrected=corrected,
+        widening=widening(count),
+    )
+    return page(
+        crossed_choices(policy, learnt, cost_weights),
+        evidence,
+        nuisances.overlap,
+        left_out=0,
+        cost_weights=cost_weights,
+        notes=(CROSSED, corrected.note, *drift_notes(log)),
+    )
+
+
+def _learnt(
+    prepared: Prepared, scores: Scores, of_row: Int[np.ndarray, " n"], fold: int
+) -> Prepared:
+    """The log as the router of a fold learns from it, with outcome models of its labels."""
+    assert prepared.nuisances is not None and isinstance(prepared.record, Log)
+    label = fold_labels(scores.log, of_row, fold)
+    record = prepared.record.replace(
+        quality=label.astype(np.float32),
+        quality_range=label_range(scores.log, label[of_row != fold]),
+    )
+    found = outcomes_of(record, prepared.scaling, key=scores.key, config=prepared.config.nuisance)
+    nuisances = prepared.nuisances._replace(
+        predicted=found.predicted, model=found.model, posterior=found.posterior
+    )
+    return prepared._replace(
+        record=record, predicted=found.predicted, model=found.model, nuisances=nuisances
+    )
+
+
+def fold_labels(log: Log, of_row: Int[np.ndarray, " n"], fold: int) -> Float[np.ndarray, " n"]:
+    """[n] gold scores, and judge's plus τ̂, that no gold score of a fold has a part in.
+
+    Rows of the fold itself have the label of a judge's score, whatever their gold score is.
+
+    Args:
+      log: n rows with embeddings and `gold_quality`.
+      of_row: [n] fold of each row.
+      fold: the fold.
+    """
+    others = pairs_of(log) & (of_row != fold)
+    train = np.stack([others & (of_row != each) for each in range(int(of_row.max()) + 1)])
+    bias = pair_bias(log, train)[of_row, np.arange(len(log))]
+    judged = np.asarray(log.quality, np.float64) + bias
+    gold = gold_scores(log)
+    kept: np.ndarray = np.where(np.isnan(gold) | (of_row == fold), judged, gold)
+    low, high = label_range(log, kept[of_row != fold])
+    return np.clip(kept, low, high)
