@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from routerjax.data.io.arrays import reals
 from routerjax.data.io.columns import is_text, kind_of, quoted
 from routerjax.errors import InputError
 from routerjax.records.periods import written
@@ -155,4 +156,4 @@ def _unit(size: float) -> tuple[str, float]:
 
 
 def _scaled(column: pa.ChunkedArray, size: float) -> np.ndarray:
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy()) / size
+    return reals(column.cast(pa.float64(), safe=False)) / size
