@@ -81,13 +81,15 @@ def closed_form(
         points=points,
         squares=(points**2).sum(axis=1),
         rate=np.float32(-0.5 / width**2),
-        intercept=np.float32(rows[0] - features["shift"].astype(np.float64) @ rows[count:]),
-        linear=np.float32(rows[1:count]),
-        smooth=np.float32(half @ rows[count:]),
+        intercept=(rows[0] - features["shift"].astype(np.float64) @ rows[count:]).astype(
+            np.float32
+        ),
+        linear=rows[1:count].astype(np.float32),
+        smooth=(half @ rows[count:]).astype(np.float32),
         unit_cost=np.asarray(model.unit_cost, np.float32)[0],
         quality_range=np.asarray(model.quality_range, np.float32),
         sharpness=np.float32(sharpness),
-        unit=Unit(np.float32(unit.quality_width), np.float32(unit.mean_cost)),
+        unit=Unit(float(unit.quality_width), float(unit.mean_cost)),
         constant=constant,
         support=_everywhere(arrays.propensities),
     )

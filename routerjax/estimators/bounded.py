@@ -38,7 +38,8 @@ def least(
 
     Reference: Nocedal, Wright (2006), Numerical Optimization, sections 6.1 and 16.7.
     """
-    at, inverse = np.clip(start, low, high), np.eye(len(start))
+    at: np.ndarray = np.clip(start, low, high)
+    inverse = np.eye(len(start))
     value, slope = value_and_slope(at)
     first = True
     for _ in range(MOST_STEPS):
@@ -89,4 +90,5 @@ def _updated(inverse: np.ndarray, moved: np.ndarray, turned: np.ndarray, first: 
     if first:
         inverse = inverse * curvature / float(turned @ turned)
     side = np.eye(len(moved)) - np.outer(moved, turned) / curvature
-    return side @ inverse @ side.T + np.outer(moved, moved) / curvature
+    found: np.ndarray = side @ inverse @ side.T + np.outer(moved, moved) / curvature
+    return found
