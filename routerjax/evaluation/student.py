@@ -60,7 +60,7 @@ def _tail(t: float, degrees: float) -> float:
     order = np.arange(1, 64)
     terms = np.cumprod(np.r_[1.0, (2 * order - 1) / (2 * order) * square])
     area = float((terms / (degrees + 2 * np.r_[0, order])).sum())
-    return math.sqrt(degrees) * square ** (degrees / 2) * area
+    return math.sqrt(degrees) * math.pow(square, degrees / 2) * area
 
 
 @functools.cache
