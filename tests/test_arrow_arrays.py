@@ -22,6 +22,7 @@ def test_numbers_of_slices_chunks_and_nulls(kind):
     found = reals(column, kind)
     assert found.dtype == kind
     np.testing.assert_array_equal(found, [np.nan, 3.0, 4.0, 4.0, 5.0])
+    np.testing.assert_array_equal(reals(whole[1:3], kind), [np.nan, 3.0])  # an array, no column
 
 
 def test_numbers_of_nothing_and_of_nulls_alone():

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 
-def reals(column: pa.ChunkedArray, kind: type[np.floating] = np.float64) -> np.ndarray:
+def reals(column: pa.ChunkedArray | pa.Array, kind: type[np.floating] = np.float64) -> np.ndarray:
     """[n] numbers of a column of this kind, NaN where one is missing; a view where it can be.
 
     Args:
       column: of `pa.float64()`, or what `kind` says.
       kind: np.float64 or np.float32.
     """
-    parts = [_reals_of(chunk, kind) for chunk in column.chunks]
+    parts = [_reals_of(chunk, kind) for chunk in _chunks(column)]
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, kind), *parts])
 
 
@@ -31,9 +31,9 @@ def _reals_of(chunk: pa.Array, kind: type[np.floating]) -> np.ndarray:
     return np.where(_bits(known, chunk), found, kind(np.nan))
 
 
-def truths(column: pa.ChunkedArray, *, missing: bool) -> np.ndarray:
+def truths(column: pa.ChunkedArray | pa.Array, *, missing: bool) -> np.ndarray:
     """[n] bool of a column of truth values, `missing` where there is none."""
-    parts = [_truths_of(chunk, missing) for chunk in column.chunks]
+    parts = [_truths_of(chunk, missing) for chunk in _chunks(column)]
     return np.concatenate([np.empty(0, bool), *parts])
 
 
@@ -43,6 +43,10 @@ def _truths_of(chunk: pa.Array, missing: bool) -> np.ndarray:
         return np.full(len(chunk), missing)
     found = _bits(values, chunk)
     return np.where(_bits(known, chunk), found, missing) if chunk.null_count else found
+
+
+def _chunks(column: pa.ChunkedArray | pa.Array) -> list[pa.Array]:
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
 
 
 def _bits(buffer: pa.Buffer, chunk: pa.Array) -> np.ndarray:
