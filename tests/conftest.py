@@ -32,6 +32,11 @@ for name, value in KEPT.items():
 if sum(1 for _ in KEPT["jax_compilation_cache_dir"].glob("*")) > MOST_KEPT:
     shutil.rmtree(KEPT["jax_compilation_cache_dir"], ignore_errors=True)
 jax.config.update("jax_disable_most_optimizations", True)
+# The compiler's former code for loops takes a third of the time. Later versions of JAX know
+# neither it nor the flag, which would end the process.
+if jax.__version__.startswith("0.10."):
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false".strip()
 jax.config.update("jax_numpy_rank_promotion", "raise")  # a missing axis is said, never guessed
 
 

@@ -12,7 +12,8 @@ import os
 import sys
 import warnings
 
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={6 - len(sys.argv)}"
+COUNT = f"--xla_force_host_platform_device_count={6 - len(sys.argv)}"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COUNT}".strip()
 warnings.simplefilter("error")
 
 import jax  # noqa: E402

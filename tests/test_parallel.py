@@ -47,7 +47,7 @@ def _by_name(path):
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    same = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "XLA_FLAGS": ""}
+    same = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     return {**os.environ, **same, "ROUTERJAX_CACHE": str(tmp_path_factory.mktemp("cache"))}
 
 

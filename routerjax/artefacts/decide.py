@@ -1,4 +1,4 @@
-"""From embeddings to probabilities: the compiled part of routing, in blocks of rows."""
+"""From embeddings to probabilities, in blocks of rows: compiled, or in NumPy where it is little."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from routerjax.artefacts import closed_form
 from routerjax.artefacts.arrays import Arrays
+from routerjax.artefacts.closed_form import ClosedForm
 from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
 from routerjax.models.architectures import Architecture
@@ -49,9 +51,9 @@ class Decided(NamedTuple):
 
 
 def decided(
-    model: Model,
+    model: Model | ClosedForm,
     embeddings: np.ndarray,
-    cost_weights: np.ndarray | Array,
+    cost_weights: np.ndarray,
     kept: Int[np.ndarray, "*kept"],
     checked: Callable[[np.ndarray, int], np.ndarray],
     available: Bool[np.ndarray, "n m"] | None = None,
@@ -74,22 +76,17 @@ def decided(
     parts = []
     for first in range(0, max(len(embeddings), 1), ROWS):
         block = checked(np.asarray(embeddings[first : first + ROWS]), first)
-        filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
-        filled[: len(block)] = block
-        rows = slice(len(block))
-        asked: tuple[np.ndarray, ...] = (kept,)
-        if available is not None:
-            own_rows = slice(first, first + ROWS)
-            asked = _padded(kept[:, own_rows], available[own_rows], len(filled))
-        found = jax.tree.map(np.asarray, _decide(*model, filled, cost_weights, *asked))
-        probabilities, moved, expected = found
-        own = Decided(
-            probabilities[:, rows],
-            moved[:, rows],
-            Estimates(quality=expected.quality[rows], cost=expected.cost[rows]),
-        )
+        own_rows = slice(first, first + ROWS)
+        asked = kept if available is None else kept[:, own_rows]
+        could = None if available is None else available[own_rows]
+        if isinstance(model, ClosedForm):
+            own = Decided(*closed_form.decide(model, block, cost_weights, asked, could))
+        else:
+            own = _compiled(model, block, cost_weights, asked, could)
         _check_finite(own, first)
         parts.append(own)
+    if len(parts) == 1:
+        return parts[0]
     return Decided(
         np.concatenate([own.probabilities for own in parts], axis=1),
         np.concatenate([own.moved for own in parts], axis=1),
@@ -97,6 +94,27 @@ def decided(
             quality=np.concatenate([own.expected.quality for own in parts]),
             cost=np.concatenate([own.expected.cost for own in parts]),
         ),
+    )
+
+
+def _compiled(
+    model: Model,
+    block: Float[np.ndarray, "n d"],
+    cost_weights: np.ndarray,
+    kept: np.ndarray,
+    available: np.ndarray | None,
+) -> Decided:
+    """What the compiled program makes of a block, which is filled up to one of few sizes."""
+    filled = np.zeros((_round_up(len(block)), block.shape[1]), np.float32)
+    filled[: len(block)] = block
+    rows = slice(len(block))
+    asked = (kept,) if available is None else _padded(kept, available, len(filled))
+    found = jax.tree.map(np.asarray, _decide(*model, filled, cost_weights, *asked))
+    probabilities, moved, expected = found
+    return Decided(
+        probabilities[:, rows],
+        moved[:, rows],
+        Estimates(quality=expected.quality[rows], cost=expected.cost[rows]),
     )
 
 

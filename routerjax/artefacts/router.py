@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from routerjax.artefacts import migrate, shapes, values
 from routerjax.artefacts.arrays import Arrays, FormerArrays
 from routerjax.artefacts.base import Saved, listed
+from routerjax.artefacts.closed_form import ClosedForm, closed_form
 from routerjax.artefacts.decide import Decided, Model, decided
 from routerjax.artefacts.routes import Routes
 from routerjax.baselines.policies import first_available
@@ -25,6 +26,7 @@ from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
 from routerjax.models.outcomes import OutcomeHead, at_prices
 from routerjax.models.policy import Policy, within_range
+from routerjax.models.pooled import PooledHead
 from routerjax.models.propensity import without_unused_trees
 from routerjax.records.available import Available, available_mask
 from routerjax.records.groups import query_digests
@@ -324,14 +326,21 @@ class Router(Saved):
         return found
 
     @functools.cached_property
-    def _model(self) -> Model:
-        keep_compiled()
+    def _model(self) -> Model | ClosedForm:
         arrays = self.arrays._replace(seen=None)
         if arrays.propensities is not None:
             arrays = arrays._replace(propensities=without_unused_trees(arrays.propensities))
+        unit, architecture = self.policy.unit, self._architecture
+        if not architecture.stages and isinstance(self._outcome_head, PooledHead):
+            own = jax.tree.map(np.asarray, arrays)
+            constant = own.constant if self._has_constant_start else None
+            form = closed_form(own, architecture.sharpness, unit, constant)
+            if form is not None:
+                return form
+        keep_compiled()
         arrays = jax.tree.map(jnp.asarray, arrays)
         constant = arrays.constant if self._has_constant_start else None
-        return Model(self._architecture, self._outcome_head, arrays, self.policy.unit, constant)
+        return Model(architecture, self._outcome_head, arrays, unit, constant)
 
     @property
     def _has_constant_start(self) -> bool:

@@ -7,12 +7,13 @@ known.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
 
 from routerjax.errors import InputError
-from routerjax.evaluation.intervals import student_quantile
+from routerjax.evaluation.student import student_quantile
 
 POWER = 0.8
 LEVEL = 0.05
@@ -187,9 +188,8 @@ def detectable(standard_error: float, *, power: float = POWER, level: float = LE
     >>> round(detectable(1.0), 3)
     2.802
     """
-    from scipy.special import ndtri
-
-    return float((ndtri(1 - level / 2) + ndtri(power)) * standard_error)
+    quantile = NormalDist().inv_cdf
+    return float((quantile(1 - level / 2) + quantile(power)) * standard_error)
 
 
 def least_share(

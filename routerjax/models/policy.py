@@ -113,8 +113,8 @@ def within_range(
     cost_weights: Sequence[float], fitted: tuple[float, ...]
 ) -> Float[np.ndarray, " k"]:
     """Cost weights in float32; where rounding leaves the fitted range, its end is taken."""
-    ends = np.asarray((fitted[0], fitted[-1]), np.float32)
-    return np.clip(np.asarray(cost_weights, np.float32), *ends)
+    low, high = np.float32(fitted[0]), np.float32(fitted[-1])
+    return np.minimum(np.maximum(np.asarray(cost_weights, np.float32), low), high)
 
 
 def mean_probabilities(

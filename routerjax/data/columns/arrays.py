@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from routerjax.data.columns.buffers import reals, truths
 from routerjax.errors import InputError, printable
 
 NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "{}", "[]")
@@ -36,7 +37,7 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
         column = _parsed(column)
     elif not _is_numeric(column.type):
         raise InputError(f"holds {kind_of(column)}, not numbers")
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())
+    return reals(column.cast(pa.float64(), safe=False))
 
 
 def texts(column: pa.ChunkedArray) -> list[str | None]:
@@ -74,7 +75,7 @@ def matrix(
         column = _split(column)
     if not is_list(column.type):
         raise InputError(f"holds {kind_of(column)}, not lists of numbers")
-    lengths = pc.list_value_length(column).cast(pa.float64()).to_numpy()
+    lengths = reals(pc.list_value_length(column).cast(pa.float64()))
     present = ~np.isnan(lengths)
     if not present.any():
         raise InputError("holds no embedding in any row")
@@ -125,7 +126,8 @@ def quoted(value: str) -> str:
 
 def _entries(flat: pa.ChunkedArray) -> np.ndarray:
     # The common case of single precision is spared the way through double.
-    return flat.to_numpy() if pa.types.is_float32(flat.type) else single(numbers(flat))
+    is_single = pa.types.is_float32(flat.type)
+    return reals(flat, np.float32) if is_single else single(numbers(flat))
 
 
 def _parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -168,13 +170,13 @@ def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The lists of a column that writes them as text, ``[0.1, 0.2]``, or NumPy's ``[0.1 0.2]``."""
     text = pc.utf8_trim_whitespace(column)
     lists = pc.and_(pc.starts_with(text, "["), pc.ends_with(text, "]"))
-    wrong = ~pc.fill_null(lists, True).to_numpy()
+    wrong = ~truths(lists, missing=True)
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
             f"{quoted(column[row].as_py())} is not a list of numbers such as [0.1, 0.2]", row=row
         )
-    cut = pc.fill_null(pc.match_substring(text, "..."), False).to_numpy()
+    cut = truths(pc.match_substring(text, "..."), missing=False)
     if cut.any():
         problem = "NumPy left numbers out of this text ('...'); write embeddings by .tolist()"
         raise InputError(problem, row=int(cut.argmax()))

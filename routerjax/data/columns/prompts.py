@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from routerjax.data.columns.arrays import is_text, kind_of
+from routerjax.data.columns.buffers import truths
 from routerjax.data.columns.paths import loaded
 from routerjax.errors import InputError
 
@@ -31,7 +33,9 @@ HOLDERS = ("messages", "prompt", "input", "query", "question", "text", "content"
 """Keys under which an object may hold its messages or its text, where it has one of them alone."""
 
 INVISIBLE = r"[\s\pZ\p{Cc}\p{Cf}]*"
-NOTHING = f'(?i)^{INVISIBLE}(?:\\{{\\s*\\}}|\\[\\s*\\]|null|n/a|"\\s*")?{INVISIBLE}$'
+NO_MORE = r'(?:\{\s*\}|\[\s*\]|null|n/a|"\s*")?'
+NOTHING = f"(?i)^{INVISIBLE}{NO_MORE}{INVISIBLE}$"
+SIGN = re.compile(NO_MORE.replace(r"\s", r"[\t\n\f\r ]"), re.IGNORECASE | re.ASCII)
 NESTED = r"^\s*[\[{]"
 DATA = re.compile(r"data:(image|audio|video|application)/[\w.+-]+;base64,[A-Za-z0-9+/=]+")
 MOST_DEEP = 20  # objects in objects
@@ -122,7 +126,16 @@ def is_missing(text: str) -> bool:
     """Whether a text is no prompt: blank, invisible, or one of the signs of nothing."""
     if len(text) > LONG and (text[0].isalnum() or text[0] in "[{"):
         return False
-    return bool(pc.match_substring_regex(pa.scalar(text), NOTHING).as_py())
+    first, last = 0, len(text)  # `NOTHING` again, without Arrow: a scalar of it imports pandas
+    while first < last and _is_invisible(text[first]):
+        first += 1
+    while first < last and _is_invisible(text[last - 1]):
+        last -= 1
+    return SIGN.fullmatch(text, first, last) is not None
+
+
+def _is_invisible(sign: str) -> bool:
+    return unicodedata.category(sign) in ("Zs", "Zl", "Zp", "Cc", "Cf")
 
 
 def prompts_of(column: pa.ChunkedArray, *, form: str = LAST_USER) -> Prompts:
@@ -132,9 +145,10 @@ def prompts_of(column: pa.ChunkedArray, *, form: str = LAST_USER) -> Prompts:
       InputError: a cell that is neither text nor messages; it names the row.
     """
     if is_text(column):
-        missing = pc.fill_null(pc.match_substring_regex(column, NOTHING), True)
-        texts = pc.if_else(missing, None, column).to_pylist()
-        nested = pc.fill_null(pc.match_substring_regex(column, NESTED), False).to_numpy()
+        texts: list[str | None] = column.to_pylist()
+        for row in truths(pc.match_substring_regex(column, NOTHING), missing=True).nonzero()[0]:
+            texts[row] = None
+        nested = truths(pc.match_substring_regex(column, NESTED), missing=False)
         return _prompts(texts, nested.nonzero()[0].tolist(), list(texts), form)
     if pa.types.is_map(column.type) or pa.types.is_binary(column.type):
         raise InputError(f"holds {kind_of(column)}, not text")

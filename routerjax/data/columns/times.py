@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from routerjax.data.columns.arrays import is_text, kind_of, quoted
+from routerjax.data.columns.buffers import reals
 from routerjax.errors import InputError
 from routerjax.records.periods import written
 
@@ -155,4 +156,4 @@ def _unit(size: float) -> tuple[str, float]:
 
 
 def _scaled(column: pa.ChunkedArray, size: float) -> np.ndarray:
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy()) / size
+    return reals(column.cast(pa.float64(), safe=False)) / size
