@@ -8,11 +8,10 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
-from routerjax.data.io.prompts import is_missing, prompts_of
 
 from routerjax.data.columns.buffers import reals, truths
+from routerjax.data.columns.prompts import is_missing, prompts_of
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -46,7 +45,21 @@ def test_truth_values_of_slices_chunks_and_nulls(missing):
 
 
 def test_a_text_and_a_column_of_it_are_missing_alike():
-    signs = [*' \t\x0b\u200b\u00a0\u2028{}[]"', "null", "N/A"]
+    signs = [
+        " ",
+        "\t",
+        "\x0b",
+        "\u200b",
+        "\u00a0",
+        "\u2028",
+        "{",
+        "}",
+        "[",
+        "]",
+        '"',
+        "null",
+        "N/A",
+    ]
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(signs, rng.integers(0, 6))) for _ in range(2000)]
     texts = [text for text in texts if not text.lstrip().startswith(("{", "["))]
@@ -59,6 +72,8 @@ def test_a_log_is_read_without_pandas(tmp_path, clean_environment):
     file = tmp_path / "log.parquet"
     columns = {"prompt": ["one", "two"], "model": ["a", "b"], "quality": [1.0, 0.0]}
     table = pa.table({**columns, "cost": [0.1, 0.2], "embedding": [[1.0, 2.0], [3.0, 4.0]]})
+    import pyarrow.parquet as pq
+
     pq.write_table(table, file)
     script = (
         "import sys, routerjax as rj\n"

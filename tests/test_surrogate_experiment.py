@@ -17,7 +17,7 @@ from experiments.surrogates.source import Source, draw, load, of_size
 from routerjax.data.io.files import write_log, write_table
 from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.data.synthetic.table import embedded_table
-from routerjax.evaluation.student import student_quantile
+from routerjax.evaluation.intervals import student_quantile
 
 OWN = """
 import jax

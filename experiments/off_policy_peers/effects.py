@@ -22,8 +22,8 @@ from routerjax.data.synthetic.table import MODELS, TASK_MEANS, TASKS, EmbeddedTa
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.defaults import FLOOR
 from routerjax.estimators.folds import Folds, make_folds
+from routerjax.evaluation.intervals import student_quantile
 from routerjax.evaluation.ope import difference, policy_scores
-from routerjax.evaluation.student import student_quantile
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.quick_outcomes import COMPONENTS, quick_outcomes
 from routerjax.records.tables import Estimates, Log

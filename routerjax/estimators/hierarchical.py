@@ -28,7 +28,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from routerjax.estimators.bounded import least
 from routerjax.estimators.elimination import (
     Arms,
     Sizes,
@@ -90,6 +89,8 @@ def fit_hierarchical(
       sizes: of the features.
       prior_mean: of the logarithms of the variances.
     """
+    from scipy.optimize import minimize
+
     every = jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)
     arms = Arms(*(np.asarray(each(every), np.float32) for each in (noise_of, level_of)))
     total, mean = _single(every), np.asarray(prior_mean)
@@ -102,7 +103,9 @@ def fit_hierarchical(
         away = (log_ratios - mean) / PRIOR_SPREAD
         return float(own + away @ away / 2), slope + away / PRIOR_SPREAD
 
-    best = least(value, mean, mean - BOUND, mean + BOUND, enough=1e-7)
+    bounds = [(each - BOUND, each + BOUND) for each in mean]
+    options = {"maxiter": 50, "ftol": 1e-7}
+    best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     sets = jax.tree.map(lambda all_, own: np.concatenate([all_[None], own]), total, outside)
     found = _solved(np.asarray(best, np.float32), sets, arms, sizes)
     means, rest = (np.asarray(each) for each in found)

@@ -111,14 +111,15 @@ def support_threshold(
     Reference: van der Laan et al. (2024), Stabilized Inverse Probability Weighting via Isotonic
     Calibration, for the calibration.
     """
+    from scipy.optimize import isotonic_regression
+
     if level <= 0:
         return 0.0
     values, place, rows = np.unique(estimated, return_inverse=True, return_counts=True)
     total = np.bincount(place, weights=hits)
-    # where the fitted value lies below the level: up to the least sum of what misses it
-    missed = np.cumsum(np.r_[0.0, total - level * rows])
-    below = int(np.argmax(missed <= missed.min() + 1e-9))  # equal ones are not below it
-    lowest = (total[:below].sum() + prior_hits) / (rows[:below].sum() + prior_hits * models)
-    if below == 0 or lowest >= level:
+    fitted = isotonic_regression(total / rows, weights=rows).x
+    below = fitted < level
+    lowest = (total[below].sum() + prior_hits) / (rows[below].sum() + prior_hits * models)
+    if not below.any() or lowest >= level:
         return 0.0
-    return float("inf") if below == len(values) else float(values[below])
+    return float("inf") if below.all() else float(values[~below][0])

@@ -6,12 +6,11 @@ standard error counts groups. Without groups every score stands for itself.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-
-from routerjax.evaluation.student import student_quantile
 
 DRAWS = 20_000
 """Draws of the largest deviation of a band; its critical value is then right to about 0.01."""
@@ -180,3 +179,11 @@ def _largest_deviation(
     largest = abs(rng.standard_normal((draws, len(varying))) @ root.T).max(axis=1)
     spread = np.sqrt(rng.chisquare(degrees, draws) / degrees)
     return float(np.quantile(largest / spread, confidence))
+
+
+@functools.lru_cache(maxsize=4_096)
+def student_quantile(probability: float, degrees: float | int) -> float:
+    """Quantile of Student's t with so many degrees of freedom, in double precision."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, probability))

@@ -7,13 +7,12 @@ known.
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
 
 from routerjax.errors import InputError
-from routerjax.evaluation.student import student_quantile
+from routerjax.evaluation.intervals import student_quantile
 
 POWER = 0.8
 LEVEL = 0.05
@@ -188,8 +187,9 @@ def detectable(standard_error: float, *, power: float = POWER, level: float = LE
     >>> round(detectable(1.0), 3)
     2.802
     """
-    quantile = NormalDist().inv_cdf
-    return float((quantile(1 - level / 2) + quantile(power)) * standard_error)
+    from scipy.special import ndtri
+
+    return float((ndtri(1 - level / 2) + ndtri(power)) * standard_error)
 
 
 def least_share(

@@ -14,8 +14,9 @@ is not seen is taken to matter at most as much as what is.
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
-import scipy.stats
 
 from routerjax.evaluation.intervals import mean_interval
 from routerjax.pipelines.on_log import Evidence, scored
@@ -39,7 +40,7 @@ def suited(evidence: Evidence) -> dict[str, float]:
     outcomes, groups = evidence.outcomes, evidence.log.groups
     arms, quality = np.asarray(outcomes.arms), np.asarray(outcomes.quality, np.float64)
     models, found = outcomes.models, {}
-    least = float(scipy.stats.norm.isf(LEVEL / (2 * len(models))))
+    least = -NormalDist().inv_cdf(LEVEL / (2 * len(models)))
     for arm, model in enumerate(models):
         own = arms == arm
         known = evidence.propensities.supported[:, arm]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse
 from jaxtyping import Float, Int, Num
-from scipy.sparse.csgraph import connected_components
 
 from routerjax.records.on_disk import Stored, blocks
 
@@ -34,6 +32,9 @@ def alike(
     """
     if embeddings.shape[1] < DIRECTIONS or len(equal) < 2:
         return equal
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     places = _projected(embeddings) / CLOSE
     shifts = (0.0, 1 / 3, 2 / 3)
     cells = [np.unique(equal, return_inverse=True)[1]]
@@ -42,7 +43,7 @@ def alike(
     rows = np.tile(np.arange(len(equal)), len(cells))
     starts = np.cumsum([len(equal), *(int(each.max()) + 1 for each in cells)])
     columns = np.concatenate([each + start for each, start in zip(cells, starts, strict=False)])
-    edges = scipy.sparse.coo_matrix(
+    edges = coo_matrix(
         (np.ones(len(rows), np.int8), (rows, columns)), shape=(starts[-1], starts[-1])
     )
     found: np.ndarray = connected_components(edges, directed=False)[1][: len(equal)]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from routerjax.errors import InputError
-from routerjax.evaluation.student import student_quantile
+from routerjax.evaluation.intervals import student_quantile
 
 Results = Sequence[dict[str, Any]]
 
