@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from experiments.end_to_end.config import EMBEDDED, EndToEndConfig
-from experiments.end_to_end.methods import REFERENCES, base_of, methods_of
+from experiments.end_to_end.config import CENTRE, EMBEDDED, EndToEndConfig
+from experiments.end_to_end.methods import PLUG_IN, REFERENCES, base_of, methods_of
+from routerjax.evaluation.intervals import student_quantile
 
 Record = dict[str, Any]
 
-ERRORS = 2.0
-"""Standard errors by which a mean must differ from 0 to count as ahead or behind."""
+CONFIDENCE = 0.95
+"""Of the intervals, by Student's t; a mean counts as ahead or behind where it leaves out 0."""
 
 
 class Cell(NamedTuple):
@@ -49,15 +50,24 @@ class Difference(NamedTuple):
     Attributes:
       mean: of the draws, in quality.
       error: its standard error, with the part that a table's own queries add; NaN of one draw.
+      seeds: Number of seeds that the error is from.
     """
 
     mean: float
     error: float
+    seeds: int
+
+    @property
+    def margin(self) -> float:
+        """Half-width of its interval; NaN of one seed."""
+        if self.seeds < 2:
+            return float("nan")
+        return student_quantile(0.5 + CONFIDENCE / 2, self.seeds - 1) * self.error
 
     @property
     def verdict(self) -> int:
-        """1 where it is ahead by more than `ERRORS` standard errors, −1 where behind, else 0."""
-        return int(self.mean > ERRORS * self.error) - int(self.mean < -ERRORS * self.error)
+        """1 where its interval lies above 0, −1 where below, else 0."""
+        return int(self.mean > self.margin) - int(self.mean < -self.margin)
 
     def __str__(self) -> str:
         return f"{self.mean:+.4f}" + ("" if np.isnan(self.error) else f" ± {self.error:.4f}")
@@ -120,12 +130,12 @@ def joined(cells: Sequence[Cell], method: str) -> Difference:
     )
     mean = float(np.mean([differences(each, method).mean() for each in cells]))
     if len(by_seed) < 2:
-        return Difference(mean, float("nan"))
+        return Difference(mean, float("nan"), len(by_seed))
     square = by_seed.var(ddof=1) / len(by_seed)
     queries = cells[0].queries
     if queries is not None:
         square += np.mean([row_variance(each, method) for each in cells]) / queries
-    return Difference(mean, float(np.sqrt(square)))
+    return Difference(mean, float(np.sqrt(square)), len(by_seed))
 
 
 def _of_seeds(cell: Cell, found: Float[np.ndarray, " s"], seeds: set[int]) -> np.ndarray:
@@ -146,7 +156,32 @@ def over_tables(cells: Sequence[Cell], method: str) -> Difference | None:
         return None
     each = [joined([cell for cell in cells if cell.table == name], method) for name in names]
     square = sum(own.error**2 for own in each) / len(each) ** 2
-    return Difference(float(np.mean([own.mean for own in each])), float(np.sqrt(square)))
+    mean, seeds = float(np.mean([own.mean for own in each])), min(own.seeds for own in each)
+    return Difference(mean, float(np.sqrt(square)), seeds)
+
+
+def beside_default(cells: Sequence[Cell], method: str) -> list[tuple[Cell, Difference]]:
+    """A router on another outcome model less predict-then-choose with the default one.
+
+    Of every setting whose outcome model is not the default's and whose twin, the same but for
+    that, was run too: what a better outcome model would have been worth instead. Both are of the
+    same log and test rows.
+    """
+    by_name = {(each.table, each.setting): each for each in cells}
+    found = []
+    for cell in cells:
+        parts = cell.setting.split(", ")
+        others = [part for part in parts if not part.startswith("outcomes=")]
+        twin = by_name.get((cell.table, ", ".join(others) or CENTRE))
+        if twin is None or len(others) == len(parts):
+            continue
+        shared = set(cell.seeds) & set(twin.seeds)
+        own = _of_seeds(cell, values(cell, method), shared)
+        own = own - _of_seeds(twin, values(twin, PLUG_IN), shared)
+        many = len(own) > 1
+        error = float(own.std(ddof=1) / np.sqrt(len(own))) if many else float("nan")
+        found.append((cell, Difference(float(own.mean()), error, len(own))))
+    return found
 
 
 def kept_start(cells: Sequence[Cell], method: str) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.end_to_end.compare import ERRORS, Cell, cells_of, difference
+from experiments.end_to_end.compare import CONFIDENCE, Cell, cells_of, difference
 from experiments.end_to_end.config import CENTRE, CROSSED, EMBEDDED, FACTORS, FULL, Setting
 from experiments.end_to_end.methods import COLD, FULL_COLD, WARM
 from routerjax.reports.style import PAGE, REFERENCE, Look, drawing, looks
@@ -33,9 +33,9 @@ ACROSS = 4
 NOTE = (
     "Utility of a router trained by softmax regret less that of predict-then-choose with the same "
     "outcome model, mean over cost weights; above 0 end to end wins. Log: dr utilities. Bars: "
-    f"± {ERRORS:g} standard errors over draws, on tables with the part of their own queries. One "
-    "factor varies at a time around the centre (2,500 rows, biased logging, hierarchical outcome "
-    "model, 11 arms). Each panel has a scale of its own."
+    f"{CONFIDENCE:.0%} intervals over draws, on tables with the part of their own queries; those "
+    "of few draws run past the panel. One factor varies at a time around the centre (2,500 rows, "
+    "biased logging, hierarchical outcome model, 11 arms). Each panel has a scale of its own."
 )
 
 Panel = tuple[str, list[tuple[str, Cell]]]
@@ -90,19 +90,23 @@ def _panel(
     axes: Any, labelled: list[tuple[str, Cell]], names: list[str], look: dict[str, Look]
 ) -> None:
     axes.axhline(0.0, color=REFERENCE, linewidth=0.6)
+    reach = 0.002
     for shift, name in enumerate(names):
         found = [difference(cell, name) for _, cell in labelled]
         places = [place + 0.2 * (shift - (len(names) - 1) / 2) for place in range(len(found))]
+        reach = max(reach, *(abs(each.mean) for each in found))
         axes.errorbar(
             places,
             [each.mean for each in found],
-            yerr=[ERRORS * each.error for each in found],
+            yerr=[each.margin for each in found],
             color=look[name].colour,
             marker=look[name].marker,
             linestyle="none",
             elinewidth=0.8,
             label=LABELS[name],
         )
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -1.6 * reach), min(high, 1.6 * reach))
     axes.set_xticks(range(len(labelled)), [label for label, _ in labelled])
     axes.set_xlim(-0.5, len(labelled) - 0.5)
     if len(labelled) > 4:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from experiments.end_to_end.compare import (
-    ERRORS,
+    CONFIDENCE,
     Cell,
+    beside_default,
     cells_of,
     difference,
     differences,
@@ -72,7 +73,7 @@ def routers_of(cells: Sequence[Cell]) -> list[str]:
 
 
 def tally(cells: Sequence[Cell], method: str) -> tuple[int, int]:
-    """In how many cells a router is ahead, and behind, by more than `ERRORS` standard errors."""
+    """In how many cells a router is ahead, and behind: its interval leaves out 0."""
     verdicts = [difference(each, method).verdict for each in cells]
     return verdicts.count(1), verdicts.count(-1)
 
@@ -143,34 +144,35 @@ def sentences(cells: Sequence[Cell]) -> str:
     """What was found, in three sentences."""
     embedded, tables = parted(cells)
     parts = f"{len(embedded)} of the embedded world and {len(tables)} of real tables"
-    ahead, behind = tally(cells, WARM)
     one = (
-        f"1. Of {len(cells)} settings, {parts}, softmax regret on dr utilities from the plug-in's "
-        f"start is ahead of the plug-in by more than {ERRORS:g} standard errors in {ahead} and "
-        f"behind in {behind}{_where(cells, WARM)}; held-out rows keep its start in "
-        f"{kept_start(cells, WARM):.0%} of the draws."
+        f"1. Of {len(cells)} settings, {parts}, softmax regret on dr utilities, started from the "
+        f"plug-in, is {_tallied(cells, WARM)}; held-out rows keep its start in "
+        f"{kept_start(cells, WARM):.0%} of the draws, and on average it adds {_means(cells, WARM)}."
     )
-    ahead, behind = tally(cells, COLD)
     two = (
-        f"2. From a random start it is ahead in {ahead} and behind in {behind}"
-        f"{_where(cells, COLD)}; on average it loses or gains {_means(cells, COLD)}."
+        f"2. Started at random it is {_tallied(cells, COLD)}, and on average it adds "
+        f"{_means(cells, COLD)}."
     )
-    ahead, behind = tally(cells, FULL_COLD)
     three = (
         "3. With every model's answer, where nothing is estimated from a log, softmax regret from "
-        f"a random start is ahead of the plug-in of full feedback in {ahead} settings and behind "
-        f"in {behind}{_where(cells, FULL_COLD)}: {_means(cells, FULL_COLD)}."
+        f"a random start is {_tallied(cells, FULL_COLD)} against predict-then-choose of full "
+        f"feedback, and on average it adds {_means(cells, FULL_COLD)}."
     )
     return "\n".join([one, two, three])
 
 
+def _tallied(cells: Sequence[Cell], name: str) -> str:
+    ahead, behind = tally(cells, name)
+    return f"ahead in {ahead}{_where(cells, name)} and behind in {behind}"
+
+
 def _where(cells: Sequence[Cell], name: str) -> str:
-    """In brackets, where a router is ahead, and by how much."""
+    """In brackets, where a router is ahead, and by how much: the six largest."""
     found = [(each, difference(each, name)) for each in cells]
     best = sorted((pair for pair in found if pair[1].verdict > 0), key=lambda pair: -pair[1].mean)
     told = [f"{cell.table} {cell.setting} {own.mean:+.4f}" for cell, own in best[:6]]
     more = f"; and {len(best) - 6} more" if len(best) > 6 else ""
-    return f" (ahead: {'; '.join(told)}{more})" if told else ""
+    return f" ({'; '.join(told)}{more})" if told else ""
 
 
 def _means(cells: Sequence[Cell], name: str) -> str:
@@ -181,6 +183,16 @@ def _means(cells: Sequence[Cell], name: str) -> str:
         if (own := over_tables(some, name)) is not None
     ]
     return " and ".join(told)
+
+
+def default_table(cells: Sequence[Cell]) -> str:
+    """Markdown: routers on other outcome models less predict-then-choose with the default one."""
+    head = ["table", "setting", "over predict-then-choose with the same model", "with the default"]
+    lines = [
+        [cell.table, cell.setting, str(difference(cell, WARM)), str(own)]
+        for cell, own in beside_default(cells, WARM)
+    ]
+    return markdown(head, lines)
 
 
 def tables_table(tables: Sequence[Record]) -> str:
@@ -201,8 +213,9 @@ def summary(results: Record) -> str:
     seeds = sorted({len(each.draws) for each in cells})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     parts = [
-        f"Routers less predict-then-choose with the same outcome model, ± one standard error "
-        f"({draws} draws, {count} seeds a setting, {seconds / 60:.0f} minutes of processor time):",
+        f"Routers less predict-then-choose with the same outcome model, ± one standard error; "
+        f"*ahead* and *behind* are by {CONFIDENCE:.0%} intervals that leave out 0 ({draws} draws, "
+        f"{count} seeds a setting, {seconds / 60:.0f} minutes of processor time):",
         methods_table(cells, first),
         *([sentences(cells)] if set(SHOWN) <= set(routers) else []),
         "Every setting:",
@@ -210,6 +223,9 @@ def summary(results: Record) -> str:
         "By cost weight over the dearest model's mean cost:",
         weights_table(results, cells),
     ]
+    if WARM in routers and beside_default(cells, WARM):
+        label = f"What a better outcome model would have been worth instead ({WARM}):"
+        parts += [label, default_table(cells)]
     others = [name for name in routers if name not in first]
     if others:
         parts += ["The other routers:", methods_table(cells, others)]
