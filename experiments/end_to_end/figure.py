@@ -30,6 +30,8 @@ TITLES = {
     "propensities": "propensities",
 }
 ACROSS = 4
+CROWDED = 24
+"""Characters of a panel's labels from which they are turned, where they take one line each."""
 NOTE = (
     "Utility of a router trained by softmax regret less that of predict-then-choose with the same "
     "outcome model, mean over cost weights; above 0 end to end wins. Log: dr utilities. Bars: "
@@ -109,5 +111,5 @@ def _panel(
     axes.set_ylim(max(low, -1.6 * reach), min(high, 1.6 * reach))
     axes.set_xticks(range(len(labelled)), [label for label, _ in labelled])
     axes.set_xlim(-0.5, len(labelled) - 0.5)
-    if len(labelled) > 4:
+    if sum(len(label) for label, _ in labelled if "\n" not in label) > CROWDED:
         axes.tick_params(axis="x", labelrotation=60)
