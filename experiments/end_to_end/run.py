@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -21,6 +22,9 @@ from experiments.end_to_end.methods import (
 from experiments.log_size.data import Source, fits, weights_over
 
 Record = dict[str, Any]
+KEPT = 8
+"""Draws after which compiled programs are let go: each draw has cost weights, and so programs, of
+its own, and a process may map only so many into its memory. They are read again from disk."""
 DIGITS = 5
 """Of utilities, which are shares of the range of quality."""
 
@@ -71,7 +75,7 @@ def study(
       done: records of earlier runs.
       on_place: told of every draw before it is measured.
     """
-    known = {Place.of(record) for record in done}
+    known, measured = {Place.of(record) for record in done}, 0
     by_name = {source.name: source for source in tables}
     for seed in range(config.seeds):
         for table, setting in cells(config, tables):
@@ -79,6 +83,9 @@ def study(
             if place not in known:
                 on_place(place)
                 yield measure(by_name.get(table), setting, config, seed=seed)
+                measured += 1
+                if measured % KEPT == 0:
+                    jax.clear_caches()
 
 
 def measure(
