@@ -120,6 +120,7 @@ def test_study_commands_are_found():
     assert {module.split(".")[1] for module, _ in studies(text)} == {
         "causal_routing",
         "encoders",
+        "end_to_end",
         "log_size",
         "loop",
         "meta_router",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from experiments.log_size.config import FEWEST_TEST, SizeConfig
 from routerjax.data.encoders.encoding import encoded
@@ -97,6 +98,20 @@ def sources(
       InputError: no table at all, two of one name, embeddings of no table, a table that cannot be
         read, or that has no costs where there are no prices.
     """
+    found = [] if config.queries == 0 else [_embedded(config)]
+    found += read_all(tables, embeddings=embeddings, prices=prices)
+    if not found:
+        raise InputError("no table is left; give --tables, or --queries above 0")
+    return found
+
+
+def read_all(
+    tables: Sequence[str], *, embeddings: Sequence[str] = (), prices: Path | None = None
+) -> list[Source]:
+    """The tables of files, complete and encoded.
+
+    Args, Raises: as `sources`, which adds the embedded table; none at all are no error here.
+    """
     names = [Path(each).stem for each in tables]
     if len(set(names)) < len(names):
         raise InputError(f"tables are named {', '.join(names)}; a name may stand for one alone")
@@ -107,12 +122,10 @@ def sources(
             raise InputError("is named after none of the tables", source=file)
         beside[own[0]] = file
     known = {} if prices is None else read_prices(prices)
-    found = [] if config.queries == 0 else [_embedded(config)]
-    for file, name in zip(tables, names, strict=True):
-        found.append(read(file, embeddings=beside.get(name), prices=known))
-    if not found:
-        raise InputError("no table is left; give --tables, or --queries above 0")
-    return found
+    return [
+        read(file, embeddings=beside.get(name), prices=known)
+        for file, name in zip(tables, names, strict=True)
+    ]
 
 
 def _embedded(config: SizeConfig) -> Source:
@@ -184,11 +197,16 @@ def draw(table: Table, *, logging: str, rows: int, seed: int, recorded: bool) ->
     The order is the seed's alone, and so a smaller log is the beginning of a larger one, and
     logs of different policies are of the same queries.
     """
-    order = np.random.default_rng(seed).permutation(len(table))
+    order = order_of(len(table), seed)
     key = jax.random.fold_in(jax.random.key(seed), sum(logging.encode()))
     policy = policy_of(logging, len(table.models))
     log, _ = simulate_log(table.rows(order), policy, key=key, record=recorded)
     return Draw(log.rows(slice(0, rows)), table.rows(order[:rows]), table.rows(order[rows:]))
+
+
+def order_of(rows: int, seed: int) -> Int[np.ndarray, " n"]:
+    """The order in which a seed puts the rows of a table."""
+    return np.random.default_rng(seed).permutation(rows)
 
 
 def fits(table: Table, rows: int) -> bool:

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.log_size.config import SizeConfig
 from experiments.log_size.data import Source
 from routerjax.errors import InputError
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, plain, provenance
 
 SAME = ("cost_weights", "former", "recorded")
-"""Settings that all draws of a file share."""
+"""Settings that all draws of a file of this study share."""
 
 Record = dict[str, Any]
 
@@ -37,8 +36,16 @@ def read_results(path: Path) -> Record | None:
     return found
 
 
-def begin(path: Path, config: SizeConfig, tables: Sequence[Source]) -> Record:
+def begin(
+    path: Path, config: Any, tables: Sequence[Source], *, same: Sequence[str] = SAME
+) -> Record:
     """The results so far, with this run's provenance at their head.
+
+    Args:
+      path: of the results.
+      config: of the run.
+      tables: of the study.
+      same: settings that all draws of the file share.
 
     Raises:
       InputError: the file is of other settings or other rows.
@@ -54,7 +61,7 @@ def begin(path: Path, config: SizeConfig, tables: Sequence[Source]) -> Record:
             "draws": [],
         }
     before = earlier["provenance"]
-    for name in SAME:
+    for name in same:
         if before["config"][name] != head["config"][name]:
             problem = f"was made with another {name}; choose another folder"
             raise InputError(problem, source=str(path))
