@@ -264,7 +264,7 @@ def test_route_a_file_of_prompts_one_result_a_line(folder, here, capsys, monkeyp
 
 
 def test_route_ready_made_embeddings(folder, here, capsys):
-    np.save(here / "e.npy", np.zeros((2, 256), np.float32))
+    np.save(here / "e.npy", np.zeros((2, 257), np.float32))
     assert main(["route", f"{folder}/run", "--cost-weight", "0", "--embeddings", "e.npy"]) == 0
     one, two = capsys.readouterr().out.splitlines()
     assert one == two
@@ -505,7 +505,7 @@ def test_a_damaged_run_folder(refused, folder, here):
         (["--cost-weight", "5", "--embeddings", "nan.npy"], "nan.npy, row 2: not a finite number"),
         (
             ["--cost-weight", "5", "--embeddings", "e7.npy"],
-            "have shape (3, 7); this router takes rows of 256 numbers made by 'wordllama'",
+            "have shape (3, 7); this router takes rows of 257 numbers made by 'wordllama+length'",
         ),
     ],
 )
@@ -513,7 +513,7 @@ def test_route_refuses(refused, folder, here, options, message):
     (here / "empty").write_text("")
     (here / "gap").write_text("one\n\nthree\n")
     np.save(here / "e7.npy", np.ones((3, 7), np.float32))
-    np.save(here / "nan.npy", np.where(np.arange(3)[:, None] == 2, np.nan, np.ones((3, 256))))
+    np.save(here / "nan.npy", np.where(np.arange(3)[:, None] == 2, np.nan, np.ones((3, 257))))
     refused("route", f"{folder}/run", *options, message=message)
 
 
@@ -536,7 +536,7 @@ def test_evaluate_refuses(refused, folder, here):
         table,
         "--embeddings",
         "e7.npy",
-        message="embeddings hold 7 numbers a row; this router takes 256",
+        message="embeddings hold 7 numbers a row; this router takes 257",
     )
     refused(*evaluate, "short.jsonl", "--embeddings", "e7.npy", message="where the file has 3")
 

@@ -186,7 +186,10 @@ def _train(
             if on_progress is not None:
                 done = int(engine.fetch(state.epoch).max()) if running else schedule.max_epochs
                 on_progress(done, schedule.max_epochs)
-    best = Fitted(*kept(schedule, own(state), own(params)), own(state.epoch))
+    nothing: Any = None
+    told = own(state._replace(params=nothing, optimizer=nothing, start_scores=nothing))
+    first = jax.tree.map(lambda leaf: leaf[:count], params)
+    best = Fitted(*kept(schedule, told, first), told.epoch)
     fitted: Fitted = jax.tree.map(jnp.asarray, best)
     return fitted
 
