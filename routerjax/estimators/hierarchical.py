@@ -104,7 +104,7 @@ def fit_hierarchical(
         return float(own + away @ away / 2), slope + away / PRIOR_SPREAD
 
     bounds = [(each - BOUND, each + BOUND) for each in mean]
-    options = {"maxiter": 50, "ftol": 1e-7}
+    options = {"maxiter": 50, "ftol": 1e-6}  # of the value: closer is rounding in single precision
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     sets = jax.tree.map(lambda all_, own: np.concatenate([all_[None], own]), total, outside)
     found = _solved(np.asarray(best, np.float32), sets, arms, sizes)
