@@ -155,7 +155,7 @@ def kept(schedule: Schedule, state: State, start: Params) -> tuple[Params, Array
     """
     proven = (state.margin > 0) | (schedule.caution == 0)
 
-    def chosen(best: Array, first: Array) -> Array:
+    def chosen(best: Array | np.ndarray, first: Array | np.ndarray) -> Array:
         own = jnp.reshape(proven, (-1, *(1,) * (jnp.ndim(best) - 1)))
         return jnp.where(own, best, first)
 
