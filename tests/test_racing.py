@@ -214,8 +214,16 @@ def test_a_folder_of_results_that_cannot_be_renamed_leaves_the_old_one(tmp_path,
 # --- commands that are stopped ---
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, as at a terminal; what runs in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_ends_a_command_interrupts_it(capsys, number):
+def test_a_signal_that_ends_a_command_interrupts_it(capsys, interruptible, number):
     cleared = []
 
     def command():
