@@ -115,9 +115,9 @@ def test_the_coefficients_outside_a_fold_are_those_of_a_fit_without_its_rows():
     found = fit_hierarchical(by_fold, SIZES)
     for k in range(2):
         rest = _whole(features[fold != k], label[fold != k], arm[fold != k])
-        expected = coefficients(
-            jnp.asarray(found.log_ratios, jnp.float32), rest, found.arms, **OF_SIZE
-        )
+        arms = Arms(*(jnp.asarray(each(rest), jnp.float32) for each in (noise_of, level_of)))
+        ratios = jnp.asarray(found.log_ratios, jnp.float32)
+        expected = coefficients(ratios, rest, arms, **OF_SIZE)
         np.testing.assert_allclose(found.outside[k], expected, atol=1e-4)
 
 
@@ -126,11 +126,12 @@ def test_the_variance_of_a_weighted_sum_is_that_of_the_dense_posterior():
     features, label, arm, fold = _rows(n=200)
     (by_fold,) = moments_of(features, label[None], arm, fold, folds=2, models=3)
     found = fit_hierarchical(by_fold, SIZES)
-    noise, level = (np.asarray(each, np.float64) for each in found.arms)
     shared, graded, own, _ = _dense(features, arm, np.asarray(found.log_ratios, np.float64))
     prior = np.diag(1 / np.r_[shared, own, own, own, graded[1:]])
     weights = np.random.default_rng(1).normal(size=(2, 3, 6))
-    for outside, rows in ((None, fold >= 0), (1, fold != 1)):
+    other = Arms(*(each[1] for each in found.outside_arms))
+    for outside, rows, arms in ((None, fold >= 0, found.arms), (1, fold != 1, other)):
+        noise, level = (np.asarray(each, np.float64) for each in arms)
         stacked = np.zeros((rows.sum(), 29))
         stacked[:, :6] = features[rows]
         for i, (phi, m) in enumerate(zip(features[rows], arm[rows], strict=True)):

@@ -21,7 +21,7 @@ a difference, so that cross-fitting costs a few more factorisations and no pass 
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,8 @@ class Posterior(NamedTuple):
       every: [D, m] from all rows.
       log_ratios: [7] logarithms of the variances, in units of the noise.
       variance: σ², of the noise.
-      arms: their noise and level.
+      arms: their noise and level, from all rows.
+      outside_arms: the same from the rows outside each fold, leading axis k.
       moments: of all rows.
       outside_moments: of the rows outside each fold, leading axis k.
     """
@@ -72,6 +73,7 @@ class Posterior(NamedTuple):
     log_ratios: Float[np.ndarray, " 7"]
     variance: float
     arms: Arms
+    outside_arms: Arms
     moments: Moments
     outside_moments: Moments
 
@@ -81,8 +83,7 @@ def fit_hierarchical(
 ) -> Posterior:
     """Fit the two-level regression, out of every fold and to all rows.
 
-    The variances and the arms' levels come from all rows; they are numbers that a fold's rows can
-    hardly move.
+    The variances come from all rows; they are seven numbers that a fold's rows can hardly move.
 
     Args:
       by_fold: of labels whose mean is near 0, leading axis k.
@@ -92,9 +93,11 @@ def fit_hierarchical(
     from scipy.optimize import minimize
 
     every = jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)
-    arms = Arms(*(np.asarray(each(every), np.float32) for each in (noise_of, level_of)))
-    total, mean = _single(every), np.asarray(prior_mean)
-    outside = _single(jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold))
+    others = jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold)
+    arms, total, outside = _arms(every), _single(every), _single(others)
+    parts = [_arms(_at(others, fold)) for fold in range(len(others.rows))]
+    outside_arms: Arms = jax.tree.map(lambda *each: np.stack(each), *parts)
+    mean = np.asarray(prior_mean)
     on_device: Moments = jax.tree.map(jnp.asarray, total)
 
     def value(log_ratios: np.ndarray) -> tuple[float, np.ndarray]:
@@ -106,11 +109,15 @@ def fit_hierarchical(
     bounds = [(each - BOUND, each + BOUND) for each in mean]
     options = {"maxiter": 50, "ftol": 1e-6}  # of the value: closer is rounding in single precision
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    sets = jax.tree.map(lambda all_, own: np.concatenate([all_[None], own]), total, outside)
-    found = _solved(np.asarray(best, np.float32), sets, arms, sizes)
+    sets = jax.tree.map(
+        lambda all_, own: np.concatenate([all_[None], own]), (total, arms), (outside, outside_arms)
+    )
+    found = _solved(np.asarray(best, np.float32), *sets, sizes)
     means, rest = (np.asarray(each) for each in found)
     variance = float(rest[0]) / max(float(every.rows.sum()), 1.0)
-    return Posterior(means[1:], means[0], np.asarray(best), variance, arms, total, outside)
+    return Posterior(
+        means[1:], means[0], np.asarray(best), variance, arms, outside_arms, total, outside
+    )
 
 
 def variance_of(
@@ -134,8 +141,10 @@ def variance_of(
     ratios = np.asarray(posterior.log_ratios, np.float32)
     count = -(-len(weights) // SUMS) * SUMS
     asked = padded(np.asarray(weights, np.float32), count)
-    moments = posterior.moments if fold is None else _at(posterior.outside_moments, fold)
-    found = np.asarray(_variances(ratios, moments, posterior.arms, asked, sizes), np.float64)
+    told = (posterior.moments, posterior.arms)
+    if fold is not None:
+        told = _at((posterior.outside_moments, posterior.outside_arms), fold)
+    found = np.asarray(_variances(ratios, *told, asked, sizes), np.float64)
     return posterior.variance * found[: len(weights)]
 
 
@@ -208,12 +217,12 @@ _value_and_slope = quickly_compiled(value_and_slope, static=("sizes",))
 def _solved(
     log_ratios: Float[Array, " 7"], sets: Moments, arms: Arms, sizes: Sizes
 ) -> tuple[Float[Array, "s D m"], Float[Array, " s"]]:
-    """Posterior means and residual sums of squares of several sets of moments, leading axis s."""
+    """Posterior means and residual sums of squares of several sets of rows, leading axis s."""
 
-    def one(moments: Moments) -> tuple[Array, Array]:
-        return _solution(log_ratios, moments, arms, sizes)
+    def one(own: tuple[Moments, Arms]) -> tuple[Array, Array]:
+        return _solution(log_ratios, *own, sizes)
 
-    solved: tuple[Array, Array] = jax.lax.map(one, sets)
+    solved: tuple[Array, Array] = jax.lax.map(one, (sets, arms))
     return solved
 
 
@@ -238,6 +247,11 @@ def _single(moments: Moments) -> Moments:
     return found
 
 
-def _at(moments: Moments, fold: int) -> Moments:
-    found: Moments = jax.tree.map(lambda each: each[fold], moments)
-    return found
+def _arms(moments: Moments) -> Arms:
+    """Noise and level of the arms by some rows, for the device."""
+    return Arms(*(np.asarray(each(moments), np.float32) for each in (noise_of, level_of)))
+
+
+def _at(leaves: Any, fold: int) -> Any:
+    """A pytree's leaves at a fold, their leading axis."""
+    return jax.tree.map(lambda each: each[fold], leaves)
