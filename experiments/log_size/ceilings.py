@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from experiments.log_size.config import SizeConfig
-from experiments.log_size.data import Draw, Source, cost_weights_of, draw, fits, read, sources
+from experiments.log_size.data import Draw, Source, cost_weights_of, draw, fits, read_all, sources
 from experiments.log_size.methods import BEST, FIT, FULL, arm_means, full_feedback, single, values
 from experiments.ope_coverage.report import filled
-from routerjax.data.public.prices import read_prices
 from routerjax.pipelines.fit_log import fit
 from routerjax.records.tables import Log
 from routerjax.reports.tables import markdown
@@ -159,7 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = SizeConfig(queries=20_000, seeds=asked.seeds)
     keep_compiled()
     made = sources(config, files, prices=asked.prices)
-    others = _others(files, beside, asked.prices)
+    again = [f for f in files if any(Path(e).name.startswith(f"{Path(f).stem}.") for e in beside)]
+    others = {
+        source.name: source for source in read_all(again, embeddings=beside, prices=asked.prices)
+    }
     records = []
     for source in made:
         for rows in (each for each in ROWS if fits(source.table, each)):
@@ -181,17 +183,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_text(RESULTS, dumps({"provenance": head, "records": plain(records)}) + "\n")
     write_text(README, filled(README.read_text(encoding="utf-8"), readme_table(), mark=MARK))
     return 0
-
-
-def _others(files: Sequence[str], beside: Sequence[str], prices: Path | None) -> dict[str, Source]:
-    """The tables that have other embeddings, by name."""
-    known = {} if prices is None else read_prices(prices)
-    found = {}
-    for embeddings in beside:
-        for file in files:
-            if Path(embeddings).name.startswith(f"{Path(file).stem}."):
-                found[Path(file).stem] = read(file, embeddings=embeddings, prices=known)
-    return found
 
 
 if __name__ == "__main__":
