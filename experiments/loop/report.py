@@ -25,7 +25,10 @@ HERE = Path(__file__).parent
 RESULTS, README = HERE / "results.json", HERE / "README.md"
 FIGURE = HERE.parent.parent / "docs" / "figures" / "loop.png"
 MARK = "loop"
-NOTE = "Mean utility of a round's queries by true means, over seeds, less the best single model's."
+NOTE = (
+    "Mean utility of a round's queries by true means, over seeds, less the best single model's; "
+    "bars are standard errors over seeds."
+)
 
 Record = dict[str, Any]
 
