@@ -23,7 +23,7 @@ class EncodersConfig:
       queries: Rows of the embedded table, whose prompts are encoded anew; 0 leaves it out.
     """
 
-    encoders: tuple[str, ...] = ("wordllama", "minilm")
+    encoders: tuple[str, ...] = ("wordllama+length", "wordllama", "minilm+length", "minilm")
     rows: int = 2_500
     logging: tuple[str, ...] = ("uniform",)
     seeds: int = 5
@@ -42,7 +42,9 @@ PRESETS = {
         timed=20,
         queries=700,
     ),
-    "quick": EncodersConfig(encoders=("wordllama",), rows=1_000, seeds=3, queries=4_000),
+    "quick": EncodersConfig(
+        encoders=("wordllama+length", "wordllama"), rows=1_000, seeds=3, queries=4_000
+    ),
     "full": EncodersConfig(),
 }
 """smoke: seconds, for CI. quick: a minute, without a table. full: the README's, ten minutes of one
