@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from routerjax.artefacts.arrays import Arrays
-from routerjax.artefacts.closed_form import closed_form
+from routerjax.artefacts.closed_form import chances_of, closed_form, propensities
 from routerjax.artefacts.decide import Model, decided
-from routerjax.estimators.trees import Trees
+from routerjax.estimators.trees import Trees, log_odds
 from routerjax.estimators.utility import Unit
 from routerjax.models.architectures import PlugIn
 from routerjax.models.heads import Scaling
@@ -121,3 +121,27 @@ def test_features_that_differ_are_left_to_the_compiled_program():
     other = arrays(trees=0, seed=1).outcomes.cost
     mixed = own._replace(outcomes=own.outcomes._replace(cost=other))
     assert closed_form(mixed, 20.0, UNIT, None) is None
+
+
+@pytest.mark.parametrize(("trees", "levels"), [(0, 2), (1, 1), (5, 2), (3, 3)])
+def test_propensities_are_those_of_the_trees(trees, levels):
+    rng = np.random.default_rng(trees)
+    own = Trees(
+        rng.normal(size=(2, MODELS)).astype(np.float32),
+        rng.integers(0, WIDTH, (2, trees, levels)),
+        rng.normal(size=(2, trees, levels)).astype(np.float32),
+        rng.normal(size=(2, trees, 1 << levels, MODELS)).astype(np.float32),
+    )
+    x = rng.normal(size=(50, WIDTH)).astype(np.float32)
+    folds = [jax.nn.softmax(log_odds(Trees(*each), x)) for each in zip(*own, strict=True)]
+    found = propensities(chances_of(own), x, None)
+    np.testing.assert_allclose(found, np.mean(folds, axis=0), rtol=1e-5, atol=1e-7)
+
+
+def test_a_leaf_is_the_sum_over_the_sets_of_answers_that_hold():
+    """Worked by hand: leaves 1, 3, 4, 10 of the answers none, first, second, both."""
+    leaves = np.float32([1, 3, 4, 10]).reshape(1, 1, 4, 1)
+    nothing = np.zeros((1, 1, 2))
+    found = chances_of(Trees(np.float32([[0.5]]), nothing.astype(int), nothing, leaves))
+    assert found.start.tolist() == [[1.5]]
+    assert found.rise.ravel().tolist() == [2, 3, 4]

@@ -89,9 +89,10 @@ class Saved(abc.ABC):
                 f"embeddings have shape {embeddings.shape}; this router takes rows of "
                 f"{self.dimensions} numbers {made_by}"
             )
-        bad = ~np.isfinite(embeddings).all(axis=1)
-        if bad.any():
-            raise InputError("an embedding is not finite", row=first + int(bad.argmax()))
+        finite = np.isfinite(embeddings)
+        if not finite.all():
+            row = first + int(finite.all(axis=1).argmin())
+            raise InputError("an embedding is not finite", row=row)
         return embeddings
 
     @abc.abstractmethod

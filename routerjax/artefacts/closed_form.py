@@ -19,6 +19,29 @@ from routerjax.models.policy import LEAST
 from routerjax.models.propensity import PropensityModel, supported_rows
 from routerjax.records.tables import Estimates
 
+ROWS = 256
+"""Queries at a time: what is computed of them stays in a core's own cache."""
+
+
+class Chances(NamedTuple):
+    """The trees of the propensity model as one product a fold.
+
+    A leaf is reached where some questions are answered yes; its value is a sum over the sets of
+    questions that hold, v(leaf) = Σ_{S ⊆ yes(leaf)} rise(S), and so are the log-odds of all trees.
+
+    Attributes:
+      start: [k, m] log-odds of each fold where every answer is no.
+      feature, edge: [l·k·t] what each of l questions of t trees asks: x[feature] > edge.
+      rise: [k, (2^l − 1)·t, m] what the questions of a set add together where all are answered yes.
+      levels: l.
+    """
+
+    start: np.ndarray
+    feature: np.ndarray
+    edge: np.ndarray
+    rise: np.ndarray
+    levels: int
+
 
 class ClosedForm(NamedTuple):
     """A router's numbers, as NumPy uses them: the smooth features' rows of K(Z, Z)^(−½) are
@@ -37,6 +60,7 @@ class ClosedForm(NamedTuple):
       unit: of the utilities.
       constant: [m] means to start from; None starts from what is expected of the query.
       support: [m] True where the log supports the arm whatever the query; None where trees say it.
+      chances: of the propensity model; None where the router has none.
     """
 
     arrays: Arrays
@@ -54,6 +78,7 @@ class ClosedForm(NamedTuple):
     unit: Unit
     constant: Estimates | None
     support: np.ndarray | None
+    chances: Chances | None
 
 
 def closed_form(
@@ -72,6 +97,7 @@ def closed_form(
     both = [np.asarray(each["coefficients"])[0] for each in (quality, cost)]
     rows = np.concatenate(both, axis=1).astype(np.float64)
     count, half = 1 + features["directions"].shape[1], features["half"].astype(np.float64)
+    chances = None if arrays.propensities is None else chances_of(arrays.propensities.trees)
     points = features["points"]
     width = max(float(features["width"]), 1e-6)
     return ClosedForm(
@@ -91,16 +117,37 @@ def closed_form(
         sharpness=np.float32(sharpness),
         unit=Unit(float(unit.quality_width), float(unit.mean_cost)),
         constant=constant,
-        support=_everywhere(arrays.propensities),
+        support=_everywhere(arrays.propensities, chances),
+        chances=chances,
     )
 
 
-def _everywhere(model: PropensityModel | None) -> np.ndarray | None:
+def chances_of(trees: Trees) -> Chances:
+    """Trees of k folds as sums over sets of questions, by Möbius' inversion."""
+    start, feature, edge, leaves = (np.asarray(each) for each in trees)
+    folds, count, levels = feature.shape
+    rise = leaves.astype(
+        np.float64
+    )  # leaf number: the answers as bits, the first question's lowest
+    for level in range(levels):
+        asked = [leaf for leaf in range(1 << levels) if leaf >> level & 1]
+        rise[:, :, asked] -= rise[:, :, [leaf ^ (1 << level) for leaf in asked]]
+    sets = rise[:, :, 1:].transpose(0, 2, 1, 3)
+    return Chances(
+        start=(start + rise[:, :, 0].sum(axis=1)).astype(np.float32),
+        feature=feature.transpose(2, 0, 1).ravel(),
+        edge=edge.transpose(2, 0, 1).ravel(),
+        rise=sets.reshape(folds, -1, start.shape[-1]).astype(np.float32),
+        levels=levels,
+    )
+
+
+def _everywhere(model: PropensityModel | None, chances: Chances | None) -> np.ndarray | None:
     """The arms with support, [m], where no tree asks of the query."""
-    if model is None or np.asarray(model.trees.leaves).shape[1]:
+    if model is None or chances is None or len(chances.feature):
         return None
     nothing = np.zeros((1, 1), np.float32)
-    return supported_rows(_propensities(model.trees, nothing, None), np.asarray(model.threshold))[0]
+    return supported_rows(propensities(chances, nothing, None), np.asarray(model.threshold))[0]
 
 
 def expected_of(form: ClosedForm, x: Float[np.ndarray, "n d"]) -> Estimates:
@@ -128,12 +175,12 @@ def decide(
     expected = expected_of(form, x)
     found = _probabilities(form, expected, cost_weights, available)
     model = form.arrays.propensities
-    if model is None:
+    if model is None or form.chances is None:
         return found, np.zeros(found.shape[:2], bool), expected
     known = form.support
     if known is None or available is not None:
-        chances = _propensities(model.trees, x, available)
-        known = supported_rows(chances, np.asarray(model.threshold), available)
+        shares = propensities(form.chances, x, available)
+        known = supported_rows(shares, np.asarray(model.threshold), available)
     kept = kept[:, None] if kept.ndim == 1 else kept
     allowed = np.where(known, found + np.float32(LEAST), np.float32(0))
     allowed /= allowed.sum(axis=-1, keepdims=True)
@@ -158,22 +205,26 @@ def _probabilities(
     return shares if shares.shape == shape else np.broadcast_to(shares, shape)
 
 
-def _propensities(
-    trees: Trees, x: Float[np.ndarray, "n d"], available: np.ndarray | None
+def propensities(
+    chances: Chances, x: Float[np.ndarray, "n d"], available: np.ndarray | None
 ) -> Float[np.ndarray, "n m"]:
     """π̂(m | x), the mean of the folds' trees."""
-    found = []
-    for start, feature, edge, leaves in zip(*(np.asarray(each) for each in trees), strict=True):
-        odds = np.broadcast_to(start, (len(x), len(start)))
-        if len(feature):
-            bits = x[:, feature] > edge  # [n, t, l]
-            leaf = bits @ (1 << np.arange(bits.shape[-1]))
-            odds = start + leaves[np.arange(len(leaves)), leaf].sum(axis=1)
-        found.append(_softmax(odds if available is None else np.where(available, odds, NEVER)))
-    mean: np.ndarray = np.mean(found, axis=0)
-    return mean
+    rows, levels, folds = len(x), chances.levels, len(chances.start)
+    answers = np.asarray(x[:, chances.feature] > chances.edge, np.float32)
+    answers = answers.reshape(rows, levels, folds, len(chances.feature) // (levels * folds))
+    every = np.empty((rows, folds, (1 << levels) - 1, answers.shape[-1]), np.float32)
+    for level in range(levels):
+        own, before = answers[:, level], (1 << level) - 1  # sets of the questions before this one
+        every[:, :, before] = own
+        joint = every[:, :, before + 1 : 2 * before + 1]
+        np.multiply(every[:, :, :before], own[:, :, None], out=joint)
+    held = every.reshape(rows, folds, chances.rise.shape[1]).transpose(1, 0, 2)
+    odds = held @ chances.rise + chances.start[:, None]
+    shares: np.ndarray = _softmax(odds if available is None else np.where(available, odds, NEVER))
+    return np.add.reduce(shares) / np.float32(folds)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    shares: np.ndarray = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shares / shares.sum(axis=-1, keepdims=True)
+    largest = np.maximum.reduce(logits, axis=-1, keepdims=True)
+    shares: np.ndarray = np.exp(logits - largest)
+    return shares / np.add.reduce(shares, axis=-1, keepdims=True)

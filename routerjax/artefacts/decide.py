@@ -74,9 +74,10 @@ def decided(
         parameters or huge embeddings can do; a row of which nothing is known has no best model.
     """
     parts = []
-    for first in range(0, max(len(embeddings), 1), ROWS):
-        block = checked(np.asarray(embeddings[first : first + ROWS]), first)
-        own_rows = slice(first, first + ROWS)
+    step = closed_form.ROWS if isinstance(model, ClosedForm) else ROWS
+    for first in range(0, max(len(embeddings), 1), step):
+        block = checked(np.asarray(embeddings[first : first + step]), first)
+        own_rows = slice(first, first + step)
         asked = kept if available is None else kept[:, own_rows]
         could = None if available is None else available[own_rows]
         if isinstance(model, ClosedForm):
@@ -128,12 +129,12 @@ def _padded(kept: np.ndarray, available: np.ndarray, rows: int) -> tuple[np.ndar
 
 
 def _check_finite(own: Decided, first: int) -> None:
-    fine = np.isfinite(own.probabilities).all(axis=(0, 2))
-    for values in (own.expected.quality, own.expected.cost):
-        fine &= np.isfinite(values).all(axis=1)
-    if not fine.all():
+    every = (own.probabilities, own.expected.quality[None], own.expected.cost[None])
+    fine = [np.isfinite(values) for values in every]  # [k or 1, n, m]
+    if not all(values.all() for values in fine):
+        rows = np.logical_and.reduce([values.all(axis=(0, 2)) for values in fine])
         problem = "the router makes no number of this embedding"
-        raise InputError(problem, row=first + int(np.argmin(fine)))
+        raise InputError(problem, row=first + int(rows.argmin()))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
