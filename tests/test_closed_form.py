@@ -133,7 +133,10 @@ def test_propensities_are_those_of_the_trees(trees, levels):
         rng.normal(size=(2, trees, 1 << levels, MODELS)).astype(np.float32),
     )
     x = rng.normal(size=(50, WIDTH)).astype(np.float32)
-    folds = [jax.nn.softmax(log_odds(Trees(*each), x)) for each in zip(*own, strict=True)]
+    folds = [
+        jax.nn.softmax(log_odds(Trees(*map(jnp.asarray, each)), jnp.asarray(x)))
+        for each in zip(*own, strict=True)
+    ]
     found = propensities(chances_of(own), x, None)
     np.testing.assert_allclose(found, np.mean(folds, axis=0), rtol=1e-5, atol=1e-7)
 
