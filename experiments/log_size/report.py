@@ -1,6 +1,7 @@
 """The tables of the study, and those of the README made from the committed results.
 
-`python -m experiments.log_size.report` writes the README's tables.
+`python -m experiments.log_size.report` writes the tables of the READMEs: of the study, and of the
+project.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from routerjax.support.atomic import write_text
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results.json", HERE / "README.md"
+FRONT = HERE.parent.parent / "README.md"
 MARK = "sizes"
+"""Of the tables in the README of the study; and of the one in that of the project."""
 
 Record = dict[str, Any]
 
@@ -222,6 +225,25 @@ def summary(results: Record) -> str:
     return "\n\n".join(parts)
 
 
+def front_table(results: Record) -> str:
+    """Markdown: `fit` by logging policy and rows, over the tables; for the project's README."""
+    found = cells(results["draws"])
+    sizes = sorted({rows for _, _, rows in found})
+    head = ["logged by", *(f"{rows:,} rows" for rows in sizes), "cells below"]
+    lines = []
+    for logging in dict.fromkeys(policy for _, policy, _ in found):
+        line = [logging]
+        for rows in sizes:
+            own = {key: draws for key, draws in found.items() if key[1:] == (logging, rows)}
+            each = compare(own, FIT) if own else None
+            told = "" if each is None else f"{each.mean:+.3f} ± {each.error:.3f}"
+            line.append(told and f"{told} ({_share(each.recovered)})")
+        every = compare({key: own for key, own in found.items() if key[1] == logging}, FIT)
+        assert every is not None
+        lines.append([*line, f"{every.below} of {every.cells}"])
+    return markdown(head, lines)
+
+
 def report(results: Record) -> str:
     """Markdown: all tables, with what they compare."""
     parts = [
@@ -234,15 +256,20 @@ def report(results: Record) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def readme_tables() -> str:
-    """Markdown: what stands between the README's markers, from the committed file."""
-    return summary(json.loads(RESULTS.read_text(encoding="utf-8")))
+def readmes() -> dict[Path, str]:
+    """Both READMEs, with their tables from the committed results."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    made = {README: summary(results), FRONT: front_table(results)}
+    return {
+        path: filled(path.read_text(encoding="utf-8"), tables, mark=MARK)
+        for path, tables in made.items()
+    }
 
 
 def main() -> int:
-    """Write the README's tables from the committed results; returns the exit code."""
-    text = filled(README.read_text(encoding="utf-8"), readme_tables(), mark=MARK)
-    write_text(README, text)
+    """Write the READMEs' tables from the committed results; returns the exit code."""
+    for path, text in readmes().items():
+        write_text(path, text)
     return 0
 
 
