@@ -203,19 +203,18 @@ def test_every_row_is_evaluated_and_the_page_says_how():
 
 
 @pytest.mark.parametrize(
-    ("config", "gold", "share"),
+    ("config", "share"),
     [
-        (FitConfig(), False, None),
-        (FitConfig(), True, 0.2),
-        (FitConfig(evaluation=0.3), False, 0.3),
-        (FitConfig(evaluation=0.0), False, 0.0),
-        (FitConfig(router=RouterConfig(architecture="interval")), False, 0.2),
-        (FitConfig(router=RouterConfig(start="best-single")), False, 0.2),
-        (FitConfig(nuisance=NuisanceConfig(outcomes="network")), False, 0.2),
+        (FitConfig(), None),
+        (FitConfig(evaluation=0.3), 0.3),
+        (FitConfig(evaluation=0.0), 0.0),
+        (FitConfig(router=RouterConfig(architecture="interval")), 0.2),
+        (FitConfig(router=RouterConfig(start="best-single")), 0.2),
+        (FitConfig(nuisance=NuisanceConfig(outcomes="network")), 0.2),
     ],
 )
-def test_which_fits_set_rows_apart(config, gold, share):
-    assert share_apart(config, gold=gold) == share
+def test_which_fits_set_rows_apart(config, share):
+    assert share_apart(config) == share
 
 
 def test_what_is_said_of_expected_advantages():

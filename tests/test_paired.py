@@ -14,6 +14,7 @@ from routerjax.cli.commands import main
 from routerjax.errors import InputError
 from routerjax.estimators.folds import make_folds
 from routerjax.pipelines.crossed_pairs import fold_labels
+from routerjax.pipelines.judge_scores import scores_without
 from routerjax.pipelines.paired import corrected_log, corrected_outcomes, gold_chance, learnt_log
 from routerjax.records.tables import Log
 
@@ -281,6 +282,37 @@ def test_no_gold_score_of_a_fold_is_in_the_labels_of_its_router():
     )
     np.testing.assert_array_equal(found, changed)
     assert not np.array_equal(found, fold_labels(log.replace(gold_quality=other), of_row, 1))
+
+
+def in_rows(log: Log) -> Log:
+    """The same log with gold scores in place of the judge's, and a column that says which."""
+    gold = np.asarray(log.gold_quality)
+    known = ~np.isnan(gold)
+    return log.replace(
+        quality=np.where(known, gold, log.quality).astype(np.float32),
+        scored_by=tuple(np.where(known, "human", "judge").tolist()),
+        gold_quality=None,
+        judged=None,
+    )
+
+
+def test_no_score_of_a_fold_is_in_the_labels_of_its_router_where_gold_scores_are_rows():
+    log = in_rows(two_scores(3, n=300, gold=90))
+    of_row, key = folds_of(log).of_row, jax.random.key(1)
+    gold = np.array([each == "human" for each in log.scored_by])
+    other = log.replace(quality=np.where(of_row == 2, 1 - log.quality, log.quality))
+    found, changed = (scores_without(each, gold, of_row, key=key) for each in (log, other))
+    outside = of_row != 2
+    np.testing.assert_array_equal(found[2, outside], changed[2, outside])
+    assert not np.allclose(found[1, outside], changed[1, outside], atol=1e-3)
+    np.testing.assert_allclose(found[2, outside & gold], log.quality[outside & gold])
+    judged = outside & ~gold
+    right = chances(log.embeddings)[np.arange(300), log.arms][judged]
+    missed, corrected = (each[judged] - right for each in (log.quality, found[2]))
+    for arm in range(1, 3):  # to which the judge is kindest
+        own = log.arms[judged] == arm
+        assert abs(corrected[own].mean()) < 0.1
+    assert np.mean(corrected) > np.mean(missed)
 
 
 @pytest.mark.slow

@@ -1,24 +1,26 @@
-"""What a plug-in router of a log with two columns of scores is worth, by every row of the log.
+"""What a plug-in router of a log with a judge's and gold scores is worth, by every row of the log.
 
 The router of a fold may know nothing of the fold's gold scores, and a judge's score of another fold
 plus τ̂ knows of all of them. So the labels are made anew for every fold: rows outside fold k have
-τ̂ from pairs outside fold k and outside their own. The corrected outcomes by which the router of
-fold k is evaluated have τ̂ from pairs outside fold k, too.
+τ̂ from rows outside fold k and outside their own. Where gold scores are a column of their own the
+corrected outcomes by which the router of fold k is evaluated have τ̂ from pairs outside fold k, too;
+where they are rows of the log it is evaluated by these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from routerjax.data.checks.drift import drift_notes
 from routerjax.models.policy import Policy
 from routerjax.pipelines.crossed import CROSSED, crossed_choices, own_predictions, widening
-from routerjax.pipelines.gold import FEWEST_GOLD
+from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities, gold_rows
+from routerjax.pipelines.judge_scores import scores_without
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.nuisance import folds_of, outcomes_of
 from routerjax.pipelines.on_log import Evidence
@@ -33,12 +35,29 @@ from routerjax.pipelines.paired import (
 from routerjax.pipelines.prepare import Prepared
 from routerjax.records.tables import Log
 
+GOLD_ROWS = (
+    "qualities are those of the {} gold scores among {} rows; intervals are as wide as these make "
+    "them"
+)
+
 
 class Scores(NamedTuple):
-    """A log of two columns of scores, and the key of the nuisances of what was learnt from it."""
+    """A log of a judge's and gold scores, as it was before labels were made of them.
+
+    Attributes:
+      log: n rows.
+      key: of the nuisances of what was learnt from it.
+      gold: value of `scored_by` that marks gold scores; None where they are a column of their own.
+    """
 
     log: Log
     key: jax.Array
+    gold: str | None = None
+
+    @property
+    def known(self) -> Bool[np.ndarray, " n"]:
+        """[n] True where a row's gold score tells of the judge's bias."""
+        return pairs_of(self.log) if self.gold is None else gold_rows(self.log, self.gold)
 
 
 def paired_page(
@@ -49,49 +68,67 @@ def paired_page(
     Args:
       policy: the plug-in.
       prepared: the log with labels, as the router that is saved learnt from it.
-      scores: the same rows with a judge's scores and gold ones.
+      scores: the same rows with their scores.
       cost_weights: λ.
 
     Returns:
-      The page; None where a fold's routers have too few pairs to learn from.
+      The page; None where a fold's routers have too few gold scores to learn from.
     """
     nuisances, log, config = prepared.nuisances, scores.log, prepared.config.nuisance
     assert nuisances is not None and nuisances.of_row is not None
     folds = folds_of(log, key=scores.key, config=config)
     assert np.array_equal(folds.of_row, nuisances.of_row)
     count = int(folds.of_row.max()) + 1
-    own = np.bincount(folds.of_row[pairs_of(log)], minlength=count)
+    known = scores.known
+    own = np.bincount(folds.of_row[known], minlength=count)
     if own.sum() - np.sort(own)[-2:].sum() < FEWEST_GOLD:
         return None
-    learnt = [_learnt(prepared, scores, folds.of_row, fold) for fold in range(count)]
-    corrected = corrected_log(log, folds)
+    learnt = [
+        _learnt(prepared, scores, label, folds.of_row != fold)
+        for fold, label in enumerate(_labels(scores, folds.of_row))
+    ]
     evidence = Evidence(
         log=log,
         predicted=own_predictions(learnt),
         propensities=nuisances.propensities,
         floor=nuisances.overlap.floor,
-        corrected=corrected,
         widening=widening(count),
     )
+    if scores.gold is None:
+        corrected = corrected_log(log, folds)
+        evidence, note = evidence._replace(corrected=corrected), corrected.note
+    else:
+        chance = gold_propensities(log, prepared.x, folds, known)
+        evidence = evidence._replace(gold=(known, chance))
+        note = GOLD_ROWS.format(int(known.sum()), len(log))
     return page(
         crossed_choices(policy, learnt, cost_weights),
         evidence,
         nuisances.overlap,
         left_out=0,
         cost_weights=cost_weights,
-        notes=(CROSSED, corrected.note, *drift_notes(log)),
+        notes=(CROSSED, note, *drift_notes(log)),
     )
 
 
+def _labels(scores: Scores, of_row: Int[np.ndarray, " n"]) -> Iterable[Float[np.ndarray, " n"]]:
+    """[n] what the router of each fold learns from, in turn."""
+    if scores.gold is None:
+        return (fold_labels(scores.log, of_row, fold) for fold in range(int(of_row.max()) + 1))
+    return scores_without(scores.log, scores.known, of_row, key=scores.key)
+
+
 def _learnt(
-    prepared: Prepared, scores: Scores, of_row: Int[np.ndarray, " n"], fold: int
+    prepared: Prepared,
+    scores: Scores,
+    label: Float[np.ndarray, " n"],
+    outside: Bool[np.ndarray, " n"],
 ) -> Prepared:
     """The log as the router of a fold learns from it, with outcome models of its labels."""
     assert prepared.nuisances is not None and isinstance(prepared.record, Log)
-    label = fold_labels(scores.log, of_row, fold)
+    low, high = label_range(scores.log, label[outside])
     record = prepared.record.replace(
-        quality=label.astype(np.float32),
-        quality_range=label_range(scores.log, label[of_row != fold]),
+        quality=np.clip(label, low, high).astype(np.float32), quality_range=(low, high)
     )
     found = outcomes_of(record, prepared.scaling, key=scores.key, config=prepared.config.nuisance)
     nuisances = prepared.nuisances._replace(

@@ -88,7 +88,7 @@ def fit(
         log = read_log(log)
     given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
     pairs = has_pairs(given, gold)
-    share = share_apart(config, gold=gold is not None)
+    share = share_apart(config)
     log, kept = set_apart(given, share=share or 0.0, seed=config.seed)
     key, correction, corrected = jax.random.key(config.seed), None, None
     learnt = log
@@ -154,7 +154,7 @@ def fit(
         gold=gold,
         crossed=share is None,
         corrected=corrected,
-        scores=Scores(given, nuisance_key) if pairs else None,
+        scores=Scores(given, nuisance_key, gold) if pairs or gold is not None else None,
         expected=told,
     )
     report |= {"epochs": epochs, "expected": told}

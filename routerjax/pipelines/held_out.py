@@ -32,14 +32,14 @@ EXPECTED = (
     "and what these models cannot represent"
 )
 SHARE = 0.2
-"""Of the groups that are set apart where a router is trained or some rows are scored by gold."""
+"""Of the groups that are set apart where a router is trained."""
 
 
-def share_apart(config: FitConfig, *, gold: bool) -> float | None:
+def share_apart(config: FitConfig) -> float | None:
     """Share of the groups to set apart; None where the evaluation is cross-fitted instead."""
     if config.evaluation is not None:
         return config.evaluation
-    crossed = not config.is_trained and config.router.start == "plug-in" and not gold
+    crossed = not config.is_trained and config.router.start == "plug-in"
     return None if crossed else SHARE
 
 
@@ -93,7 +93,7 @@ def fit_report(
       gold: value of `scored_by` that marks gold scores, or None.
       crossed: whether the evaluation is cross-fitted.
       corrected: outcomes of the rows set apart, where a judge's scores are corrected by gold ones.
-      scores: both columns of scores of the log's rows, where there are two.
+      scores: of the log's rows, where they are a judge's and gold ones.
       expected: what choosing by query is expected to add, by cost weight.
 
     Returns:
@@ -113,7 +113,7 @@ def fit_report(
             else paired_page(router.policy, prepared, scores, cost_weights=router.cost_weights)
         )
         if found is None:
-            return {**report, "why": "too few rows have a judge's and a gold score"}
+            return {**report, "why": "too few rows have a gold score"}
         return {**report, "evaluation": _said(found, expected)}
     if kept is None or not len(kept):
         return {**report, "why": "no rows were set apart (--evaluation 0)"}

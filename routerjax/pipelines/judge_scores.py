@@ -141,7 +141,10 @@ def correct_log(
     )
     known = None if propensity is None else jnp.asarray(propensity)
     embeddings = jnp.asarray(read(log.features))  # principal components need all of them
-    bias, used = jax.jit(fit)(embeddings, log.arms, log.quality, gold, known, log.groups, key)
+    every = np.ones(len(log), np.float32)
+    bias, used = jax.jit(fit)(
+        every, embeddings, log.arms, log.quality, gold, known, log.groups, key
+    )
     quality = np.asarray(corrected_label(jnp.asarray(log.quality), jnp.asarray(gold), bias))
     low, high = log.quality_range
     wide = (min(low, float(quality.min())), max(high, float(quality.max())))
@@ -151,6 +154,37 @@ def correct_log(
         gold_rows=np.bincount(log.arms[gold], minlength=len(log.models)),
         overlap=source_overlap(gold, np.asarray(used), known=known is not None),
     )
+
+
+def scores_without(
+    log: Log,
+    gold: Bool[np.ndarray, " n"],
+    of_row: Int[np.ndarray, " n"],
+    *,
+    key: PRNGKeyArray,
+) -> Float[np.ndarray, "k n"]:
+    """[k, n] scores with the judge's corrected as by `correct_log`, that a fold has no part in.
+
+    Rows of the fold itself have the score of a judge, corrected, whatever scored them.
+
+    Args:
+      log, gold, key: as of `correct_log`.
+      of_row: [n] fold of each row, 0, 1, …, k − 1.
+    """
+    kept = of_row[None] != np.arange(int(of_row.max()) + 1)[:, None]
+    rows = (jnp.asarray(read(log.features)), log.arms, log.quality, gold, None, log.groups, key)
+    bias = _biases(
+        kept.astype(np.float32),
+        rows,
+        log.quality_width,
+        models=len(log.models),
+        components=min(COMPONENTS, log.features.shape[1]),
+        learner=learner_named("dr"),
+        regress=regression_named("ridge"),
+        folds=FOLDS,
+    )
+    corrected = np.asarray(log.quality, np.float64) + np.asarray(bias, np.float64)
+    return np.where(gold & kept, np.asarray(log.quality, np.float64), corrected)
 
 
 def arm_features(
@@ -163,6 +197,7 @@ def arm_features(
 
 
 def _bias(
+    weights,
     embeddings,
     arms,
     quality,
@@ -189,12 +224,31 @@ def _bias(
     if propensity is None:
         # the model that answered may decide who is asked, its interaction with x hardly
         plain = rows._replace(x=features[:, : x.shape[1] + models])
-        rows = rows._replace(propensity=estimate_propensity(plain, everyone, folds=folds))
+        rows = rows._replace(propensity=estimate_propensity(plain, weights, folds=folds))
     bias = learn_bias(
-        rows, everyone, learner=learner, regress=regress, key=learn, folds=folds, limit=limit
+        rows, weights, learner=learner, regress=regress, key=learn, folds=folds, limit=limit
     )
     used = rows.propensity if propensity is not None else own_fold(rows.propensity, fold)
     return own_fold(bias, fold), used
+
+
+@functools.partial(jax.jit, static_argnames=("models", "components", "learner", "regress", "folds"))
+def _biases(weights, rows, limit, *, models, components, learner, regress, folds):
+    """[k, n] bias of rows as learnt with each of k sets of weights [k, n]."""
+
+    def learnt(own):
+        return _bias(
+            own,
+            *rows,
+            models=models,
+            components=components,
+            learner=learner,
+            regress=regress,
+            folds=folds,
+            limit=limit,
+        )[0]
+
+    return jax.lax.map(learnt, weights)
 
 
 def _check(log: Log, gold: np.ndarray, propensity) -> None:
