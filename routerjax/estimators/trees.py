@@ -113,7 +113,8 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
         rounds=rounds,
     )
     fold = np.arange(len(folds))[:, None, None]
-    return grown._replace(feature=jnp.asarray(columns[fold, np.asarray(grown.feature)], jnp.int32))
+    feature = columns[fold, np.asarray(grown.feature)].astype(np.int32)
+    return grown._replace(feature=jax.device_put(feature))
 
 
 def _offsets(folds: Sequence[TreeRows]) -> tuple[np.ndarray, ...]:
