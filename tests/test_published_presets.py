@@ -178,3 +178,18 @@ def test_differences_to_our_defaults_are_paired():
     lines = changes.table({"draws": draws}).splitlines()
     assert "0.6000 ± 0.1000" in lines[2] and "+0.0000 ± 0.1000" in lines[3]
     json.dumps(draws)
+
+
+def test_cross_fitting_is_paired_with_the_same_models_out_of_fold():
+    names = [next(iter(changes.VARIANTS)), changes.PER_LLM, changes.UNFOLDED]
+    assert changes.AGAINST == {changes.UNFOLDED: changes.PER_LLM}
+    draws = [
+        {"seed": seed, "variant": name, "seconds": 2.0, **dict.fromkeys(changes.METHODS, value)}
+        for name, each in zip(names, [(0.5, 0.75), (0.5, 0.5), (0.25, 0.75)], strict=True)
+        for seed, value in enumerate(each)
+    ]
+    lines = changes.table({"draws": draws}).splitlines()
+    # 0 and 0.5 − 0.75; 0.25 − 0.5 and 0.75 − 0.5
+    assert "-0.1250 ± 0.1250" in lines[3] and "our defaults" in lines[3]
+    assert "+0.0000 ± 0.2500" in lines[4] and lines[4].count("|") == lines[3].count("|")
+    assert changes.PER_LLM in lines[4].split("|")[2]
