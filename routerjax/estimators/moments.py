@@ -18,7 +18,7 @@ class Moments(NamedTuple):
       gram: Σ φ φᵀ [*k, m, D, D].
       cross: Σ φ y [*k, m, D].
       square: Σ y² [*k, m].
-      rows: number of rows [*k, m].
+      rows: number of rows, or the sum of their weights [*k, m].
     """
 
     gram: Float[Array | np.ndarray, "*k m D D"]
@@ -35,6 +35,7 @@ def moments_of(
     *,
     folds: int,
     models: int,
+    weights: Float[np.ndarray, " n"] | None = None,
 ) -> tuple[Moments, ...]:
     """Moments of the rows of each fold, arm by arm, of l labels, in double precision.
 
@@ -45,6 +46,7 @@ def moments_of(
       of_row: [n] its fold.
       folds: k.
       models: m.
+      weights: [n] by which rows count, in every sum and in their number; None for 1.
 
     Returns:
       `Moments` with leading axis k for each label.
@@ -57,18 +59,20 @@ def moments_of(
     for place in np.flatnonzero(np.diff(edges)):
         rows = order[edges[place] : edges[place + 1]]
         own = features[rows].astype(np.float64)
-        gram[place] = own.T @ own
-        cross[:, place] = labels[:, rows] @ own
+        weighed = own if weights is None else own * weights[rows, None]
+        gram[place] = weighed.T @ own
+        cross[:, place] = labels[:, rows] @ weighed
     shape = (folds, models)
-    count = np.bincount(cell, minlength=cells).astype(np.float64).reshape(shape)
+    squares = labels**2 if weights is None else labels**2 * weights
+    count = np.bincount(cell, weights=weights, minlength=cells).astype(np.float64).reshape(shape)
     return tuple(
         Moments(
             gram.reshape(*shape, width, width),
             own.reshape(*shape, width),
-            np.bincount(cell, weights=label**2, minlength=cells).reshape(shape),
+            np.bincount(cell, weights=square, minlength=cells).reshape(shape),
             count,
         )
-        for own, label in zip(cross, labels, strict=True)
+        for own, square in zip(cross, squares, strict=True)
     )
 
 

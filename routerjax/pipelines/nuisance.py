@@ -206,6 +206,7 @@ def _fit_outcomes(joined: _Joined, keys: Sequence[jax.Array]) -> list[FittedOutc
                 task.observed,
                 task.folds,
                 quality_range=task.record.quality_range,
+                groups=task.record.groups,
             )
             for task in joined.tasks
         ]

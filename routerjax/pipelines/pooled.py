@@ -14,6 +14,7 @@ from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.hierarchical import fit_hierarchical
 from routerjax.estimators.moments import Moments, moments_of
+from routerjax.estimators.shared_noise import alone, row_weights
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import (
     FittedOutcomes,
@@ -46,12 +47,15 @@ def fit_pooled(
     folds: Folds,
     *,
     quality_range: tuple[float, float],
+    groups: Int[np.ndarray, " n"] | None = None,
 ) -> FittedOutcomes:
     """Fit quality and cost of every arm: out of fold for these rows, to all of them for others.
 
-    Quality, a share of its range, is regressed as it is. Cost is its arm's unit times a ratio
-    whose logarithm is regressed; units are set so that an arm's predictions sum to what its own
-    rows cost.
+    Quality, a share of its range, is regressed as it is. Where groups hold several answers of
+    an arm it is regressed once more, each row weighed by what it tells beside the others
+    (`estimators/shared_noise`), so that means and posterior count groups. Cost is its arm's unit
+    times a ratio whose logarithm is regressed; units are set so that an arm's predictions sum to
+    what its own rows cost.
 
     Args:
       head: sizes of the features, number of arms.
@@ -59,6 +63,7 @@ def fit_pooled(
       observed: the outcomes that are known.
       folds: of the rows.
       quality_range: lowest and highest quality.
+      groups: [n] numbers 0, 1, … of what is independent; None where every row is.
 
     Returns:
       Predictions of the rows, the model for new queries, and the posterior of quality.
@@ -72,9 +77,16 @@ def fit_pooled(
     labels = np.stack([observed.quality, np.log(np.maximum(ratio, SMALLEST_RATIO))])
     means = labels.mean(axis=(1, 2))
     labels = labels - means[:, None, None]
-    by_label = _moments(head, params, x, labels, observed, folds)
     sizes = Sizes(head.components, head.landmarks)
-    found = [fit_hierarchical(moments, sizes) for moments in by_label]
+    found = [
+        fit_hierarchical(moments, sizes)
+        for moments in _moments(head, params, x, labels, observed, folds)
+    ]
+    if groups is not None and not alone(observed.arms, groups):
+        missed = labels[0] - _of_known(head, params, x, found[0].outside, observed, folds)
+        weights = row_weights(missed, observed.arms, groups, models=head.models)
+        (again,) = _moments(head, params, x, labels[:1], observed, folds, weights=weights)
+        found[0] = fit_hierarchical(again, sizes)
     outside = [_with_mean(each.outside, mean) for each, mean in zip(found, means, strict=True)]
     every = [_with_mean(each.every, mean) for each, mean in zip(found, means, strict=True)]
     own, ratios, ratio_of_all = _predicted(head, params, x, outside, every[1], observed, folds)
@@ -199,13 +211,34 @@ def feature_sums(
     return total
 
 
+def _of_known(
+    head: PooledHead,
+    params: dict[str, Any],
+    x: np.ndarray | Stored,
+    outside: Float[np.ndarray, "k D m"],
+    observed: Observed,
+    folds: Folds,
+) -> Float[np.ndarray, "n a"]:
+    """[n, a] labels of the arms that are known, as predicted out of fold."""
+    found = np.empty(observed.arms.shape)
+    for place, features in _blocks(head, params, x):
+        arms, of_row = observed.arms[place], folds.of_row[place]
+        for fold, own in enumerate(outside):
+            rows = of_row == fold
+            every = features[rows] @ own
+            found[place][rows] = np.take_along_axis(every, arms[rows], axis=1)
+    return found
+
+
 def _moments(
     head: PooledHead,
     params: dict[str, Any],
     x: np.ndarray | Stored,
-    labels: Float[np.ndarray, "2 n a"],
+    labels: Float[np.ndarray, "l n a"],
     observed: Observed,
     folds: Folds,
+    *,
+    weights: Float[np.ndarray, "n a"] | None = None,
 ) -> tuple[Moments, ...]:
     """Moments of quality and of the logarithm of the cost ratio, leading axis k."""
     total: Any = None
@@ -219,6 +252,7 @@ def _moments(
                 folds.of_row[place],
                 folds=count,
                 models=head.models,
+                weights=None if weights is None else weights[place, column],
             )
             total = own if total is None else jax.tree.map(np.add, total, own)
     found: tuple[Moments, ...] = total
