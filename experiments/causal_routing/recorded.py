@@ -39,6 +39,16 @@ PAIRS = (
 )
 """Methods whose mean utilities are compared, seed by seed."""
 
+CONFOUNDED = {"confounded": "estimated", "confounded_recorded": "recorded"}
+"""Runs with and without a hidden cause of the choice, by what is known of the propensities."""
+MISLED = (
+    "best-single-log",
+    "knn-plug-in",
+    "regression-plug-in",
+    "rm-softmax-direct",
+    "rm-softmax-dr",
+)
+
 Record = dict[str, Any]
 
 
@@ -138,6 +148,17 @@ def differences_table(results: dict[str, Record]) -> str:
     return markdown(["run", "method", "less", *policies], lines)
 
 
+def confounding_table(results: dict[str, Record]) -> str:
+    """Markdown: mean utility with a hidden cause, and less that without it, paired by seed."""
+    head = ["propensities", "method", "with a hidden cause", "less without it"]
+    lines = []
+    for name, label in CONFOUNDED.items():
+        for method in MISLED:
+            own, other = (_utility(results[name], p, method) for p in ("confounded", "quality"))
+            lines.append([label, method, _cell(own), _difference(own - other)])
+    return markdown(head, lines)
+
+
 def _utility(run: Record, policy: str, method: str) -> np.ndarray:
     (part,) = (each for each in run["parts"] if each["logging"] == policy)
     return np.array(part["methods"][method]["utility"])
@@ -162,8 +183,10 @@ def files() -> dict[Path, str]:
     lines = expected.filled(expected.read(EXPECTED), lambda line: ours_of(line, results))
     text = filled(README.read_text(encoding="utf-8"), expected.table(lines), mark="expected")
     for name, run in results.items():
-        made = changes.table(run) if name == "changes" else scores_table(run)
-        text = filled(text, made, mark=name)
+        if name not in CONFOUNDED:
+            made = changes.table(run) if name == "changes" else scores_table(run)
+            text = filled(text, made, mark=name)
+    text = filled(text, confounding_table(results), mark="confounding")
     text = filled(text, differences_table(results), mark="differences")
     return {EXPECTED: expected.text_of(lines), README: text}
 
