@@ -23,7 +23,9 @@ from routerjax.support.atomic import write_text
 
 HERE = Path(__file__).parent
 READMES = (HERE.parent / "README.md", HERE / "README.md")
-SHARED = ("__init__", "measuring", "parity", "problems", "table")
+SHARED = ("__init__", "all", "measuring", "parity", "plain_loop", "problems", "table")
+MEASURED = ("plain_loop", "problems")
+"""Shared ones that are part of what is measured."""
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 HEAD = ("benchmark", "aim", "measured", "met", "machine")
 
@@ -111,7 +113,7 @@ def changed_since(folder: Path) -> list[str]:
         if not path.exists():
             continue
         commit = json.loads(path.read_text(encoding="utf-8"))["git_commit"]
-        measured = ["routerjax", f"benchmarks/{name}.py", "benchmarks/problems.py"]
+        measured = ["routerjax", *(f"benchmarks/{own}.py" for own in (name, *MEASURED))]
         command = ["git", "-C", str(HERE.parent), "rev-list", "--count", f"{commit}..HEAD", "--"]
         told = subprocess.run([*command, *measured], capture_output=True, text=True)
         if told.returncode:

@@ -16,38 +16,26 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import measuring
+from benchmarks import measuring, plain_loop
+from benchmarks.plain_loop import Choose, Rows, Steps, best_threads
 from benchmarks.problems import problem, table
-from routerjax.errors import InputError
 from routerjax.training.config import RouterConfig, Schedule
 from routerjax.training.routing import train_routers
 
 QUERIES, TESTS, DIMENSIONS, MODELS = 8_000, 4_000, 768, 11
 WEIGHTS = (0.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0)
 SEEDS, CHOICE_SEEDS = (0, 1, 2, 3, 4), (100, 101)
-EPOCHS, MOST_EPOCHS = 5, 20
-"""Of the loop; of routerjax at most."""
+MOST_EPOCHS = 20
+"""Of routerjax."""
 MOST = 0.1
 AIM = f"at most {MOST:g} of the CPU seconds of a plain PyTorch loop, for the same utility"
-
-Choose = Callable[[np.ndarray, float], np.ndarray]
-"""Queries [n, d] and a cost weight → the models chosen, [n]."""
-
-
-class Steps(NamedTuple):
-    """Rows a step, and Adam's learning rate."""
-
-    batch: int
-    rate: float
-
 
 LOOPS = {
     "as first written": Steps(256, 1e-3),
@@ -71,57 +59,10 @@ def utility(choices: Sequence[Choose], seeds: Sequence[int]) -> float:
 def loop(
     steps: Steps, seeds: Sequence[int], weights: Sequence[float] = WEIGHTS
 ) -> Callable[[], list[Choose]]:
-    """The plain loop, its data at hand; what it returns chooses, seed by seed."""
-    try:
-        import torch
-    except ImportError as error:
-        raise InputError("this benchmark needs PyTorch: pip install 'routerjax[bench]'") from error
-    data = []
-    for seed in seeds:
-        x, cells = table(QUERIES, DIMENSIONS, MODELS, seed=seed)
-        data.append([torch.from_numpy(np.asarray(part)) for part in (x, cells.quality, cells.cost)])
-
-    def train() -> list[Choose]:
-        return [one(seed, *own) for seed, own in zip(seeds, data, strict=True)]
-
-    def one(seed, x, quality, cost) -> Choose:
-        torch.manual_seed(seed)
-        networks = {weight: network(x, quality - weight * cost) for weight in weights}
-
-        def choose(new, weight):
-            with torch.no_grad():
-                return networks[weight](torch.from_numpy(new)).argmax(dim=1).numpy()
-
-        return choose
-
-    def network(x, utilities):
-        made = torch.nn.Sequential(
-            torch.nn.Linear(DIMENSIONS, 256), torch.nn.GELU(), torch.nn.Linear(256, MODELS)
-        )
-        optimizer = torch.optim.Adam(made.parameters(), lr=steps.rate)
-        regrets = utilities.max(dim=1, keepdim=True).values - utilities
-        for _ in range(EPOCHS):
-            for rows in torch.randperm(len(x)).split(steps.batch):
-                optimizer.zero_grad()
-                loss = (torch.softmax(made(x[rows]), dim=1) * regrets[rows]).sum(dim=1).mean()
-                loss.backward()
-                optimizer.step()
-        return made
-
-    return train
-
-
-def best_threads(steps: Steps) -> int:
-    """The number of threads with which one network takes the fewest CPU seconds."""
-    import torch
-
-    train, seconds = loop(steps, SEEDS[:1], WEIGHTS[:1]), {}
-    for threads in range(1, (os.cpu_count() or 1) + 1):
-        torch.set_num_threads(threads)
-        seconds[threads] = measuring.timed(train)[1]
-    best = min(seconds, key=lambda count: seconds[count])
-    torch.set_num_threads(best)
-    return best
+    """The plain loop on queries of each seed's own."""
+    made = (table(QUERIES, DIMENSIONS, MODELS, seed=seed) for seed in seeds)
+    data = [Rows(x, np.asarray(cells.quality), np.asarray(cells.cost)) for x, cells in made]
+    return plain_loop.loop(data, seeds, weights, steps)
 
 
 def sweep(steps: Steps, epochs: int, seeds: Sequence[int]) -> Callable[[], list[Choose]]:
@@ -161,7 +102,8 @@ def utility_after(epochs: int) -> float:
 
 def against(name: str, repeats: int) -> dict[str, Any]:
     """One of the loops, and routerjax trained until it is as good; repeats are interleaved."""
-    threads, plain = best_threads(LOOPS[name]), loop(LOOPS[name], SEEDS)
+    threads = best_threads(loop(LOOPS[name], SEEDS[:1], WEIGHTS[:1]))
+    plain = loop(LOOPS[name], SEEDS)
     wall, cpu, choices = measuring.timed(plain)
     target = utility(choices, SEEDS)
     print(f"plain loop {name}, {threads} threads: utility {target:.4f}", flush=True)

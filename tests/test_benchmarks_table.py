@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from benchmarks import measuring, table
+from benchmarks import all as every
+from benchmarks import given_workload, measuring, table
 from routerjax.errors import InputError
 
 RUN = [name for name in table.names() if (measuring.FOLDER / f"{name}.json").exists()]
@@ -57,7 +60,7 @@ def test_only_what_is_between_the_markers_is_replaced():
         table.filled("no markers", "| new |")
 
 
-@pytest.mark.parametrize("name", [*table.names(), "table"])
+@pytest.mark.parametrize("name", [*table.names(), "all", "table"])
 def test_help_states_the_claim(name, monkeypatch, capsys):
     module = f"benchmarks.{name}"
     monkeypatch.delitem(sys.modules, module, raising=False)
@@ -67,3 +70,48 @@ def test_help_states_the_claim(name, monkeypatch, capsys):
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert module in said and "Claim" in said
+
+
+def test_all_runs_each_within_its_limit_and_says_how_it_ended(monkeypatch, capsys):
+    asked = []
+
+    def ran(command, *, timeout):
+        asked.append((command[2:], timeout))
+        if "devices" in command[2]:
+            raise subprocess.TimeoutExpired(command, timeout)
+        return subprocess.CompletedProcess(command, 3 if "cold_start" in command[2] else 0)
+
+    monkeypatch.setattr(subprocess, "run", ran)
+    chosen = ["cold_start", "devices", "first_fit", "--minutes", "2", "--out", "there"]
+    assert every.main([*chosen, "--", "--repeats", "1"]) == 1
+    assert asked[0] == (["benchmarks.cold_start", "--out", "there", "--repeats", "1"], 120)
+    said = capsys.readouterr().out
+    assert "cold_start: failed with exit code 3, " in said
+    assert "devices: stopped after 2 minutes, " in said
+    assert "first_fit: done, " in said
+    assert every.main(["first_fit"]) == 0
+    with pytest.raises(SystemExit):
+        every.main(["fist_fit"])
+    assert "there is no benchmark 'fist_fit'; there are accelerator, " in capsys.readouterr().err
+
+
+def test_a_workload_of_another_hand(tmp_path):
+    """Both models are the same on average; each is right where the first number says so."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 4)).astype(np.float32)
+    right = np.stack([x[:, 0] > 0, x[:, 0] <= 0], axis=1).astype(np.float32)
+    path = tmp_path / "own.npz"
+    rows = {"train": np.arange(300), "test": np.arange(300, 400)}
+    np.savez(path, x=x, acc=right, cost=np.full_like(right, 0.01), **rows)
+    given = given_workload.read(path)
+    np.testing.assert_allclose(
+        given.weights, [share / 0.01 for share in given_workload.SHARES], 1e-5
+    )
+    found = given_workload.utilities(given_workload.routers(given.train, (0,)), given)
+    assert found[0] > 0.9
+    np.testing.assert_allclose(found[0] - found, np.array(given.weights) * 0.01, rtol=1e-4)
+    np.savez(path, x=x, acc=right)
+    with pytest.raises(InputError, match="it must hold x, acc, cost, train and test"):
+        given_workload.read(path)
+    with pytest.raises(InputError, match="no .npz file"):
+        given_workload.read(tmp_path / "none.npz")

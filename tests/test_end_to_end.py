@@ -17,7 +17,7 @@ from experiments.end_to_end.config import (
     check,
     varied,
 )
-from experiments.end_to_end.run import Place, cells, deviation, study
+from experiments.end_to_end.run import Place, cells, deviation, measuring, places
 from experiments.log_size.data import Draw, Source, draw
 from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import InputError
@@ -326,24 +326,19 @@ def test_tables_have_the_settings_that_leave_rows_to_test():
     assert cells(dataclasses.replace(config, tables_too=False), [Source("t", table, "")]) == own[:1]
 
 
-def test_draws_that_are_done_are_left_alone(monkeypatch):
-    asked = []
-
+def test_a_whole_round_of_settings_comes_before_the_next_seed(monkeypatch):
     def measure(source, setting, config, *, seed):
-        asked.append((source, setting.name, seed))
-        return {"table": EMBEDDED, "setting": setting.name, "seed": seed}
+        return {"asked": (source, setting.propensities, seed)}
 
     monkeypatch.setattr("experiments.end_to_end.run.measure", measure)
-    config = dataclasses.replace(PRESETS["smoke"], factors=("propensities",))
-    done = [{"table": EMBEDDED, "setting": "centre", "seed": 1}]
-    told = []
-    found = list(study(config, [], done, on_place=told.append))
-    assert asked == [
-        (None, "centre", 0),
-        (None, "propensities=estimated", 0),
-        (None, "propensities=estimated", 1),
+    config = dataclasses.replace(PRESETS["smoke"], factors=("propensities",), seeds=2)
+    planned = places(config, [])
+    other = "propensities=estimated"
+    assert planned == [Place(EMBEDDED, name, seed) for seed in (0, 1) for name in ("centre", other)]
+    measured = measuring(config, [])
+    assert [measured(place)["asked"] for place in planned] == [
+        (None, kind, seed) for seed in (0, 1) for kind in ("recorded", "estimated")
     ]
-    assert [Place.of(each) for each in found] == told
 
 
 def _run(out, *more):

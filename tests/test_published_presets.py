@@ -178,3 +178,47 @@ def test_differences_to_our_defaults_are_paired():
     lines = changes.table({"draws": draws}).splitlines()
     assert "0.6000 ± 0.1000" in lines[2] and "+0.0000 ± 0.1000" in lines[3]
     json.dumps(draws)
+
+
+def test_differences_between_methods_and_runs_are_paired():
+    def run(*, regression, softmax):
+        utilities = {
+            **dict.fromkeys(recorded.FIRST, [0.0, 0.0]),
+            "regression-plug-in": regression,
+            "rm-softmax-dr": softmax,
+        }
+        methods = {name: {"utility": values} for name, values in utilities.items()}
+        return {"parts": [{"logging": "uniform", "methods": methods}]}
+
+    results = {
+        "paper": run(regression=[0.5, 0.75], softmax=[0.5, 0.5]),
+        "routerjax": run(regression=[0.75, 0.75], softmax=[0.75, 1.0]),
+    }
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in recorded.differences_table(results).splitlines()
+    ]
+    softmax = {tuple(line[:3]): line[3] for line in lines if line[1] == "rm-softmax-dr"}
+    # 0 and −0.25; 0 and 0.25; 0.25 and 0.5
+    other = "regression-plug-in"
+    assert softmax["the paper's method", "rm-softmax-dr", other] == "-0.1250 ± 0.1250"
+    assert softmax["our defaults", "rm-softmax-dr", other] == "+0.1250 ± 0.1250"
+    between = "the same by the paper's method"
+    assert softmax["our defaults", "rm-softmax-dr", between] == "+0.3750 ± 0.1250"
+    alone = recorded.differences_table({"paper": results["paper"]})
+    assert between not in alone and "our defaults" not in alone
+
+
+def test_cross_fitting_is_paired_with_the_same_models_out_of_fold():
+    names = [next(iter(changes.VARIANTS)), changes.PER_LLM, changes.UNFOLDED]
+    assert changes.AGAINST == {changes.UNFOLDED: changes.PER_LLM}
+    draws = [
+        {"seed": seed, "variant": name, "seconds": 2.0, **dict.fromkeys(changes.METHODS, value)}
+        for name, each in zip(names, [(0.5, 0.75), (0.5, 0.5), (0.25, 0.75)], strict=True)
+        for seed, value in enumerate(each)
+    ]
+    lines = changes.table({"draws": draws}).splitlines()
+    # 0 and 0.5 − 0.75; 0.25 − 0.5 and 0.75 − 0.5
+    assert "-0.1250 ± 0.1250" in lines[3] and "our defaults" in lines[3]
+    assert "+0.0000 ± 0.2500" in lines[4] and lines[4].count("|") == lines[3].count("|")
+    assert changes.PER_LLM in lines[4].split("|")[2]

@@ -176,6 +176,10 @@ def test_an_interrupted_comparison_is_taken_up_where_it_was(smoke, tmp_path, mon
         (["--rows", "900"], "the embedded table: rows is 900; there are 280 to train on"),
         (["--table", "a.csv", "--log", "b.csv"], "give --table or --log, not both"),
         (["--log", "b.csv", "--estimators", "full-feedback"], "a log has no full-feedback"),
+        (
+            ["--surrogates", "softmax_regret,poem", "--estimators", "full-feedback"],
+            "poem reads a log, and full-feedback has none; give dr among --estimators too",
+        ),
         (["--surrogates", "softmax_regret?temperature=0,1"], "not finite"),
         (["--queries", "20"], "queries is 20; at least 200 are needed"),
         (["--preset", "quick"], "Parameter --preset specified multiple times"),

@@ -57,6 +57,8 @@ def _published(folds: int, router: RouterConfig = OURS.router) -> StudyConfig:
     return dataclasses.replace(OURS, published_nuisances=True, published_folds=folds, router=router)
 
 
+PER_LLM = "a model an LLM, boosted propensities, 5 folds"
+UNFOLDED = "the same without cross-fitting"
 VARIANTS: Mapping[str, StudyConfig] = {
     "our defaults": OURS,
     "random start": _router(start="random"),
@@ -67,10 +69,12 @@ VARIANTS: Mapping[str, StudyConfig] = {
     "no joint caution": _router(joint_caution=0.0),
     "2 folds": _folds(2),
     "10 folds": _folds(10),
-    "a model an LLM, boosted propensities, 5 folds": _published(5),
-    "the same without cross-fitting": _published(1),
+    PER_LLM: _published(5),
+    UNFOLDED: _published(1),
     "all taken back: the paper's method": _published(1, PLAIN),
 }
+AGAINST: Mapping[str, str] = {UNFOLDED: PER_LLM}
+"""What a variant is compared with, where it is not our defaults."""
 METHODS = ("plug-in", "rm-interval", "rm-interval between")
 
 
@@ -136,25 +140,35 @@ def _values(own: Repetition, policy: Policy) -> dict[str, float]:
 
 
 def table(results: Record) -> str:
-    """Markdown: every variant less our defaults, mean ± standard error of the paired difference."""
-    records = results["draws"]
+    """Markdown: every variant less what it changes, mean ± standard error of the paired difference.
+
+    A variant is paired with our defaults, or with the variant of `AGAINST`, seed by seed.
+    """
+    by_variant: dict[str, dict[int, Record]] = {}
+    for record in results["draws"]:
+        by_variant.setdefault(record["variant"], {})[record["seed"]] = record
     first = next(iter(VARIANTS))
-    head = ["variant", "seeds", *METHODS, "CPU seconds a seed"]
+    head = ["variant", "less", "seeds", *METHODS, "CPU seconds a seed"]
     lines = []
-    for name in dict.fromkeys(r["variant"] for r in records):
-        own = [r for r in records if r["variant"] == name]
-        base = {r["seed"]: r for r in records if r["variant"] == first}
+    for name, own in by_variant.items():
+        other = "" if name == first else AGAINST.get(name, first)
+        base = by_variant.get(other, {})
         cells = []
         for method in METHODS:
-            values = np.array([r[method] for r in own])
-            if name != first:
-                values = values - np.array([base[r["seed"]][method] for r in own])
-            error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-            sign = "" if name == first else "+"
-            cells.append(f"{values.mean():{sign}.4f}" + (f" ± {error:.4f}" if error >= 0 else ""))
-        seconds = np.median([r["seconds"] for r in own])
-        lines.append([name, str(len(own)), *cells, f"{seconds:.0f}"])
+            values = [own[seed][method] for seed in own]
+            if other:
+                values = [each - base[seed][method] for seed, each in zip(own, values, strict=True)]
+            cells.append(_cell(values, other))
+        seconds = np.median([record["seconds"] for record in own.values()])
+        lines.append([name, other, str(len(own)), *cells, f"{seconds:.0f}"])
     return markdown(head, lines)
+
+
+def _cell(values: Sequence[float], other: str) -> str:
+    """Mean ± standard error, with a sign where it is a difference."""
+    sign = "+" if other else ""
+    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{np.mean(values):{sign}.4f}" + ("" if np.isnan(error) else f" ± {error:.4f}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,8 @@ import numpy as np
 from experiments import expected
 from experiments.causal_routing import changes
 from experiments.causal_routing.parts import parts
-from experiments.causal_routing.summary import COLUMNS
+from experiments.causal_routing.roles import BASE, CEILING
+from experiments.causal_routing.summary import COLUMNS, FIRST, MOST_ROWS, PLUG_INS
 from experiments.expected import Line, Ours
 from experiments.ope_coverage.report import filled
 from routerjax.reports.scores import scores
@@ -27,6 +28,26 @@ from routerjax.reports.tables import markdown
 HERE = Path(__file__).parent
 RECORDED, EXPECTED, README = HERE / "recorded", HERE / "expected.json", HERE / "README.md"
 SCORES = ("utility", "peak_score", "qnc", "area")
+COMPARED = {"paper": "the paper's method", "routerjax": "our defaults"}
+"""The runs whose methods are compared with each other, by name, and what they are called."""
+PAIRS = (
+    (PLUG_INS[0], BASE),
+    ("rm-classification-dr", BASE),
+    ("rm-softmax-dr", BASE),
+    ("rm-softmax-dr", PLUG_INS[0]),
+    (CEILING, PLUG_INS[1]),
+)
+"""Methods whose mean utilities are compared, seed by seed."""
+
+CONFOUNDED = {"confounded": "estimated", "confounded_recorded": "recorded"}
+"""Runs with and without a hidden cause of the choice, by what is known of the propensities."""
+MISLED = (
+    "best-single-log",
+    "knn-plug-in",
+    "regression-plug-in",
+    "rm-softmax-direct",
+    "rm-softmax-dr",
+)
 
 Record = dict[str, Any]
 
@@ -86,13 +107,65 @@ def _number(value: Any) -> float:
 
 
 def scores_table(run: Record) -> str:
-    """Markdown: mean and standard error over seeds of a run's scores, a section a policy."""
+    """Markdown: mean and standard error over seeds of a run's scores, at most ten rows a policy."""
     head = ["logging", "method", *(COLUMNS[name].title for name in SCORES)]
     lines = []
     for part in run["parts"]:
+        kept = [name for name in FIRST if name in part["methods"]][:MOST_ROWS]
         for method, each in part["methods"].items():
+            if method not in kept:
+                continue
             lines.append([part["logging"], method, *(_cell(each[name]) for name in SCORES)])
     return markdown(head, lines)
+
+
+def differences_table(results: dict[str, Record]) -> str:
+    """Markdown: differences of mean utility within a run and between runs, paired by seed."""
+    runs = {name: results[name] for name in COMPARED if name in results}
+    policies = [part["logging"] for part in next(iter(runs.values()))["parts"]]
+    lines = []
+    for name, run in runs.items():
+        for one, other in PAIRS:
+            each = [
+                _utility(run, policy, one) - _utility(run, policy, other) for policy in policies
+            ]
+            lines.append([COMPARED[name], one, other, *map(_difference, each)])
+    if len(runs) == len(COMPARED):
+        first, second = runs
+        for method in dict.fromkeys(one for one, _ in PAIRS):
+            own, former = (
+                [_utility(runs[n], p, method) for p in policies] for n in (second, first)
+            )
+            each = [a - b for a, b in zip(own, former, strict=True)]
+            lines.append(
+                [
+                    COMPARED[second],
+                    method,
+                    f"the same by {COMPARED[first]}",
+                    *map(_difference, each),
+                ]
+            )
+    return markdown(["run", "method", "less", *policies], lines)
+
+
+def confounding_table(results: dict[str, Record]) -> str:
+    """Markdown: mean utility with a hidden cause, and less that without it, paired by seed."""
+    head = ["propensities", "method", "with a hidden cause", "less without it"]
+    lines = []
+    for name, label in CONFOUNDED.items():
+        for method in MISLED:
+            own, other = (_utility(results[name], p, method) for p in ("confounded", "quality"))
+            lines.append([label, method, _cell(own), _difference(own - other)])
+    return markdown(head, lines)
+
+
+def _utility(run: Record, policy: str, method: str) -> np.ndarray:
+    (part,) = (each for each in run["parts"] if each["logging"] == policy)
+    return np.array(part["methods"][method]["utility"])
+
+
+def _difference(values: np.ndarray) -> str:
+    return f"{values.mean():+.4f} ± {values.std(ddof=1) / np.sqrt(len(values)):.4f}"
 
 
 def _cell(values: Sequence[Any]) -> str:
@@ -110,8 +183,11 @@ def files() -> dict[Path, str]:
     lines = expected.filled(expected.read(EXPECTED), lambda line: ours_of(line, results))
     text = filled(README.read_text(encoding="utf-8"), expected.table(lines), mark="expected")
     for name, run in results.items():
-        made = changes.table(run) if name == "changes" else scores_table(run)
-        text = filled(text, made, mark=name)
+        if name not in CONFOUNDED:
+            made = changes.table(run) if name == "changes" else scores_table(run)
+            text = filled(text, made, mark=name)
+    text = filled(text, confounding_table(results), mark="confounding")
+    text = filled(text, differences_table(results), mark="differences")
     return {EXPECTED: expected.text_of(lines), README: text}
 
 

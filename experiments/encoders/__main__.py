@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from experiments.draw_by_draw import progress
 from experiments.encoders.config import PRESETS, EncodersConfig, check
 from routerjax.cli import study as studies
 from routerjax.cli.app import Options, Parsed
@@ -65,7 +64,7 @@ def _run(parsed: Parsed, config: EncodersConfig) -> None:
     }
     steps = len(tables) * len(config.encoders) * (1 + len(config.logging) * config.seeds)
     records = []
-    with _progress(steps, quiet=parsed[Study].quiet) as on_place:
+    with progress(steps, "encoding", quiet=parsed[Study].quiet) as on_place:
         for record in study(config, tables, on_place=on_place):
             records.append(record)
             lines = [f'"{name}": {dumps(value)}' for name, value in head.items()]
@@ -75,18 +74,6 @@ def _run(parsed: Parsed, config: EncodersConfig) -> None:
     write_text(out / "table.md", text)
     print(text)
     print(f"wrote {path}, {out / 'table.md'}")
-
-
-@contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """One line on standard error: what is measured."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:<44}"), BarColumn(bar_width=16), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task("encoding", total=total)
-        yield lambda place: bar.update(task, description=place, advance=1)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The study: one draw after another, those that are in the results left alone."""
+"""The study: its draws, and what is measured on one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -42,11 +43,6 @@ class Place(NamedTuple):
     setting: str
     seed: int
 
-    @classmethod
-    def of(cls, record: Record) -> Place:
-        """Of a draw in the results."""
-        return cls(record["table"], record["setting"], record["seed"])
-
 
 def cells(config: EndToEndConfig, tables: Sequence[Source]) -> list[tuple[str, Setting]]:
     """Every table with every setting that it allows."""
@@ -60,32 +56,34 @@ def cells(config: EndToEndConfig, tables: Sequence[Source]) -> list[tuple[str, S
     return own
 
 
-def study(
-    config: EndToEndConfig,
-    tables: Sequence[Source],
-    done: Sequence[Record],
-    *,
-    on_place: Callable[[Place], None],
-) -> Iterator[Record]:
-    """Records of the draws that are not done yet, a whole round of settings before the next seed.
+def places(config: EndToEndConfig, tables: Sequence[Source]) -> list[Place]:
+    """Every draw, a whole round of settings before the next seed."""
+    return [
+        Place(table, setting.name, seed)
+        for seed in range(config.seeds)
+        for table, setting in cells(config, tables)
+    ]
+
+
+def measuring(config: EndToEndConfig, tables: Sequence[Source]) -> Callable[[Place], Record]:
+    """What measures a draw; compiled programs are let go after every `KEPT` of them.
 
     Args:
       config: checked.
       tables: beside the embedded world.
-      done: records of earlier runs.
-      on_place: told of every draw before it is measured.
     """
-    known, measured = {Place.of(record) for record in done}, 0
     by_name = {source.name: source for source in tables}
-    for seed in range(config.seeds):
-        for table, setting in cells(config, tables):
-            place = Place(table, setting.name, seed)
-            if place not in known:
-                on_place(place)
-                yield measure(by_name.get(table), setting, config, seed=seed)
-                measured += 1
-                if measured % KEPT == 0:
-                    jax.clear_caches()
+    settings = {(table, setting.name): setting for table, setting in cells(config, tables)}
+    count = itertools.count(1)
+
+    def measured(place: Place) -> Record:
+        setting = settings[place.table, place.setting]
+        record = measure(by_name.get(place.table), setting, config, seed=place.seed)
+        if next(count) % KEPT == 0:
+            jax.clear_caches()
+        return record
+
+    return measured
 
 
 def measure(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from experiments.log_size.compare import (
+    Comparison,
     Key,
     advantages,
     cells,
@@ -64,6 +65,10 @@ def methods_table(found: dict[Key, list[Record]]) -> str:
             ]
         )
     return markdown(head, lines)
+
+
+def _with_share(each: Comparison) -> str:
+    return f"{each.mean:+.3f} ± {each.error:.3f} ({_share(each.recovered)})"
 
 
 def _share(value: float) -> str:
@@ -236,8 +241,7 @@ def front_table(results: Record) -> str:
         for rows in sizes:
             own = {key: draws for key, draws in found.items() if key[1:] == (logging, rows)}
             each = compare(own, FIT) if own else None
-            told = "" if each is None else f"{each.mean:+.3f} ± {each.error:.3f}"
-            line.append(told and f"{told} ({_share(each.recovered)})")
+            line.append("" if each is None else _with_share(each))
         every = compare({key: own for key, own in found.items() if key[1] == logging}, FIT)
         assert every is not None
         lines.append([*line, f"{every.below} of {every.cells}"])

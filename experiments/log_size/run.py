@@ -1,9 +1,9 @@
-"""The study: one draw after another, those that are in the results left alone."""
+"""The study: its draws, and what is measured on one."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from experiments.log_size import methods
@@ -30,11 +30,6 @@ class Place(NamedTuple):
     logging: str
     rows: int
     seed: int
-
-    @classmethod
-    def of(cls, record: Record) -> Place:
-        """Of a draw in the results."""
-        return cls(record["table"], record["logging"], record["rows"], record["seed"])
 
 
 def places(config: SizeConfig, tables: Sequence[Source]) -> list[Place]:
@@ -123,26 +118,3 @@ class Study:
         known = (name, *shape) in self._seen
         self._seen.add((name, *shape))
         return [] if known else [name]
-
-
-def study(
-    config: SizeConfig,
-    tables: Sequence[Source],
-    done: Sequence[Record],
-    *,
-    on_place: Callable[[Place], None],
-) -> Iterator[Record]:
-    """Records of the draws that are not done yet, one after another.
-
-    Args:
-      config: checked.
-      tables: of the study.
-      done: records of earlier runs.
-      on_place: told of every draw before it is measured.
-    """
-    known = {Place.of(record) for record in done}
-    running = Study(config, tables)
-    for place in places(config, tables):
-        if place not in known:
-            on_place(place)
-            yield running.measure(place)

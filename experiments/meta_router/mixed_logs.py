@@ -1,139 +1,174 @@
-"""When correcting a judge's scores helps a router learnt from a log, and when it cannot.
+"""When correcting judges' scores helps a router learnt from a log of many models, and when not.
 
-python -m experiments.meta_router.mixed_logs --out results/mixed_logs
+python -m experiments.meta_router.mixed_logs --out results/mixed_logs.json
 
-Logs are drawn uniformly from the embedded table, so that the truth is known. A judge scores
-most rows and favours some models, the more the higher the strength, by an amount that depends
-on the query. Routers are fitted on dr estimates from the judge's scores as they are, from the
-gold rows alone, and from the corrected log, and evaluated by the true quality of fresh queries.
+Logs are drawn uniformly from the embedded table, so that the truth is known: nine models, a gold
+score on some rows and a judge's on the others. A judge favours some models, by an amount that
+depends on the query. Routers are fitted by `routerjax.fit` on the scores as they are, on the gold
+rows alone, and with the judge's scores corrected (`gold=`), and evaluated by the true utility of
+fresh queries. The last settings have two judges, of whom each favours other models.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.meta_router.report import mean_and_error
 from routerjax.cli.app import Options, Parsed, add_command, make_app, run
 from routerjax.cli.options import option
 from routerjax.cli.terminal import exit_code
-from routerjax.data.synthetic.table import EmbeddedTable, embedded_table
-from routerjax.estimators.components import fit_components
-from routerjax.estimators.counterfactual import estimate
-from routerjax.estimators.cross_fit import FOLDS, LabelledRows, assign_folds, cross_fit
-from routerjax.estimators.ridge import fit_ridge, ridge
-from routerjax.pipelines.judge_scores import correct_log
-from routerjax.records.tables import Estimates, Log
-from routerjax.support import atomic
-from routerjax.support.provenance import dumps, provenance
+from routerjax.reports.tables import markdown
+from routerjax.training.config import FitConfig
 
-ARMS = (0, 2, 6, 7)  # columns of the embedded table: four models of middling quality
-FAVOUR = np.array([0.0, 1.0, 0.5, -0.5])  # of the judge, in units of the strength
-COMPONENTS = 20
-QUERIES, LOGGED = 6000, 4000
-SHARES, STRENGTHS = (0.01, 0.05, 0.2), (0.0, 0.1, 0.3)
-ROUTERS = ("judge", "gold", "corrected")
-TEXT = """Correcting a judge's scores in a log, on the embedded table."""
+if TYPE_CHECKING:
+    from routerjax.data.synthetic.table import EmbeddedTable
+    from routerjax.records.tables import Log
+
+ARMS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
+"""Columns of the embedded table that make up the log's models."""
+FAVOUR = np.array([0.5, 0.0, 1.0, -1.0, 0.0, 0.5, -0.5, 1.0, -0.5])
+"""What the first judge adds to a model's score, in units of the strength; the second adds what
+the first adds to the model before."""
+QUERIES, LOGGED, DIMENSIONS = 4000, 2000, 64
+COST_WEIGHTS = (0.0, 100.0)
+GOLD = "human"
+ROUTERS = ("all gold", "judge", "gold", "corrected", "as one judge")
+
+
+class Setting(NamedTuple):
+    """What the study varies.
+
+    Attributes:
+      share: of rows with a gold score.
+      strength: of the judges' favour; 0 makes them right.
+      judges: number of them.
+    """
+
+    share: float
+    strength: float
+    judges: int
+
+
+SETTINGS = tuple(
+    Setting(share, strength, judges)
+    for strength, judges in ((0.0, 1), (0.3, 1), (0.3, 2))
+    for share in (0.05, 0.2)
+)
+TEXT = """Correcting judges' scores in a log of many models, on the embedded table."""
+Record = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixed:
-    """How large the study is, and where its files go.
+    """How large the study is, and where its file goes.
 
     Attributes:
-      out: The folder for the files.
-      seeds: Number of repetitions.
+      out: The file of the results.
+      seeds: Number of repetitions, each with queries of its own.
     """
 
-    out: Path = option(Path("results/mixed_logs"), "FOLDER")
-    seeds: int = 20
+    out: Path = option(Path("results/mixed_logs.json"), "FILE")
+    seeds: int = 10
 
 
-def mixed_log(table: EmbeddedTable, *, share: float, strength: float, seed: int) -> tuple:
-    """A uniform log of the first rows, which of its scores are gold, and the judge's bias."""
+def mixed_log(table: EmbeddedTable, setting: Setting, *, seed: int) -> tuple[Log, Log]:
+    """A uniform log of the first rows as the judges scored it, and the same with gold scores."""
+    from routerjax.records.tables import Log
+
     rng = np.random.default_rng(seed)
     rows = np.arange(LOGGED)
     arms = rng.integers(len(ARMS), size=LOGGED)
     columns = np.asarray(ARMS)[arms]
-    gold = rng.random(LOGGED) < share
-    # the judge favours a model twice as much on hard queries as on those of middling difficulty
-    kindness = strength * FAVOUR[arms] * (1 + np.tanh(table.difficulty[:LOGGED]))
-    quality = table.table.quality[rows, columns] + np.where(gold, 0.0, kindness)
+    gold = rng.permutation(LOGGED) < round(setting.share * LOGGED)
+    judge = rng.permutation(LOGGED) % setting.judges
+    favour = np.stack([FAVOUR, np.roll(FAVOUR, 1)])[judge, arms]
+    # a model is favoured twice as much on hard queries as on those of middling difficulty
+    kindness = setting.strength * favour * (1 + np.tanh(table.difficulty[:LOGGED]))
+    right = table.table.quality[rows, columns]
     assert table.table.embeddings is not None
     log = Log.from_arrays(
         arms,
-        quality,
+        right + np.where(gold, 0.0, kindness),
         table.table.cost[rows, columns],
         models=[table.table.models[column] for column in ARMS],
         embeddings=table.table.embeddings[:LOGGED],
-        propensities=np.full(LOGGED, 1 / len(ARMS)),
-        quality_range=(-1.0, 3.0),
+        scored_by=[
+            GOLD if own else f"judge {which}" for own, which in zip(gold, judge, strict=True)
+        ],
+        quality_range=(-1.0, 2.0),
     )
-    return log, gold
+    return log, log.replace(quality=right.astype(np.float32))
 
 
-def value(log: Log, table: EmbeddedTable, key: jax.Array) -> float:
-    """True quality per fresh query of the router fitted on the log's dr estimates."""
-    embeddings = jnp.asarray(log.embeddings)
-    everyone = jnp.ones(len(log))
-    components = fit_components(embeddings, everyone, components=COMPONENTS)
-    x = components(embeddings)
-    fold = assign_folds(everyone > 0, key=key, folds=FOLDS)
-    rows = LabelledRows(x, jnp.asarray(log.quality), everyone > 0, everyone, fold)
-    arms = range(len(log.models))
-    predicted = [
-        cross_fit(ridge, rows, jnp.asarray(log.arms == arm, jnp.float32), key=key) for arm in arms
-    ]
-    filled = Estimates(quality=jnp.stack(predicted, axis=1), cost=jnp.zeros((len(log), len(arms))))
-    propensities = np.asarray(log.logged_propensities)
-    quality = estimate(log, filled, propensities, estimator="dr").quality
+def value(log: Log, table: EmbeddedTable, *, gold: str | None = None) -> float:
+    """True utility per fresh query, mean over cost weights, of the router fitted on a log."""
+    from routerjax.pipelines.fit_log import fit
+
+    config = FitConfig(cost_weights=COST_WEIGHTS, evaluation=0.0)
+    router = fit(log, gold=gold, config=config)
     assert table.table.embeddings is not None
-    fresh = components(jnp.asarray(table.table.embeddings[LOGGED:]))
-    scores = [fit_ridge(x, jnp.asarray(quality[:, arm]), everyone)(fresh) for arm in arms]
-    chosen = np.asarray(ARMS)[np.argmax(np.stack(scores), axis=0)]
-    return float(table.true_quality[np.arange(LOGGED, QUERIES), chosen].mean())
-
-
-def one(table: EmbeddedTable, share: float, strength: float, seed: int) -> dict[str, float]:
-    """Value of the three routers of one log."""
-    log, gold = mixed_log(table, share=share, strength=strength, seed=seed)
-    key = jax.random.key(seed)
-    corrected = correct_log(log, gold, key=key, propensity=np.full(LOGGED, share)).log
-    return {
-        "judge": value(log, table, key),
-        "gold": value(log.rows(gold), table, key),
-        "corrected": value(corrected, table, key),
-    }
-
-
-def markdown(found: list[dict[str, Any]]) -> str:
-    """Value by share and strength, and what the correction gains over the other two, paired."""
-    head = [
-        "gold share",
-        "strength",
-        "judge as is",
-        "gold rows only",
-        "corrected",
-        "less judge",
-        "less gold",
+    fresh = np.arange(LOGGED, QUERIES)
+    chosen = router.choices(table.table.embeddings[fresh], cost_weights=COST_WEIGHTS)
+    columns = np.asarray(ARMS)[np.asarray(chosen)]
+    found = [
+        table.true_quality[fresh, own] - weight * table.true_cost[fresh, own]
+        for own, weight in zip(columns, COST_WEIGHTS, strict=True)
     ]
-    lines = [head, ["---"] * len(head)]
-    for share, strength in dict.fromkeys((f["share"], f["strength"]) for f in found):
-        own = [f for f in found if (f["share"], f["strength"]) == (share, strength)]
-        values = {name: np.array([f[name] for f in own]) for name in ROUTERS}
-        cells = [f"{share:g}", f"{strength:g}", *(_cell(values[name], "") for name in ROUTERS)]
-        cells += [_cell(values["corrected"] - values[name], "+") for name in ("judge", "gold")]
-        lines.append(cells)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return round(float(np.mean(found)), 5)
+
+
+def measured(seed: int) -> list[Record]:
+    """Values of the routers of every setting on the queries of one seed."""
+    from routerjax.data.synthetic.table import embedded_table
+
+    table = embedded_table(seed, queries=QUERIES, dimensions=DIMENSIONS)
+    found: list[Record] = []
+    known: dict[float, float] = {}  # the gold rows alone know of no judge
+    for setting in SETTINGS:
+        log, right = mixed_log(table, setting, seed=seed)
+        gold = np.array(log.scored_by) == GOLD
+        if setting.share not in known:
+            known[setting.share] = value(log.rows(gold), table)
+        own = {
+            "all gold": found[0]["all gold"] if found else value(right, table),
+            "judge": value(log, table),
+            "gold": known[setting.share],
+            "corrected": value(log, table, gold=GOLD),
+        }
+        if setting.judges > 1:
+            one = tuple(np.where(gold, GOLD, "judge").tolist())
+            own["as one judge"] = value(log.replace(scored_by=one), table, gold=GOLD)
+        found.append({"seed": seed, **setting._asdict(), **own})
+    return found
+
+
+def table(results: Record) -> str:
+    """Markdown: values by setting, and what the correction gains over the others, paired."""
+    draws = results["draws"]
+    others = ("judge", "gold", "as one judge")
+    head = ["judges", "strength", "gold share", "seeds", *ROUTERS[:4]]
+    lines = []
+    for setting in dict.fromkeys(Setting(*(d[n] for n in Setting._fields)) for d in draws):
+        own = [d for d in draws if all(d[n] == each for n, each in setting._asdict().items())]
+        values = {name: np.array([d[name] for d in own]) for name in ROUTERS if name in own[0]}
+        cells = [_cell(values[name], "") for name in ROUTERS[:4]]
+        cells += [
+            _cell(values["corrected"] - values[name], "+") if name in values else ""
+            for name in others
+        ]
+        about = (str(setting.judges), f"{setting.strength:g}", f"{setting.share:g}", str(len(own)))
+        lines.append([*about, *cells])
+    return markdown([*head, *(f"less {name}" for name in others)], lines)
 
 
 def _cell(values: np.ndarray, sign: str) -> str:
+    """Mean ± standard error; of one seed the value alone."""
+    if len(values) < 2:
+        return f"{values[0]:{sign}.4f}"
     mean, error = mean_and_error(values)
     return f"{mean:{sign}.4f} ± {error:.4f}"
 
@@ -147,22 +182,26 @@ def main() -> int:
 
 def _run(parsed: Parsed) -> None:
     options = parsed[Mixed]
+    from routerjax.support.atomic import check_place, write_text
     from routerjax.support.compilation import keep_compiled
+    from routerjax.support.provenance import dumps, provenance
 
+    check_place(options.out)
     keep_compiled()
-    found = []
+    config = {
+        "arms": ARMS,
+        "favour": FAVOUR.tolist(),
+        "rows": LOGGED,
+        "dimensions": DIMENSIONS,
+        "cost_weights": COST_WEIGHTS,
+        "seeds": options.seeds,
+    }
+    head = provenance(config=config, seed=0, data="synthetic, drawn by the study")
+    results: Record = {"provenance": head, "draws": []}
     for seed in range(options.seeds):
-        table = embedded_table(seed, queries=QUERIES)
-        for share, strength in itertools.product(SHARES, STRENGTHS):
-            values = one(table, share, strength, seed)
-            found.append({"share": share, "strength": strength, "seed": seed, **values})
-    config = {"shares": SHARES, "strengths": STRENGTHS, "seeds": options.seeds}
-    first = provenance(config=config, seed=0, data="synthetic")
-    atomic.write_text(
-        options.out / "results.jsonl", "".join(dumps(r) + "\n" for r in [first, *found])
-    )
-    atomic.write_text(options.out / "table.md", markdown(found))
-    print(markdown(found))
+        results["draws"] += measured(seed)
+        write_text(options.out, dumps(results) + "\n")  # what is measured survives an interruption
+    print(table(results))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import expected
 from experiments.expected import Line, Ours
-from experiments.meta_router import bias_error
+from experiments.meta_router import bias_error, mixed_logs
 from experiments.meta_router.config import PUBLISHED_GOLD
 from experiments.meta_router.report import MOST_ROWS, NAMES, mean_and_error, ranked
 from experiments.ope_coverage.report import filled
@@ -27,6 +27,8 @@ HERE = Path(__file__).parent
 RECORDED, EXPECTED, README = HERE / "recorded", HERE / "expected.json", HERE / "README.md"
 AUTHORS = "healthbench"
 """Name of the run on the authors' own labels, the one that may be compared with the figure."""
+OTHER_TABLES = {"bias_error": bias_error.table, "mixed_logs": mixed_logs.table}
+"""By name: what makes the table of a kept file that is no run of the study itself."""
 
 Record = dict[str, Any]
 
@@ -105,8 +107,7 @@ def files() -> dict[Path, str]:
     lines = expected.filled(expected.read(EXPECTED), lambda line: ours_of(line, results))
     text = filled(README.read_text(encoding="utf-8"), expected.table(lines), mark="expected")
     for name, run in results.items():
-        made = bias_error.table(run) if name == "bias_error" else table(run)
-        text = filled(text, made, mark=name)
+        text = filled(text, OTHER_TABLES.get(name, table)(run), mark=name)
     return {EXPECTED: expected.text_of(lines), README: text}
 
 

@@ -191,6 +191,9 @@ def check(config: SurrogatesConfig) -> SurrogatesConfig:
         raise InputError(f"a log has no {FULL}; give another of --estimators")
     for surrogate in config.surrogates:
         check_config(dataclasses.replace(config.router, surrogate=surrogate))
+        if not any(surrogate in config.compared(target) for target in config.targets):
+            problem = f"{surrogate} reads a log, and {FULL} has none"
+            raise InputError(f"{problem}; give dr among --estimators too")
     for estimator in config.estimators:
         if estimator != FULL:
             resolve_estimator(estimator)

@@ -19,6 +19,7 @@ from routerjax.errors import InputError
 from routerjax.estimators.defaults import FLOOR
 from routerjax.records.tables import Estimates, Log
 from routerjax.support.compilation import padded, padded_size
+from routerjax.support.kept_programs import kept_program
 from routerjax.support.own_code import named
 
 Transform = Callable[[Float[Array, " n"]], Float[Array, " n"]]
@@ -122,7 +123,16 @@ def doubly_robust(
     )
 
 
-_every_row = jax.jit(jax.vmap(doubly_robust))
+@kept_program
+def _every_row(
+    predicted: Float[Array, "n m"],
+    arm: Int[Array, " n"],
+    observed: Float[Array, " n"],
+    weight: Float[Array, " n"],
+) -> Float[Array, "n m"]:
+    """`doubly_robust` of every row."""
+    found: Array = jax.vmap(doubly_robust)(predicted, arm, observed, weight)
+    return found
 
 
 def estimate(
@@ -167,7 +177,8 @@ def estimate(
 
 
 def _on_device(values: np.ndarray) -> Array:
-    return jnp.asarray(np.asarray(values, np.float32))
+    found: Array = jax.device_put(np.asarray(values, np.float32))
+    return found
 
 
 def importance_weights(

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, UInt32
 
 from routerjax.errors import InputError
-from routerjax.support.compilation import padded_size, quickly_compiled
+from routerjax.support.compilation import padded_size, quickly_compiled, split_keys
 
 
 class Folds(NamedTuple):
@@ -59,7 +59,7 @@ def make_folds(
     Raises:
       InputError: fewer rows or groups than folds.
     """
-    deal, shuffle = jax.random.split(key)
+    deal, shuffle = split_keys(key)
     order = shuffled(deal, len(arms))
     if groups is None or groups.max(initial=-1) + 1 == len(arms):
         if len(arms) < folds:

@@ -98,7 +98,7 @@ def fit_hierarchical(
     parts = [_arms(_at(others, fold)) for fold in range(len(others.rows))]
     outside_arms: Arms = jax.tree.map(lambda *each: np.stack(each), *parts)
     mean = np.asarray(prior_mean)
-    on_device: Moments = jax.tree.map(jnp.asarray, total)
+    on_device: Moments = jax.device_put(total)
 
     def value(log_ratios: np.ndarray) -> tuple[float, np.ndarray]:
         found = _value_and_slope(np.asarray(log_ratios, np.float32), on_device, arms, sizes)

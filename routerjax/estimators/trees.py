@@ -113,7 +113,8 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
         rounds=rounds,
     )
     fold = np.arange(len(folds))[:, None, None]
-    return grown._replace(feature=jnp.asarray(columns[fold, np.asarray(grown.feature)], jnp.int32))
+    feature = columns[fold, np.asarray(grown.feature)].astype(np.int32)
+    return grown._replace(feature=jax.device_put(feature))
 
 
 def _offsets(folds: Sequence[TreeRows]) -> tuple[np.ndarray, ...]:
@@ -186,8 +187,8 @@ def _boosted(
     answered = jax.nn.one_hot(arms, models)  # all 0 for −1
     real = (arms >= 0).astype(jnp.float32)
     start = jnp.log((answered.sum(axis=0) + 0.5) / jnp.sum(answered.sum(axis=0) + 0.5))
-    above = (rows[:, :, None] > edges[None]).astype(jnp.float32)
-    above = above.reshape(rows.shape[0], -1) * real[:, None]  # [t, f·bins]
+    above = (rows.T[:, None, :] > edges[:, :, None]).astype(jnp.float32)
+    above = above.reshape(-1, rows.shape[0]) * real[None]  # [f·bins, t], the sums along its rows
 
     def one_round(state: tuple[Array, ...]) -> tuple[Array, ...]:
         logits, outside, place, *grown, scores = state
@@ -198,7 +199,7 @@ def _boosted(
         for level in range(DEPTH):
             question = jnp.argmax(_gains(above, slopes, leaf, 2**level))
             questions.append(question)
-            leaf = leaf + 2**level * (above[:, question] > 0)
+            leaf = leaf + 2**level * (above[question] > 0)
         inside = jax.nn.one_hot(leaf, 2**DEPTH).T
         curvature = inside @ (chance * (1 - chance)) + RIDGE
         leaves = STEP * (inside @ slopes[:, :models]) / curvature
@@ -236,7 +237,7 @@ def _boosted(
 
 
 def _gains(
-    above: Float[Array, "t q"], slopes: Float[Array, "t s"], leaf: Int[Array, " t"], leaves: int
+    above: Float[Array, "q t"], slopes: Float[Array, "t s"], leaf: Int[Array, " t"], leaves: int
 ) -> Float[Array, " q"]:
     """Σ G² / (N + 1) over the leaves that each question would make of these, and the arms.
 
@@ -244,7 +245,7 @@ def _gains(
     """
     inside = jax.nn.one_hot(leaf, leaves)[:, :, None] * slopes[:, None, :]  # [t, leaves, s]
     flat = inside.reshape(inside.shape[0], -1)
-    right = (above.T @ flat).reshape(above.shape[1], leaves, -1)
+    right = (above @ flat).reshape(above.shape[0], leaves, -1)
     left = flat.sum(axis=0).reshape(1, leaves, -1) - right
 
     def gain(sums: Array) -> Array:

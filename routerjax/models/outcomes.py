@@ -19,6 +19,7 @@ from routerjax.models.pooled import PooledHead
 from routerjax.records.on_disk import BLOCK, Stored, read
 from routerjax.records.tables import Estimates
 from routerjax.support.compilation import padded, padded_size
+from routerjax.support.kept_programs import kept_program
 
 Batch = Mapping[str, Array]
 """Rows by name: scaled embeddings x [b, d], arm [b, k], quality and cost [b, k]."""
@@ -162,7 +163,7 @@ class FittedOutcomes(NamedTuple):
     posterior: Posterior | None = None
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(kept_program, static=("head",))
 def predict_folds(head: OutcomeHead, model: OutcomeModel, x: Float[Array, "n d"]) -> Estimates:
     """Quality and cost of every arm by every fold's model, [k, n, m] each."""
     low, high = model.quality_range

@@ -16,6 +16,7 @@ from routerjax.models.architectures import Architecture
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Estimates
 from routerjax.support.compilation import padded, padded_size
+from routerjax.support.kept_programs import kept_program
 
 ROWS = 8192  # routed at a time: bounds the memory of [members, rows, cost weights, arms]
 LEAST = 1e-30
@@ -141,4 +142,4 @@ def mean_probabilities(
     return jnp.moveaxis(jnp.mean(jax.lax.map(member, params), axis=0), 0, 1)
 
 
-_probabilities = jax.jit(mean_probabilities, static_argnums=0)
+_probabilities = kept_program(mean_probabilities, static=("architecture",))

@@ -31,7 +31,7 @@ from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.parted import example, parted
 from routerjax.records.tables import Estimates, Log
 from routerjax.records.validation import VALIDATION_NAMES, check_seed
-from routerjax.support.compilation import keep_compiled
+from routerjax.support.compilation import keep_compiled, split_keys
 from routerjax.support.provenance import provenance
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
@@ -99,7 +99,7 @@ def fit(
         log, correction = corrected_scores(log, gold, key=jax.random.fold_in(key, 2))
     cost_weights = config.cost_weights or default_cost_weights(learnt)
     cost_weights = tuple(sorted({float(cost_weight) for cost_weight in cost_weights}))
-    nuisance_key, training_key = jax.random.split(key, 2)
+    nuisance_key, training_key = split_keys(key)
     with watched(execution, progress) as execution:
         prepared = prepare(
             log, config, nuisance_key=nuisance_key, training_key=training_key, execution=execution

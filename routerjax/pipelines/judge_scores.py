@@ -31,6 +31,7 @@ from routerjax.estimators.cross_fit import (
 )
 from routerjax.estimators.integrative import corrected_label
 from routerjax.estimators.overlap import Overlap
+from routerjax.pipelines.judges import Judge, check_scales, judges_of
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log
@@ -57,39 +58,91 @@ class CorrectedLog(NamedTuple):
 
 
 def corrected_scores(log: Log, gold: str, *, key: jax.Array) -> tuple[Log, dict[str, Any]]:
-    """Correct the scores that are not gold, and report on it.
+    """Correct the scores that are not gold, each judge's by a bias of its own, and report on it.
 
     Args:
       log: with embeddings and `scored_by`.
-      gold: value of `scored_by` that marks gold scores; all others, also missing ones, are the
-        judge's.
+      gold: value of `scored_by` that marks gold scores; each other value names a judge. A judge
+        of fewer than `judges.FEWEST_JUDGED` rows is corrected by the bias of all judges together.
       key: Random key of folds and regressions.
 
     Returns:
-      The log with its judge's scores corrected and its quality range widened to hold them, and
-      a report: gold and judge rows, gold rows by model, the mean correction of the judge's
-      scores in the log's unit of quality, and the overlap of gold and judge.
+      The log with its judges' scores corrected and its quality range widened to hold them, and
+      a report: gold and judged rows, gold rows by model, the mean correction of the judged
+      scores in the log's unit of quality, and the overlap of gold and judge; of several judges
+      also each one's rows and mean correction, and then the overlap is that of the judge for
+      whom the gold rows count least.
 
     Raises:
-      InputError: the log has no `scored_by`, or too few rows or none are gold.
+      InputError: the log has no `scored_by`, too few rows or none are gold, or the scores of a
+        judge are on another scale than the gold ones.
     """
     if log.scored_by is None:
         problem = "no column says how each row was scored, so that gold scores cannot be told"
         raise InputError(problem, source=log.source, field="scored_by")
     is_gold = np.array([value == gold for value in log.scored_by])
+    judges = judges_of(log, ~is_gold)
     try:
-        corrected = correct_log(log, is_gold, key=key)
+        _check(log, is_gold, None)
+        check_scales(log, is_gold, judges)
+        found = _by_judge(log, is_gold, judges, key=key)
     except InputError as error:
         raise InputError(error.problem, source=log.source, field="scored_by") from None
+    bias = np.select([judge.rows for judge in judges], [each.bias for each in found])
+    scored = corrected_label(
+        jnp.asarray(log.quality), jnp.asarray(is_gold), jnp.asarray(bias, log.quality.dtype)
+    )
     report = {
         "gold": gold,
         "gold_rows": int(is_gold.sum()),
         "judge_rows": int((~is_gold).sum()),
-        "gold_rows_by_model": corrected.gold_rows.tolist(),
-        "mean_correction": float(corrected.bias[~is_gold].mean()),
-        "overlap": dataclasses.asdict(corrected.overlap),
+        "gold_rows_by_model": found[0].gold_rows.tolist(),
+        "mean_correction": float(bias[~is_gold].mean()),
+        "overlap": dataclasses.asdict(min((each.overlap for each in found), key=_effective)),
     }
-    return corrected.log, report
+    if len(judges) > 1:
+        report["judges"] = [
+            {
+                "judge": judge.name,
+                "rows": int(judge.rows.sum()),
+                "mean_correction": float(bias[judge.rows].mean()),
+                "alone": judge.alone,
+            }
+            for judge in judges
+        ]
+    return _rescored(log, np.asarray(scored)), report
+
+
+def _effective(overlap: Overlap) -> float:
+    """What the gold rows count for."""
+    return float(overlap.effective_sample_size[overlap.models.index("gold")])
+
+
+def _by_judge(
+    log: Log, gold: np.ndarray, judges: list[Judge], *, key: jax.Array
+) -> list[CorrectedLog]:
+    """A correction a judge, its bias [n] that of the judge on its own rows and on gold ones."""
+    if len(judges) == 1:
+        return [correct_log(log, gold, key=key)]
+    found, together = [], None
+    for place, judge in enumerate(judges):
+        if not judge.alone:
+            together = together or correct_log(log, gold, key=key)
+            found.append(together)
+            continue
+        rows = np.flatnonzero(judge.rows | gold)
+        own = correct_log(log.rows(rows), gold[rows], key=jax.random.fold_in(key, place))
+        bias = np.zeros(len(log), own.bias.dtype)
+        bias[rows] = own.bias
+        found.append(own._replace(bias=bias))
+    return found
+
+
+def _rescored(log: Log, quality: np.ndarray) -> Log:
+    """The log with other scores, its quality range widened to hold them."""
+    low, high = log.quality_range
+    wide = (min(low, float(quality.min())), max(high, float(quality.max())))
+    return log.replace(quality=quality, quality_range=wide)
 
 
 def correct_log(
@@ -146,10 +199,8 @@ def correct_log(
         every, embeddings, log.arms, log.quality, gold, known, log.groups, key
     )
     quality = np.asarray(corrected_label(jnp.asarray(log.quality), jnp.asarray(gold), bias))
-    low, high = log.quality_range
-    wide = (min(low, float(quality.min())), max(high, float(quality.max())))
     return CorrectedLog(
-        log=log.replace(quality=quality, quality_range=wide),
+        log=_rescored(log, quality),
         bias=np.asarray(bias),
         gold_rows=np.bincount(log.arms[gold], minlength=len(log.models)),
         overlap=source_overlap(gold, np.asarray(used), known=known is not None),

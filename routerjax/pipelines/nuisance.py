@@ -40,6 +40,7 @@ from routerjax.pipelines.observed import Observed, arm_means, calibrated_costs
 from routerjax.pipelines.pooled import fit_pooled
 from routerjax.pipelines.propensities import Propensities, fit_propensities
 from routerjax.records.tables import Estimates, Log, Table
+from routerjax.support.compilation import split_keys
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import NuisanceConfig
 from routerjax.training.execution import Execution
@@ -343,7 +344,7 @@ def fit_all_nuisances(
     Returns:
       Nuisances of each log, every prediction out of fold, as they would be alone.
     """
-    triples = [jax.random.split(key, 3) for key in keys]
+    triples = [split_keys(key, 3) for key in keys]
     joined = _join(logs, scalings, [triple[0] for triple in triples], config, execution)
     outcomes = _fit_outcomes(joined, [triple[1] for triple in triples])
     chances = [

@@ -33,6 +33,7 @@ from routerjax.estimators.ridge import fit_ridge
 from routerjax.models.heads import Scaling
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities
 from routerjax.pipelines.judge_scores import COMPONENTS, arm_features
+from routerjax.pipelines.judges import judge_features, standardised
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log
 
@@ -204,7 +205,8 @@ def pair_bias(log: Log, train: Bool[np.ndarray, "k n"]) -> Float[np.ndarray, "k 
     """[k, n] τ̂(x, t, q) of every row, by ridges on the pairs of each training set.
 
     The features are those of `judge_scores`, (x, 1{t}, x·1{t}) with x principal components, and
-    the judge's score, so that one who spreads scores too little or too much is corrected.
+    the judge's score, so that one who spreads scores too little or too much is corrected. Where
+    `scored_by` names several judges, who scored and its product with the score are features too.
 
     Args:
       log: n rows with embeddings and `gold_quality`.
@@ -218,7 +220,7 @@ def pair_bias(log: Log, train: Bool[np.ndarray, "k n"]) -> Float[np.ndarray, "k 
     found = _ridges(
         embeddings,
         jnp.asarray(log.arms),
-        jnp.asarray(_standard(log.quality), embeddings.dtype),
+        jnp.asarray(judge_features(log, _judged(log)), embeddings.dtype),
         jnp.asarray(difference, embeddings.dtype),
         jnp.asarray(train, embeddings.dtype),
         models=len(log.models),
@@ -238,18 +240,12 @@ def gold_chance(log: Log, folds: Folds) -> Float[np.ndarray, " n"]:
         return np.ones(len(log))
     own = log.rows(judged)
     scaled = np.asarray(read(Scaling.of(own.features)(own.features)))
-    judge = _standard(own.quality)[:, None].astype(scaled.dtype)
+    judge = standardised(own.quality)[:, None].astype(scaled.dtype)
     x = np.concatenate([scaled, judge], axis=1)
     kept = folds if judged.all() else _among(folds, judged)
     chance = np.ones(len(log))
     chance[judged] = gold_propensities(own, x, kept, known[judged])
     return chance
-
-
-def _standard(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float64)
-    scaled: np.ndarray = (values - values.mean()) / max(float(values.std()), 1e-6)
-    return scaled
 
 
 def _among(folds: Folds, kept: Bool[np.ndarray, " n"]) -> Folds:
@@ -283,5 +279,5 @@ def pairs_of(log: Log) -> Bool[np.ndarray, " n"]:
 def _ridges(embeddings, arms, judge, difference, train, *, models: int, components: int):
     everyone = jnp.ones(embeddings.shape[0])
     x = fit_components(embeddings, everyone, components=components)(embeddings)
-    features = jnp.concatenate([arm_features(x, arms, models=models), judge[:, None]], axis=1)
+    features = jnp.concatenate([arm_features(x, arms, models=models), judge], axis=1)
     return jax.lax.map(lambda weights: fit_ridge(features, difference, weights)(features), train)

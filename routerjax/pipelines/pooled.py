@@ -27,6 +27,7 @@ from routerjax.records.groups import digests
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Estimates
 from routerjax.support.compilation import padded, padded_size
+from routerjax.support.kept_programs import kept_program
 
 MOST_ROWS = 4096
 """Rows from which the features are made; which ones depends on the rows, not on their order."""
@@ -170,7 +171,7 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-np.maximum(square, 0.0) / (2 * WIDTH**2)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(kept_program, static=("head",))
 def _features_of(head: PooledHead, params: dict[str, Any], x: Float[Array, "n d"]) -> Any:
     return outputs(PooledFeatures(head.components, head.landmarks), {"params": params}, x)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -27,6 +26,7 @@ from routerjax.models.propensity import (
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Log
+from routerjax.support.kept_programs import kept_program
 
 MOST_ROWS = 2048
 """Rows of a fold's training part on which its trees are grown."""
@@ -218,5 +218,5 @@ def _softmax(odds: np.ndarray) -> np.ndarray:
     return found
 
 
-_by_fold = jax.jit(propensities_by_fold)
-_odds_by_fold = jax.jit(log_odds_by_fold)
+_by_fold = kept_program(propensities_by_fold)
+_odds_by_fold = kept_program(log_odds_by_fold)

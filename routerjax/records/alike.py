@@ -10,6 +10,8 @@ from routerjax.records.on_disk import Stored, blocks
 CLOSE = 1e-4
 """Of a standard deviation, by which embeddings of one query differ at most in every direction."""
 DIRECTIONS = 3
+ROUNDING = 2e-7
+"""Of its mean, by which a column varies at most that is constant in single precision."""
 
 
 def alike(
@@ -52,18 +54,21 @@ def alike(
 
 def _projected(embeddings: Num[np.ndarray, "n d"] | Stored) -> Float[np.ndarray, "n k"]:
     """[n, k] rows along random directions, in standard deviations of what is projected."""
-    total = squares = np.zeros(embeddings.shape[1])
-    for block in blocks(embeddings):
-        wide = np.asarray(block, np.float64)
-        total, squares = total + wide.sum(axis=0), squares + (wide**2).sum(axis=0)
-    mean = total / len(embeddings)
-    spread = np.sqrt(np.maximum(squares / len(embeddings) - mean**2, 0.0))
-    varies = spread > 1e-12 * (1 + np.abs(mean))
+    count = len(embeddings)
+    mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(embeddings)) / count
+    centre = np.asarray(mean, np.float32)
+
+    def away(block: np.ndarray) -> np.ndarray:
+        return np.asarray(block, np.float32) - centre
+
+    squares = sum(np.square(away(block)).sum(axis=0) for block in blocks(embeddings))
+    spread = np.sqrt(np.asarray(squares, np.float64) / count)
+    varies = spread > 1e-12 + ROUNDING * np.abs(mean)
     scale = np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0)
-    directions = np.random.default_rng(0).normal(size=(len(mean), DIRECTIONS))
+    directions = np.random.default_rng(0).normal(size=(len(spread), DIRECTIONS))
     directions *= scale[:, None] / np.sqrt(max(int(varies.sum()), 1))
-    found = [(np.asarray(block, np.float64) - mean) @ directions for block in blocks(embeddings)]
-    return np.concatenate(found)
+    single = directions.astype(np.float32)
+    return np.concatenate([away(block) @ single for block in blocks(embeddings)])
 
 
 def _cells(places: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:

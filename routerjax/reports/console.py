@@ -153,8 +153,18 @@ def _correction_sentence(correction: dict[str, Any]) -> str:
     return (
         f"The {correction['judge_rows']} scores that are not gold were corrected by "
         f"{correction['mean_correction']:+.3f} on average, learnt from {correction['gold_rows']} "
-        f"gold ones ({size:.0f} effective).\n"
+        f"gold ones ({size:.0f} effective){_by_judge(correction.get('judges', ()))}.\n"
     )
+
+
+def _by_judge(judges: Sequence[dict[str, Any]]) -> str:
+    """What each of several judges' scores were corrected by."""
+    told = [
+        f"{printable(each['judge'] or 'rows without a judge')} {each['mean_correction']:+.3f} "
+        f"({each['rows']} scores)"
+        for each in judges
+    ]
+    return f"; by judge: {', '.join(told)}" if told else ""
 
 
 def print_gains(router: SavedGains, console: Console) -> None:

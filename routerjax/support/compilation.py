@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from routerjax.support.kept_programs import keep_in, kept_program
+
 Call = TypeVar("Call", bound=Callable[..., Any])
 SIZES = (512, 2048, 8192)
 """Numbers of rows to which fewer are filled up; larger ones are powers of two."""
@@ -53,30 +55,34 @@ def quickly_compiled(
     On a CPU the compiler leaves its own loops as they are; products and factorisations are library
     calls either way. Up to JAX 0.10 its former code for loops compiles in a third of the time;
     later ones do not know it. It cannot be called from another compiled program. Products are in
-    full single precision.
+    full single precision. It is kept on disk (`routerjax.support.kept_programs`).
 
     Args:
       function: to be compiled at its first call.
       static: names of its arguments that are no arrays.
     """
 
-    @functools.cache
-    def compiled() -> Any:
-        import jax
+    return kept_program(full_precision(function), static=static, options=_quick)
 
-        quick: dict[str, Any] = {}
-        if jax.default_backend() == "cpu":
-            quick["xla_backend_optimization_level"] = 0
-            if jax.__version__.startswith("0.10."):
-                quick["xla_cpu_use_fusion_emitters"] = False
-        precise = full_precision(function)
-        return jax.jit(precise, static_argnames=tuple(static), compiler_options=quick)
 
-    @functools.wraps(function)
-    def call(*arguments: Any, **options: Any) -> Any:
-        return compiled()(*arguments, **options)
+def _quick() -> dict[str, Any]:
+    """Options of the compiler."""
+    import jax
 
-    return call
+    quick: dict[str, Any] = {}
+    if jax.default_backend() == "cpu":
+        quick["xla_backend_optimization_level"] = 0
+        if jax.__version__.startswith("0.10."):
+            quick["xla_cpu_use_fusion_emitters"] = False
+    return quick
+
+
+@functools.partial(kept_program, static=("count",))
+def split_keys(key: Any, count: int = 2) -> tuple[Any, ...]:
+    """The keys of `jax.random.split`, one by one: a program instead of one for each of them."""
+    import jax
+
+    return tuple(jax.random.split(key, count))
 
 
 def keep_compiled() -> None:
@@ -97,3 +103,4 @@ def keep_compiled() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        keep_in(folder)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Shaped, UInt32
 
 from routerjax.errors import InputError
@@ -72,7 +71,7 @@ class State(NamedTuple):
     """
 
     params: Params
-    optimizer: optax.OptState
+    optimizer: PyTree
     key: UInt32[Array, "*r k"]
     epoch: Int[Array, "*r"]
     start_scores: Float[Array, "*r h"]
@@ -184,6 +183,8 @@ def advance(recipe: Recipe, state: State, job: Job, rows: Data) -> tuple[State, 
 
 
 def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
+    from optax import apply_updates
+
     objective, schedule, share = recipe.objective, recipe.schedule, recipe.share
     key, shuffle = jax.random.split(jax.random.wrap_key_data(state.key))
     size = schedule.batch_size // share.processes
@@ -199,13 +200,13 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
         return jnp.sum(losses * (index >= 0)) / count
 
     def step(
-        carry: tuple[Params, optax.OptState], batch: tuple[Int[Array, " b"], Int[Array, ""]]
-    ) -> tuple[tuple[Params, optax.OptState], None]:
+        carry: tuple[Params, PyTree], batch: tuple[Int[Array, " b"], Int[Array, ""]]
+    ) -> tuple[tuple[Params, PyTree], None]:
         (params, opt), (index, step) = carry, batch
         count = share.total(jnp.sum(index >= 0, dtype=jnp.float32))
         slope = share.total(jax.grad(loss)(params, index, count, step))
         updates, opt = optimizer.update(slope, opt, params)
-        return (optax.apply_updates(params, updates), opt), None
+        return (apply_updates(params, updates), opt), None
 
     carry = (state.params, state.optimizer)
     (params, opt), _ = jax.lax.scan(step, carry, (batches, jnp.arange(len(batches))))
@@ -255,7 +256,9 @@ def _margin(
     return jnp.mean(improvement, where=asked) - schedule.caution * error
 
 
-def _optimizer(schedule: Schedule, job: Job) -> optax.GradientTransformation:
+def _optimizer(schedule: Schedule, job: Job) -> Any:
+    import optax  # where nothing is trained it is not needed
+
     rate, decay = job.learning_rate, job.weight_decay
 
     def kernels(params: Params) -> PyTree[bool]:

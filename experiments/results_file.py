@@ -1,4 +1,4 @@
-"""The results on disk: one JSON document, whole after every draw, taken up again by a later run."""
+"""A study's results on disk: one JSON document, whole after every draw, taken up by a later run."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.log_size.data import Source
 from routerjax.errors import InputError
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, plain, provenance
-
-SAME = ("cost_weights", "former", "recorded")
-"""Settings that all draws of a file of this study share."""
 
 Record = dict[str, Any]
 
@@ -36,21 +32,19 @@ def read_results(path: Path) -> Record | None:
     return found
 
 
-def begin(
-    path: Path, config: Any, tables: Sequence[Source], *, same: Sequence[str] = SAME
-) -> Record:
+def begin(path: Path, config: Any, tables: Sequence[Record], *, same: Sequence[str]) -> Record:
     """The results so far, with this run's provenance at their head.
 
     Args:
       path: of the results.
       config: of the run.
-      tables: of the study.
+      tables: facts of each, name and fingerprint among them.
       same: settings that all draws of the file share.
 
     Raises:
       InputError: the file is of other settings or other rows.
     """
-    facts = [plain(source.facts()) for source in tables]
+    facts = [plain(each) for each in tables]
     own = "; ".join(f"{each['name']} {each['fingerprint']}" for each in facts)
     head = provenance(config=config, seed=0, data=own)
     earlier = read_results(path)
