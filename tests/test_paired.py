@@ -14,7 +14,7 @@ from routerjax.cli.commands import main
 from routerjax.errors import InputError
 from routerjax.estimators.folds import make_folds
 from routerjax.pipelines.crossed_pairs import fold_labels
-from routerjax.pipelines.judge_scores import scores_without
+from routerjax.pipelines.judge_scores import correct_log, scores_without
 from routerjax.pipelines.paired import corrected_log, corrected_outcomes, gold_chance, learnt_log
 from routerjax.records.tables import Log
 
@@ -306,13 +306,49 @@ def test_no_score_of_a_fold_is_in_the_labels_of_its_router_where_gold_scores_are
     np.testing.assert_array_equal(found[2, outside], changed[2, outside])
     assert not np.allclose(found[1, outside], changed[1, outside], atol=1e-3)
     np.testing.assert_allclose(found[2, outside & gold], log.quality[outside & gold])
-    judged = outside & ~gold
-    right = chances(log.embeddings)[np.arange(300), log.arms][judged]
-    missed, corrected = (each[judged] - right for each in (log.quality, found[2]))
-    for arm in range(1, 3):  # to which the judge is kindest
-        own = log.arms[judged] == arm
-        assert abs(corrected[own].mean()) < 0.1
-    assert np.mean(corrected) > np.mean(missed)
+
+
+def test_labels_without_a_fold_are_corrected_as_all_rows_are():
+    log = in_rows(two_scores(3, n=1000, gold=300))
+    of_row, key = folds_of(log).of_row, jax.random.key(1)
+    judged = np.array([each == "judge" for each in log.scored_by])
+    whole = np.asarray(correct_log(log, ~judged, key=key).log.quality)[judged].mean()
+    found = scores_without(log, ~judged, of_row, key=key)
+    each = [own[judged & (of_row != fold)].mean() for fold, own in enumerate(found)]
+    assert np.mean(each) == pytest.approx(whole, abs=0.005)
+    assert abs(np.asarray(log.quality)[judged].mean() - whole) > 0.02
+
+
+def test_each_judge_is_corrected_apart_without_a_fold():
+    """One judge gives 1 and the other 0 to whatever people give half."""
+    rng = np.random.default_rng(0)
+    n = 400
+    who = np.array(["human", "kind", "harsh", "kind", "harsh"])[np.arange(n) % 5]
+    quality = np.select([who == "kind", who == "harsh"], [1.0, 0.0], 0.5)
+    quality = np.clip(quality + 0.01 * rng.normal(size=n), 0, 1)
+    log = Log.from_arrays(
+        rng.integers(0, 4, n),
+        quality,
+        np.full(n, 1e-3),
+        models=MODELS,
+        embeddings=rng.normal(size=(n, 8)).astype(np.float32),
+        scored_by=tuple(who.tolist()),
+    )
+    of_row = folds_of(log).of_row
+    found = scores_without(log, who == "human", of_row, key=jax.random.key(0))
+    for judge in ("kind", "harsh"):
+        for fold, own in enumerate(found):
+            assert own[(who == judge) & (of_row != fold)].mean() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.filterwarnings("ignore::routerjax.errors.DataWarning")
+def test_the_page_on_gold_rows_counts_every_gold_score():
+    log = in_rows(two_scores(4, n=300, gold=90))
+    page = rj.fit(log, gold="human").report["evaluation"]
+    (today, *_) = (each for each in page["lines"] if each["method"] == "today")
+    assert (page["rows"], today["effective_sample_size"]) == (300, 90.0)
+    said = "qualities are those of the 90 gold scores among 300 rows"
+    assert any(note.startswith(said) for note in page["notes"])
 
 
 @pytest.mark.slow

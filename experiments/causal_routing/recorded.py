@@ -155,7 +155,7 @@ def confounding_table(results: dict[str, Record]) -> str:
     for name, label in CONFOUNDED.items():
         for method in MISLED:
             own, other = (_utility(results[name], p, method) for p in ("confounded", "quality"))
-            lines.append([label, method, _cell(own), _difference(own - other)])
+            lines.append([label, method, _cell(own.tolist()), _difference(own - other)])
     return markdown(head, lines)
 
 

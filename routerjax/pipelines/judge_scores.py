@@ -214,17 +214,33 @@ def scores_without(
     *,
     key: PRNGKeyArray,
 ) -> Float[np.ndarray, "k n"]:
-    """[k, n] scores with the judge's corrected as by `correct_log`, that a fold has no part in.
+    """[k, n] scores, each judge's corrected as by `corrected_scores` without the rows of a fold.
 
-    Rows of the fold itself have the score of a judge, corrected, whatever scored them.
+    Rows of the fold itself have no say in them and stand in nothing that is learnt from them.
 
     Args:
       log, gold, key: as of `correct_log`.
       of_row: [n] fold of each row, 0, 1, …, k − 1.
     """
     kept = of_row[None] != np.arange(int(of_row.max()) + 1)[:, None]
+    found = np.broadcast_to(np.asarray(log.quality, np.float64), kept.shape).copy()
+    judges = judges_of(log, ~gold)
+    for place, judge in enumerate(judges):
+        whole = len(judges) == 1 or not judge.alone
+        rows = np.arange(len(log)) if whole else np.flatnonzero(judge.rows | gold)
+        own = key if whole else jax.random.fold_in(key, place)
+        bias = _biases_of(log.rows(rows), gold[rows], kept[:, rows], key=own)
+        scored = judge.rows[rows]
+        found[:, rows[scored]] += bias[:, scored]
+    return found
+
+
+def _biases_of(
+    log: Log, gold: np.ndarray, kept: Bool[np.ndarray, "k n"], *, key: PRNGKeyArray
+) -> Float[np.ndarray, "k n"]:
+    """[k, n] bias of rows, as learnt from the rows that are kept."""
     rows = (jnp.asarray(read(log.features)), log.arms, log.quality, gold, None, log.groups, key)
-    bias = _biases(
+    found = _biases(
         kept.astype(np.float32),
         rows,
         log.quality_width,
@@ -234,8 +250,7 @@ def scores_without(
         regress=regression_named("ridge"),
         folds=FOLDS,
     )
-    corrected = np.asarray(log.quality, np.float64) + np.asarray(bias, np.float64)
-    return np.where(gold & kept, np.asarray(log.quality, np.float64), corrected)
+    return np.asarray(found, np.float64)
 
 
 def arm_features(
