@@ -125,10 +125,10 @@ def doubly_robust(
 
 @kept_program
 def _every_row(
-    predicted: Float[Array, "n m"],
-    arm: Int[Array, " n"],
-    observed: Float[Array, " n"],
-    weight: Float[Array, " n"],
+    predicted: Float[Array | np.ndarray, "n m"],
+    arm: Int[Array | np.ndarray, " n"],
+    observed: Float[Array | np.ndarray, " n"],
+    weight: Float[Array | np.ndarray, " n"],
 ) -> Float[Array, "n m"]:
     """`doubly_robust` of every row."""
     found: Array = jax.vmap(doubly_robust)(predicted, arm, observed, weight)
