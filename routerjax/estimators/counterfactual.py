@@ -131,7 +131,8 @@ def _every_row(
     weight: Float[Array | np.ndarray, " n"],
 ) -> Float[Array, "n m"]:
     """`doubly_robust` of every row."""
-    found: Array = jax.vmap(doubly_robust)(predicted, arm, observed, weight)
+    rows = [jnp.asarray(each) for each in (predicted, arm, observed, weight)]
+    found: Array = jax.vmap(doubly_robust)(*rows)
     return found
 
 
