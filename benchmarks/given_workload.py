@@ -4,8 +4,8 @@ FILE (.npz) is a table that somebody else wrote: x [n, d], acc and cost [n, m], 
 and `test`. The plain loop is that of `time_to_quality`, a PyTorch network for each of 5 seeds and
 10 cost weights, with the number of threads that suits it best. routerjax fits outcome models in
 closed form, anew for each seed, which serve all cost weights at once. Warm, what it runs is
-compiled; cold, a process of its own starts with nothing compiled, and imports and reading count. Set
-OPENBLAS_NUM_THREADS=1, as the command line does: threads of NumPy spin without gain.
+compiled; cold, a process of its own starts with nothing compiled, and imports and reading count.
+Set OPENBLAS_NUM_THREADS=1, as the command line does: threads of NumPy spin without gain.
 Claim: at every cost weight at least the loop's utility on the test rows, at a tenth of its CPU
 seconds warm and at a fifth cold.
 """
