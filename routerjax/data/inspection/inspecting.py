@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -11,12 +12,11 @@ import pyarrow as pa
 from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
-from routerjax.data.columns import paths, schema_file
+from routerjax.data.columns import paths, schema_file, shape
 from routerjax.data.columns.schema import Schema
 from routerjax.data.columns.values import words
 from routerjax.data.formats import loading
 from routerjax.data.formats.frames import SOURCE, Frame, is_frame
-from routerjax.data.formats.frames import load as load_frame
 from routerjax.data.inspection import statistics
 from routerjax.data.inspection.commands import beside, commands_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
@@ -27,9 +27,17 @@ from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.presets import kind_of
 from routerjax.data.inspection.propose import ASKED, Proposal, propose
 from routerjax.data.inspection.record import Inspection
-from routerjax.data.inspection.trying import Opened, Reading, fitting_preset, one_spelling, read_as
+from routerjax.data.inspection.roles import FEWEST_GROUPS
+from routerjax.data.inspection.trying import (
+    Opened,
+    Reading,
+    fitting_preset,
+    one_spelling,
+    read_as,
+    without_zeros,
+)
 from routerjax.errors import InputError
-from routerjax.records.tables import Log
+from routerjax.records.tables import Log, Table
 
 Path = str | os.PathLike[str]
 
@@ -82,10 +90,7 @@ def inspect(
 
 def _loaded(source: Path | Frame, name: str, tell: Callable[[str], None]) -> pa.Table:
     tell(f"reading {name}")
-    if is_frame(source):
-        return load_frame(source)
-    assert isinstance(source, str | os.PathLike)
-    return loading.load(source)
+    return shape.load(source, Schema(), sys.maxsize)[0]
 
 
 def _together(
@@ -146,13 +151,16 @@ def _inspection(
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
         schema, notes = schema.over(schema_file.named(preset)), []
         if kind_of(preset) == "log" and schema.layout == Schema.layout:
-            kept = (*ASKED, "gold_quality")
+            kept = (*ASKED, "group", "gold_quality")
             asked = {k: path for k, path in proposal.schema.columns.items() if k in kept}
+            if "[name=" in (path := str(proposal.schema.columns.get("quality", ""))):
+                asked["quality"] = path
             schema = schema.having(columns=asked)
         proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
         read = one_spelling(opened, read, notes)
+        read = without_zeros(opened, read, notes)
     tell("counting")
     record, gold = read.record, _gold(proposal, read.schema, notes)
     problems = [*proposal.lacks, *([read.problem] if read.problem else [])]
@@ -162,12 +170,12 @@ def _inspection(
     if record is not None and not proposal.lacks and len(record) < FEWEST[proposal.kind]:
         few = f"{len(record)} rows to learn from are too few"
         problems.append(f"{few}; {FEWEST[proposal.kind]} are needed")
+    elif isinstance(record, Log) and int(record.groups.max()) + 1 < FEWEST_GROUPS:
+        problems.append(_too_few_groups(record, proposal))
     if proposal.kind == "unknown" and not problems:
         problems = ["which column is the model and which the quality"]
     commands = () if problems else _commands(opened, proposal, read, preset, gold, written, notes)
-    found = () if record is None else findings(record)
-    if read.schema.zero_cost == "keep":
-        found = tuple(each for each in found if each.name != "zero-cost")
+    found = () if record is None else _findings(record, read)
     notes += _unsaid(read.said, found)
     notes += drift_notes(record) if isinstance(record, Log) else ()
     time = proposal.roles.get("time")
@@ -198,6 +206,26 @@ def _inspection(
         prompts=statistics.prompt_facts(record),
         gaps=statistics.gaps(record),
     )
+
+
+def _findings(record: Log | Table, read: Reading) -> tuple[Finding, ...]:
+    """Numbers that cannot be true, without zeros that are kept or that failed calls cost."""
+    return tuple(
+        each
+        for each in findings(record)
+        if each.name != "zero-cost"
+        or (read.schema.zero_cost != "keep" and any(each.problem in text for text in read.said))
+    )
+
+
+def _too_few_groups(log: Log, proposal: Proposal) -> str:
+    """Why rows cannot be parted: few queries, or few values of a group."""
+    count = int(log.groups.max()) + 1
+    needed = f"{count}, and {FEWEST_GROUPS} are needed"
+    guess = proposal.roles.get("group")
+    if guess is not None:
+        return f"the different values of {guess.field.path} are {needed}"
+    return f"the different queries are {needed}: is this the column of the prompts?"
 
 
 def _commands(
