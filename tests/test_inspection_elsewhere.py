@@ -246,3 +246,32 @@ def test_an_id_of_another_name_that_repeats(tmp_path, recwarn):
     last = dataclasses.replace(join, repeats="last")
     rj.read_log(calls, schema=Schema(columns=columns, joins=(last,)))
     assert not [each for each in recwarn if "none here" in str(each.message)]
+
+
+def test_a_list_of_one_score(tmp_path):
+    rows = drawn()
+    for cells in (
+        [f"[{r['good']}]" for r in rows],
+        [f'["{("bad", "good")[r["good"]]}"]' for r in rows],
+    ):
+        log = [
+            {"prompt": r["prompt"], "model": r["model"], "cost": r["cost"], "user-thumb": cell}
+            for r, cell in zip(rows, cells, strict=True)
+        ]
+        read = read_as_told(rj.inspect(written(tmp_path / "log.jsonl", log)))
+        np.testing.assert_array_equal(read.quality, [row["good"] for row in rows])
+
+
+def test_a_schema_that_options_cannot_say_is_written_by_the_first_command(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {**r, "model": f"a,{r['model']}" if at % 2 else f"A,{r['model']}"}
+        for at, r in enumerate(drawn())
+    ]
+    found = rj.inspect(written(tmp_path / "log.jsonl", rows))
+    first, fit, _ = found.commands
+    assert first.endswith("--write mylog.toml") and "--schema mylog.toml" in fit
+    assert main(shlex.split(first)[1:]) == 0
+    assert len(rj.read_log(tmp_path / "log.jsonl", schema="mylog.toml").models) == 3

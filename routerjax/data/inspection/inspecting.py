@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,7 +19,7 @@ from routerjax.data.columns.values import words
 from routerjax.data.formats import loading
 from routerjax.data.formats.frames import SOURCE, Frame, is_frame
 from routerjax.data.inspection import statistics
-from routerjax.data.inspection.commands import beside, commands_of, says_it_all
+from routerjax.data.inspection.commands import beside, commands_of, options_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
 from routerjax.data.inspection.fields import Field, fields_of
 from routerjax.data.inspection.gold import WORDS
@@ -42,6 +43,7 @@ from routerjax.records.tables import Log, Table
 Path = str | os.PathLike[str]
 
 COMPARED = 5000  # rows by which a preset is compared with what was guessed
+WRITTEN = "mylog.toml"  # what a schema is written into that options cannot say
 FEWEST = {"log": 50, "table": 56}  # rows that can be learnt from, or that a log is drawn from
 
 
@@ -174,7 +176,10 @@ def _inspection(
         problems.append(_too_few_groups(record, proposal))
     if proposal.kind == "unknown" and not problems:
         problems = ["which column is the model and which the quality"]
-    commands = () if problems else _commands(opened, proposal, read, preset, gold, written, notes)
+    commands: tuple[str, ...] = ()
+    if not problems:
+        base = preset if written is None else written
+        commands = _commands(opened, proposal, read, base, gold, given)
     found = () if record is None else _findings(record, read)
     notes += _unsaid(read.said, found)
     notes += drift_notes(record) if isinstance(record, Log) else ()
@@ -232,26 +237,25 @@ def _commands(
     opened: Opened,
     proposal: Proposal,
     read: Reading,
-    preset: str | None,
+    base: str | None,
     gold: tuple[str, str | None] | None,
-    written: str | None,
-    notes: list[str],
+    given: Schema,
 ) -> tuple[str, ...]:
-    """The commands that use the file; a schema that options cannot say is to be written."""
+    """The commands that use the file; a schema that options cannot say is written by the first."""
     schema = read.schema
     if gold is not None:
         own = "gold_quality" if gold[1] is None else "scored_by"
         kept = {name: path for name, path in schema.columns.items() if name != own}
         schema = dataclasses.replace(schema, columns=kept)
-    base = preset
-    if written is not None:
-        base, schema = written, Schema()
-    elif preset is not None:
-        schema = beside(schema, schema_file.named(preset))
+    first: tuple[str, ...] = ()
+    if base in schema_file.presets():
+        schema = beside(schema, schema_file.named(base))
+    elif base is not None:
+        schema = Schema()
     if not says_it_all(schema):
-        notes.append("options cannot say all of the schema; --write mylog.toml writes it")
-        base, schema = "mylog.toml", Schema()
-    return commands_of(
+        told = [*opened.names, *options_of(given), "--write", WRITTEN]
+        first, base, schema = (shlex.join(["routerjax", "inspect", *told]),), WRITTEN, Schema()
+    return first + commands_of(
         proposal.kind,
         opened.main,
         schema,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-ENDS: dict[str, np.dtype[np.signedinteger]] = {"string": np.dtype("<i4"), "large_string": np.dtype("<i8")}
+ENDS: dict[str, np.dtype[np.signedinteger]] = {
+    "string": np.dtype("<i4"),
+    "large_string": np.dtype("<i8"),
+}
 """Arrow's name of a type of texts → how it writes where each text ends."""
 
 
