@@ -267,7 +267,7 @@ def test_a_schema_that_options_cannot_say_is_written_by_the_first_command(
 ):
     monkeypatch.chdir(tmp_path)
     rows = [
-        {**r, "model": f"a,{r['model']}" if at % 2 else f"A,{r['model']}"}
+        {**r, "quality": r["good"], "model": f"{'aA'[at % 2]},{r['model']}"}
         for at, r in enumerate(drawn())
     ]
     found = rj.inspect(written(tmp_path / "log.jsonl", rows))
