@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from routerjax.data.public import safe_pickle
+from routerjax.data.public.arrow_texts import arrow_texts
 from routerjax.data.public.safe_pickle import read_columns
 from routerjax.errors import InputError
 
@@ -375,3 +376,42 @@ def test_cells_that_are_neither_text_nor_numbers_are_refused(tmp_path):
 def test_paths_that_name_no_place():
     assert said(Path("~nobody-of-this-name/x.pkl")).endswith("there is no such user")
     assert "File name too long" in said(Path("x" * 5000))
+
+
+# Texts as pandas 3 keeps them
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_texts_of_a_type_of_their_own(tmp_path, protocol):
+    pandas = pytest.importorskip("pandas", minversion="3")
+    made = pandas.DataFrame(
+        {"id": ["a", None, "ü\n"], "name": ["", "bb", "c"], "score": [0.5, np.nan, 1.0]}
+    )
+    for each in (made, made.iloc[1:], pandas.concat([made, made], ignore_index=True)):
+        read = read_columns(write(tmp_path / "f.pkl", pickle.dumps(each, protocol)))
+        assert list(read) == ["id", "name", "score"]
+        for name in ("id", "name"):
+            wanted = [None if value != value else value for value in each[name].tolist()]
+            assert read[name].tolist() == wanted
+        np.testing.assert_array_equal(read["score"], each["score"])
+
+
+def test_texts_outside_of_their_buffers_are_refused():
+    ends = np.array([0, 1, 3], "<i8").tobytes()
+    given = {"known": None, "ends": ends, "letters": b"xyz"}
+    assert arrow_texts("large_string", 2, 0, **given) == ["x", "yz"]
+    assert arrow_texts("large_string", 1, 1, **{**given, "known": b"\x02"}) == ["yz"]
+    assert arrow_texts("large_string", 1, 1, **{**given, "known": b"\x01"}) == [None]
+    for kind, count, start, changes in (
+        ("large_string", 3, 0, {}),
+        ("large_string", 1 << 62, 0, {}),
+        ("large_string", -1, 0, {}),
+        ("large_string", 2, 0, {"letters": b"xy"}),
+        ("large_string", 2, 0, {"known": b""}),
+        ("large_string", 2, 0, {"ends": np.array([2, 1, 3], "<i8").tobytes()}),
+        ("large_string", 2, 0, {"ends": np.array([-1, 1, 3], "<i8").tobytes()}),
+        ("large_string", 2, 0, {"letters": b"\xff\xff\xff"}),
+        ("binary", 2, 0, {}),
+    ):
+        with pytest.raises(ValueError):
+            arrow_texts(kind, count, start, **{**given, **changes})

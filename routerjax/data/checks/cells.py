@@ -36,6 +36,13 @@ class Cells(NamedTuple):
     letters: float
     wide: bool
 
+    def only(self, kept: np.ndarray) -> Cells:
+        """The cells of a mask [c]."""
+        own = {name: getattr(self, name)[kept] for name in ("arms", "quality", "cost", "rows")}
+        if self.scored_by is not None:
+            own["scored_by"] = tuple(np.asarray(self.scored_by, object)[kept])
+        return self._replace(**own)
+
     def column(self, name: str, model: str | None) -> str:
         """The column "quality" or "cost" of the record; a table has one of each a model."""
         if not self.wide or model is None:

@@ -18,7 +18,7 @@ LETTERS_A_TOKEN = 4.0
 HIDDEN_TOKENS = 1000.0  # of context and answer, which a log does not hold
 DEAREST_MILLION = 50.0  # dollars per million tokens that a typical model may cost
 CHEAPEST_COST = 2e-7  # dollars per query that the dearest model must cost
-CHEAPEST_FIXED = 2e-5  # the same where every query of a model costs the same
+CHEAPEST_FIXED = 1e-5  # and a typical one, where every query of a model costs the same
 LIST_PRICE = 0.1  # from which a cost that never changes looks like a price per million tokens
 
 WAYS = (
@@ -110,7 +110,7 @@ def _unit(cells: Cells, groups: list[np.ndarray]) -> Iterator[Finding]:
             "is this in cents or per thousand queries? Say so with --cost-unit cents or "
             "--cost-unit per-1k"
         )
-    elif dearest < (CHEAPEST_FIXED if fixed else CHEAPEST_COST):
+    elif dearest < CHEAPEST_COST or (fixed and typical < CHEAPEST_FIXED):
         problem = f"even the dearest model costs ${dearest:.3g} per query at the median"
         right = "is this a price per token? A cost is that of the whole query, in US dollars"
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from routerjax.data.checks.cells import cells_of
 from routerjax.data.checks.costs import cost_findings
 from routerjax.data.checks.finding import Finding
@@ -15,7 +17,7 @@ from routerjax.records.tables import Log, Table
 from routerjax.records.validation import cost_unit_problem
 
 
-def findings(record: Log | Table) -> tuple[Finding, ...]:
+def findings(record: Log | Table, *, unbilled: np.ndarray | None = None) -> tuple[Finding, ...]:
     """Numbers that cannot be true, or are hardly what was meant.
 
     Looked for are models whose costs are all or largely 0 while others' are not, one cost a
@@ -26,13 +28,16 @@ def findings(record: Log | Table) -> tuple[Finding, ...]:
 
     Args:
       record: a log or a table.
+      unbilled: [n] bool, rows of a log that are known to have cost nothing, which failed calls do;
+        None where none is.
 
     Returns:
       One `Finding` a thing, those of which a reader makes an error first; empty for ordinary data.
     """
     cells = cells_of(record)
     unit = cost_unit_problem(record)
-    found = [*cost_findings(cells), *score_findings(cells), *name_findings(cells)]
+    billed = cells if unbilled is None else cells.only(~unbilled[cells.rows])
+    found = [*cost_findings(billed), *score_findings(cells), *name_findings(cells)]
     found += split_findings(record)
     if unit is not None:
         problem, right = unit

@@ -35,11 +35,12 @@ def joined(table: pa.Table, join: Join, *, source: str) -> pa.Table:
     if not found.any():
         problem = f"no id of its '{join.other or join.on}' is one of '{join.on}' in {source}"
         raise InputError(problem, source=join.file)
-    used = len(set(at[found].tolist()))
-    if used < second.num_rows or not found.all():
+    known = set(keys)
+    alone = sum(other is None or other not in known for other in others)
+    if alone or not found.all():
         warnings.warn(
             f"{source}: {len(at) - found.sum()} of {len(at)} rows have no row in {join.file} by "
-            f"'{join.on}', and {second.num_rows - used} of its {second.num_rows} rows none here",
+            f"'{join.on}', and {alone} of its {len(others)} rows none here",
             DataWarning,
             stacklevel=2,
         )
@@ -70,9 +71,10 @@ def _rows(keys: list[str | None], join: Join) -> dict[str, int]:
             continue
         if key in rows:
             if join.repeats == "refuse":
+                on = join.on if join.other is None else f"{join.on}={join.other}"
                 raise InputError(
                     f"the id {quoted(key)} is also in row {rows[key]}; say which counts, as in "
-                    f"--join '{join.file} on {join.on} taking last'",
+                    f"--join '{join.file} on {on} taking last'",
                     source=join.file,
                     field=join.other or join.on,
                     row=row,

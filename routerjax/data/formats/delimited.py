@@ -106,7 +106,7 @@ def _header(head: str, separator: str) -> list[str]:
     rows = _rows(head, separator, 0)
     if not rows:
         raise InputError("there is no header: the first line must name the columns")
-    names = [name or f"column {position}" for position, name in enumerate(rows[0])]
+    names = [name.strip() or f"column {position}" for position, name in enumerate(rows[0])]
     if any(len(name) > LONGEST_NAME for name in names):
         raise InputError("the first line is no header: a name in it is far too long")
     if any("\0" in name or "\ufffd" in name for name in names):

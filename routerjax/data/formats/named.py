@@ -16,8 +16,8 @@ def public_file(name: str) -> Path | None:
     Raises:
       InputError: the table is nowhere, in one sentence that says which file to put where.
     """
-    if not NAME.fullmatch(name) or Path(name).exists():
+    if not NAME.fullmatch(name):
         return None
     from routerjax.data.public.tables import PUBLIC_TABLES, wide_file
 
-    return wide_file(name) if name in PUBLIC_TABLES else None
+    return wide_file(name) if name in PUBLIC_TABLES and not Path(name).exists() else None

@@ -21,6 +21,7 @@ SAMPLE = 2000  # rows that are looked at
 DEEPEST = 6  # levels of a nested value
 MOST_FIELDS = 400
 LONGEST_JSON = 100_000  # characters of a cell that is tried as JSON
+LONGEST_WORD = 30  # characters of a word of feedback
 WORDS = 12  # different texts at most of a field of words
 
 SIGN = r"(?:us\$|[$€£¥]|usd|eur|gbp)"
@@ -132,6 +133,9 @@ def _walk_lists(path: str, values: list[Any], there: list[Any], depth: int) -> I
     full = [value for value in there if len(value)]
     if _most(full, _is_conversation):
         yield Field(path, "messages", values)
+    elif full and all(len(value) == 1 for value in full) and _is_score([v[0] for v in full]):
+        first = [value[0] if value else None for value in values]
+        yield _leaf(f"{path}[0]", first, [value[0] for value in full])
     elif full and all(isinstance(each, int | float) for value in full[:50] for each in value):
         kind = "vector" if len({len(value) for value in full}) == 1 and len(full[0]) > 1 else "list"
         yield Field(path, kind, values)
@@ -142,6 +146,15 @@ def _walk_lists(path: str, values: list[Any], there: list[Any], depth: int) -> I
         yield _leaf(path, [value[0] if value else None for value in values], full)
     else:
         yield Field(path, "list", values)
+
+
+def _is_score(there: list[Any]) -> bool:
+    """Whether the values are numbers, or one of a few words, as a list holds a single score."""
+    if all(isinstance(value, int | float) for value in there):
+        return True
+    return all(isinstance(value, str) for value in there) and (
+        len(set(there)) <= WORDS < len(there) and max(map(len, there)) <= LONGEST_WORD
+    )
 
 
 def _entries(values: list[Any], full: list[Any]) -> dict[str, list[Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -11,14 +13,13 @@ import pyarrow as pa
 from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
-from routerjax.data.columns import paths, schema_file
+from routerjax.data.columns import paths, schema_file, shape
 from routerjax.data.columns.schema import Schema
 from routerjax.data.columns.values import words
 from routerjax.data.formats import loading
 from routerjax.data.formats.frames import SOURCE, Frame, is_frame
-from routerjax.data.formats.frames import load as load_frame
 from routerjax.data.inspection import statistics
-from routerjax.data.inspection.commands import beside, commands_of, says_it_all
+from routerjax.data.inspection.commands import beside, commands_of, options_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
 from routerjax.data.inspection.fields import Field, fields_of
 from routerjax.data.inspection.gold import WORDS
@@ -27,13 +28,22 @@ from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.presets import kind_of
 from routerjax.data.inspection.propose import ASKED, Proposal, propose
 from routerjax.data.inspection.record import Inspection
-from routerjax.data.inspection.trying import Opened, Reading, fitting_preset, one_spelling, read_as
+from routerjax.data.inspection.roles import FEWEST_GROUPS
+from routerjax.data.inspection.trying import (
+    Opened,
+    Reading,
+    fitting_preset,
+    one_spelling,
+    read_as,
+    without_zeros,
+)
 from routerjax.errors import InputError
-from routerjax.records.tables import Log
+from routerjax.records.tables import Log, Table
 
 Path = str | os.PathLike[str]
 
 COMPARED = 5000  # rows by which a preset is compared with what was guessed
+WRITTEN = "mylog.toml"  # what a schema is written into that options cannot say
 FEWEST = {"log": 50, "table": 56}  # rows that can be learnt from, or that a log is drawn from
 
 
@@ -82,10 +92,7 @@ def inspect(
 
 def _loaded(source: Path | Frame, name: str, tell: Callable[[str], None]) -> pa.Table:
     tell(f"reading {name}")
-    if is_frame(source):
-        return load_frame(source)
-    assert isinstance(source, str | os.PathLike)
-    return loading.load(source)
+    return shape.load(source, Schema(), sys.maxsize)[0]
 
 
 def _together(
@@ -146,13 +153,16 @@ def _inspection(
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
         schema, notes = schema.over(schema_file.named(preset)), []
         if kind_of(preset) == "log" and schema.layout == Schema.layout:
-            kept = (*ASKED, "gold_quality")
+            kept = (*ASKED, "group", "gold_quality")
             asked = {k: path for k, path in proposal.schema.columns.items() if k in kept}
+            if "[name=" in (path := str(proposal.schema.columns.get("quality", ""))):
+                asked["quality"] = path
             schema = schema.having(columns=asked)
         proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
         read = one_spelling(opened, read, notes)
+        read = without_zeros(opened, read, notes)
     tell("counting")
     record, gold = read.record, _gold(proposal, read.schema, notes)
     problems = [*proposal.lacks, *([read.problem] if read.problem else [])]
@@ -162,12 +172,15 @@ def _inspection(
     if record is not None and not proposal.lacks and len(record) < FEWEST[proposal.kind]:
         few = f"{len(record)} rows to learn from are too few"
         problems.append(f"{few}; {FEWEST[proposal.kind]} are needed")
+    elif isinstance(record, Log) and int(record.groups.max()) + 1 < FEWEST_GROUPS:
+        problems.append(_too_few_groups(record, proposal))
     if proposal.kind == "unknown" and not problems:
         problems = ["which column is the model and which the quality"]
-    commands = () if problems else _commands(opened, proposal, read, preset, gold, written, notes)
-    found = () if record is None else findings(record)
-    if read.schema.zero_cost == "keep":
-        found = tuple(each for each in found if each.name != "zero-cost")
+    commands: tuple[str, ...] = ()
+    if not problems:
+        base = preset if written is None else written
+        commands = _commands(opened, proposal, read, base, gold, given)
+    found = () if record is None else _findings(record, read)
     notes += _unsaid(read.said, found)
     notes += drift_notes(record) if isinstance(record, Log) else ()
     time = proposal.roles.get("time")
@@ -200,30 +213,49 @@ def _inspection(
     )
 
 
+def _findings(record: Log | Table, read: Reading) -> tuple[Finding, ...]:
+    """Numbers that cannot be true, without zeros that are kept or that failed calls cost."""
+    return tuple(
+        each
+        for each in findings(record)
+        if each.name != "zero-cost"
+        or (read.schema.zero_cost != "keep" and any(each.problem in text for text in read.said))
+    )
+
+
+def _too_few_groups(log: Log, proposal: Proposal) -> str:
+    """Why rows cannot be parted: few queries, or few values of a group."""
+    count = int(log.groups.max()) + 1
+    needed = f"{count}, and {FEWEST_GROUPS} are needed"
+    guess = proposal.roles.get("group")
+    if guess is not None:
+        return f"the different values of {guess.field.path} are {needed}"
+    return f"the different queries are {needed}: is this the column of the prompts?"
+
+
 def _commands(
     opened: Opened,
     proposal: Proposal,
     read: Reading,
-    preset: str | None,
+    base: str | None,
     gold: tuple[str, str | None] | None,
-    written: str | None,
-    notes: list[str],
+    given: Schema,
 ) -> tuple[str, ...]:
-    """The commands that use the file; a schema that options cannot say is to be written."""
+    """The commands that use the file; a schema that options cannot say is written by the first."""
     schema = read.schema
     if gold is not None:
         own = "gold_quality" if gold[1] is None else "scored_by"
         kept = {name: path for name, path in schema.columns.items() if name != own}
         schema = dataclasses.replace(schema, columns=kept)
-    base = preset
-    if written is not None:
-        base, schema = written, Schema()
-    elif preset is not None:
-        schema = beside(schema, schema_file.named(preset))
+    first: tuple[str, ...] = ()
+    if base in schema_file.presets():
+        schema = beside(schema, schema_file.named(base))
+    elif base is not None:
+        schema = Schema()
     if not says_it_all(schema):
-        notes.append("options cannot say all of the schema; --write mylog.toml writes it")
-        base, schema = "mylog.toml", Schema()
-    return commands_of(
+        told = [*opened.names, *options_of(given), "--write", WRITTEN]
+        first, base, schema = (shlex.join(["routerjax", "inspect", *told]),), WRITTEN, Schema()
+    return first + commands_of(
         proposal.kind,
         opened.main,
         schema,

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 ROLES = {
     "prompt": "prompt question query user_input user_message user_prompt input messages "
     "input.messages request.messages instruction prompts text conversation content request.prompt "
-    "gen_ai.input.messages gen_ai.prompt",
+    "gen_ai.input.messages gen_ai.prompt frage anfrage eingabe pregunta consulta requete invite "
+    "pergunta domanda vraag",
     "embedding": "embedding embeddings vector prompt_embedding query_embedding features emb x",
     "model": "model gen_ai.request.model request.model model_name model_id llm request_model "
     "gen_ai.response.model response_model deployment engine model_group chosen_model routed_model "
-    "provider_model modelname answered_by arm",
+    "provider_model modelname answered_by arm modell modele modelo modello",
     "quality": "quality score rating stars reward judge_score user_rating feedback.score "
     "feedback.rating feedback.thumb scores.value thumb thumbs feedback grade correct is_correct "
     "correctness accuracy vote user_feedback user_score helpfulness passed success satisfaction "
-    "evaluation eval_score result label value gen_ai.evaluation.score.value",
+    "evaluation eval_score result label value gen_ai.evaluation.score.value bewertung urteil "
+    "qualitat qualitaet valoracion calificacion calidad avis qualite avaliacao valutazione",
     "cost": "cost spend total_cost usage.total_cost response_cost cost_usd usd dollars "
     "calculated_total_cost gen_ai.usage.cost.amount gen_ai.usage.cost usage.cost price "
-    "cost_dollars cost_cents cost_eur charge amount costs cost_in_usd total_price cost.total",
+    "cost_dollars cost_cents cost_eur charge amount costs cost_in_usd total_price cost.total "
+    "kosten preis costo coste cout prix custo preco prezzo",
     "input_tokens": "input_tokens prompt_tokens usage.prompt_tokens usage.input_tokens tokens_in "
     "gen_ai.usage.input_tokens usage.input prompt_token_count num_input_tokens n_prompt_tokens",
     "output_tokens": "output_tokens completion_tokens usage.completion_tokens usage.output_tokens "
@@ -29,7 +33,8 @@ ROLES = {
     "group": "group user user_id session session_id end_user conversation_id customer customer_id "
     "thread_id chat_id userid sessionid account tenant client_id",
     "time": "time timestamp created created_at start_time date datetime ts logged_at request_time "
-    "start_time_unix_nano time_created",
+    "start_time_unix_nano time_created occurred_at event_time zeit zeitpunkt datum fecha "
+    "horodatage",
     "propensity": "propensity propensities prob probability pscore logging_prob action_prob "
     "action_probability logging_propensity p",
     "split": "split partition fold subset set",
@@ -45,6 +50,11 @@ ROLES = {
 }
 """Role → names, the most telling first; a dot joins a name to that of what it is a part of."""
 
+ANSWERS = frozenset(
+    "response responses output outputs choices completion completions answer answers".split()
+)
+"""Names of what holds an answer, in which no text is a prompt."""
+
 NOT_PROMPTS = (
     "response output answer completion assistant system reply generated reasoning error stack "
     "metadata reference expected target user_agent url"
@@ -54,7 +64,7 @@ NOT_PROMPTS = (
 ENDINGS = {
     "model": "model llm",
     "quality": "quality score rating stars reward thumb thumbs feedback grade correct accuracy",
-    "cost": "cost spend usd dollars price cents eur",
+    "cost": "cost spend usd dollars price cents cent eur kosten",
     "propensity": "propensity prob probability",
     "prompt": "prompt question query messages",
     "embedding": "embedding embeddings vector",
@@ -75,7 +85,12 @@ VALUES = {
             1.0,
             "like positive helpful accept accepted win upvote success +1 ok satisfied great useful",
         ),
+        (1.0, "gut richtig ja hilfreich bueno buena bien si sim correcto correcta util bon bonne"),
+        (1.0, "oui vrai utile pouce_haut pouce_en_haut bom certo buono corretto daumen_hoch 好 赞"),
         (0.5, "neutral tie partial partially_correct mixed"),
+        (0.0, "schlecht falsch nein malo mala mal incorrecto incorrecta inutil mauvais mauvaise"),
+        (0.0, "non faux inutile pouce_bas pouce_en_bas ruim nao errado cattivo sbagliato"),
+        (0.0, "daumen_runter 差 踩"),
         (0.0, "down thumbs_down thumbsdown thumb_down 👎 bad no n fail failed incorrect wrong"),
         (0.0, "dislike disliked negative unhelpful not_helpful reject rejected loss lose downvote"),
         (0.0, "failure -1 dissatisfied unsatisfied poor terrible useless not_useful unresolved"),
@@ -92,16 +107,32 @@ MODEL_WORDS = re.compile(
 )
 
 
+OF_SCORE = re.compile(r"\[name=([^\]]*)\]")
+NO_QUALITY = re.compile(
+    r"hallucinat|toxi|harm|bias|risk|refus|error|latency|duration|cost|token|length", re.IGNORECASE
+)
+"""What scores are called that say how bad an answer is, or how long."""
+
+
 def plain(path: str) -> str:
-    """A path in words: no indexes, camel case in parts, small letters."""
+    """A path in words: no indexes, camel case in parts, small letters, no accents or brackets."""
     path = re.sub(r"\[[^\]]*\]|\.-?\d+(?=\.|$)", "", path)
     path = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path)
-    return re.sub(r"[\s\-/|]+", "_", path).lower().strip("_")
+    return re.sub(r"[\s\-/|()$€£%]+", "_", unaccented(path)).lower().strip("_")
+
+
+def unaccented(text: str) -> str:
+    """The text without the marks on its letters: coût is cout."""
+    parts = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFC", "".join(p for p in parts if not unicodedata.combining(p)))
 
 
 def named(role: str, path: str) -> float:
     """How much a path sounds like a role: 0 not at all, up to 10 where it is the role's name."""
     name, known = plain(path), ROLES[role].split()
+    score = OF_SCORE.search(path)
+    if role == "quality" and score is not None and NO_QUALITY.search(score[1]):
+        return 1.0
     for place, synonym in enumerate(known):
         if name == synonym or name.endswith(f".{synonym}") or name.replace("_", "") == synonym:
             return 10.0 - 4.0 * place / len(known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from routerjax.data.columns.schema import Schema
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.gold import scores_by
+from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
 from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, guess_roles, words_of
 from routerjax.data.io.availability import YES
@@ -63,8 +63,7 @@ def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) 
     """
     paths = [field.path for field in fields]
     if set(FIRST) & set(paths) and set(SECOND) & set(paths):
-        lacks = (_pair(fields), *(() if "PL" in paths else (PREFERENCE,)))
-        return Proposal("pairs", Schema(layout="arena"), guess_roles(fields), lacks)
+        return Proposal("pairs", Schema(layout="arena"), guess_roles(fields), of_pairs(fields))
     if {"GL", "PL"} & set(paths):
         return Proposal(
             "gains", Schema(), guess_roles(fields), (COSTS.format("", "PRIMARY,OTHER"),)
@@ -73,27 +72,6 @@ def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) 
     if wide is not None:
         return wide
     return _log(fields, fixed or {})
-
-
-COSTS = (
-    "what the two models cost, which such a file does not hold: routerjax fit FILE{} "
-    "--gains --models {} --costs DOLLARS,DOLLARS, the dear model first"
-)
-
-
-PREFERENCE = (
-    "labels of a second kind: votes of people are gold labels, and a column of cheap verdicts on "
-    "the same or other pairs is needed beside them (--preference COLUMN)"
-)
-FIRST, SECOND = ("model_a", "left_model"), ("model_b", "right_model")
-
-
-def _pair(fields: Sequence[Field]) -> str:
-    """What is lacking of pairs of answers, with the two models that are met most often."""
-    sides = [field.texts for field in fields if field.path in (*FIRST, *SECOND)]
-    counted = collections.Counter(tuple(sorted(pair)) for pair in zip(*sides, strict=False))
-    pairs = [pair for pair, _ in counted.most_common() if len(set(pair)) == 2]
-    return COSTS.format(" --schema arena", ",".join(pairs[0]) if pairs else "PRIMARY,OTHER")
 
 
 def _wide(fields: Sequence[Field]) -> Proposal | None:
@@ -144,7 +122,7 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
     rules: dict[str, object] = {"columns": _columns(roles)}
     if "quality" in roles:
         rules |= _quality_rules(roles["quality"].field, notes)
-    lacks = _lacks(roles)
+    lacks = lacking(roles, fields)
     if "cost" in roles:
         rules |= _cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
     if "status" in roles:
@@ -230,25 +208,6 @@ ASKED = {"time": _is_time, "available": _is_available, "pinned": _is_pinned}
 """Roles that are played only where they are named, whatever the column is called, and when."""
 
 
-def _lacks(roles: Mapping[str, Guess]) -> list[str]:
-    lacks = []
-    if not {"prompt", "embedding"} & roles.keys():
-        lacks.append("the prompt: name its column with --columns prompt=COLUMN")
-    if "model" not in roles:
-        lacks.append("the model that answered: name its column with --columns model=COLUMN")
-    if "quality" not in roles:
-        lacks.append(
-            "how good the answer was: name a column of scores with --columns quality=COLUMN, or "
-            "give a second file that holds them beside an id of the request"
-        )
-    if "cost" not in roles and not {"input_tokens", "output_tokens"} <= roles.keys():
-        lacks.append(
-            "what the answer cost: name a column of dollars per query with --columns cost=COLUMN, "
-            "or columns input_tokens and output_tokens beside --prices prices.toml"
-        )
-    return lacks
-
-
 def _quality_rules(field: Field, notes: list[str]) -> dict[str, object]:
     if field.kind == "bool":
         return {}
@@ -311,7 +270,7 @@ def _cost_rules(
     rules: dict[str, object] = {}
     if field.notation == "money":
         rules["money"] = True
-    if field.notation == "comma":
+    if field.notation in ("money", "comma") and _has_decimal_comma(field.texts):
         rules["decimal"] = ","
     words = set(re.split(r"[._]", plain(field.path)))
     signs = "".join(field.texts[:20]) if field.notation == "money" else ""
@@ -331,6 +290,13 @@ def _cost_rules(
             f"are in {name.upper()}"
         )
     return rules
+
+
+def _has_decimal_comma(texts: Sequence[str]) -> bool:
+    """Whether a comma stands before decimals in some number, and not before thousands in all."""
+    parts = [text.split(",") for text in texts if text.count(",") == 1 and "." not in text]
+    ends = [(re.sub(r"\D", "", left), re.sub(r"\D", "", right)) for left, right in parts]
+    return any(len(right) != 3 or left.startswith("0") for left, right in ends)
 
 
 def _status_rules(field: Field, notes: list[str]) -> dict[str, object]:

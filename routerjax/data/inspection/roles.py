@@ -10,12 +10,14 @@ import numpy as np
 
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import (
+    ANSWERS,
     MODEL_WORDS,
     NOT_PROMPTS,
     ROLES,
     VALUES,
     named,
     plain,
+    unaccented,
 )
 from routerjax.data.io.availability import NO, YES
 
@@ -28,6 +30,7 @@ ORDER = (
 
 LONG = 12.0  # characters at least of a typical prompt that is known by its length alone
 MOST_MODELS = 200
+FEWEST_GROUPS = 5  # that a fit can part into folds
 SPLITS = {"train", "training", "test", "validation", "valid", "val", "dev", "eval", "holdout"}
 
 
@@ -70,9 +73,8 @@ def guess_roles(fields: Sequence[Field]) -> dict[str, Guess]:
 def words_of(field: Field) -> dict[str, float] | None:
     """What the words of a field of feedback are worth; None where one is not known."""
     words = sorted({text.strip() for text in field.texts})
-    keys = [
-        re.sub(r"[\s-]+", "_", word.lower()) if len(word) > 2 else word.lower() for word in words
-    ]
+    keys = [unaccented(word.lower()) for word in words]
+    keys = [re.sub(r"[\s-]+", "_", key) if len(key) > 2 else key for key in keys]
     worth = {word: VALUES.get(key) for word, key in zip(words, keys, strict=True)}
     found = {word: each for word, each in worth.items() if each is not None}
     return found if words and len(found) == len(words) else None
@@ -102,6 +104,8 @@ def _prompt(field: Field, by_name: float) -> tuple[float, str]:
     away = any(word in plain(field.path) for word in NOT_PROMPTS)
     if field.kind == "messages":
         return (1.0 if away else 8.0 + by_name / 5), "shape"
+    if ANSWERS & set(plain(field.path).split(".")[:-1]):
+        return 0.0, ""
     if by_name:
         return by_name, "name"
     length = float(np.median([len(text) for text in field.texts]))
@@ -161,7 +165,7 @@ def _is_id(field: Field) -> bool:
 
 
 def _is_group(field: Field) -> bool:
-    return field.kind in ("text", "number") and 1 < field.distinct < len(field.texts)
+    return field.kind in ("text", "number") and FEWEST_GROUPS <= field.distinct < len(field.texts)
 
 
 def _is_time(field: Field) -> bool:

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pyarrow as pa
 
+from routerjax.data.checks.findings import findings
 from routerjax.data.checks.names import alias_of, spellings
 from routerjax.data.columns import schema_file
 from routerjax.data.columns.schema import Schema
@@ -139,3 +140,24 @@ def one_spelling(opened: Opened, read: Reading, notes: list[str]) -> Reading:
     schema = dataclasses.replace(read.schema, aliases={**alike, **read.schema.aliases})
     merged = attempt(opened, "log", schema, drop_missing=read.drop_missing)
     return merged if merged.record is not None else read
+
+
+def without_zeros(opened: Opened, read: Reading, notes: list[str]) -> Reading:
+    """The log with costs of 0 taken for not recorded where a model has some, which is said."""
+    assert read.record is not None
+    if read.schema.zero_cost != Schema().zero_cost:
+        return read
+    zeros = [each for each in findings(read.record) if each.name == "zero-cost"]
+    told = [each.problem for each in zeros if any(each.problem in text for text in read.said)]
+    schema = dataclasses.replace(read.schema, zero_cost="missing")
+    if not told:
+        return read
+    other = attempt(opened, "log", schema, drop_missing=read.drop_missing)
+    if other.record is None:
+        return read
+    notes += told
+    notes.append(
+        "costs of 0 are taken for not recorded: --zero-cost keep in the place of --zero-cost "
+        "missing takes them as they are"
+    )
+    return other

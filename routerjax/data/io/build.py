@@ -49,6 +49,7 @@ def log_of(
     answered = models_of(file)
     failed = leaving.failed_calls(file, quality := file.numbers("quality"), quality_range)
     cost = costs_of(file, answered, drop_missing=drop_missing)
+    unbilled = failed & np.isnan(cost)
     quality, cost = leaving.of_failed(file, failed, quality, cost)
     aliases = aliases_of(file.schema)
     propensity = propensity_of(file, answered, aliases)
@@ -88,7 +89,7 @@ def log_of(
             warn=False,
         )
         log = _split(log, file, log.time)
-    say_findings(log, file, rows)
+    say_findings(log, file, rows, unbilled[rows])
     return log
 
 

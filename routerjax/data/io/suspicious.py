@@ -64,18 +64,21 @@ def warn_of_scores(file: SourceFile) -> None:
         warnings.warn(f"{file.source}: {problem}; {advice}", DataWarning, stacklevel=5)
 
 
-def say_findings(record: Log | Table, file: SourceFile, rows: np.ndarray) -> None:
+def say_findings(
+    record: Log | Table, file: SourceFile, rows: np.ndarray, unbilled: np.ndarray | None = None
+) -> None:
     """Say which numbers cannot be true, with the file's own column and row.
 
     Args:
       record: what was read.
       file: that it was read from.
       rows: the file's row for every row of the record.
+      unbilled: [n] bool, rows of the record whose call failed and has no cost.
 
     Raises:
       InputError: a finding that is refused, or any where the schema is strict.
     """
-    for each in findings(record):
+    for each in findings(record, unbilled=unbilled):
         if each.name == "zero-cost" and file.schema.zero_cost == "keep":
             continue
         row = None if each.row is None else int(rows[each.row])

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from routerjax.data.formats.opening import located
+from routerjax.data.public.arrow_texts import arrow_texts
 from routerjax.data.public.pickle_machine import Builders, load, shortened
 from routerjax.errors import InputError, printable
 
@@ -49,9 +50,12 @@ FRAME, MANAGER, BLOCK, NEW_INDEX = map(_part, ("frame", "manager", "block", "new
 INDEX, RANGE = map(_part, ("index", "range index"))
 ARRAY, NEW_ARRAY, BUFFER, SCALAR = map(_part, ("array", "new array", "buffer", "scalar"))
 DTYPE, SLICE = map(_part, ("dtype", "slice"))
+TEXTS, ARROW, ARROW_TYPE = map(_part, ("array of texts", "arrow array", "arrow type"))
+ARROW_BUFFER, BYTES, TEXT_TYPE = map(_part, ("arrow buffer", "bytes", "type of texts"))
 
 ALLOWED: dict[tuple[str, str], type[_Part]] = {
     ("builtins", "slice"): SLICE,
+    ("builtins", "bytearray"): BYTES,
     ("numpy", "dtype"): DTYPE,
     ("numpy", "ndarray"): ARRAY,
     ("numpy.core.multiarray", "_reconstruct"): NEW_ARRAY,
@@ -68,10 +72,15 @@ ALLOWED: dict[tuple[str, str], type[_Part]] = {
     ("pandas", "Index"): INDEX,
     ("pandas.core.indexes.base", "Index"): INDEX,
     ("pandas.core.indexes.numeric", "Int64Index"): INDEX,
+    ("pandas", "StringDtype"): TEXT_TYPE,
+    ("pandas.arrays", "ArrowStringArray"): TEXTS,
+    ("pyarrow.lib", "_restore_array"): ARROW,
+    ("pyarrow.lib", "type_for_alias"): ARROW_TYPE,
+    ("pyarrow.lib", "py_buffer"): ARROW_BUFFER,
     ("pandas", "RangeIndex"): RANGE,
     ("pandas.core.indexes.range", "RangeIndex"): RANGE,
 }
-"""What DataFrames of numbers and objects name, as pandas 1.2, 1.5, 2 and 3 write them.
+"""What DataFrames of numbers, texts and objects name, as pandas 1.2, 1.5, 2 and 3 write them.
 
 Pandas 1.3 names ``functools.partial``, which is refused."""
 
@@ -187,7 +196,7 @@ def _columns(frame: Any, *, most: int) -> dict[str, np.ndarray]:
         columns: dict[int, np.ndarray] = {}
         cells = 0
         for content, where in blocks:
-            values = _array(content)  # [k, n]
+            values = _texts(content) if isinstance(content, TEXTS) else _array(content)  # [k, n]
             if values.ndim != 2 or values.shape[1] != rows:
                 raise ValueError(f"a block of {values.ndim} axes for {rows:,} rows")
             cells += values.size
@@ -241,7 +250,35 @@ def _labels(value: Any) -> Sequence[Any]:
     kind, state = _built(value, NEW_INDEX).args
     if kind is RANGE:
         return range(state["start"], state["stop"], state["step"])
-    return _array(state["data"]).tolist()
+    data = state["data"]
+    return (_texts(data)[0] if isinstance(data, TEXTS) else _array(data)).tolist()
+
+
+def _texts(value: _Part) -> np.ndarray:
+    """[1, n] the texts that pandas keeps as an Arrow array, None where one is missing."""
+    ((kind, count, _, start, buffers, children, dictionary),) = _built(
+        value.state["_pa_array"], ARROW
+    ).args
+    (name,) = _built(kind, ARROW_TYPE).args
+    if children or dictionary is not None or len(buffers) != 3:
+        raise TypeError("an arrow array of other parts than texts")
+    known, ends, letters = (None if each is None else _bytes(each) for each in buffers)
+    found = arrow_texts(
+        str(name), count, start, known=known, ends=ends or b"", letters=letters or b""
+    )
+    cells = np.empty((1, len(found)), object)
+    cells[0] = found
+    return cells
+
+
+def _bytes(value: Any) -> bytes:
+    """The bytes that a buffer is over."""
+    (content,) = _built(value, ARROW_BUFFER).args
+    if isinstance(content, BYTES):
+        (content,) = content.args or (b"",)
+    if not isinstance(content, bytes | bytearray):
+        raise TypeError(f"a buffer over {type(content).__name__}")
+    return bytes(content)
 
 
 def _array(value: Any, *, objects: bool = True) -> np.ndarray:

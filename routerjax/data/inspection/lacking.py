@@ -1,0 +1,76 @@
+"""What a file lacks, each a clause with the option that says it."""
+
+from __future__ import annotations
+
+import collections
+import shlex
+from collections.abc import Mapping, Sequence
+
+from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.names import named
+from routerjax.data.inspection.roles import Guess
+
+MOST_WORDS = 6  # different words of a column whose worth is asked for
+COSTS = (
+    "what the two models cost (routerjax fit FILE{} --gains --models {} --costs DOLLARS,DOLLARS, "
+    "the dear one first)"
+)
+
+
+PREFERENCE = "a column of cheap verdicts beside the gold ones of people (--preference COLUMN)"
+FIRST, SECOND = ("model_a", "left_model"), ("model_b", "right_model")
+
+
+def lacking(roles: Mapping[str, Guess], fields: Sequence[Field]) -> list[str]:
+    """What a log lacks, by the roles that its fields play."""
+    lacks = []
+    if not {"prompt", "embedding"} & roles.keys():
+        lacks.append("the prompt (--columns prompt=COLUMN)")
+    if "model" not in roles:
+        lacks.append("the model that answered (--columns model=COLUMN)")
+    if "quality" not in roles:
+        lacks.append(_worth(roles, fields))
+    if "cost" not in roles and not {"input_tokens", "output_tokens"} <= roles.keys():
+        lacks.append(
+            "what the answer cost (--columns cost=COLUMN, in dollars per query; or input_tokens "
+            "and output_tokens beside --prices)"
+        )
+    return lacks
+
+
+def _worth(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
+    """What to give for the quality: what the words of a column are worth, or a column."""
+    played = [guess.field.path for guess in roles.values()]
+    for field in fields:
+        is_words = field.kind == "text" and 1 < field.distinct <= MOST_WORDS
+        if is_words and field.path not in played and named("quality", field.path):
+            worth = ",".join(f"{word}=X" for word in sorted({*field.texts}))
+            option = shlex.quote(f"quality:{worth}")
+            return f"what words are worth (--columns quality={field.path} --values {option})"
+    return "how good the answer was (--columns quality=COLUMN, or a second file that holds scores)"
+
+
+def of_pairs(fields: Sequence[Field]) -> tuple[str, ...]:
+    """What is lacking of pairs of answers: costs, and cheap verdicts where no column holds them."""
+    verdicts = _verdicts(fields)
+    beside = "" if verdicts is None else f" --preference {verdicts}"
+    known = verdicts is not None or any(field.path == "PL" for field in fields)
+    return (_pair(fields, beside), *(() if known else (PREFERENCE,)))
+
+
+def _verdicts(fields: Sequence[Field]) -> str | None:
+    """A column of verdicts beside that of the winner; None where there is none."""
+    for field in fields:
+        words = {text.strip().lower() for text in field.texts}
+        if field.path != "winner" and field.kind == "text" and {"model_a", "model_b"} <= words:
+            return field.path
+    return None
+
+
+def _pair(fields: Sequence[Field], beside: str) -> str:
+    """What is lacking of pairs of answers, with the two models that are met most often."""
+    sides = [field.texts for field in fields if field.path in (*FIRST, *SECOND)]
+    counted = collections.Counter(tuple(sorted(pair)) for pair in zip(*sides, strict=False))
+    pairs = [pair for pair, _ in counted.most_common() if len(set(pair)) == 2]
+    pair = ",".join(pairs[0]) if pairs else "PRIMARY,OTHER"
+    return COSTS.format(f" --schema arena{beside}", pair)

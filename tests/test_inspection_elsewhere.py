@@ -1,0 +1,277 @@
+"""Files as other tools, countries and spreadsheets write them: what `inspect` makes of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import shlex
+
+import numpy as np
+import pytest
+
+import routerjax as rj
+from routerjax.cli.commands import main
+from routerjax.data.columns.schema import Join, Schema
+from routerjax.data.inspection.names import named, plain
+from routerjax.errors import InputError
+
+MODELS = ("gpt-5-mini", "claude-opus-4-1", "qwen3-32b")
+PRICE = (0.0006, 0.02, 0.0002)
+
+
+def drawn(rows: int = 90) -> list[dict]:
+    """Rows of a log: prompt, model, good (0 or 1), cost."""
+    rng = np.random.default_rng(3)
+    found = []
+    for row in range(rows):
+        arm = int(rng.integers(3))
+        cost = round(PRICE[arm] * rng.uniform(0.5, 1.5), 6)
+        found.append(
+            {
+                "prompt": f"please explain question {row} of the harbour",
+                "model": MODELS[arm],
+                "good": int(rng.random() < 0.7),
+                "cost": cost,
+            }
+        )
+    return found
+
+
+def written(path, rows: list[dict], separator: str = ",") -> str:
+    """Rows as JSON lines, or by the suffix .csv as cells; the file's name."""
+    if path.suffix == ".csv":
+        lines = [rows[0].keys(), *(row.values() for row in rows)]
+        text = "\n".join(separator.join(f'"{cell}"' for cell in line) for line in lines)
+        path.write_text(text + "\n", encoding="utf-8-sig")
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def read_as_told(found: rj.Inspection) -> rj.Log:
+    """The log that the first command of an inspection would fit a router to."""
+    logs: list[rj.Log] = []
+
+    def fit(log: rj.Log, **_: object) -> None:
+        logs.append(log)
+        raise InputError("not fitted")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("routerjax.pipelines.fit_log.fit", fit)
+        main(shlex.split(found.commands[0])[1:])
+    return logs[0]
+
+
+COUNTRIES = {
+    "german": ("Frage", "Modell", "Bewertung", "Kosten (USD)", ("schlecht", "gut")),
+    "french": ("requête", "modèle", "avis", "coût", ("pouce bas", "Pouce haut")),
+    "spanish": ("pregunta", "modelo", "valoración", "costo", ("no", "sí")),
+    "excel": (" Prompt", "Model ", "Score", "Cost ($)", ("0", "1")),
+}
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_names_and_words_of_other_languages(tmp_path, country):
+    prompt, model, quality, cost, words = COUNTRIES[country]
+    rows = drawn()
+    cells = [
+        {prompt: r["prompt"], model: r["model"], quality: words[r["good"]], cost: r["cost"]}
+        for r in rows
+    ]
+    found = rj.inspect(written(tmp_path / "log.csv", cells, ";"))
+    assert not found.problems
+    log = read_as_told(found)
+    assert log.prompts == tuple(row["prompt"] for row in rows)
+    np.testing.assert_array_equal(log.quality, [row["good"] for row in rows])
+    np.testing.assert_allclose(log.cost, [row["cost"] for row in rows], rtol=1e-5)
+
+
+def test_brackets_and_accents_in_names():
+    assert plain("Cost (USD)") == "cost_usd" and plain("Coût") == "cout"
+    assert named("cost", "Kosten (Cent)") and named("prompt", "Requête")
+
+
+def test_money_with_a_decimal_comma_and_with_thousands(tmp_path):
+    rows = drawn()
+    cells = [{**r, "cost": f"{r['cost']:.6f} €".replace(".", ",")} for r in rows]
+    given = Schema(cost_unit="eur:2", columns={"quality": "good"})
+    log = read_as_told(rj.inspect(written(tmp_path / "euro.csv", cells, ";"), schema=given))
+    np.testing.assert_allclose(log.cost, [2 * row["cost"] for row in rows], rtol=1e-5)
+    cells = [{**r, "cost": f"{1000 + at:,}"} for at, r in enumerate(rows)]
+    found = rj.inspect(written(tmp_path / "thousands.csv", cells), schema=given)
+    assert found.schema.decimal == "."
+
+
+def test_an_answer_is_no_prompt_where_there_is_no_other_text(tmp_path):
+    rows = [
+        {
+            "custom_id": f"req-{at}",
+            "response": {
+                "body": {
+                    "model": r["model"],
+                    "choices": [{"message": {"role": "assistant", "content": r["prompt"]}}],
+                }
+            },
+            "score": r["good"],
+            "cost": r["cost"],
+        }
+        for at, r in enumerate(drawn())
+    ]
+    found = rj.inspect(written(tmp_path / "batch.jsonl", rows))
+    assert found.problems == ("the prompt (--columns prompt=COLUMN)",)
+
+
+def test_words_of_unknown_worth_are_named(tmp_path):
+    rows = [
+        {**r, "satisfaction": ("unhappy", "so-so", "happy")[at % 3]} for at, r in enumerate(drawn())
+    ]
+    for row in rows:
+        del row["good"]
+    (problem,) = rj.inspect(written(tmp_path / "log.jsonl", rows)).problems
+    worth = "--columns quality=satisfaction --values quality:happy=X,so-so=X,unhappy=X"
+    assert worth in problem
+
+
+def trace(at: int, row: dict) -> dict:
+    scores = [
+        {"name": "hallucination", "value": 0.5, "source": "EVAL"},
+        {"name": "helpfulness", "value": row["good"], "source": "API"},
+    ]
+    return {
+        "id": f"trace-{at}",
+        "userId": f"user-{at % 20}",
+        "input": row["prompt"],
+        "totalCost": row["cost"],
+        "observations": [{"type": "GENERATION", "model": row["model"]}],
+        "scores": scores[:: (-1) ** at],
+    }
+
+
+def test_scores_of_one_name_and_groups_go_with_a_preset(tmp_path):
+    rows = drawn()
+    found = rj.inspect(written(tmp_path / "t.jsonl", [trace(*each) for each in enumerate(rows)]))
+    assert found.preset == "langfuse" and found.groups == 20
+    log = read_as_told(found)
+    np.testing.assert_array_equal(log.quality, [row["good"] for row in rows])
+    assert len(np.unique(log.groups)) == 20
+
+
+def test_few_groups_are_not_proposed_and_one_query_is_a_problem(tmp_path):
+    rows = [{**r, "quality": r["good"]} for r in drawn()]
+    few = [{**r, "user": f"user-{at % 3}"} for at, r in enumerate(rows)]
+    found = rj.inspect(written(tmp_path / "few.jsonl", few))
+    assert not found.problems and "group=" not in found.commands[0]
+    same = [{**r, "prompt": "hello"} for r in rows]
+    (problem,) = rj.inspect(written(tmp_path / "same.jsonl", same)).problems
+    assert "different queries are 1" in problem
+
+
+def test_cache_hits_are_priced_as_the_models_other_rows(tmp_path):
+    rows = [{**r, "quality": r["good"]} for r in drawn()]
+    hits = [
+        {**r, "cost": 0 if r["model"] == MODELS[1] and at % 2 else r["cost"]}
+        for at, r in enumerate(rows)
+    ]
+    found = rj.inspect(written(tmp_path / "hits.jsonl", hits))
+    assert "--zero-cost missing" in found.commands[0]
+    assert any("costs 0 in" in note for note in found.notes)
+    log = read_as_told(found)
+    dear = np.asarray(log.arms) == log.models.index(MODELS[1])
+    assert log.cost[dear].min() > 0.009
+
+
+def test_failed_calls_cost_nothing_and_are_no_cache_hits(tmp_path, recwarn):
+    rows = [
+        {
+            **r,
+            "status": 500 if at % 5 == 0 else 200,
+            "quality": None if at % 5 == 0 else r["good"],
+            "cost": None if at % 5 == 0 else r["cost"],
+        }
+        for at, r in enumerate(drawn())
+    ]
+    path = written(tmp_path / "log.jsonl", rows)
+    log = rj.read_log(path, failed="status=500", failed_quality=0.0, strict=True)
+    assert (log.cost == 0).sum() == 18 and not [w for w in recwarn if "cache" in str(w.message)]
+
+
+def test_a_pickle_is_inspected(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    wide = pandas.DataFrame(
+        [
+            {"prompt": r["prompt"], **{m: float(r["good"]) for m in MODELS}}
+            | {f"{m}|total_cost": price for m, price in zip(MODELS, PRICE, strict=True)}
+            for r in drawn()
+        ]
+    )
+    path = tmp_path / "routerbench_0shot.pkl"
+    path.write_bytes(pickle.dumps(wide))
+    found = rj.inspect(path)
+    assert found.kind == "table" and found.commands and not found.problems
+
+
+def test_what_is_no_file_is_said(capsys):
+    assert main(["inspect", "a" * 5000]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    with pytest.raises(InputError, match="no such file|is neither a path"):
+        rj.inspect([{"prompt": "x"}])
+
+
+def test_verdicts_of_a_judge_beside_the_winner(tmp_path):
+    rows = [
+        {
+            "prompt": r["prompt"],
+            "model_a": "gpt-5-mini",
+            "model_b": "qwen3-32b",
+            "winner": None if at % 2 else "model_a",
+            "judge": ("model_a", "model_b", "tie")[at % 3],
+        }
+        for at, r in enumerate(drawn())
+    ]
+    (problem,) = rj.inspect(written(tmp_path / "pairs.jsonl", rows)).problems
+    assert "--preference judge" in problem
+
+
+def test_an_id_of_another_name_that_repeats(tmp_path, recwarn):
+    rows = [{**r, "request_id": f"q{at}"} for at, r in enumerate(drawn())]
+    calls = written(tmp_path / "calls.jsonl", rows)
+    marks = [{"id": f"q{at}", "thumb": at % 2} for at in range(90)] + [{"id": "q3", "thumb": 1}]
+    second = written(tmp_path / "marks.jsonl", marks)
+    columns = {"quality": "thumb"}
+    join = Join(second, "request_id", "id")
+    with pytest.raises(InputError) as caught:
+        rj.read_log(calls, schema=Schema(columns=columns, joins=(join,)))
+    assert "on request_id=id taking last'" in str(caught.value)
+    last = dataclasses.replace(join, repeats="last")
+    rj.read_log(calls, schema=Schema(columns=columns, joins=(last,)))
+    assert not [each for each in recwarn if "none here" in str(each.message)]
+
+
+def test_a_list_of_one_score(tmp_path):
+    rows = drawn()
+    for cells in (
+        [f"[{r['good']}]" for r in rows],
+        [f'["{("bad", "good")[r["good"]]}"]' for r in rows],
+    ):
+        log = [
+            {"prompt": r["prompt"], "model": r["model"], "cost": r["cost"], "user-thumb": cell}
+            for r, cell in zip(rows, cells, strict=True)
+        ]
+        read = read_as_told(rj.inspect(written(tmp_path / "log.jsonl", log)))
+        np.testing.assert_array_equal(read.quality, [row["good"] for row in rows])
+
+
+def test_a_schema_that_options_cannot_say_is_written_by_the_first_command(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {**r, "quality": r["good"], "model": f"{'aA'[at % 2]},{r['model']}"}
+        for at, r in enumerate(drawn())
+    ]
+    found = rj.inspect(written(tmp_path / "log.jsonl", rows))
+    first, fit, _ = found.commands
+    assert first.endswith("--write mylog.toml") and "--schema mylog.toml" in fit
+    assert main(shlex.split(first)[1:]) == 0
+    assert len(rj.read_log(tmp_path / "log.jsonl", schema="mylog.toml").models) == 3
