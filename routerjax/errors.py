@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LONGEST_SOURCE = 200  # characters of a path that a message repeats
 LONGEST_FIELD = 80
-LONGEST_PROBLEM = 300
+LONGEST_PROBLEM = 560
 
 
 def printable(text: str, most: int | None = None) -> str:

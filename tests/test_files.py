@@ -111,7 +111,7 @@ def test_rows_are_a_table_where_there_is_a_score_column_and_else_a_log(tmp_path)
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_propensities_by_model_are_those_of_the_model_that_answered(tmp_path, as_text):
+def test_propensities_by_model_are_kept(tmp_path, as_text):
     chances = [{"big": 0.75, "small": 0.25}, {"big": 0.5, "small ": 0.25, "tiny": 0.25}, None]
     rows = [
         {"prompt": f"ask {at}", "model": model, "quality": 1, "cost": 1, "propensity": chance}
@@ -122,11 +122,45 @@ def test_propensities_by_model_are_those_of_the_model_that_answered(tmp_path, as
     path = tmp_path / "log.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
     log = read_log(path, aliases={"small": ["tiny"]})
-    np.testing.assert_array_equal(log.propensities, [0.75, 0.5])
+    np.testing.assert_array_equal(log.propensities, [[0.75, 0.25], [0.5, 0.5]])
+    np.testing.assert_array_equal(log.logged_propensities, [0.75, 0.5])
     rows[0]["propensity"] = json.dumps({"small": 1.0}) if as_text else {"small": 1.0}
     path.write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
     with pytest.raises(InputError, match="'propensity', row 0: names no probability of 'big'"):
         read_log(path, aliases={"small": ["tiny"]})
+
+
+def by_model(tmp_path, chances):
+    """A log of two models whose first row's object is that of the test."""
+    rows = [
+        {"prompt": f"ask {at}", "model": "ab"[at], "quality": 1, "cost": 1, "propensity": chance}
+        for at, chance in enumerate((chances, {"a": 0.5, "b": 0.5}))
+    ]
+    return put(tmp_path, rows)
+
+
+def test_objects_that_sum_to_less_than_1_give_the_answered_one_and_are_said(tmp_path):
+    path = by_model(tmp_path, {"a": 0.4, "b": 0.4})
+    with pytest.warns(DataWarning, match="less than 1 in 1 of 2 rows, such as 0.8 in row 0"):
+        log = read_log(path)
+    np.testing.assert_array_equal(log.propensities, np.float32([0.4, 0.5]))
+
+
+def test_objects_that_name_a_model_which_never_answered_give_the_answered_one(tmp_path):
+    log = read_log(by_model(tmp_path, {"a": 0.5, "c": 0.5}))
+    np.testing.assert_array_equal(log.propensities, np.float32([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("chances", "message"),
+    [
+        ({"a": 0.9, "b": 0.9}, "row 0: probabilities of its models sum to 1.8; they must sum to 1"),
+        ({"a": 40, "b": 60}, "row 0: propensity of the model that answered is 40"),
+    ],
+)
+def test_objects_that_are_no_probabilities(tmp_path, chances, message):
+    with pytest.raises(InputError, match=message):
+        read_log(by_model(tmp_path, chances))
 
 
 def test_optional_columns_and_renamed_ones(tmp_path):

@@ -31,7 +31,7 @@ from routerjax.data.io.queries import read_prompts
 from routerjax.data.public.safe_pickle import read_columns
 from routerjax.errors import InputError
 
-LONGEST = 420  # characters of a sentence with the names of its file and column
+LONGEST = 680  # characters of a sentence with the names of its file and column
 PATIENCE = 20  # seconds
 
 NAMES = (

@@ -11,7 +11,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.cli.commands import main
-from routerjax.errors import InputError
+from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.folds import make_folds
 from routerjax.pipelines.crossed_pairs import fold_labels
 from routerjax.pipelines.judge_scores import correct_log, scores_without
@@ -385,3 +385,28 @@ def test_intervals_cover_and_shrink_with_gold_rows(fitted):
     assert all(107 <= count for count in covered.values()), covered
     assert covered["today"] < 120
     assert 1.5 < np.mean(widths[60]) / np.mean(widths[240]) < 2.5
+
+
+@pytest.mark.parametrize("command", ["fit", "plan"])
+def test_gold_scores_filled_into_the_judges_are_refused(command):
+    """The judge's bias would come out as 0, and its other scores count as gold."""
+    log = two_scores(6)
+    known = ~np.isnan(log.gold_quality)
+    filled = log.replace(quality=np.where(known, log.gold_quality, log.quality))
+    with pytest.raises(InputError, match="is the gold one on all 60 rows that have both"):
+        getattr(rj, command)(filled)
+
+
+def test_scores_that_may_be_the_judges_own_draw_a_warning():
+    """Right or wrong by both: a judge that was right 60 times is possible."""
+    log = two_scores(7)
+    known = ~np.isnan(log.gold_quality)
+    filled = log.replace(quality=np.where(known, log.gold_quality, np.round(log.quality)))
+    with pytest.warns(DataWarning, match="if gold scores were filled into the judge's column"):
+        rj.plan(filled)
+
+
+def test_a_column_of_gold_scores_that_is_the_judges_own_is_refused():
+    log = two_scores(8)
+    with pytest.raises(InputError, match="is the gold one on all 1000 rows that have both"):
+        rj.plan(log.replace(gold_quality=log.quality))

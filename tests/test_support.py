@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -285,6 +286,29 @@ def test_propensities_that_cannot_be_right_are_refused_unless_trusted(problem):
         check_propensities(log, covered, trust=False)
     with pytest.warns(DataWarning, match=f"recorded propensities {problem}"):
         check_propensities(log, covered, trust=True)
+
+
+def test_the_longest_refusal_is_not_cut_off():
+    """It names three of eight models, says what usually causes it, and ends with the way out."""
+    models = [f"vendor/a-model-with-a-rather-long-name-{at}" for at in range(8)]
+    arms = np.arange(1600) % 8
+    log = Log.from_arrays(
+        arms,
+        np.zeros(1600),
+        np.full(1600, 1e-3),
+        models=models,
+        embeddings=np.random.default_rng(0).normal(size=(1600, 3)).astype(np.float32),
+        propensities=np.tile(np.float32([0.01, 0.02, 0.01, 0.02]), 400),
+        source="a/log/of/ours.parquet",
+    )
+    with pytest.raises(InputError) as caught:
+        check_propensities(log, overlap(log, log.logged_propensities), trust=False)
+    said = str(caught.value)
+    assert said.count(" for vendor/") == 3 and "(and wrong for 5 more)" in said
+    assert "above 1 they are too small" in said and "could not be asked everywhere" in said
+    assert said.endswith("(--trust-propensities takes them as they are)")
+    problem = said.split("'propensity': ")[1]
+    assert "..." not in re.sub(r"vendor/\S+", "", problem), said
 
 
 def test_propensities_that_may_be_wrong_draw_a_warning_that_names_the_models():

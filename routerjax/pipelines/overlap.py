@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from routerjax.errors import DataWarning, InputError
+from routerjax.errors import DataWarning, InputError, printable
 from routerjax.estimators.overlap import Overlap
 from routerjax.records.tables import Log
 
@@ -22,6 +22,8 @@ ERRORS_OFF, HOPELESS = 3.0, 4.0
 """Standard errors by which a mean inverse propensity may be off before it is said, or refused."""
 FEWEST_ANSWERS = 5
 """Answers of a model below which its mean inverse propensity says nothing."""
+MOST_NAMED, LONGEST_NAME = 3, 30
+"""Models that a sentence names, and characters of a name: its end must not be cut off."""
 TOO_LARGE, TOO_SMALL = 1.5, 0.75
 """Means beyond which recorded propensities are not a matter of chance or of a model's outages."""
 
@@ -71,12 +73,15 @@ def _off(overlap: Overlap, errors_off: float) -> list[int]:
 
 
 def _means(off: list[int], overlap: Overlap) -> str:
+    worst = sorted(off, key=lambda arm: -abs(overlap.errors_off[arm]))[:MOST_NAMED]
     listed = ", ".join(
-        f"{overlap.calibration[arm]:.2f} for {overlap.models[arm]}" for arm in off[:6]
+        f"{overlap.calibration[arm]:.2f} for {printable(overlap.models[arm], LONGEST_NAME)}"
+        for arm in sorted(worst)
     )
+    if len(off) > len(worst):
+        listed += f" (and wrong for {len(off) - len(worst)} more)"
     cause = (
-        "a mean above 1 means that they are too small, one below that they are too large or that "
-        "the model could not be asked everywhere"
+        "above 1 they are too small, below it too large, or the model could not be asked everywhere"
     )
     return (
         f"the mean of 1/propensity, 0 where another model answered, is {listed} where it should "
@@ -86,8 +91,8 @@ def _means(off: list[int], overlap: Overlap) -> str:
 
 def _refuse_or_warn(log: Log, what: str, off: list[int], overlap: Overlap, *, trust: bool) -> None:
     advice = (
-        "record the probability with which the model that answered was chosen, or leave the "
-        "column out and they are estimated"
+        "record the probability of the model that answered, or leave the column out and it is "
+        "estimated"
     )
     problem = f"recorded propensities {what}: {_means(off, overlap)}; {advice}"
     if not trust:

@@ -34,6 +34,7 @@ from routerjax.models.heads import Scaling
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities
 from routerjax.pipelines.judge_scores import COMPONENTS, arm_features
 from routerjax.pipelines.judges import judge_features, standardised
+from routerjax.pipelines.own_scores import check_own_scores
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log
 
@@ -107,7 +108,8 @@ def has_pairs(log: Log, gold: str | None) -> bool:
     """Whether a log's gold scores stand beside the judge's.
 
     Raises:
-      InputError: they do, and `gold` names rows scored by gold as well; or they are too few.
+      InputError: they do, and `gold` names rows scored by gold as well; they are too few; or they
+        were filled into the judge's scores as well.
     """
     if log.gold_quality is None:
         return False
@@ -118,6 +120,8 @@ def has_pairs(log: Log, gold: str | None) -> bool:
     if known.sum() < FEWEST_GOLD:
         problem = f"only {known.sum()} rows have a gold score; at least {FEWEST_GOLD} are needed"
         raise InputError(problem, source=log.source, field="gold_quality")
+    judge = np.asarray(log.quality, np.float64)
+    check_own_scores(judge, gold_scores(log), pairs_of(log), source=log.source)
     return True
 
 

@@ -18,7 +18,7 @@ from routerjax.data.io import leaving
 from routerjax.data.io.availability import available_of, pinned_of
 from routerjax.data.io.costs import costs_of
 from routerjax.data.io.model_names import aliases_of, models_of
-from routerjax.data.io.propensity import propensity_of
+from routerjax.data.io.propensity import recorded_of
 from routerjax.data.io.suspicious import (
     say_findings,
     warn_of_prompts,
@@ -52,7 +52,7 @@ def log_of(
     unbilled = failed & np.isnan(cost)
     quality, cost = leaving.of_failed(file, failed, quality, cost)
     aliases = aliases_of(file.schema)
-    propensity = propensity_of(file, answered, aliases)
+    recorded = recorded_of(file, answered, aliases)
     gold = _gold_quality(file)
     unscored = np.isnan(quality) if gold is None else np.isnan(quality) & np.isnan(gold)
     missing = {"quality": unscored, "cost": np.isnan(cost), "model": _empty(answered)}
@@ -72,7 +72,7 @@ def log_of(
             single(quality[rows]),
             single(cost[rows]),
             models=names,
-            propensities=None if propensity is None else single(propensity[rows]),
+            propensities=None if recorded is None else single(recorded.of(rows, names)),
             embeddings=queries.embeddings,
             prompts=queries.prompts,
             task=queries.task,

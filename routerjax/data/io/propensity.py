@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +13,48 @@ import pyarrow as pa
 from routerjax.data.columns.arrays import NO_NUMBER, is_text, quoted
 from routerjax.data.columns.paths import loaded
 from routerjax.data.columns.source_file import SourceFile
+from routerjax.errors import DataWarning
 
 NAME = "propensity"
+SUM_OFF, EXACT = 0.01, 1e-3
+"""How far from 1 a row's probabilities may sum without a word, and to be kept as those of every
+model."""
 
 
-def propensity_of(
+class Recorded(NamedTuple):
+    """Probabilities as a file has them.
+
+    Attributes:
+      answered: [n] of the model that answered, NaN where missing.
+      by_model: n objects from model to probability, None where missing; None where cells are
+        numbers.
+    """
+
+    answered: np.ndarray
+    by_model: tuple[dict[str, float] | None, ...] | None = None
+
+    def of(self, rows: np.ndarray, models: Sequence[str]) -> np.ndarray:
+        """[k, m] of every model, where the objects name all that was asked; else [k] as answered.
+
+        Args:
+          rows: [k] that are kept.
+          models: m names.
+        """
+        answered = self.answered[rows]
+        if self.by_model is None:
+            return answered
+        kept = [self.by_model[row] or {} for row in rows]
+        every = np.array([[each.get(name, 0.0) for name in models] for each in kept])
+        every[np.isnan(answered)] = np.nan
+        known = every[~np.isnan(answered)]
+        whole = (known >= 0).all() and (abs(known.sum(axis=1) - 1) < EXACT).all()
+        return every if whole else answered
+
+
+def recorded_of(
     file: SourceFile, answered: Sequence[str | None], aliases: Mapping[str, str]
-) -> np.ndarray | None:
-    """[n] probability of the model that answered, NaN where missing; None where none is recorded.
+) -> Recorded | None:
+    """What is recorded of the log's policy; None where nothing is.
 
     A cell is a number, or an object from model to probability, nested or as JSON in text.
 
@@ -29,18 +64,22 @@ def propensity_of(
       aliases: other spelling → name; chances of the spellings of a model add up.
 
     Raises:
-      InputError: a cell that is neither, or an object without the model that answered.
+      InputError: a cell that is neither, an object without the model that answered, or one whose
+        probabilities sum to more than 1.
     """
     if NAME not in file:
         return None
     column = file.column(NAME)
     if _is_by_model(column):
         pairs = enumerate(zip(column.to_pylist(), answered, strict=True))
-        chances = [_chance(file, row, cell, model, aliases) for row, (cell, model) in pairs]
-        values = np.array(chances, np.float64)
+        objects = tuple(_chances(file, row, cell, model, aliases) for row, (cell, model) in pairs)
+        _check_sums(file, objects)
+        own = zip(objects, answered, strict=True)
+        values = np.array([each[model or ""] if each else math.nan for each, model in own])
+        found = Recorded(values.astype(np.float64), objects)
     else:
-        values = file.numbers(NAME)
-    return None if np.isnan(values).all() else values
+        found = Recorded(file.numbers(NAME))
+    return None if np.isnan(found.answered).all() else found
 
 
 def _is_by_model(column: pa.ChunkedArray) -> bool:
@@ -51,21 +90,52 @@ def _is_by_model(column: pa.ChunkedArray) -> bool:
     return isinstance(loaded(first), dict)
 
 
-def _chance(
+def _chances(
     file: SourceFile, row: int, cell: Any, model: str | None, aliases: Mapping[str, str]
-) -> float:
+) -> dict[str, float] | None:
+    """Probability by model; None where nothing is recorded."""
     if cell is None or not model:
-        return math.nan
+        return None
     if isinstance(cell, str):
         if cell.strip().lower() in NO_NUMBER:
-            return math.nan
+            return None
         cell = loaded(cell)
     elif isinstance(cell, list):  # of pairs: a map
         cell = dict(cell)
-    named = cell.items() if isinstance(cell, dict) else ()
-    names = [(str(name).strip(), chance) for name, chance in named if chance is not None]
-    own = [chance for name, chance in names if aliases.get(name, name) == model]
-    if not own or any(isinstance(each, bool) or not isinstance(each, int | float) for each in own):
+    found: dict[str, float] = {}
+    for name, chance in cell.items() if isinstance(cell, dict) else ():
+        name = aliases.get(str(name).strip(), str(name).strip())
+        if chance is None:
+            continue
+        if isinstance(chance, bool) or not isinstance(chance, int | float):
+            chance = math.nan
+        found[name] = found.get(name, 0.0) + chance
+    if math.isnan(found.get(model, math.nan)):
         problem = f"names no probability of {quoted(model)}, which answered"
         raise file.fail(problem, field=NAME, row=row)
-    return float(sum(own))
+    return found
+
+
+def _check_sums(file: SourceFile, objects: Sequence[dict[str, float] | None]) -> None:
+    """Refuse probabilities that sum to more than 1, and say where they sum to less.
+
+    Rows with numbers that are no probabilities are left to `records.validation`, which knows units.
+    """
+    sums = {
+        row: sum(each.values())
+        for row, each in enumerate(objects)
+        if each and all(0 <= chance <= 1 for chance in each.values())
+    }
+    for row, total in sums.items():
+        if total > 1 + SUM_OFF:
+            problem = f"probabilities of its models sum to {total:.3g}; they must sum to 1"
+            raise file.fail(problem, field=NAME, row=row)
+    less = [row for row, total in sums.items() if total < 1 - SUM_OFF]
+    if less:
+        warnings.warn(
+            f"{file.source}: the probabilities of a row's models sum to less than 1 in "
+            f"{len(less)} of {len(sums)} rows, such as {sums[less[0]]:.3g} in row {less[0]}; those "
+            "of the models that answered are taken",
+            DataWarning,
+            stacklevel=2,
+        )
