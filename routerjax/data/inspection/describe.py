@@ -45,9 +45,19 @@ def format_of(path: str, table: pa.Table) -> str:
     return ", ".join(parts)
 
 
-def columns_of(fields: Sequence[Field], proposal: Proposal) -> tuple[Column, ...]:
-    """The fields as a reader wants to see them, with the role of each."""
+def columns_of(
+    fields: Sequence[Field], proposal: Proposal, *, group: str | None = None
+) -> tuple[Column, ...]:
+    """The fields as a reader wants to see them, with the role of each.
+
+    Args:
+      fields: of the file.
+      proposal: which roles they seem to play.
+      group: path of the field that is the group by what it holds; None where none is.
+    """
     roles = {guess.field.path: (guess.role, guess.by) for guess in proposal.roles.values()}
+    if group is not None:
+        roles[group] = ("group", "content")
     if proposal.kind == "table":
         roles |= {path: (name, "name") for path, name in _of_models(fields, proposal).items()}
     if proposal.kind == "pairs":

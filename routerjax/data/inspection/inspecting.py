@@ -33,6 +33,7 @@ from routerjax.data.inspection.trying import (
     Opened,
     Reading,
     fitting_preset,
+    grouped,
     one_spelling,
     read_as,
     without_zeros,
@@ -42,7 +43,6 @@ from routerjax.records.tables import Log, Table
 
 Path = str | os.PathLike[str]
 
-COMPARED = 5000  # rows by which a preset is compared with what was guessed
 WRITTEN = "mylog.toml"  # what a schema is written into that options cannot say
 FEWEST = {"log": 50, "table": 56}  # rows that can be learnt from, or that a log is drawn from
 
@@ -162,7 +162,7 @@ def _inspection(
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
         read = one_spelling(opened, read, notes)
-        read = without_zeros(opened, read, notes)
+        read = grouped(opened, without_zeros(opened, read, notes), notes)
     tell("counting")
     record, gold = read.record, _gold(proposal, read.schema, notes)
     problems = [*proposal.lacks, *([read.problem] if read.problem else [])]
@@ -189,7 +189,7 @@ def _inspection(
         format=opened.format,
         kind=proposal.kind,
         rows=opened.table.num_rows,
-        columns=columns_of(opened.fields, proposal),
+        columns=columns_of(opened.fields, proposal, group=read.group),
         preset=preset,
         schema=read.schema,
         drop_missing=read.drop_missing,

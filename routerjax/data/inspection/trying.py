@@ -16,7 +16,9 @@ from routerjax.data.formats.frames import SOURCE
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.presets import kind_of, preset_of
 from routerjax.data.inspection.propose import ASKED, Proposal
+from routerjax.data.inspection.roles import FEWEST_GROUPS
 from routerjax.data.io import files
+from routerjax.data.io.ungrouped import GroupWarning
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
 
@@ -40,13 +42,14 @@ class Opened:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What came of reading a file: a record or a problem, and what was said."""
+    """What came of reading a file: a record or a problem, what was said, what seems its group."""
 
     record: Log | Table | None
     schema: Schema
     drop_missing: bool
     said: tuple[str, ...] = ()
     problem: str | None = None
+    group: str | None = None
 
 
 def fitting_preset(opened: Opened, proposal: Proposal, given: Schema) -> str | None:
@@ -123,7 +126,8 @@ def attempt(opened: Opened, kind: str, schema: Schema, *, drop_missing: bool) ->
             problem = str(InputError(error.problem, source=where, field=error.field, row=error.row))
             return Reading(None, schema, drop_missing, problem=problem)
     said = [str(each.message) for each in caught if issubclass(each.category, DataWarning)]
-    return Reading(record, schema, drop_missing, said=tuple(said))
+    group = next((w.message.column for w in caught if isinstance(w.message, GroupWarning)), None)
+    return Reading(record, schema, drop_missing, said=tuple(said), group=group)
 
 
 def one_spelling(opened: Opened, read: Reading, notes: list[str]) -> Reading:
@@ -161,3 +165,18 @@ def without_zeros(opened: Opened, read: Reading, notes: list[str]) -> Reading:
         "missing takes them as they are"
     )
     return other
+
+
+def grouped(opened: Opened, read: Reading, notes: list[str]) -> Reading:
+    """The log with the column as its group whose rows belong together, which is said."""
+    if read.group is None:
+        return read
+    schema = read.schema.having(columns={"group": read.group})
+    other = attempt(opened, "log", schema, drop_missing=read.drop_missing)
+    if other.record is None or int(other.record.groups.max()) + 1 < FEWEST_GROUPS:
+        return dataclasses.replace(read, group=None)
+    said = next(text for text in read.said if f"--group {read.group}" in text)
+    notes.append(
+        f"{said.partition('; ')[0].removeprefix(f'{SOURCE}: ')}: it is taken for the group"
+    )
+    return dataclasses.replace(other, group=read.group)

@@ -25,6 +25,7 @@ from routerjax.data.io.suspicious import (
     warn_of_repeats,
     warn_of_scores,
 )
+from routerjax.data.io.ungrouped import warn_of_groups
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
@@ -90,6 +91,7 @@ def log_of(
         )
         log = _split(log, file, log.time)
     say_findings(log, file, rows, unbilled[rows])
+    warn_of_groups(file, log, rows)
     return log
 
 
