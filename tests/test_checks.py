@@ -320,6 +320,8 @@ def test_rows_and_columns_are_those_of_the_file(file):
     ("propensities", "said"),
     [
         (np.full(300, 33.3), "they look like percent: divide them by 100"),
+        (np.full(300, 3.0), "they look like 1/propensity: give 1 divided by them"),
+        (np.arange(300) % 3 * 2.9 + 31.0, "they look like percent: divide them by 100"),
         (np.full(300, -1.1), "as logarithms are: give their exponentials"),
         (np.where(np.arange(300) == 4, 1.5, 0.3), "must lie above 0 and be at most 1$"),
     ],
@@ -327,6 +329,20 @@ def test_rows_and_columns_are_those_of_the_file(file):
 def test_propensities_in_other_units(propensities, said):
     with pytest.raises(InputError, match=said):
         log_of(drawn(), propensities=propensities)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_weights_in_the_place_of_propensities(missing):
+    rng = np.random.default_rng(0)
+    share = rng.dirichlet([5.0, 3.0, 2.0], 600)
+    arms = (share.cumsum(axis=1) < rng.random((600, 1))).sum(axis=1)
+    values = {**drawn(600), "arms": arms}
+    logged = share[np.arange(600), arms]
+    unknown = np.arange(600) % 7 == 0 if missing else np.zeros(600, bool)
+    with pytest.raises(InputError, match="look like 1/propensity: give 1 divided by them"):
+        log_of(values, propensities=np.where(unknown, np.nan, 1 / logged))
+    with pytest.raises(InputError, match="they look like percent"):
+        log_of(values, propensities=np.where(unknown, np.nan, 100 * logged))
 
 
 def test_a_refund_is_said_what_to_do_with():

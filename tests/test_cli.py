@@ -186,6 +186,22 @@ def test_the_page_as_figure_and_report(folder, here, capsys):
     assert (here / "new/f.png").read_bytes().startswith(b"\x89PNG")
     page = (here / "new/p.html").read_text()
     assert "A router beside today" in page and f"router: {folder}/run" in page
+    assert "commit: None" not in page
+    evaluate[2] = f"{folder}/table.jsonl"
+    assert main([*evaluate, "--report", "t.html"]) == 0
+    assert "A router beside the best single model" in (here / "t.html").read_text()
+
+
+@pytest.mark.parametrize("commit", ["0123abc+", None])
+def test_the_foot_names_the_commit_where_there_is_one(commit, router):
+    from routerjax.cli.page import about
+    from routerjax.pipelines.lines import evaluation_of
+    from routerjax.support.provenance import plain
+
+    found = evaluation_of(plain(router.report["evaluation"]))
+    made = dataclasses.replace(router, provenance={**router.provenance, "git_commit": commit})
+    foot = about(found, made, "run")
+    assert foot.get("commit") == commit and ("commit" in foot) == (commit is not None)
 
 
 def test_a_page_that_cannot_be_is_refused(refused, folder, here):
@@ -194,7 +210,6 @@ def test_a_page_that_cannot_be_is_refused(refused, folder, here):
         *evaluate, "--figure", "f.jpg", message="--figure f.jpg: must end in .png, .pdf or .svg"
     )
     refused(*evaluate, "--report", "p.txt", message="--report p.txt: must end in .html")
-    refused(*evaluate, "--report", "p.html", message="a table has no today's policy")
     refused(*evaluate, "--gold-column", "task=x", message="no column 'task'")
     trusting = "--trust-propensities has no effect where the data are a table"
     refused(*evaluate, "--trust-propensities", message=trusting)

@@ -6,10 +6,8 @@ import dataclasses
 import html.parser
 
 import numpy as np
-import pytest
 
 import routerjax as rj
-from routerjax.errors import InputError
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.lines import Evaluation, Line, Single
 from routerjax.pipelines.verdict import impossible, verdict
@@ -177,12 +175,26 @@ def test_figure_and_page_are_written(tmp_path, router):
     assert "<svg" in (tmp_path / "alone.svg").read_text()
 
 
-def test_a_table_has_no_page(tmp_path, router, world):
-    evaluation = rj.evaluate(router, world.fresh)
-    for path, write in (
-        (tmp_path / "f.png", plot_evidence),
-        (tmp_path / "p.html", lambda found, path: write_page(found, path, about={})),
-    ):
-        with pytest.raises(InputError, match="a table has no today's policy"):
-            write(evaluation, path)
-        assert not path.exists()
+def test_a_table_has_a_page_beside_the_best_single_model(tmp_path, router, world):
+    found = rj.evaluate(router, world.fresh)
+    for name in ("f.png", "f.svg"):
+        plot_evidence(found, tmp_path / name)
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    drawn = (tmp_path / "f.svg").read_text()
+    assert "<svg" in drawn and "utility over best single model" in drawn
+    assert "today" not in drawn
+    write_page(found, tmp_path / "p.html", about={"router": "r"})
+    text = (tmp_path / "p.html").read_text()
+    shape = Shape()
+    shape.feed(text)
+    assert shape.open == [] and "data:image/png;base64,iVBOR" in text
+    assert "A router beside the best single model" in text and "today" not in text
+    own = found.of("router")[0]
+    for interval in (own.utility, own.quality, own.regret):
+        cell = f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+        assert cell in shape.cells, cell
+    assert {line.method for line in found.lines} <= set(shape.cells)
+    assert all(note in shape.cells for note in found.notes)
+    one = rj.evaluate(router, world.fresh, cost_weights=(5.0,))
+    plot_evidence(one, tmp_path / "one.png")
+    assert (tmp_path / "one.png").exists()

@@ -166,11 +166,11 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """Where the page of a router on a log goes beside the terminal.
+    """Where the page of a router goes beside the terminal.
 
     Attributes:
       figure: A .png, .pdf or .svg of quality against cost, and of what the router adds to today's
-        policy.
+        policy; on a table, to the best single model.
       report: An HTML page with the verdict, the figure and all tables, in one file.
     """
 

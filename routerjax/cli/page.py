@@ -32,7 +32,7 @@ def write(page: Page, evaluation: Evaluation | None, router: Router, *, folder: 
     """Write what was asked for; returns the names of the files.
 
     Raises:
-      InputError: there is no evaluation to draw, or it is of a table.
+      InputError: there is no evaluation to draw.
     """
     if page.figure is None and page.report is None:
         return []
@@ -46,16 +46,18 @@ def write(page: Page, evaluation: Evaluation | None, router: Router, *, folder: 
     if page.report is not None:
         from routerjax.reports.html_page import write_page
 
-        write_page(evaluation, page.report, about=_about(evaluation, router, folder))
+        write_page(evaluation, page.report, about=about(evaluation, router, folder))
     return [str(path) for path in (page.figure, page.report) if path is not None]
 
 
-def _about(evaluation: Evaluation, router: Router, folder: Any) -> dict[str, Any]:
+def about(evaluation: Evaluation, router: Router, folder: Any) -> dict[str, Any]:
+    """What the foot of a page says; nothing of a commit where routerjax runs from no checkout."""
     made = router.provenance
-    return {
+    found = {
         "router": folder,
         "rows evaluated": f"{evaluation.source}, fingerprint {evaluation.fingerprint}",
         "fitted on": f"fingerprint {made['data_fingerprint']}, seed {made['seed']}",
-        "commit": made.get("commit"),
+        "commit": made.get("git_commit"),
         "versions": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
     }
+    return {name: value for name, value in found.items() if value is not None}

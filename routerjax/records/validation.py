@@ -15,6 +15,8 @@ from routerjax.records.rows import Array, Rows
 DEAREST_PLAUSIBLE_MEAN = 10.0  # dollars per query
 CHEAPEST_PLAUSIBLE_MEAN = 1e-7
 
+FEWEST_TOLD = 20  # rows of a model from which its mean weight says anything
+
 VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 """Names under which a split holds the rows that choose an epoch."""
 
@@ -171,7 +173,7 @@ def check_propensities(record: Rows, values: np.ndarray, logged: np.ndarray) -> 
         row = int(bad.argmax())
         problem = (
             f"propensity of the model that answered is {logged[row]:g}; "
-            f"it must lie above 0 and be at most 1{_other_unit(logged[~np.isnan(logged)])}"
+            f"it must lie above 0 and be at most 1{_other_unit(record, logged)}"
         )
         _fail(record, problem, "propensity", row)
     if values.ndim == 2:
@@ -206,10 +208,27 @@ def check_moments(record: Rows, time: Array | None, pinned: Array | None) -> Non
             _fail(record, f"holds {pinned.dtype}, not bool", "pinned")
 
 
-def _other_unit(logged: np.ndarray) -> str:
+def _other_unit(record: Rows, logged: np.ndarray) -> str:
     """What unit propensities seem to have that are no probabilities; nothing where none fits."""
+    known = ~np.isnan(logged)
+    arms, logged = np.asarray(record.arms)[known], logged[known].astype(np.float64)  # type: ignore[attr-defined]
     if (logged <= 0).all():
         return " (all are 0 or less, as logarithms are: give their exponentials)"
+    if (logged >= 1).all() and _are_weights(arms, logged):
+        return " (they look like 1/propensity: give 1 divided by them)"
     if ((logged > 0) & (logged <= 100)).all() and float(np.median(logged)) > 1:
         return " (they look like percent: divide them by 100)"
     return ""
+
+
+def _are_weights(arms: np.ndarray, values: np.ndarray) -> bool:
+    """Whether 1/values are calibrated: the mean of 1{t = m}·value is 1 for each model, nearly.
+
+    A tenth and four standard errors are allowed, and models of a handful of rows left aside.
+    """
+    if not np.isfinite(values).all():
+        return False
+    rows, enough = len(arms), np.flatnonzero(np.bincount(arms) >= FEWEST_TOLD)
+    weights = np.where(arms[:, None] == enough, values[:, None], 0.0)
+    means, errors = weights.mean(axis=0), weights.std(axis=0) / np.sqrt(rows)
+    return bool(enough.size and (abs(means - 1) <= 0.1 + 4 * errors).all())

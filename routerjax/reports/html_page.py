@@ -1,4 +1,4 @@
-"""The page of an evaluation on a log as one HTML file that needs no other."""
+"""The page of an evaluation as one HTML file that needs no other."""
 
 from __future__ import annotations
 
@@ -33,13 +33,16 @@ footer { margin-top: 3rem; font-size: .8rem; opacity: .75; overflow-wrap: anywhe
 def write_page(evaluation: Evaluation, path: Path, *, about: Mapping[str, Any]) -> None:
     """Write the verdict, the figure, the tables and where they come from.
 
+    On a table all is known and there is no policy of today: the router stands beside the best
+    single model.
+
     Args:
-      evaluation: on a log.
+      evaluation: on a log or a table.
       path: of the HTML file.
       about: what the foot says: the router's folder, versions, commit, fingerprints.
 
     Raises:
-      InputError: an evaluation on a table, or a place that cannot be written.
+      InputError: a place that cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder:
         plot_evidence(evaluation, Path(folder) / "figure.png")
@@ -49,33 +52,47 @@ def write_page(evaluation: Evaluation, path: Path, *, about: Mapping[str, Any]) 
 
 def page(evaluation: Evaluation, *, figure: str, about: Mapping[str, Any]) -> str:
     """The HTML, with a PNG in base64."""
-    first, *others = evaluation.verdict
-    sentences = "".join(f"<li>{_text(sentence)}</li>" for sentence in others)
+    is_log = evaluation.kind == "log"
     notes = "".join(f"<li>{_text(note)}</li>" for note in evaluation.notes)
+    known = f"<h2>To be known</h2><ul>{notes}</ul>" if notes else ""
     foot = "<br>".join(f"{_text(name)}: {_text(value)}" for name, value in about.items())
+    beside = "today's policy" if is_log else "the best single model"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Router on {_text(evaluation.source)}</title><style>{STYLE}</style></head><body>
-<h1>A router beside today's policy</h1>
+<h1>A router beside {beside}</h1>
 <p>{_text(evaluation.source)}: {evaluation.rows:,} rows of {evaluation.groups:,} independent groups,
 {evaluation.left_out:,} left out.</p>
-<p class="first">{_text(first)}</p>
-<ul>{sentences}</ul>
-<figure><img alt="Quality against cost, and the router's utility over today's policy"
+{_verdict(evaluation)}
+<figure><img alt="Quality against cost, and the router's utility over {beside}"
 src="data:image/png;base64,{figure}"></figure>
 <h2>The router by cost weight</h2>
-{_by_weight(evaluation.of("router"))}
+{(_by_weight if is_log else _known_by_weight)(evaluation.of("router"))}
 <h2>Every policy</h2>
 {_policies(evaluation)}
-<h2>One model for every query</h2>
-{_singles(evaluation)}
-<h2>What the log covers</h2>
-{_overlap(evaluation.overlap or {})}
-<h2>To be known</h2><ul>{notes}</ul>
+{_of_log(evaluation) if is_log else ""}
+{known}
 <footer>{foot}</footer>
 </body></html>
 """
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    """The sentences that the numbers support; of a table, how it was evaluated."""
+    first, *others = evaluation.verdict or (
+        "Every model's answer to every query is known: means are of the cells themselves, and "
+        "intervals say how far they would differ on other queries of this kind.",
+    )
+    sentences = "".join(f"<li>{_text(sentence)}</li>" for sentence in others)
+    return f'<p class="first">{_text(first)}</p>' + (f"\n<ul>{sentences}</ul>" if others else "")
+
+
+def _of_log(evaluation: Evaluation) -> str:
+    return f"""<h2>One model for every query</h2>
+{_singles(evaluation)}
+<h2>What the log covers</h2>
+{_overlap(evaluation.overlap or {})}"""
 
 
 def _by_weight(lines: Sequence[Line]) -> str:
@@ -101,6 +118,23 @@ def _by_weight(lines: Sequence[Line]) -> str:
             f"{1000 * line.cost.mean:.3g}",
             f"{line.unsupported or 0:.1%}",
             "" if line.mostly is None else f"{line.mostly[0]} ({line.mostly[1]:.0%})",
+        )
+        for line in lines
+    )
+    return _table(head, rows)
+
+
+def _known_by_weight(lines: Sequence[Line]) -> str:
+    """The same of a table, where the oracle is known and there is no policy of today."""
+    head = ("cost weight", "utility", "over best single", "below oracle", "quality", "$ per 1,000")
+    rows = (
+        (
+            f"{line.cost_weight:g}",
+            _interval(line.utility),
+            _interval(line.advantage),
+            "" if line.regret is None else _interval(line.regret),
+            _interval(line.quality),
+            f"{1000 * line.cost.mean:.3g}",
         )
         for line in lines
     )
