@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import routerjax as rj
@@ -163,3 +164,24 @@ def test_inspect_takes_the_column_for_the_group():
     assert not any("keeps its rows" in note for note in found.notes)
     arms, quality, user = plain()
     assert "group" not in rj.inspect(frame(arms, quality, uid=user)).schema.columns
+
+
+def test_odd_columns_are_read_past():
+    arms, quality, user = sticky()
+    rows = len(user)
+    ends = pa.py_buffer(np.arange(rows + 1, dtype=np.int32).tobytes())
+    bad = pa.Array.from_buffers(pa.string(), rows, [None, ends, pa.py_buffer(b"\xff" * rows)])
+    table = pa.Table.from_pandas(frame(arms, quality))
+    odd = {
+        "bytes_id": bad,
+        "null_id": pa.nulls(rows),
+        "big_id": pa.array(np.arange(rows) * 1e300),
+        "empty_id": pa.array([""] * rows),
+        "list_id": pa.array([[int(each)] for each in user]),
+    }
+    for name, values in odd.items():
+        table = table.append_column(name, values)
+    assert said(table) == []
+    gappy = pa.array([np.nan if row % 7 == 0 else float(each) for row, each in enumerate(user)])
+    (text,) = said(table.append_column("user id, old", gappy))
+    assert text.endswith("--group 'user id, old' keeps its rows together")

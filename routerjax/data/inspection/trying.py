@@ -175,7 +175,7 @@ def grouped(opened: Opened, read: Reading, notes: list[str]) -> Reading:
     other = attempt(opened, "log", schema, drop_missing=read.drop_missing)
     if other.record is None or int(other.record.groups.max()) + 1 < FEWEST_GROUPS:
         return dataclasses.replace(read, group=None)
-    said = next(text for text in read.said if f"--group {read.group}" in text)
+    said = next(text for text in read.said if f"the same '{read.group}'" in text)
     notes.append(
         f"{said.partition('; ')[0].removeprefix(f'{SOURCE}: ')}: it is taken for the group"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 from collections.abc import Iterator
 
@@ -70,11 +71,14 @@ def warn_of_groups(file: SourceFile, log: Log, rows: np.ndarray) -> None:
     arms, quality = np.asarray(log.arms), np.asarray(log.quality)
     found: list[tuple[int, str, Belonging, np.ndarray]] = []
     for path, column in _free(file):
-        labels = _labels(column)
-        is_id = None if labels is None else _look_of_ids(path, labels[1])
-        if labels is None or is_id is None:
-            continue
-        codes = _codes(labels[0], rows)
+        try:
+            labels = _labels(column)
+            is_id = None if labels is None else _look_of_ids(path, labels[1])
+            if labels is None or is_id is None:
+                continue
+            codes = _codes(labels[0], rows)
+        except (UnicodeDecodeError, pa.ArrowException):
+            continue  # bytes that are no text, in a column that nobody asked for
         seen = belonging(codes, arms, quality)
         if seen is not None and (
             (seen.sticky and (is_id or seen.share >= NEARLY)) or (seen.alike and is_id)
@@ -99,7 +103,7 @@ def _said(path: str, seen: Belonging) -> str:
         )
     return (
         f"{what}, so they are not independent and intervals are too narrow; if it is a user or a "
-        f"session, --group {path} keeps its rows together"
+        f"session, --group {shlex.quote(path)} keeps its rows together"
     )
 
 
@@ -136,12 +140,13 @@ def _labels(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[str]] | None:
     kind = cells.type
     if not (is_text(cells) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return None
+    if pa.types.is_floating(kind):
+        cells = pc.if_else(pc.is_finite(cells), cells, pa.scalar(None, kind))
     picked = np.unique(np.linspace(0, len(cells) - 1, SAMPLE).astype(np.int64))
     some = [value for value in cells.take(pa.array(picked)).to_pylist() if value is not None]
     if pa.types.is_floating(kind):
         if not all(float(value).is_integer() for value in some):
             return None
-        cells = pc.if_else(pc.is_finite(cells), cells, pa.scalar(None, kind))
         some = [int(value) for value in some]
     shown = [text for text in (str(value).strip() for value in some) if text]
     if not shown or float(np.median([len(text) for text in shown])) > LONGEST:
