@@ -3,7 +3,7 @@
 `python -m experiments.ope_coverage.pages TABLE EMBEDDINGS` draws logs of 1,000 rows from a complete
 table, fits a router to each with the defaults, and asks for each value on its page whether the
 interval holds the mean over the rows that the log does not have. It writes pages.json beside this
-file: a few minutes of one core.
+file: a quarter of an hour of one core.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PagesConfig:
     logging: tuple[str, ...] = tuple(STRENGTHS)
     propensities: tuple[str, ...] = ("recorded", "estimated")
     cost_weights: tuple[float, ...] = (0.0, 10.0, 100.0)
-    logs: int = 20
+    logs: int = 60
     seed: int = 0
 
 
