@@ -1,7 +1,7 @@
 """The tables of the study, and those of the README made from the committed results.
 
 `python -m experiments.log_size.report` writes the tables of the READMEs: of the study, and of the
-project.
+project. `former.json`, a run of `--former` with fewer seeds, has a table of its own.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from routerjax.support.atomic import write_text
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results.json", HERE / "README.md"
+FORMER_RESULTS = HERE / "former.json"
 FRONT = HERE.parent.parent / "README.md"
 MARK = "sizes"
 """Of the tables in the README of the study; and of the one in that of the project."""
+FORMER_MARK = "former"
 
 Record = dict[str, Any]
 
@@ -248,6 +250,27 @@ def front_table(results: Record) -> str:
     return markdown(head, lines)
 
 
+def former_table(results: Record) -> str:
+    """Markdown: the default beside the method of version 0.1.0, on the same draws."""
+    found = cells(results["draws"])
+    both = {key: [each for each in draws if FORMER in each["values"]] for key, draws in found.items()}
+    apart = [
+        np.mean(np.subtract(each["values"][FIT], each["values"][FORMER]))
+        for draws in both.values()
+        for each in draws
+    ]
+    mean, error = mean_and_error(np.asarray(apart))
+    each = compare(both, FORMER)
+    assert each is not None
+    told = (
+        f"{FIT} less {FORMER}, mean over {each.draws} draws of {each.cells} cells and over cost "
+        f"weights: {mean:+.4f} ± {error:.4f}, the standard error over draws; it is ahead in "
+        f"{np.mean(np.asarray(apart) > 0):.0%} of them and level in "
+        f"{np.mean(np.asarray(apart) == 0):.0%}."
+    )
+    return "\n\n".join([told, methods_table(both), seconds_table(both)])
+
+
 def report(results: Record) -> str:
     """Markdown: all tables, with what they compare."""
     parts = [
@@ -264,10 +287,13 @@ def readmes() -> dict[Path, str]:
     """Both READMEs, with their tables from the committed results."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     made = {README: summary(results), FRONT: front_table(results)}
-    return {
+    pages = {
         path: filled(path.read_text(encoding="utf-8"), tables, mark=MARK)
         for path, tables in made.items()
     }
+    former = json.loads(FORMER_RESULTS.read_text(encoding="utf-8"))
+    pages[README] = filled(pages[README], former_table(former), mark=FORMER_MARK)
+    return pages
 
 
 def main() -> int:
