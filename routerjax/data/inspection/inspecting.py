@@ -182,7 +182,7 @@ def _inspection(
         commands = _commands(opened, proposal, read, base, gold, given)
     found = () if record is None else _findings(record, read)
     notes += _unsaid(read.said, found)
-    notes += drift_notes(record) if isinstance(record, Log) else ()
+    notes += drift_notes(record) if record is not None else ()
     time = proposal.roles.get("time")
     inspection = Inspection(
         files=tuple(opened.names),
@@ -264,6 +264,7 @@ def _commands(
         gold=gold,
         has_prompts="embedding" not in proposal.roles or "prompt" in proposal.roles,
         quality_range=read.schema.quality_range,
+        has_time="time" in read.schema.columns,
         rows=opened.table.num_rows,
     )
 

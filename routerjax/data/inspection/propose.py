@@ -102,11 +102,14 @@ def _labels(fields: Sequence[Field]) -> dict[str, str]:
     """Columns of a table beside scores and costs."""
     roles = guess_roles([field for field in fields if "|" not in field.path])
     kept = ("prompt", "embedding", "task", "split", "group")
-    return {
+    labels = {
         role: roles[role].field.path
         for role in kept
         if role in roles and roles[role].field.path != role
     }
+    if "time" in roles and _is_time(roles["time"].field, roles):
+        labels["time"] = roles["time"].field.path
+    return labels
 
 
 def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:

@@ -135,9 +135,10 @@ def table_of(
             quality_range=quality_range or file.schema.quality_range or PLAIN_RANGE,
             source=file.source,
             available=available,
+            time=None if time is None else time[rows],
             warn=False,
         )
-        table = _split(table, file, None if time is None else time[rows])
+        table = _split(table, file, table.time)
     say_findings(table, file, rows)
     return table
 
