@@ -157,6 +157,30 @@ def test_scores_of_one_name_and_groups_go_with_a_preset(tmp_path):
     assert len(np.unique(log.groups)) == 20
 
 
+@pytest.mark.parametrize("score", ["score", "kudos"])
+def test_models_of_spend_logs_are_those_that_were_asked_for(tmp_path, score):
+    rows = [
+        {
+            "request_id": f"r{at}",
+            "call_type": "acompletion",
+            "spend": row["cost"],
+            "model": f"vendor/{row['model']}-2026-01-31",
+            "model_group": row["model"],
+            "messages": [{"role": "user", "content": row["prompt"]}],
+            score: row["good"],
+        }
+        for at, row in enumerate(drawn())
+    ]
+    given = Schema(columns={"quality": score})
+    found = rj.inspect(written(tmp_path / "spend.jsonl", rows), schema=given)
+    assert next(column.path for column in found.columns if column.role == "model") == "model_group"
+    assert read_as_told(found).models == tuple(sorted(MODELS))
+    by_name = [{**row, "model_group": "smart"} for row in rows]
+    found = rj.inspect(written(tmp_path / "smart.jsonl", by_name), schema=given)
+    assert any("model_group is 'smart' in every row" in note for note in found.notes)
+    assert read_as_told(found).models == tuple(sorted({row["model"] for row in rows}))
+
+
 def span(at: int, row: dict[str, object]) -> dict[str, object]:
     """A span as OTLP writes it, with an evaluation inside."""
     own = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from routerjax.data.columns.schema import Join
-from routerjax.data.io.files import read_log, read_table
+from routerjax.data.io.files import read_log, read_rows, read_table
 from routerjax.data.io.gain_labels import read_labels
 from routerjax.errors import DataWarning, InputError
 
@@ -97,6 +97,12 @@ def test_a_spend_log_with_feedback_in_a_second_file_and_a_failed_call(tmp_path):
         del row["score"]
     rows[3] |= {"status": "failure", "spend": 0.0}
     path = lines(tmp_path / "spend.jsonl", rows)
+    lacking = (
+        r"no column 'quality' \(nor score, rating, .*--join 'FILE on request_id' adds a second"
+    )
+    for read in (read_log, read_rows):
+        with pytest.raises(InputError, match=lacking):
+            read(path, schema="litellm")
     feedback = tmp_path / "feedback.csv"
     feedback.write_text("request_id,thumb\nr0,up\nr1,down\nr2,up\n")
     with pytest.warns(DataWarning, match="1 of 4 rows have no row in"):
@@ -244,7 +250,9 @@ def test_evaluations_of_several_names_are_columns(tmp_path):
             own |= {"gen_ai.evaluation.score.value": value}
             rows.append({"event_name": "gen_ai.evaluation.result", "attributes": own})
     path = lines(tmp_path / "spans.jsonl", rows)
-    with pytest.raises(InputError, match="no column 'quality'; its columns are .*evaluation.thumb"):
+    with pytest.raises(
+        InputError, match="no column .quality. .*; its columns are .*evaluation.thumb"
+    ):
         read_log(path, schema="otel")
     check(read_log(path, schema="otel", columns={"quality": "evaluation.thumb"}))
 

@@ -66,7 +66,8 @@ def together(names: Sequence[str], tables: Sequence[pa.Table], *, layout: str) -
         tables, are_one = [loading.load(main)], True
     shaped = [_in_rows(table, layout) for table in tables]
     fields = [fields_of(rows) for rows, _ in shaped]
-    at, joins, every = 0, (), fields[0]
+    at, every = 0, fields[0]
+    joins: tuple[Join, ...] = ()
     if not are_one:
         ids = [_ids(rows, own) for (rows, _), own in zip(shaped, fields, strict=True)]
         at, joins, every = join_files(names, fields, ids)

@@ -198,7 +198,8 @@ def read_rows(
     if any(name.startswith(SCORE) for name in file.names):
         check_names(columns, TABLE_NAMES)
         return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
-    if "model" in file and "quality" in file:
+    has_queries = "prompt" in file or "embedding" in file
+    if "model" in file and ("quality" in file or has_queries):
         check_names(columns, LOG_NAMES)
         return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
     raise InputError(
