@@ -295,6 +295,10 @@ def test_verdicts_of_a_judge_beside_the_winner(tmp_path):
     ]
     (problem,) = rj.inspect(written(tmp_path / "pairs.jsonl", rows)).problems
     assert "--preference judge" in problem
+    letters = {"model_a": "A", "model_b": "B", "tie": "both good"}
+    rows = [{**row, "judge": letters[row["judge"]]} for row in rows]
+    (problem,) = rj.inspect(written(tmp_path / "letters.jsonl", rows)).problems
+    assert "--preference judge" in problem
 
 
 def test_an_id_of_another_name_that_repeats(tmp_path, recwarn):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from routerjax.data.columns.schema import Join
+from routerjax.data.inspection.inspecting import inspect
 from routerjax.data.io.files import read_log, read_rows, read_table
 from routerjax.data.io.gain_labels import read_labels
 from routerjax.errors import DataWarning, InputError
@@ -315,6 +316,13 @@ def test_arena_pairs_are_labelled_gains(tmp_path):
     labels = read_labels(path, schema="arena", models=("small", "large"), preference="judge")
     np.testing.assert_array_equal(labels.gold, [-1, -1, 0])
     np.testing.assert_array_equal(labels.preference, [1, -1, 1])
+    good = [
+        {**row, "winner": ("A", "both good", "both bad")[i % 3]} for i, row in enumerate(pairs())
+    ]
+    path = lines(tmp_path / "good.jsonl", good)
+    with pytest.warns(DataWarning, match="6 pairs: 2 of which both are bad"):
+        labels = read_labels(path, schema="arena", models=("large", "small"))
+    np.testing.assert_array_equal(labels.gold, [1, 0, -1, 0])
     path = lines(tmp_path / "arena.jsonl", [{**row, "winner": "both"} for row in pairs()])
     with pytest.raises(InputError, match="row 0: 'both' is none of model_a, model_b, tie"):
         read_labels(path, schema="arena", models=("large", "small"))
@@ -329,6 +337,16 @@ def test_arena_pairs_with_a_column_for_every_verdict(tmp_path):
     path = lines(tmp_path / "arena.jsonl", rows)
     labels = read_labels(path, schema="arena", models=("large", "small"))
     np.testing.assert_array_equal(labels.gold, [1, 1, 0])
+    cells = [[str(float(i == k)), str(i == k)][i % 2] for i in range(3) for k in range(3)]
+    text = ",".join(("prompt,model_a,model_b", *names)) + "\n"
+    for i in range(3):
+        text += ",".join([f"what is {i}?", "large", "small", *cells[3 * i : 3 * i + 3]]) + "\n"
+    table = tmp_path / "arena.csv"
+    table.write_text(text)
+    labels = read_labels(table, schema="arena", models=("large", "small"))
+    np.testing.assert_array_equal(labels.gold, [1, -1, 0])
+    found = inspect(table)
+    assert {each.path for each in found.columns if each.role == "winner"} == set(names)
 
 
 WIDE = "sample_id,prompt,eval_name,a/x,b|model_response,b,a/x|total_cost,b|total_cost,oracle\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from routerjax.data.columns.arena import ONE_HOT
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.propose import Proposal
 from routerjax.data.inspection.record import Column
@@ -52,6 +53,7 @@ def columns_of(fields: Sequence[Field], proposal: Proposal) -> tuple[Column, ...
         roles |= {path: (name, "name") for path, name in _of_models(fields, proposal).items()}
     if proposal.kind == "pairs":
         roles |= {name: (name, "name") for name in ("model_a", "model_b", "winner")}
+        roles |= {name: ("winner", "name") for name in ONE_HOT}
     if proposal.kind == "gains":
         roles |= {"GL": ("gold", "name"), "PL": ("preference", "name")}
     found = []
