@@ -71,7 +71,7 @@ def inspect(
     tell("looking at its columns")
     whole = together(names, tables, layout=given.layout)
     fixed = {role: path for role, path in given.columns.items() if isinstance(path, str)}
-    proposal = propose(whole.fields, fixed=fixed)
+    proposal = propose(whole.fields, fixed=fixed, given=given)
     guessed = dataclasses.replace(proposal.schema, joins=whole.joins)
     if whole.layout != Schema().layout:
         guessed = dataclasses.replace(guessed, layout=whole.layout)

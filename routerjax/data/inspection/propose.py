@@ -50,12 +50,15 @@ class Proposal:
     notes: tuple[str, ...] = ()
 
 
-def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) -> Proposal:
+def propose(
+    fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None, given: Schema | None = None
+) -> Proposal:
     """The likely meaning of a file's fields.
 
     Args:
       fields: of the file, of `fields_of`.
       fixed: routerjax's name to the path of the field, where it is known already.
+      given: what else is known, beside which notes would be wrong.
     """
     paths = [field.path for field in fields]
     if set(FIRST) & set(paths) and set(SECOND) & set(paths):
@@ -67,7 +70,7 @@ def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) 
     wide = _wide(fields)
     if wide is not None:
         return wide
-    return _log(fields, fixed or {})
+    return _log(fields, fixed or {}, given or Schema())
 
 
 def _wide(fields: Sequence[Field]) -> Proposal | None:
@@ -108,7 +111,7 @@ def _labels(fields: Sequence[Field]) -> dict[str, str]:
     return labels
 
 
-def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
+def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Proposal:
     roles = guess_roles([field for field in fields if field.path not in fixed.values()])
     for role, path in fixed.items():
         known = next((field for field in fields if field.path == path), None)
@@ -122,12 +125,12 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
         roles |= _two_scores(fields, roles, notes)
     rules: dict[str, object] = {"columns": _columns(roles)}
     if "quality" in roles:
-        rules |= quality_rules(roles["quality"].field, notes)
+        rules |= quality_rules(roles["quality"].field, notes, given)
     lacks = lacking(roles, fields)
     if "cost" in roles:
         rules |= cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
     if "status" in roles:
-        rules |= status_rules(roles["status"].field, notes)
+        rules |= status_rules(roles["status"].field, notes, given)
     if not {"model", "quality"} & roles.keys():
         return Proposal("unknown", Schema(), roles, tuple(lacks), tuple(notes))
     schema = Schema(**rules)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.schema import Schema
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, words_of
@@ -18,8 +19,16 @@ WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "t
 RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
 CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
 
+NOTHING = Schema()
 
-def quality_rules(field: Field, notes: list[str]) -> dict[str, object]:
+
+def _become(given: Schema) -> str:
+    """What becomes of rows of failed calls."""
+    worth = given.failed_quality
+    return "are left out" if worth is None else f"count with a quality of {worth:g}"
+
+
+def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> dict[str, object]:
     """How qualities are written, their range, and what stands for none, with notes of guesses."""
     if field.kind == "bool":
         return {}
@@ -38,19 +47,22 @@ def quality_rules(field: Field, notes: list[str]) -> dict[str, object]:
     if set(values.tolist()) == {-1.0, 0.0, 1.0}:
         zeros = counted[0.0] / field.numbers.size
         if zeros >= 0.6:
-            notes.append(
-                f"quality is 0 in {zeros:.0%} of the rows and -1 or 1 in the others: 0 is taken "
-                "for no feedback at all, and such rows are left out"
-            )
+            if not given.failed:
+                notes.append(
+                    f"quality is 0 in {zeros:.0%} of the rows and -1 or 1 in the others: 0 is "
+                    f"taken for no feedback at all, and such rows {_become(given)}"
+                )
             rules["failed"] = (f"{field.path}=0",)
         return {**rules, "quality_range": (-1.0, 1.0)}
     code = values[0] < 0 and len(values) > 3 and values[1] >= 0
     if code:
-        notes.append(
-            f"quality is {values[0]:g} in {counted[values[0]]} of {field.numbers.size} rows and "
-            "never else below 0: it is taken for a call that failed, whose row is left out; "
-            "--failed-quality counts it as the lowest quality instead"
-        )
+        if not given.failed:
+            advice = "; --failed-quality counts it as the lowest quality instead"
+            notes.append(
+                f"quality is {values[0]:g} in {counted[values[0]]} of {field.numbers.size} rows "
+                "and never else below 0: it is taken for calls that failed, whose rows "
+                f"{_become(given)}{advice if given.failed_quality is None else ''}"
+            )
         rules["failed"] = (f"{field.path}={values[0]:g}",)
         values = values[1:]
     low, high = _range(field, values)
@@ -112,7 +124,7 @@ def _has_decimal_comma(texts: Sequence[str]) -> bool:
     return any(len(right) != 3 or left.startswith("0") for left, right in ends)
 
 
-def status_rules(field: Field, notes: list[str]) -> dict[str, object]:
+def status_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> dict[str, object]:
     """Which calls failed, where a status has one word for those that went well."""
     texts = [text.strip().lower() for text in field.texts]
     well = [text for text in set(texts) if text in WELL]
@@ -120,8 +132,12 @@ def status_rules(field: Field, notes: list[str]) -> dict[str, object]:
     if len(well) != 1 or not 0 < lost < 0.5:
         return {}
     kept = next(text.strip() for text in field.texts if text.strip().lower() == well[0])
-    notes.append(
-        f"{field.path} is not {kept} in {lost:.0%} of the rows: these are calls that failed, whose "
-        "quality is missing; --failed-quality 0 counts it as 0 instead"
-    )
+    if not given.failed:
+        advice = "quality is missing; --failed-quality 0 counts it as 0 instead"
+        if given.failed_quality is not None:
+            advice = f"quality counts as {given.failed_quality:g}"
+        notes.append(
+            f"{field.path} is not {kept} in {lost:.0%} of the rows: these are calls that failed, "
+            f"whose {advice}"
+        )
     return {"failed": (f"{field.path}!={kept}",)}
