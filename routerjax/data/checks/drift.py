@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.records.periods import level_changes, periods_of, written
+from routerjax.records.periods import PENALTY, level_changes, periods_of, written
 from routerjax.records.tables import Log, Table
 
 MOST_CHANGES, MOST_MODELS = 3, 3  # that a sentence names
@@ -98,8 +98,8 @@ class Level(NamedTuple):
 def levels_of(table: Table) -> tuple[Level, ...]:
     """When the mean quality of each model of a table changed; none without time.
 
-    Each model's known cells are parted by themselves, as `drift_of` parts all. The largest changes
-    come first.
+    Each model's known cells are parted by themselves, as `drift_of` parts all, with a penalty that
+    grows by log m, since m models are looked at. The largest changes come first.
 
     Args:
       table: n rows.
@@ -108,6 +108,7 @@ def levels_of(table: Table) -> tuple[Level, ...]:
         return ()
     time, quality = np.asarray(table.time), np.asarray(table.quality, np.float64)
     size = len(table) / (int(table.groups.max()) + 1)
+    size *= 1 + np.log(len(table.models)) / (PENALTY * np.log(max(len(table), 2)))
     found: list[Level] = []
     for arm, model in enumerate(table.models):
         known = np.isfinite(quality[:, arm])
