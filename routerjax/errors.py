@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 LONGEST_SOURCE = 200  # characters of a path that a message repeats
 LONGEST_FIELD = 80
 LONGEST_PROBLEM = 560
+LONGEST_CELL = 60  # of a text in quotes, or without a space, in a problem that is longer
+CELL = re.compile(r"(?<!\w)'[^']*'(?!\w)|(?<!\w)\"[^\"]*\"(?!\w)|\S+")
+"""What of a sentence comes from a file, if it is long: names and cells, not advice."""
 
 
 def printable(text: str, most: int | None = None) -> str:
@@ -14,14 +19,20 @@ def printable(text: str, most: int | None = None) -> str:
       text: any.
       most: characters it may have; of a longer text the middle is left out.
     """
-    if most is not None and len(text) > most:
-        tail = most // 3
-        text = f"{text[: most - tail - 3]}...{text[len(text) - tail :]}"
+    if most is not None:
+        text = _middle_out(text, most)
     if text.isprintable():
         return text
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def _middle_out(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    tail = most // 3
+    return f"{text[: most - tail - 3]}...{text[len(text) - tail :]}"
 
 
 class InputError(ValueError):
@@ -55,8 +66,15 @@ class InputError(ValueError):
             place.append(f"column '{printable(self.field, LONGEST_FIELD)}'")
         if self.row is not None:
             place.append(f"row {self.row}")
-        problem = printable(self.problem, LONGEST_PROBLEM)
+        problem = printable(_short(self.problem), LONGEST_PROBLEM)
         return f"{', '.join(place)}: {problem}" if place else problem
+
+
+def _short(problem: str) -> str:
+    """A problem that is too long with its long cells cut, so that what is advised is read whole."""
+    if len(problem) <= LONGEST_PROBLEM:
+        return problem
+    return CELL.sub(lambda match: _middle_out(match[0], LONGEST_CELL), problem)
 
 
 class DataWarning(UserWarning):

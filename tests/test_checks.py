@@ -126,6 +126,19 @@ def test_costs_in_other_units(change, said):
     assert found.name == "cost-unit" and said in f"{found.problem}; {found.right}"
 
 
+def test_costs_per_token_that_never_change():
+    values = drawn()
+    price = np.array([1e-5, 2.5e-6, 1e-7])[values["arms"]]
+    values["cost"] = price
+    found = the_one(log_of(values))
+    assert found.problem == "every row of a model costs the same, $1e-05 at most"
+    assert "is this a price per token?" in found.right
+    values["cost"] = price * np.random.default_rng(0).uniform(0.5, 1.5, 300)
+    assert findings(log_of(values)) == ()  # short answers of cheap models
+    values["cost"] = 100 * price
+    assert findings(log_of(values)) == ()  # a price per query
+
+
 def test_long_prompts_may_be_dear():
     values = drawn()
     values["cost"] = 50 * values["cost"]  # a tenth of a dollar and more
@@ -183,6 +196,36 @@ def test_scales_that_are_mixed():
     found = the_one(log_of(values, scored_by=judges, quality_range=(0, 100)))
     assert (found.name, found.row, found.share) == ("mixed-scales", 1, 0.5)
     assert "150 scores of judge 'person' lie between 0.1 and 0.9" in found.problem
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_scales_that_are_mixed_in_one_model(whole):
+    rng = np.random.default_rng(0)
+    values = drawn()
+    fractions = rng.uniform(0.05, 0.95, 300)
+    hundreds = rng.uniform(20, 100, 300)
+    values["quality"] = np.round(hundreds) if whole else hundreds
+    assert findings(log_of(values, quality_range=(0, 100))) == ()
+    own = np.flatnonzero(values["arms"] == 1)[10:40]
+    values["quality"][own] = fractions[own]
+    found = the_one(log_of(values, quality_range=(0, 100)))
+    assert (found.name, found.model, found.row) == ("mixed-scales", MODELS[1], own[0])
+    assert "30 of 100 scores of model" in found.problem and "between 0 and 1" in found.problem
+
+
+def test_one_scale_from_below_one_to_a_hundred():
+    rng = np.random.default_rng(0)
+    values = drawn()
+    for scores in (
+        rng.uniform(0, 100, 300),
+        100 * rng.uniform(0, 1, 300) ** 6,  # most are below 2, and thin out
+        rng.integers(0, 101, 300) * 1.0,
+        rng.uniform(0, 1, 300),
+    ):
+        values["quality"] = scores
+        assert "mixed-scales" not in {
+            each.name for each in findings(log_of(values, quality_range=(0, 100)))
+        }
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from routerjax.data.formats import delimited, json_rows, loading, opening, several
+from routerjax.data.inspection.inspecting import inspect
 from routerjax.data.io.files import read_log, write_log
 from routerjax.errors import InputError
 
@@ -79,6 +80,33 @@ def test_a_log_is_read_from_every_format_packed_or_not(tmp_path, suffix, packed)
     assert (log.prompts, log.models) == (PROMPTS, ("large", "small"))
     np.testing.assert_array_equal(log.quality, [1, 0.5, 0])
     np.testing.assert_array_equal(log.cost, [0.25, 2, 0])
+
+
+@pytest.mark.parametrize(
+    "name", ["rows.txt", "gateway.log", "gateway.log.1", "rows", "rows.txt.gz"]
+)
+@pytest.mark.parametrize("content", [lines(ROWS), "\n " + json.dumps(ROWS, indent=1)])
+def test_json_is_known_by_its_content_where_the_name_says_nothing(tmp_path, name, content):
+    packed = gzip.compress if name.endswith(".gz") else bytes
+    (tmp_path / name).write_bytes(packed(content.encode()))
+    assert read_log(tmp_path / name).prompts == PROMPTS
+    found = inspect(tmp_path / name)
+    assert found.format.startswith("JSON by its content") and found.rows == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("rows.txt", "prompt,model", "unknown suffix '.txt'; use .parquet"),
+        ("rows", " ", "unknown suffix ''; use .parquet"),
+        ("rows.doc", "[{}]", "unknown suffix '.doc'; use .parquet"),
+        ("rows.log", "[{", "is not valid JSON"),
+    ],
+)
+def test_other_contents_need_a_suffix(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_log(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", [".csv.gz", ".tsv", ".jsonl.zst", ".JSONL", ".parquet"])

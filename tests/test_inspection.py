@@ -223,7 +223,11 @@ def test_a_code_for_failure_and_zeros_that_are_no_feedback():
     thumbs = pa.table({"model": ["a"] * 10, "thumb": [0, 0, 0, 0, 0, 0, 0, 0, 1, -1]})
     found = propose(fields_of(thumbs))
     assert (found.schema.failed, found.schema.quality_range) == (("thumb=0",), (-1.0, 1.0))
-    assert "0 in 80% of the rows" in found.notes[0]
+    assert "0 in 80% of the rows" in found.notes[0] and found.notes[0].endswith("are left out")
+    for table in (codes, thumbs):
+        given = propose(fields_of(table), given=Schema(failed_quality=0.0))
+        assert given.notes[0].endswith("count with a quality of 0")
+        assert propose(fields_of(table), given=Schema(failed="status=500")).notes == ()
 
 
 def test_units_by_names_and_signs():
@@ -243,7 +247,11 @@ def test_units_by_names_and_signs():
 
 def test_a_status_says_which_calls_failed():
     table = pa.table({"model": ["a"] * 4, "quality": [1, 0, 1, 1], "status": [200, 200, 500, 200]})
-    assert propose(fields_of(table)).schema.failed == ("status!=200",)
+    found = propose(fields_of(table))
+    assert found.schema.failed == ("status!=200",)
+    assert found.notes[0].endswith("quality is missing; --failed-quality 0 counts it as 0 instead")
+    found = propose(fields_of(table), given=Schema(failed_quality=0.0))
+    assert found.notes[0].endswith("calls that failed, whose quality counts as 0")
 
 
 def test_options_that_say_a_schema():

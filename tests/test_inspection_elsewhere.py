@@ -157,6 +157,70 @@ def test_scores_of_one_name_and_groups_go_with_a_preset(tmp_path):
     assert len(np.unique(log.groups)) == 20
 
 
+@pytest.mark.parametrize("score", ["score", "kudos"])
+def test_models_of_spend_logs_are_those_that_were_asked_for(tmp_path, score):
+    rows = [
+        {
+            "request_id": f"r{at}",
+            "call_type": "acompletion",
+            "spend": row["cost"],
+            "model": f"vendor/{row['model']}-2026-01-31",
+            "model_group": row["model"],
+            "messages": [{"role": "user", "content": row["prompt"]}],
+            score: row["good"],
+        }
+        for at, row in enumerate(drawn())
+    ]
+    given = Schema(columns={"quality": score})
+    found = rj.inspect(written(tmp_path / "spend.jsonl", rows), schema=given)
+    assert next(column.path for column in found.columns if column.role == "model") == "model_group"
+    assert read_as_told(found).models == tuple(sorted(MODELS))
+    by_name = [{**row, "model_group": "smart"} for row in rows]
+    found = rj.inspect(written(tmp_path / "smart.jsonl", by_name), schema=given)
+    assert any("model_group is 'smart' in every row" in note for note in found.notes)
+    assert read_as_told(found).models == tuple(sorted({row["model"] for row in rows}))
+
+
+def span(at: int, row: dict[str, object]) -> dict[str, object]:
+    """A span as OTLP writes it, with an evaluation inside."""
+    own = {
+        "gen_ai.operation.name": {"stringValue": "chat"},
+        "gen_ai.request.model": {"stringValue": row["model"]},
+        "gen_ai.response.id": {"stringValue": f"resp-{at}"},
+        "gen_ai.prompt": {"stringValue": row["prompt"]},
+        "gen_ai.usage.input_tokens": {"intValue": "400"},
+        "gen_ai.usage.output_tokens": {"intValue": str(100 + at)},
+    }
+    score = {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": row["good"]}}
+    return {
+        "name": "chat",
+        "spanId": f"{at:016x}",
+        "startTimeUnixNano": str(1_740_787_200_000_000_000 + at * 10**9),
+        "attributes": [{"key": key, "value": value} for key, value in own.items()],
+        "events": [{"name": "gen_ai.evaluation.result", "attributes": [score]}],
+    }
+
+
+def test_exports_of_spans_are_looked_at_span_by_span(tmp_path):
+    spans = [span(*each) for each in enumerate(drawn())]
+    path = tmp_path / "otlp.json"
+    path.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}))
+    found = rj.inspect(path)
+    assert found.rows == len(spans) and found.schema.layout == "otel"
+    (problem,) = found.problems
+    assert problem.startswith("the prices of its tokens, as no cost is logged: --prices")
+    roles = {column.role: column.path for column in found.columns if column.role}
+    assert roles["model"] == "gen_ai.request.model" and roles["prompt"] == "gen_ai.prompt"
+    assert not any("resourceSpans" in column.path for column in found.columns)
+    entry = 'input = 2\noutput = 8\ndate = 2026-01-31\nsource = "x"\n'
+    prices = "".join(f'["{model}"]\n{entry}' for model in MODELS)
+    (tmp_path / "prices.toml").write_text(prices)
+    found = rj.inspect(path, schema=Schema(prices=str(tmp_path / "prices.toml")))
+    assert found.preset == "otel" and "--time startTimeUnixNano" in found.commands[0]
+    log = read_as_told(found)
+    assert len(log) == len(spans) and log.time[1] - log.time[0] == 1
+
+
 def test_few_groups_are_not_proposed_and_one_query_is_a_problem(tmp_path):
     rows = [{**r, "quality": r["good"]} for r in drawn()]
     few = [{**r, "user": f"user-{at % 3}"} for at, r in enumerate(rows)]
@@ -230,6 +294,10 @@ def test_verdicts_of_a_judge_beside_the_winner(tmp_path):
         for at, r in enumerate(drawn())
     ]
     (problem,) = rj.inspect(written(tmp_path / "pairs.jsonl", rows)).problems
+    assert "--preference judge" in problem
+    letters = {"model_a": "A", "model_b": "B", "tie": "both good"}
+    rows = [{**row, "judge": letters[row["judge"]]} for row in rows]
+    (problem,) = rj.inspect(written(tmp_path / "letters.jsonl", rows)).problems
     assert "--preference judge" in problem
 
 

@@ -128,3 +128,12 @@ def test_words_are_no_markup(capsys):
         "[bold]x[/bold] [/] :smile: 12.5 " + "y" * 30 + "\nnext\\x1b[1m\n"
     )
     assert cell("[/fast]\n").plain == r"[/fast]\n"
+
+
+def test_a_long_cell_is_cut_and_not_the_advice():
+    advice = "say what the model's tokens cost with --prices prices.toml, or keep the user's zeros"
+    cells = (f"'{'a name of words ' * 40}'", f'"{"x y " * 200}"', "z" * 900)
+    for each in cells:
+        said = str(InputError(f"{each} costs 0 in all rows; {advice}"))
+        assert said.endswith(f" costs 0 in all rows; {advice}") and len(said) < 200
+    assert len(str(InputError("word " * 400))) <= 560

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from routerjax.data.columns.schema import Join
-from routerjax.data.io.files import read_log, read_table
+from routerjax.data.inspection.inspecting import inspect
+from routerjax.data.io.files import read_log, read_rows, read_table
 from routerjax.data.io.gain_labels import read_labels
 from routerjax.errors import DataWarning, InputError
 
@@ -97,6 +98,12 @@ def test_a_spend_log_with_feedback_in_a_second_file_and_a_failed_call(tmp_path):
         del row["score"]
     rows[3] |= {"status": "failure", "spend": 0.0}
     path = lines(tmp_path / "spend.jsonl", rows)
+    lacking = (
+        r"no column 'quality' \(nor score, rating, .*--join 'FILE on request_id' adds a second"
+    )
+    for read in (read_log, read_rows):
+        with pytest.raises(InputError, match=lacking):
+            read(path, schema="litellm")
     feedback = tmp_path / "feedback.csv"
     feedback.write_text("request_id,thumb\nr0,up\nr1,down\nr2,up\n")
     with pytest.warns(DataWarning, match="1 of 4 rows have no row in"):
@@ -244,7 +251,9 @@ def test_evaluations_of_several_names_are_columns(tmp_path):
             own |= {"gen_ai.evaluation.score.value": value}
             rows.append({"event_name": "gen_ai.evaluation.result", "attributes": own})
     path = lines(tmp_path / "spans.jsonl", rows)
-    with pytest.raises(InputError, match="no column 'quality'; its columns are .*evaluation.thumb"):
+    with pytest.raises(
+        InputError, match="no column .quality. .*; its columns are .*evaluation.thumb"
+    ):
         read_log(path, schema="otel")
     check(read_log(path, schema="otel", columns={"quality": "evaluation.thumb"}))
 
@@ -307,6 +316,13 @@ def test_arena_pairs_are_labelled_gains(tmp_path):
     labels = read_labels(path, schema="arena", models=("small", "large"), preference="judge")
     np.testing.assert_array_equal(labels.gold, [-1, -1, 0])
     np.testing.assert_array_equal(labels.preference, [1, -1, 1])
+    good = [
+        {**row, "winner": ("A", "both good", "both bad")[i % 3]} for i, row in enumerate(pairs())
+    ]
+    path = lines(tmp_path / "good.jsonl", good)
+    with pytest.warns(DataWarning, match="6 pairs: 2 of which both are bad"):
+        labels = read_labels(path, schema="arena", models=("large", "small"))
+    np.testing.assert_array_equal(labels.gold, [1, 0, -1, 0])
     path = lines(tmp_path / "arena.jsonl", [{**row, "winner": "both"} for row in pairs()])
     with pytest.raises(InputError, match="row 0: 'both' is none of model_a, model_b, tie"):
         read_labels(path, schema="arena", models=("large", "small"))
@@ -321,6 +337,16 @@ def test_arena_pairs_with_a_column_for_every_verdict(tmp_path):
     path = lines(tmp_path / "arena.jsonl", rows)
     labels = read_labels(path, schema="arena", models=("large", "small"))
     np.testing.assert_array_equal(labels.gold, [1, 1, 0])
+    cells = [[str(float(i == k)), str(i == k)][i % 2] for i in range(3) for k in range(3)]
+    text = ",".join(("prompt,model_a,model_b", *names)) + "\n"
+    for i in range(3):
+        text += ",".join([f"what is {i}?", "large", "small", *cells[3 * i : 3 * i + 3]]) + "\n"
+    table = tmp_path / "arena.csv"
+    table.write_text(text)
+    labels = read_labels(table, schema="arena", models=("large", "small"))
+    np.testing.assert_array_equal(labels.gold, [1, -1, 0])
+    found = inspect(table)
+    assert {each.path for each in found.columns if each.role == "winner"} == set(names)
 
 
 WIDE = "sample_id,prompt,eval_name,a/x,b|model_response,b,a/x|total_cost,b|total_cost,oracle\n"

@@ -184,6 +184,20 @@ def test_failed_calls_have_the_quality_that_is_said(tmp_path):
     assert "no column 'state'" in said(read_log, path, failed="state=bad", failed_quality=0)
 
 
+def test_a_quality_that_stands_for_none_is_no_failed_call(tmp_path):
+    rows = [{"prompt": f"q{i}", "model": "ab"[i % 2], "cost": 0.001} for i in range(6)]
+    for i, row in enumerate(rows):
+        row["thumb"] = (0, 1, -1)[i % 3]
+    rules = {"columns": {"quality": "thumb"}, "quality_range": (-1, 1), "failed": "thumb=0"}
+    path = tmp_path / "thumbs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    schema = Schema(**rules)
+    with pytest.raises(InputError, match="no quality, as thumb=0 stands for none .2 such rows."):
+        read_log(path, schema=schema)
+    with pytest.warns(DataWarning, match="2 of 6 rows: 2 with thumb=0 and so without a quality"):
+        assert len(read_log(path, schema=schema, drop_missing=True)) == 4
+
+
 def test_names_of_models_are_merged(tmp_path):
     names = ("gpt-4o", "gpt-4o ", "openai/gpt-4o", "other")
     path = lines(tmp_path / "log.jsonl", rows(model=lambda i: names[i]))

@@ -12,12 +12,12 @@ import pytest
 
 import routerjax as rj
 from routerjax.cli.commands import main
-from routerjax.data.checks.drift import drift_notes, drift_of
+from routerjax.data.checks.drift import drift_notes, drift_of, levels_of
 from routerjax.data.columns.times import moment, split_by, split_of, times_of
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.records.periods import level_changes, periods_of
-from routerjax.records.tables import Log
+from routerjax.records.tables import Log, Table
 from routerjax.training.config import FitConfig, NuisanceConfig
 
 NOON = datetime.datetime(2024, 5, 1, 12, tzinfo=datetime.UTC)
@@ -149,6 +149,68 @@ def test_drift_in_words():
     assert drift_notes(still)[0].endswith(
         "neither shares of models nor their quality are seen to change"
     )
+
+
+def changing(n: int = 200) -> Table:
+    """Of the second half "old" is worse by 0.4; "new" stays, and half its cells are missing."""
+    rng = np.random.default_rng(0)
+    quality = np.stack([rng.uniform(0.4, 0.6, n), rng.uniform(0.4, 0.6, n)], axis=1)
+    quality[n // 2 :, 0] -= 0.4
+    quality[::2, 1] = np.nan
+    time = SECONDS + 60.0 * np.arange(n)
+    x = rng.normal(size=(n, 6)).astype(np.float32)
+    return Table.from_arrays(
+        quality, np.full((n, 2), 0.001), models=("old", "new"), embeddings=x, time=time
+    )
+
+
+def test_drift_of_every_model_of_a_table():
+    table = changing()
+    (found,) = levels_of(table)
+    assert found.model == "old"
+    np.testing.assert_allclose(found.change, -0.4, atol=0.02)
+    assert found.time == table.time[100]
+    assert drift_notes(table) == (
+        "the rows are of 2024-05-01 12:00 to 2024-05-01 15:19 (UTC)",
+        f"the quality of old fell by {-found.change:.2g} at 2024-05-01 13:40",
+    )
+    (still,) = drift_notes(table.rows(slice(0, 100)))
+    assert still.endswith("; the quality of no model is seen to change")
+    assert drift_notes(table.replace(time=None)) == levels_of(table.replace(time=None)) == ()
+
+
+def test_drift_of_many_models_is_cut():
+    table = changing()
+    quality = np.repeat(table.quality[:, :1], 8, axis=1)
+    models = tuple("abcdefgh")
+    notes = drift_notes(table.replace(quality=quality, cost=0 * quality + 0.001, models=models))
+    assert len(notes) == 8 and notes[-1] == "qualities of models changed 2 times more"
+
+
+def test_times_of_a_table_go_with_it_from_file_to_evaluation(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table = changing()
+    quality = np.where(np.isnan(table.quality), 0.5, table.quality).round(3)
+    rows = [
+        {"prompt": f"explain topic {i}", "ts": f"2024-05-01T{i // 60 + 12}:{i % 60:02d}:00Z"}
+        | {"score:old": float(q[0]), "score:new": float(q[1])}
+        | {"cost:old": 0.001, "cost:new": 0.002, "group": f"user {i // 2}"}
+        for i, q in enumerate(quality)
+    ]
+    (tmp_path / "table.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = rj.inspect("table.jsonl")
+    assert any("the quality of old fell by" in note for note in found.notes), found.notes
+    draw, fit = (command.split()[1:] for command in found.commands[:2])
+    assert draw[draw.index("--time") + 1] == "ts" and fit[fit.index("--time") + 1] == "time"
+    main(draw)
+    log = rj.read_log("log.parquet", columns={"time": "time"})
+    assert len(log.time) == 140 and log.group is not None
+    short = "--cost-weights 0 --nuisance.folds 2 --evaluation 0 --quiet".split()
+    assert main([*fit, *short]) == 0
+    capsys.readouterr()
+    assert main("evaluate router test.parquet --time time --json --quiet".split()) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert any(note.startswith("the rows are of 2024-05-01 12:") for note in notes)
 
 
 def written(path, rows=60, **columns):

@@ -160,6 +160,7 @@ def _on_table(
         notes.append("knn-plug-in is left out: it needs the log the router was fitted on (--log)")
     if reference is None:
         notes.append("full-feedback is left out: it needs rows of a train split in the table")
+    notes += drift_notes(evaluated)
     lost: tuple[Retiring, ...] = ()
     if exclude:
         lost = retiring.on_table(router, evaluated, cost_weights=cost_weights, exclude=exclude)

@@ -191,6 +191,8 @@ def _gains(
     ):
         if not len(found):
             problem = f"no row has a {kind} label; both kinds are needed to learn the bias"
+            if kind == "preference":
+                problem += " (--preference COLUMN)"
             raise InputError(problem, source=labels.source, field=column)
     rows = np.concatenate([gold, preference])
     gains = LabelledGains.from_arrays(

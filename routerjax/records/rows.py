@@ -46,6 +46,8 @@ class Rows:
     quality_range: tuple[float, float]
     encoder: str | None
     source: str
+    available: Array | None
+    time: Array | None
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def __len__(self) -> int:

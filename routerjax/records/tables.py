@@ -45,7 +45,7 @@ class Estimates:
         return Estimates(quality=self.quality[rows], cost=self.cost[rows])
 
 
-@record(data=("quality", "cost", "embeddings", "available"))
+@record(data=("quality", "cost", "embeddings", "available", "time"))
 class Table(Rows):
     """Full feedback: every model's quality and cost on every query.
 
@@ -62,6 +62,7 @@ class Table(Rows):
       source: where the rows came from, for messages.
       available: [n, m] bool, True where the model could be chosen; None where every model could
         be on every row.
+      time: [n] float64, when each row was logged, in seconds since 1970 (UTC); None if unknown.
 
     Raises:
       InputError: fewer than two models, no rows, quality outside its range, negative cost,
@@ -80,6 +81,7 @@ class Table(Rows):
     encoder: str | None = None
     source: str = "table"
     available: Array | None = None
+    time: Array | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
@@ -102,6 +104,7 @@ class Table(Rows):
         encoder: str | None = None,
         source: str = "table",
         available: np.ndarray | None = None,
+        time: np.ndarray | None = None,
         warn: bool = True,
     ) -> Table:
         """Build a table from arrays, [n, m] quality and cost; warns of odd cost units if `warn`."""
@@ -118,6 +121,7 @@ class Table(Rows):
             encoder=encoder,
             source=source,
             available=None if available is None else np.asarray(available),
+            time=None if time is None else np.asarray(time, np.float64),
         )
         if warn:
             check.warn_of_cost_unit(table)
@@ -197,9 +201,8 @@ class Log(Rows):
         none; None where no row has two scores.
       judged: [n] bool, False where no judge scored the row, so that `quality` is its gold score;
         None where all have a judge's.
-      embeddings, prompts, task, split, group, quality_range, encoder, source, available: As in
-        `Table`.
-      time: [n] float64, when each row was logged, in seconds since 1970 (UTC); None if unknown.
+      embeddings, prompts, task, split, group, quality_range, encoder, source, available, time: As
+        in `Table`.
       pinned: [n] bool, True where not the log's policy but a user chose the model; None if nobody
         did. Such rows are outcomes, and say nothing of the policy.
       prompt_form: what became of lists of messages, where it was not their last user turn.
@@ -351,6 +354,7 @@ def _check_table(table: Table) -> None:
         check.check_quality(table, np.asarray(table.quality[:, arm]), f"score:{model}")
         check.check_cost(table, np.asarray(table.cost[:, arm]), f"cost:{model}")
     _check_available(table, None)
+    check.check_moments(table, table.time, None)
 
 
 def _check_log(log: Log) -> None:

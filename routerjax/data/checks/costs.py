@@ -112,6 +112,8 @@ def _unit(cells: Cells, groups: list[np.ndarray]) -> Iterator[Finding]:
         )
     elif dearest < CHEAPEST_COST or (fixed and typical < CHEAPEST_FIXED):
         problem = f"even the dearest model costs ${dearest:.3g} per query at the median"
+        if fixed:
+            problem = f"every row of a model costs the same, ${dearest:.3g} at most"
         right = "is this a price per token? A cost is that of the whole query, in US dollars"
     else:
         return

@@ -1,16 +1,19 @@
-"""What changed over the time of a log: shares of models, and the quality of the same models."""
+"""What changed over time: shares of models and the quality of the same models in a log, and the
+quality of every model in a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from routerjax.records.periods import level_changes, periods_of, written
-from routerjax.records.tables import Log
+from routerjax.records.periods import PENALTY, level_changes, periods_of, written
+from routerjax.records.tables import Log, Table
 
 MOST_CHANGES, MOST_MODELS = 3, 3  # that a sentence names
+MOST_LEVELS = 6  # changes of a table's models that are named
 LEAST_SHARE = 0.02
 """By which the share of a model must change to be named."""
 
@@ -84,16 +87,67 @@ def _change(quality: np.ndarray, arms: np.ndarray, level: np.ndarray, after: int
     return float((weight * (means[1] - means[0])).sum() / max(weight.sum(), 1e-30))
 
 
-def drift_notes(log: Log) -> tuple[str, ...]:
-    """What changed over the time of a log, in sentences; none where it has no times."""
-    found = drift_of(log)
-    if found is None:
+class Level(NamedTuple):
+    """A change of one model's mean quality: by how much, and when (seconds since 1970)."""
+
+    model: str
+    change: float
+    time: float
+
+
+def levels_of(table: Table) -> tuple[Level, ...]:
+    """When the mean quality of each model of a table changed; none without time.
+
+    Each model's known cells are parted by themselves, as `drift_of` parts all, with a penalty that
+    grows by log m, since m models are looked at. The largest changes come first.
+
+    Args:
+      table: n rows.
+    """
+    if table.time is None:
         return ()
-    span = f"the rows are of {written(found.first)} to {written(found.last)} (UTC)"
-    said = [*_of_shares(found, log), *_of_quality(found)]
-    if not said:
-        return (f"{span}; neither shares of models nor their quality are seen to change",)
-    return (span, *said)
+    time, quality = np.asarray(table.time), np.asarray(table.quality, np.float64)
+    size = len(table) / (int(table.groups.max()) + 1)
+    size *= 1 + np.log(len(table.models)) / (PENALTY * np.log(max(len(table), 2)))
+    found: list[Level] = []
+    for arm, model in enumerate(table.models):
+        known = np.isfinite(quality[:, arm])
+        own = quality[known, arm]
+        if not own.size:
+            continue
+        times = level_changes(time[known], own, rows_a_group=size)
+        level = np.searchsorted(times, time[known], side="right")
+        means = [float(own[level == at].mean()) for at in range(len(times) + 1)]
+        changes = zip(np.diff(means), times, strict=True)
+        found += [Level(model, float(change), float(when)) for change, when in changes]
+    return tuple(sorted(found, key=lambda each: -abs(each.change)))
+
+
+def drift_notes(record: Log | Table) -> tuple[str, ...]:
+    """What changed over the time of a log or a table, in sentences; none where it has no times."""
+    if record.time is None:
+        return ()
+    times = np.asarray(record.time)
+    span = f"the rows are of {written(float(times.min()))} to {written(float(times.max()))} (UTC)"
+    if isinstance(record, Table):
+        said = _of_models(levels_of(record))
+        unchanged = "the quality of no model is seen to change"
+    else:
+        found = drift_of(record)
+        assert found is not None
+        said = [*_of_shares(found, record), *_of_quality(found)]
+        unchanged = "neither shares of models nor their quality are seen to change"
+    return (span, *said) if said else (f"{span}; {unchanged}",)
+
+
+def _of_models(found: Sequence[Level]) -> list[str]:
+    said = [
+        f"the quality of {each.model} {'fell' if each.change < 0 else 'rose'} by "
+        f"{abs(each.change):.2g} at {written(each.time)}"
+        for each in found[:MOST_LEVELS]
+    ]
+    more = len(found) - MOST_LEVELS
+    return [*said, f"qualities of models changed {more} times more"] if more > 0 else said
 
 
 def _of_shares(found: Drift, log: Log) -> list[str]:

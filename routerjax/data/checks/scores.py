@@ -16,6 +16,7 @@ GRADED = 5  # values strictly inside a range from which scores are graded, not w
 SPIKE = 0.1  # share of a model's scores at one edge
 TIMES = 5.0  # how much more often than other models
 NEAR = 0.1  # of the range, next to the edge
+MIXED = 0.05  # share of a model's scores that lie between 0 and 1 where the others do not
 MOSTLY = 0.6  # share of zeros among thumbs of -1, 0 and 1 that is too many
 
 
@@ -109,7 +110,8 @@ def _missing_as_zero(cells: Cells, values: np.ndarray, counts: np.ndarray) -> It
 
 
 def _mixed_scales(cells: Cells, groups: list[np.ndarray]) -> Iterator[Finding]:
-    """Scores between 0 and 1 of one judge, or model, beside others between 0 and 100."""
+    """Scores between 0 and 1 beside others between 0 and 100: those of one judge, or model, or some
+    of its own."""
     if cells.quality_range[1] < GRADED:
         return
     if cells.scored_by is None:
@@ -122,6 +124,9 @@ def _mixed_scales(cells: Cells, groups: list[np.ndarray]) -> Iterator[Finding]:
         len(own) >= ENOUGH and 0 < cells.quality[own].max() <= 1 and cells.quality[own].min() >= 0
         for own in groups
     ]
+    for name, own, is_small in zip(names, groups, small, strict=True):
+        if not is_small:
+            yield from _two_scales(cells, name, what, own)
     if not any(small) or all(small):
         return
     rest = np.concatenate(
@@ -142,6 +147,34 @@ def _mixed_scales(cells: Cells, groups: list[np.ndarray]) -> Iterator[Finding]:
                 share=len(own) / cells.quality.size,
                 row=int(cells.rows[own[0]]),
             )
+
+
+def _two_scales(cells: Cells, name: str, what: str, own: np.ndarray) -> Iterator[Finding]:
+    """Fractions below 1 among one judge's, or model's, scores that are otherwise far above 1.
+
+    The others are whole numbers, or hardly one of them is near 1, as is where scores are of one
+    scale.
+    """
+    quality = cells.quality[own]
+    fraction, above = (quality > 0) & (quality < 1), quality > 1
+    count = int(fraction.sum())
+    if min(count, int(above.sum())) < ENOUGH or count < MIXED * own.size:
+        return
+    others = quality[above]
+    whole = bool((others == np.round(others)).all()) and len(np.unique(quality[fraction])) >= GRADED
+    apart = (others <= others.max() / 20).sum() <= count / 10
+    if np.median(others) < GRADED or not (whole or apart):
+        return
+    yield Finding(
+        name="mixed-scales",
+        column="quality",
+        problem=f"{count} of {own.size} scores of {what} {quoted(name)} lie between 0 and 1, the "
+        f"others reach {others.max():g}",
+        right="bring all scores to one scale first",
+        model=name if what == "model" else None,
+        share=count / cells.quality.size,
+        row=int(cells.rows[own[fraction.argmax()]]),
+    )
 
 
 def _spike(cells: Cells, model: str, own: np.ndarray, edge: float) -> Iterator[Finding]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
 
 from routerjax.data.columns.arrays import is_text, quoted
-from routerjax.data.columns.values import words
+from routerjax.data.columns.values import same, words
 from routerjax.errors import DataWarning, InputError
 
-TIES = ("tie", "draw", "equal")
+BOTH_GOOD = ("tie (bothgood)", "tie (both good)", "both_good", "bothgood", "both good")
+TIES = ("tie", "draw", "equal", *BOTH_GOOD)
 BOTH_BAD = ("tie (bothbad)", "tie (both bad)", "both_bad", "bothbad", "both bad")
 FIRST, SECOND = ("model_a", "a", "left"), ("model_b", "b", "right")
 ONE_HOT = ("winner_model_a", "winner_model_b", "winner_tie")
@@ -33,7 +35,7 @@ def gains(
 
     Args:
       pairs: n names of the first models, and of the second.
-      verdicts: n words: "model_a", "model_b", "tie", "tie (bothbad)" or "both_bad".
+      verdicts: n words: "model_a", "model_b", "tie", "both good", "both bad" and their like.
       models: primary and alternative.
       both_bad: "leave-out" or "tie".
       source: of the file, for messages.
@@ -57,7 +59,9 @@ def gains(
             winner = verdict if verdict in models else first if word in FIRST else second
             values[row] = 1.0 if winner == models[0] else -1.0
         else:
-            problem = f"{quoted(verdict or '')} is none of model_a, model_b, tie, tie (bothbad)"
+            problem = (
+                f"{quoted(verdict or '')} is none of model_a, model_b, tie, both good, both bad"
+            )
             raise InputError(problem, source=source, row=row)
     if counts["of other models"] == len(values):
         raise InputError(_no_pair(pairs, models), source=source)
@@ -77,9 +81,13 @@ def verdicts_of(table: pa.Table) -> list[str | None] | None:
     names = ("model_a", "model_b", "tie")
     found: list[str | None] = []
     for row in zip(*flags, strict=True):
-        one = [name for name, flag in zip(names, row, strict=True) if flag in ("1", "true")]
+        one = [name for name, flag in zip(names, row, strict=True) if _is_set(flag)]
         found.append(one[0] if len(one) == 1 else None)
     return found
+
+
+def _is_set(flag: str | None) -> bool:
+    return same(flag, "1") or same(flag, "true")
 
 
 def is_words(column: pa.ChunkedArray) -> bool:
@@ -88,6 +96,12 @@ def is_words(column: pa.ChunkedArray) -> bool:
         return False
     known = {*TIES, *BOTH_BAD, *FIRST, *SECOND}
     return any((text or "").strip().lower() in known for text in column.to_pylist())
+
+
+def both_sides(texts: Iterable[str]) -> bool:
+    """Whether words say now that the first answer is the better, now the second."""
+    found = {text.strip().lower() for text in texts}
+    return bool(found & set(FIRST)) and bool(found & set(SECOND))
 
 
 def _no_pair(pairs: tuple[list[str | None], list[str | None]], models: tuple[str, str]) -> str:

@@ -15,6 +15,8 @@ KINDS = {
     ".ndjson": "json",
     ".json": "json",
 }
+UNTOLD = ("", ".txt", ".log")
+"""Suffixes of files that are read if they hold JSON."""
 PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 ACCEPTED = "use .parquet, .csv, .tsv, .jsonl or .json, each also with .gz or .zst"
 
@@ -24,6 +26,12 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     place = Path(path)
     packed = place.suffix.lower() in PACKED
     return Path(place.stem if packed else place.name).suffix.lower()
+
+
+def may_be_json(path: str | os.PathLike[str]) -> bool:
+    """Whether a name says nothing of the format, so that its content may: none, .txt, .log, .1."""
+    suffix = suffix_of(path)
+    return suffix in UNTOLD or suffix[1:].isdigit()
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from routerjax.data.formats import delimited, hub, json_rows, several
 from routerjax.data.formats.arrow import first_line, quiet
-from routerjax.data.formats.kinds import ACCEPTED, KINDS, suffix_of
+from routerjax.data.formats.kinds import ACCEPTED, KINDS, may_be_json, suffix_of
 from routerjax.data.formats.named import public_file
 from routerjax.data.formats.opening import blocks, compression, located
 from routerjax.errors import InputError
@@ -43,7 +43,8 @@ def load(paths: Paths, *, in_memory: int = sys.maxsize) -> pa.Table:
     Args:
       paths: a file, a pattern such as ``logs/*.jsonl`` (its files in the order of their names),
         several of these, or a name on the hub. Files are .parquet, .csv, .tsv, .jsonl, .ndjson
-        or .json, each also packed as .gz or .zst.
+        or .json, each also packed as .gz or .zst. JSON may stand in a .txt or .log file, or
+        in one without a suffix.
       in_memory: a parquet file of more bytes is not held in memory but mapped, as Arrow.
 
     Returns:
@@ -73,7 +74,8 @@ def _table(name: str, in_memory: int) -> pa.Table:
         except MemoryError:
             raise InputError("is too large for the memory of this machine", source=name) from None
         except UNREADABLE as error:
-            problem = f"cannot be read as {suffix_of(place)[1:]}: {first_line(error)}"
+            told = suffix_of(place)[1:] if suffix_of(place) in KINDS else kind
+            problem = f"cannot be read as {told}: {first_line(error)}"
             raise InputError(problem[:200], source=name) from None
     if table.num_rows == 0:
         raise InputError("there are no rows; at least one is needed", source=name)
@@ -84,18 +86,27 @@ def _kind(place: Path, name: str) -> str:
     if place.is_dir():
         raise InputError(f"is a folder; {ACCEPTED}", source=name)
     kind = KINDS.get(suffix_of(place))
-    if kind is None:
-        raise InputError(f"unknown suffix '{suffix_of(place)}'; {ACCEPTED}", source=name)
     try:
         with open(place, "rb") as file:
             head = file.read(4)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", source=name) from None
+        if kind is None and head and may_be_json(place) and _begins_as_json(place):
+            return "json"
+    except UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise InputError(f"cannot be read ({reason})", source=name) from None
+    if kind is None:
+        raise InputError(f"unknown suffix '{suffix_of(place)}'; {ACCEPTED}", source=name)
     if not head:
         raise InputError("the file is empty", source=name)
     if kind != "parquet" and head in OTHERS:
         raise InputError(f"{OTHERS[head]}", source=name)
     return kind
+
+
+def _begins_as_json(place: Path) -> bool:
+    """Whether the first sign of a file is that of a JSON object or array."""
+    head = next(blocks(place), b"").lstrip()
+    return head[:1] in (b"{", b"[")
 
 
 def _read(place: Path, kind: str, in_memory: int) -> pa.Table:

@@ -27,6 +27,7 @@ def commands_of(
     gold: tuple[str, str | None] | None,
     has_prompts: bool,
     quality_range: tuple[float, float] | None,
+    has_time: bool,
     rows: int,
 ) -> tuple[str, ...]:
     """What to type, one line each.
@@ -41,6 +42,7 @@ def commands_of(
         gold; None where there are none.
       has_prompts: whether prompts can be routed, or embeddings.
       quality_range: of the quality, None where it is 0 to 1.
+      has_time: whether its rows have times, which a log drawn from it keeps.
       rows: of the file.
     """
     options = [*(["--schema", base] if base is not None else []), *options_of(schema)]
@@ -52,7 +54,8 @@ def commands_of(
     if kind == "table":
         kept = ["--test", TABLE] if rows >= ENOUGH else ["--test-share", "0.1"]
         draw = ["simulate", *files, *options, "--out", DRAWN, *kept]
-        lines = [draw, ["fit", DRAWN, "--out", ROUTER]]
+        time = ["--time", "time"] if has_time else []
+        lines = [draw, ["fit", DRAWN, *time, "--out", ROUTER]]
         if quality_range is not None:
             lines[1] += ["--quality-range", _range(quality_range)]
     elif kind == "log":

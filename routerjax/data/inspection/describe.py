@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from routerjax.data.columns.arena import ONE_HOT
+from routerjax.data.formats.frames import SOURCE
+from routerjax.data.formats.kinds import may_be_json
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.propose import Proposal
 from routerjax.data.inspection.record import Column
@@ -33,7 +36,9 @@ def format_of(path: str, table: pa.Table) -> str:
     """What kind of file it is: format, separator, packing, encoding where it is a special one."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     packed = [PACKED[suffix] for suffix in suffixes[-1:] if suffix in PACKED]
-    kind = next((WORDS[suffix] for suffix in reversed(suffixes) if suffix in WORDS), "table")
+    kind = next((WORDS[suffix] for suffix in reversed(suffixes) if suffix in WORDS), None)
+    if kind is None:
+        kind = "JSON by its content" if path != SOURCE and may_be_json(path) else "table"
     parts = [kind]
     note = (table.schema.metadata or {}).get(b"routerjax.separator")
     if note is not None:
@@ -62,6 +67,7 @@ def columns_of(
         roles |= {path: (name, "name") for path, name in _of_models(fields, proposal).items()}
     if proposal.kind == "pairs":
         roles |= {name: (name, "name") for name in ("model_a", "model_b", "winner")}
+        roles |= {name: ("winner", "name") for name in ONE_HOT}
     if proposal.kind == "gains":
         roles |= {"GL": ("gold", "name"), "PL": ("preference", "name")}
     found = []

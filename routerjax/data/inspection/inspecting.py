@@ -5,26 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-import sys
 from collections.abc import Callable, Sequence
-
-import pyarrow as pa
 
 from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
-from routerjax.data.columns import paths, schema_file, shape
+from routerjax.data.columns import schema_file
 from routerjax.data.columns.schema import Schema
-from routerjax.data.columns.values import words
-from routerjax.data.formats import loading
 from routerjax.data.formats.frames import SOURCE, Frame, is_frame
 from routerjax.data.inspection import statistics
 from routerjax.data.inspection.commands import beside, commands_of, options_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
-from routerjax.data.inspection.fields import Field, fields_of
 from routerjax.data.inspection.gold import WORDS
-from routerjax.data.inspection.joining import are_parts, join_files
 from routerjax.data.inspection.missing import missing_by_model
+from routerjax.data.inspection.opening import loaded, together
 from routerjax.data.inspection.presets import kind_of
 from routerjax.data.inspection.propose import ASKED, Proposal, propose
 from routerjax.data.inspection.record import Inspection
@@ -73,53 +67,23 @@ def inspect(
         raise InputError("a file is needed")
     given = schema or Schema()
     names = [SOURCE if is_frame(each) else str(each) for each in sources]
-    tables = [_loaded(each, name, tell) for each, name in zip(sources, names, strict=True)]
+    tables = [loaded(each, name, tell) for each, name in zip(sources, names, strict=True)]
     tell("looking at its columns")
-    main, table, fields, joins = _together(names, tables)
+    whole = together(names, tables, layout=given.layout)
     fixed = {role: path for role, path in given.columns.items() if isinstance(path, str)}
-    proposal = propose(fields, fixed=fixed)
-    whole = given.over(dataclasses.replace(proposal.schema, joins=joins))
-    proposal = dataclasses.replace(proposal, schema=whole)
+    proposal = propose(whole.fields, fixed=fixed, given=given)
+    guessed = dataclasses.replace(proposal.schema, joins=whole.joins)
+    if whole.layout != Schema().layout:
+        guessed = dataclasses.replace(guessed, layout=whole.layout)
+    proposal = dataclasses.replace(proposal, schema=given.over(guessed))
     tell("reading it as it seems to be meant")
     return _inspection(
-        Opened(names, main, table, fields, format_of(main[0], table)),
+        Opened(names, whole, format_of(whole.main[0], whole.table)),
         _answered(proposal, given),
         given,
         None if written is None else str(written),
         tell,
     )
-
-
-def _loaded(source: Path | Frame, name: str, tell: Callable[[str], None]) -> pa.Table:
-    tell(f"reading {name}")
-    return shape.load(source, Schema(), sys.maxsize)[0]
-
-
-def _together(
-    names: Sequence[str], tables: Sequence[pa.Table]
-) -> tuple[list[str], pa.Table, list[Field], tuple]:
-    """Files to name, the table that holds a row a call, fields of all, and joins."""
-    if len(tables) == 1:
-        return list(names), tables[0], fields_of(tables[0]), ()
-    if are_parts([table.column_names for table in tables]):
-        whole = loading.load(list(names))
-        return list(names), whole, fields_of(whole), ()
-    fields = [fields_of(table) for table in tables]
-    ids = [_ids(table, own) for table, own in zip(tables, fields, strict=True)]
-    found = join_files(names, fields, ids)
-    return [names[found.main]], tables[found.main], found.fields, found.joins
-
-
-def _ids(table: pa.Table, fields: Sequence[Field]) -> dict[str, set[str]]:
-    """Paths of fields that may be an id, and all their values."""
-    found = {}
-    for field in fields:
-        varied = field.distinct > 0.5 * max(len(field.texts), 1)
-        if field.kind in ("text", "number") and varied and max(map(len, field.texts)) <= 100:
-            column = paths.column(table, field.path)
-            if column is not None:
-                found[field.path] = {word.strip() for word in words(column) if word}
-    return found
 
 
 def _answered(proposal: Proposal, given: Schema) -> Proposal:
@@ -152,7 +116,7 @@ def _inspection(
     else:
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
         schema, notes = schema.over(schema_file.named(preset)), []
-        if kind_of(preset) == "log" and schema.layout == Schema.layout:
+        if kind_of(preset) == "log" and schema.layout == opened.whole.layout:
             kept = (*ASKED, "group", "gold_quality")
             asked = {k: path for k, path in proposal.schema.columns.items() if k in kept}
             if "[name=" in (path := str(proposal.schema.columns.get("quality", ""))):
@@ -182,14 +146,14 @@ def _inspection(
         commands = _commands(opened, proposal, read, base, gold, given)
     found = () if record is None else _findings(record, read)
     notes += _unsaid(read.said, found)
-    notes += drift_notes(record) if isinstance(record, Log) else ()
+    notes += drift_notes(record) if record is not None else ()
     time = proposal.roles.get("time")
     inspection = Inspection(
         files=tuple(opened.names),
         format=opened.format,
         kind=proposal.kind,
-        rows=opened.table.num_rows,
-        columns=columns_of(opened.fields, proposal, group=read.group),
+        rows=opened.whole.rows,
+        columns=columns_of(opened.whole.fields, proposal, group=read.group),
         preset=preset,
         schema=read.schema,
         drop_missing=read.drop_missing,
@@ -205,7 +169,7 @@ def _inspection(
     return dataclasses.replace(
         inspection,
         models=statistics.model_rows(record),
-        missing=missing_by_model(opened.table, proposal) if read.drop_missing else {},
+        missing=missing_by_model(opened.whole.table, proposal) if read.drop_missing else {},
         repeats=statistics.repeats(record),
         groups=int(record.groups.max()) + 1,
         prompts=statistics.prompt_facts(record),
@@ -257,14 +221,15 @@ def _commands(
         first, base, schema = (shlex.join(["routerjax", "inspect", *told]),), WRITTEN, Schema()
     return first + commands_of(
         proposal.kind,
-        opened.main,
+        opened.whole.main,
         schema,
         base=base,
         drop_missing=read.drop_missing,
         gold=gold,
         has_prompts="embedding" not in proposal.roles or "prompt" in proposal.roles,
         quality_range=read.schema.quality_range,
-        rows=opened.table.num_rows,
+        has_time="time" in read.schema.columns,
+        rows=opened.whole.rows,
     )
 
 

@@ -6,6 +6,7 @@ import collections
 import shlex
 from collections.abc import Mapping, Sequence
 
+from routerjax.data.columns.arena import both_sides
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.names import named
 from routerjax.data.inspection.roles import Guess
@@ -61,8 +62,7 @@ def of_pairs(fields: Sequence[Field]) -> tuple[str, ...]:
 def _verdicts(fields: Sequence[Field]) -> str | None:
     """A column of verdicts beside that of the winner; None where there is none."""
     for field in fields:
-        words = {text.strip().lower() for text in field.texts}
-        if field.path != "winner" and field.kind == "text" and {"model_a", "model_b"} <= words:
+        if field.path != "winner" and field.kind == "text" and both_sides(field.texts):
             return field.path
     return None
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from routerjax.data.columns.arrays import quoted
-from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.schema import Names, Schema
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.gold import scores_by
 from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
-from routerjax.data.inspection.names import plain
-from routerjax.data.inspection.roles import Guess, guess_roles, words_of
+from routerjax.data.inspection.presets import preset_of
+from routerjax.data.inspection.roles import Guess, guess_roles
+from routerjax.data.inspection.rules import cost_rules, quality_rules, status_rules
 from routerjax.data.io.availability import YES
 
-WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
-"""What a status says of a call that went well."""
+GROUP = "model_group"
+"""Column of LiteLLM's spend logs: the model that a client asked for, not its deployment."""
 
 SIGNS = ("_", "|", ":", ".", " ")
 SCORES = ("score", "quality", "correct", "accuracy", "reward", "rating", "scores")
@@ -30,8 +28,6 @@ PREFIXES = tuple(
     (score + sign, cost + sign) for sign in SIGNS for score in SCORES for cost in COSTS_OF
 )
 """How columns of every model's scores and costs end or begin, the model's name beside."""
-RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
-CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +50,15 @@ class Proposal:
     notes: tuple[str, ...] = ()
 
 
-def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) -> Proposal:
+def propose(
+    fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None, given: Schema | None = None
+) -> Proposal:
     """The likely meaning of a file's fields.
 
     Args:
       fields: of the file, of `fields_of`.
       fixed: routerjax's name to the path of the field, where it is known already.
+      given: what else is known, beside which notes would be wrong.
     """
     paths = [field.path for field in fields]
     if set(FIRST) & set(paths) and set(SECOND) & set(paths):
@@ -71,7 +70,7 @@ def propose(fields: Sequence[Field], *, fixed: Mapping[str, str] | None = None) 
     wide = _wide(fields)
     if wide is not None:
         return wide
-    return _log(fields, fixed or {})
+    return _log(fields, fixed or {}, given or Schema())
 
 
 def _wide(fields: Sequence[Field]) -> Proposal | None:
@@ -102,14 +101,17 @@ def _labels(fields: Sequence[Field]) -> dict[str, str]:
     """Columns of a table beside scores and costs."""
     roles = guess_roles([field for field in fields if "|" not in field.path])
     kept = ("prompt", "embedding", "task", "split", "group")
-    return {
+    labels = {
         role: roles[role].field.path
         for role in kept
         if role in roles and roles[role].field.path != role
     }
+    if "time" in roles and _is_time(roles["time"].field, roles):
+        labels["time"] = roles["time"].field.path
+    return labels
 
 
-def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
+def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Proposal:
     roles = guess_roles([field for field in fields if field.path not in fixed.values()])
     for role, path in fixed.items():
         known = next((field for field in fields if field.path == path), None)
@@ -117,20 +119,40 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str]) -> Proposal:
         if known is not None:
             roles[role] = Guess(role, known, "option")
     notes: list[str] = []
+    if "model" not in fixed and "model" in roles:
+        roles["model"] = _asked_for(roles["model"], fields, notes)
     if "quality" in roles and "gold_quality" not in roles:
         roles |= _two_scores(fields, roles, notes)
     rules: dict[str, object] = {"columns": _columns(roles)}
     if "quality" in roles:
-        rules |= _quality_rules(roles["quality"].field, notes)
+        rules |= quality_rules(roles["quality"].field, notes, given)
     lacks = lacking(roles, fields)
     if "cost" in roles:
-        rules |= _cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
+        rules |= cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
     if "status" in roles:
-        rules |= _status_rules(roles["status"].field, notes)
+        rules |= status_rules(roles["status"].field, notes, given)
     if not {"model", "quality"} & roles.keys():
         return Proposal("unknown", Schema(), roles, tuple(lacks), tuple(notes))
     schema = Schema(**rules)  # type: ignore[arg-type]
     return Proposal("log", schema, roles, tuple(lacks), tuple(notes))
+
+
+def _asked_for(model: Guess, fields: Sequence[Field], notes: list[str]) -> Guess:
+    """The name that clients ask for, where a spend log has it beside that of the provider.
+
+    It is what the preset of spend logs takes. Where it is one name for several models, a router has
+    nothing to choose between, and the provider's is kept.
+    """
+    group = next((field for field in fields if field.path == GROUP), None)
+    if group is None or model.field.path != "model" or preset_of("log", fields) != "litellm":
+        return model
+    if group.distinct > 1 or model.field.distinct < 2:
+        return Guess("model", group, "name")
+    notes.append(
+        f"{GROUP} is {quoted(group.example)} in every row: models are told by the column model, "
+        f"which --schema litellm takes only where {GROUP} is empty"
+    )
+    return model
 
 
 def _two_scores(
@@ -162,17 +184,19 @@ def _of(roles: Mapping[str, Guess]) -> Field:
 
 def _range_of(field: Field) -> tuple[float, float]:
     """The quality range of scores, whatever stands for a failed call left out."""
-    found: tuple[float, float] = _quality_rules(field, []).get("quality_range", (0.0, 1.0))  # type: ignore[assignment]
+    found: tuple[float, float] = quality_rules(field, []).get("quality_range", (0.0, 1.0))  # type: ignore[assignment]
     return found
 
 
-def _columns(roles: Mapping[str, Guess]) -> dict[str, str]:
-    columns = {
+def _columns(roles: Mapping[str, Guess]) -> dict[str, Names]:
+    columns: dict[str, Names] = {
         role: guess.field.path
         for role, guess in roles.items()
         if (role in ASKED and ASKED[role](guess.field, roles))
         or (role not in ("status", *ASKED) and guess.field.path != role)
     }
+    if columns.get("model") == GROUP and roles["model"].field.filled < 1:
+        columns["model"] = (GROUP, "model")
     if "prompt" in roles and "embedding" in roles and roles["prompt"].by == "content":
         del columns["prompt"]
     if "scored_by" in columns and roles["scored_by"].field.distinct < 2:
@@ -206,108 +230,3 @@ def _is_pinned(field: Field, roles: Mapping[str, Guess]) -> bool:
 
 ASKED = {"time": _is_time, "available": _is_available, "pinned": _is_pinned}
 """Roles that are played only where they are named, whatever the column is called, and when."""
-
-
-def _quality_rules(field: Field, notes: list[str]) -> dict[str, object]:
-    if field.kind == "bool":
-        return {}
-    if field.kind == "text":
-        worth = words_of(field) or {}
-        return {"values": {"quality": worth}}
-    rules: dict[str, object] = {}
-    if field.notation == "comma":
-        rules["decimal"] = ","
-    if field.notation == "rating":
-        rules["ratings"] = True
-    values = np.unique(field.numbers)
-    if not values.size:
-        return rules
-    counted = dict(zip(*np.unique(field.numbers, return_counts=True), strict=True))
-    if set(values.tolist()) == {-1.0, 0.0, 1.0}:
-        zeros = counted[0.0] / field.numbers.size
-        if zeros >= 0.6:
-            notes.append(
-                f"quality is 0 in {zeros:.0%} of the rows and -1 or 1 in the others: 0 is taken "
-                "for no feedback at all, and such rows are left out"
-            )
-            rules["failed"] = (f"{field.path}=0",)
-        return {**rules, "quality_range": (-1.0, 1.0)}
-    code = values[0] < 0 and len(values) > 3 and values[1] >= 0
-    if code:
-        notes.append(
-            f"quality is {values[0]:g} in {counted[values[0]]} of {field.numbers.size} rows and "
-            "never else below 0: it is taken for a call that failed, whose row is left out; "
-            "--failed-quality counts it as the lowest quality instead"
-        )
-        rules["failed"] = (f"{field.path}={values[0]:g}",)
-        values = values[1:]
-    low, high = _range(field, values)
-    return rules if (low, high) == (0.0, 1.0) else {**rules, "quality_range": (low, high)}
-
-
-def _range(field: Field, values: np.ndarray) -> tuple[float, float]:
-    low, high = float(values[0]), float(values[-1])
-    whole = bool((values == np.round(values)).all())
-    if low < 0:
-        bound = max(-low, high)
-        return (-1.0, 1.0) if bound <= 1 else (-float(np.ceil(bound)), float(np.ceil(bound)))
-    if field.notation == "rating":
-        ends = [re.search(r"/\s*(\d+)\s*$", text) for text in field.texts]
-        out_of = [float(end[1]) for end in ends if end]
-        out_of += [100.0 for text in field.texts if text.rstrip().endswith("%")]
-        if out_of and max(out_of) >= high:
-            return 0.0, max(out_of)
-    if whole and low >= 1 and high > 1:
-        for end in (5.0, 10.0):
-            if high <= end:
-                return 1.0, end
-    return next((each for each in RANGES if high <= each[1]), (0.0, float(np.ceil(high))))
-
-
-def _cost_rules(
-    field: Field, currency: Guess | None, notes: list[str], lacks: list[str]
-) -> dict[str, object]:
-    rules: dict[str, object] = {}
-    if field.notation == "money":
-        rules["money"] = True
-    if field.notation in ("money", "comma") and _has_decimal_comma(field.texts):
-        rules["decimal"] = ","
-    words = set(re.split(r"[._]", plain(field.path)))
-    signs = "".join(field.texts[:20]) if field.notation == "money" else ""
-    said = {text.strip().lower() for text in currency.field.texts} if currency else set()
-    if words & {"cents", "cent"}:
-        rules["cost_unit"] = "cents"
-        notes.append(f"costs are in cents, by the name of the column {quoted(field.path)}")
-        return rules
-    foreign = sorted((words | said) & CURRENCIES.keys())
-    foreign += [name for sign, name in (("€", "eur"), ("£", "gbp"), ("¥", "jpy")) if sign in signs]
-    if len(said) > 1:
-        lacks.append(f"one currency: costs are in {', '.join(sorted(said))}, one of them a file")
-    elif foreign:
-        name = foreign[0]
-        lacks.append(
-            f"the price of a {CURRENCIES[name]} in dollars, as in --cost-unit {name}:1.08: costs "
-            f"are in {name.upper()}"
-        )
-    return rules
-
-
-def _has_decimal_comma(texts: Sequence[str]) -> bool:
-    """Whether a comma stands before decimals in some number, and not before thousands in all."""
-    parts = [text.split(",") for text in texts if text.count(",") == 1 and "." not in text]
-    ends = [(re.sub(r"\D", "", left), re.sub(r"\D", "", right)) for left, right in parts]
-    return any(len(right) != 3 or left.startswith("0") for left, right in ends)
-
-
-def _status_rules(field: Field, notes: list[str]) -> dict[str, object]:
-    texts = [text.strip().lower() for text in field.texts]
-    well = [text for text in set(texts) if text in WELL]
-    lost = float(np.mean([text not in WELL for text in texts]))
-    if len(well) != 1 or not 0 < lost < 0.5:
-        return {}
-    kept = next(text.strip() for text in field.texts if text.strip().lower() == well[0])
-    notes.append(
-        f"{field.path} is not {kept} in {lost:.0%} of the rows: these are calls that failed, whose "
-        "quality is missing; --failed-quality 0 counts it as 0 instead"
-    )
-    return {"failed": (f"{field.path}!={kept}",)}

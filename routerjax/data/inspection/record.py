@@ -41,7 +41,7 @@ class Inspection:
       files: paths, or "frame".
       format: of the file, in words.
       kind: "log", "table", "pairs", "gains" or "unknown".
-      rows: of the file.
+      rows: of the file, or the calls in exports of spans.
       columns: its fields.
       preset: the preset of a schema that fits; None where none does.
       schema: how to read it.

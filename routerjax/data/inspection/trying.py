@@ -13,7 +13,7 @@ from routerjax.data.checks.names import alias_of, spellings
 from routerjax.data.columns import schema_file
 from routerjax.data.columns.schema import Schema
 from routerjax.data.formats.frames import SOURCE
-from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.opening import Together
 from routerjax.data.inspection.presets import kind_of, preset_of
 from routerjax.data.inspection.propose import ASKED, Proposal
 from routerjax.data.inspection.roles import FEWEST_GROUPS
@@ -27,17 +27,15 @@ COMPARED = 5000  # rows by which a preset is compared with what was guessed
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """Files that were read: all names, those that a command names, rows, fields, format."""
+    """Files that were read: all names, what they hold together, and the format."""
 
     names: list[str]
-    main: list[str]
-    table: pa.Table
-    fields: list[Field]
+    whole: Together
     format: str
 
     @property
     def source(self) -> str:
-        return self.main[0]
+        return self.whole.main[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +52,12 @@ class Reading:
 
 def fitting_preset(opened: Opened, proposal: Proposal, given: Schema) -> str | None:
     """The preset that reads the file at least as well as what was guessed, by some of its rows."""
-    name = preset_of(proposal.kind, opened.fields)
+    name = preset_of(proposal.kind, opened.whole.fields)
     if name is None or name not in schema_file.presets() or proposal.kind == "pairs":
         return None
-    picked = np.unique(np.linspace(0, opened.table.num_rows - 1, COMPARED).astype(np.int64))
-    some = dataclasses.replace(opened, table=opened.table.take(pa.array(picked)))
+    picked = np.unique(np.linspace(0, opened.whole.table.num_rows - 1, COMPARED).astype(np.int64))
+    part = opened.whole._replace(table=opened.whole.table.take(pa.array(picked)))
+    some = dataclasses.replace(opened, whole=part)
     schema = dataclasses.replace(given, joins=proposal.schema.joins).over(schema_file.named(name))
     kind = kind_of(name)
     by_preset = attempt(some, kind, schema, drop_missing=kind == "log").record
@@ -114,13 +113,16 @@ def _as_proposed(opened: Opened, proposal: Proposal, *, lossy: bool) -> Reading:
 
 def attempt(opened: Opened, kind: str, schema: Schema, *, drop_missing: bool) -> Reading:
     record: Log | Table | None = None
+    table = opened.whole.table
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         try:
             if kind == "log":
-                record = files.read_log(opened.table, schema=schema, drop_missing=drop_missing)
+                record = files.read_log(
+                    opened.whole.table, schema=schema, drop_missing=drop_missing
+                )
             else:
-                record = files.read_table(opened.table, schema=schema)
+                record = files.read_table(table, schema=schema)
         except InputError as error:
             where = opened.source if error.source == SOURCE else error.source
             problem = str(InputError(error.problem, source=where, field=error.field, row=error.row))

@@ -12,7 +12,8 @@ import numpy as np
 from routerjax.data.columns.arrays import quoted, single
 from routerjax.data.columns.names import COST, SCORE
 from routerjax.data.columns.prompts import LAST_USER
-from routerjax.data.columns.source_file import SourceFile
+from routerjax.data.columns.schema import each
+from routerjax.data.columns.source_file import SourceFile, found
 from routerjax.data.columns.times import split_by, split_of
 from routerjax.data.io import leaving
 from routerjax.data.io.availability import available_of, pinned_of
@@ -43,8 +44,9 @@ def log_of(
     models: Sequence[str] | None,
 ) -> Log:
     """The log in long form that a file holds; arguments and errors as in `files.read_log`."""
-    for name in ("model", "quality"):
-        file.require(name)
+    file.require("model")
+    if "quality" not in file:
+        raise _no_quality(file)
     quality_range = quality_range or file.schema.quality_range or PLAIN_RANGE
     queries = _queries(file)
     answered = models_of(file)
@@ -95,6 +97,17 @@ def log_of(
     return log
 
 
+def _no_quality(file: SourceFile) -> InputError:
+    """The error of a log without scores, which often stand in a file of their own."""
+    others = [name for name in each(file.schema.columns.get("quality", ())) if name != "quality"]
+    tried = f" (nor {', '.join(others)})" if others else ""
+    on = file.names.get("request_id", "ID")
+    return file.fail(
+        f"no column 'quality'{tried}; {found(file.table)}; --columns quality=COLUMN names another "
+        f"one, and --join 'FILE on {on}' adds a second file that holds the scores"
+    )
+
+
 def _gold_quality(file: SourceFile) -> np.ndarray | None:
     """[n] gold scores beside a judge's, NaN where there is none; None where no row has one."""
     if "gold_quality" not in file:
@@ -137,9 +150,10 @@ def table_of(
             quality_range=quality_range or file.schema.quality_range or PLAIN_RANGE,
             source=file.source,
             available=available,
+            time=None if time is None else time[rows],
             warn=False,
         )
-        table = _split(table, file, None if time is None else time[rows])
+        table = _split(table, file, table.time)
     say_findings(table, file, rows)
     return table
 

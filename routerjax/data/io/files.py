@@ -198,7 +198,8 @@ def read_rows(
     if any(name.startswith(SCORE) for name in file.names):
         check_names(columns, TABLE_NAMES)
         return table_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
-    if "model" in file and "quality" in file:
+    has_queries = "prompt" in file or "embedding" in file
+    if "model" in file and ("quality" in file or has_queries):
         check_names(columns, LOG_NAMES)
         return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
     raise InputError(
@@ -228,8 +229,6 @@ def write_log(log: Log, path: Path) -> None:
         cells["gold_quality"] = _floats(log.gold_quality)
     if log.logged_propensities is not None:
         cells["propensity"] = _floats(log.logged_propensities)
-    if log.time is not None:
-        cells["time"] = pa.array(np.asarray(log.time, np.float64))
     if log.pinned is not None:
         cells["pinned"] = pa.array(np.asarray(log.pinned))
     save(pa.table(cells), path)
@@ -242,7 +241,10 @@ def _judges(log: Log) -> np.ndarray:
 
 
 def write_table(table: Table, path: Path) -> None:
-    """Write a table in wide form to `path`, as `write_log` does; missing cells stay missing."""
+    """Write a table in wide form to `path`, as `write_log` does; missing cells stay missing.
+
+    Times are read again by ``columns={"time": "time"}``.
+    """
     cells = _shared_cells(table)
     for arm, model in enumerate(table.models):
         cells[SCORE + model] = _floats(table.quality[:, arm])
@@ -332,6 +334,8 @@ def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:
     if record.available is not None:
         for arm, model in enumerate(record.models):
             cells[AVAILABLE + model] = pa.array(np.asarray(record.available)[:, arm])
+    if record.time is not None:
+        cells["time"] = pa.array(np.asarray(record.time, np.float64))
     return cells
 
 

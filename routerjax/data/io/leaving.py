@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from routerjax.data.columns.prompts import Prompts
-from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.schema import Schema, condition, each
 from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning, InputError
 
 MOST_MODELS = 4  # models that a message counts
+FAILED = "failed calls without a quality"
 OF_LOGS = ("failed", "failed_quality", "aliases", "prices")
 """Rules that a table of every model's answers has no use for."""
 
@@ -119,8 +120,19 @@ def refuse_on_tables(schema: Schema) -> None:
 
 def _reason(file: SourceFile, name: str, mask: np.ndarray, failed: np.ndarray | None) -> str:
     if name == "quality" and failed is not None and failed[mask].all():
-        return "failed calls without a quality"
+        coded = _codes(file)
+        return f"with {coded} and so without a quality" if coded else FAILED
     return f"without {file.names.get(name, name)}"
+
+
+def _codes(file: SourceFile) -> str:
+    """The values of the quality that stand for none, "quality=0", where nothing else says which
+    calls failed."""
+    conditions = [condition(text) for text in each(file.schema.failed)]
+    own = file.names.get("quality", "quality")
+    if not all(equal and column in (own, "quality") for column, equal, _ in conditions):
+        return ""
+    return " or ".join(f"{column}={value}" for column, _, value in conditions)
 
 
 def _lacking(
@@ -128,7 +140,10 @@ def _lacking(
 ) -> InputError:
     rows, first = int(mask.sum()), int(mask.argmax())
     counted = "the only such row" if rows == 1 else f"{rows} such rows"
-    if name == "quality" and failed is not None and failed[first]:
+    if name == "quality" and failed is not None and failed[first] and (coded := _codes(file)):
+        advice = "leave it out with --drop-missing, or say what it is worth with --failed-quality"
+        problem = f"no quality, as {coded} stands for none ({counted}); {advice}"
+    elif name == "quality" and failed is not None and failed[first]:
         advice = "say what a failed call is worth with --failed-quality 0 (failed_quality=0)"
         problem = f"the call failed and has no quality ({counted}); {advice}"
     else:

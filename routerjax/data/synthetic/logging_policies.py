@@ -141,10 +141,12 @@ def simulate_log(
         prompts=table.prompts,
         task=table.task,
         split=table.split,
+        group=table.group,
         quality_range=table.quality_range,
         encoder=table.encoder,
         source=f"log drawn from {table.source}",
         available=table.available,
+        time=table.time,
     )
     return log, propensities
 
