@@ -68,7 +68,16 @@ class Stage(Protocol):
         start: Estimates,
         cost_weights: Float[Array, " k"],
     ) -> Float[Array, "n k m"]:
-        """Logits of every arm at cost weights; `context` also holds "unit" and earlier stages."""
+        """Logits of every arm at cost weights; `context` also holds "unit" and earlier stages, and
+        "prepared", [n, ...], where that was made of these rows before (`Preparing`)."""
+
+
+@runtime_checkable
+class Preparing(Stage, Protocol):
+    """A stage that makes something of its rows which its training does not change."""
+
+    def prepared(self, context: Context, x: Float[Array, "n d"], start: Estimates) -> Array:
+        """[n, ...] of rows; `context` also holds "unit" and earlier stages."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,9 +216,14 @@ class Joint(_Drawing):
         start: Estimates,
         cost_weights: Float[Array, " k"],
     ) -> Float[Array, "n k m"]:
-        unit = context["unit"]
-        ends = self.endpoints.all_logits(context[self.endpoints.key], x, start, unit)
-        return joint_logits(params, ends, self.cost_weights, unit, cost_weights)
+        ends = context["prepared"] if "prepared" in context else self.prepared(context, x, start)
+        return joint_logits(params, ends, self.cost_weights, context["unit"], cost_weights)
+
+    def prepared(
+        self, context: Context, x: Float[Array, "n d"], start: Estimates
+    ) -> Float[Array, "n w m"]:
+        """Logits of the endpoint routers, which stay as they are."""
+        return self.endpoints.all_logits(context[self.endpoints.key], x, start, context["unit"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,8 @@
 parameters of earlier stages. Utilities are formed here, a batch at a time, so that no [n, w, m]
 array of a whole log exists. Held-out rows score the argmax policy by the selection estimates.
 What a surrogate asks for beside logits and utilities is taken from the batch here, and nothing
-else is. "settings" in the context are values of its settings.
+else is. "settings" in the context are values of its settings, "prepared" is what the stage made of
+its rows beforehand (prepared.py), which are then found by their "position".
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class RouterObjective:
         batch: Mapping[str, Any],
         cost_weights: Float[Array, " k"],
     ) -> Float[Array, "b k m"]:
+        if "prepared" in context:
+            context = {**context, "prepared": context["prepared"].of(batch["position"])}
         return self.stage.logits(params, context, batch["x"], batch["start"], cost_weights)
 
 

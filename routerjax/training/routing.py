@@ -28,6 +28,7 @@ from routerjax.training.config import RouterConfig
 from routerjax.training.execution import Execution
 from routerjax.training.fit import Fitted, fit
 from routerjax.training.objectives import RouterObjective
+from routerjax.training.prepared import prepared
 from routerjax.training.stacking import concatenated, offset
 
 STARTS = ("plug-in", "best-single", "random")
@@ -309,7 +310,20 @@ def _fit(
         return jnp.repeat(jnp.asarray([each[name] for each in tries], jnp.float32), runs)
 
     own = jax.tree.map(per_member, stage.context())
-    context = at_every_try({"unit": jax.tree.map(per_network, joined.unit), **own, **before})
+    context = {"unit": jax.tree.map(per_network, joined.unit), **own, **before}
+    made = prepared(
+        stage,
+        context,
+        joined.rows,
+        per_network(joined.train),
+        per_network(joined.held_out),
+        epoch_rows=config.schedule.epoch_rows,
+    )
+    rows = joined.rows
+    if made is not None:
+        rows = {**rows, "position": jnp.arange(len(rows["x"]), dtype=jnp.int32)}
+        context = {**context, "prepared": made}
+    context = at_every_try(context)
     names = [name for name in tries[0] if name != RATE]
     settings = {name: each_try(name) for name in names}
     starts = [stage.initial(dimensions, members, key) for key in joined.keys]
@@ -319,7 +333,7 @@ def _fit(
     fitted = fit(
         RouterObjective(stage, joined.surrogate.function),
         at_every_try(concatenated(starts)),
-        rows=joined.rows,
+        rows=rows,
         train_index=at_every_try(per_network(joined.train)),
         held_out_index=at_every_try(per_network(joined.held_out)),
         context={**context, "settings": settings} if settings else context,
