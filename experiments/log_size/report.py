@@ -253,7 +253,9 @@ def front_table(results: Record) -> str:
 def former_table(results: Record) -> str:
     """Markdown: the default beside the method of version 0.1.0, on the same draws."""
     found = cells(results["draws"])
-    both = {key: [each for each in draws if FORMER in each["values"]] for key, draws in found.items()}
+    both = {
+        key: [each for each in draws if FORMER in each["values"]] for key, draws in found.items()
+    }
     apart = [
         np.mean(np.subtract(each["values"][FIT], each["values"][FORMER]))
         for draws in both.values()
