@@ -52,21 +52,23 @@ def methods_table(found: dict[Key, list[Record]]) -> str:
     lines = []
     for name in (*FROM_LOG, *OTHERS):
         own = compare(found, name)
-        if own is None:
-            continue
-        error = "" if np.isnan(own.error) else f" ± {own.error:.4f}"
-        lines.append(
-            [
-                name,
-                f"{own.mean:+.4f}{error}",
-                f"{own.lost:.0%} of {own.draws}",
-                f"{own.worst:+.4f}",
-                f"{own.below} of {own.cells}",
-                f"{own.weights_below} of {own.weights}",
-                _share(own.recovered),
-            ]
-        )
+        if own is not None:
+            lines.append(_line(name, own))
     return markdown(head, lines)
+
+
+def _line(name: str, own: Comparison) -> list[str]:
+    """A method's cells of the table of methods."""
+    error = "" if np.isnan(own.error) else f" ± {own.error:.4f}"
+    return [
+        name,
+        f"{own.mean:+.4f}{error}",
+        f"{own.lost:.0%} of {own.draws}",
+        f"{own.worst:+.4f}",
+        f"{own.below} of {own.cells}",
+        f"{own.weights_below} of {own.weights}",
+        _share(own.recovered),
+    ]
 
 
 def _with_share(each: Comparison) -> str:
@@ -270,7 +272,11 @@ def former_table(results: Record) -> str:
         f"{np.mean(np.asarray(apart) > 0):.0%} of them and level in "
         f"{np.mean(np.asarray(apart) == 0):.0%}."
     )
-    return "\n\n".join([told, methods_table(both), seconds_table(both)])
+    head = ["method", "advantage", "draws below 0", "worst draw", "of full feedback"]
+    names = methods_of(both, (*FROM_LOG, *OTHERS))
+    lines = [_line(name, own) for name in names if (own := compare(both, name))]
+    table = markdown(head, [[*line[:4], line[-1]] for line in lines])
+    return "\n\n".join([told, table, seconds_table(both)])
 
 
 def report(results: Record) -> str:
