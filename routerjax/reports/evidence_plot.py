@@ -14,6 +14,7 @@ from routerjax.reports.style import (
     PAGE,
     REFERENCE,
     drawing,
+    name_of_point,
     title,
     weight_axis,
 )
@@ -95,14 +96,7 @@ def _model(axes: Any, single: Single) -> None:
         zorder=2,
     )
     said = f"{single.model}\n(unknown on {single.unsupported:.0%})" if thin else single.model
-    axes.annotate(
-        said.replace("$", r"\$"),
-        (x, y),
-        xytext=(3, 3),
-        textcoords="offset points",
-        fontsize=5.5,
-        color=REFERENCE,
-    )
+    name_of_point(axes, said, (x, y), offset=(3, 3))
 
 
 def _cross(axes: Any, line: Line, *, label: str) -> None:

@@ -24,13 +24,13 @@ from routerjax.reports.style import (
     COLUMN,
     FAINT,
     PAGE,
-    REFERENCE,
     Look,
     drawing,
     files,
     legend,
     line,
     looks,
+    name_of_point,
     shade,
     weight_axis,
 )
@@ -115,16 +115,9 @@ def _single_models(axes: Any, references: Results) -> None:
             continue
         named.append(i)
         left = right - inches[i, 0] < 1.0  # no room to the right
-        axes.annotate(
-            names[i].rsplit("/", maxsplit=1)[-1],
-            (cost[i], quality[i]),
-            color=REFERENCE,
-            textcoords="offset points",
-            xytext=(-3 if left else 3, -7),
-            fontsize=5.5,
-            ha="right" if left else "left",
-            zorder=1,
-        )
+        own = names[i].rsplit("/", maxsplit=1)[-1]
+        offset = (-3 if left else 3, -7)
+        name_of_point(axes, own, (cost[i], quality[i]), offset=offset, left=left)
 
 
 def utility_by_cost_weight(

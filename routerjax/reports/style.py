@@ -125,6 +125,38 @@ def title(axes: Any, text: str) -> None:
     axes.set_title(textwrap.fill(text, round(14 * width)), loc="left")
 
 
+def name_of_point(
+    axes: Any,
+    text: str,
+    at: tuple[float, float],
+    *,
+    offset: tuple[float, float],
+    left: bool = False,
+) -> None:
+    """Write a point's name beside it, in a halo that keeps it legible where curves pass.
+
+    Args:
+      axes: to write on.
+      text: as it is, dollar signs too.
+      at: the point.
+      offset: of the text from it, in points.
+      left: whether the text ends there, and does not begin.
+    """
+    from matplotlib import patheffects
+
+    axes.annotate(
+        text.replace("$", r"\$"),
+        at,
+        xytext=offset,
+        textcoords="offset points",
+        fontsize=5.5,
+        color=REFERENCE,
+        ha="right" if left else "left",
+        zorder=4,
+        path_effects=[patheffects.withStroke(linewidth=1.5, foreground="white", alpha=0.9)],
+    )
+
+
 def weight_axis(
     axes: Any,
     cost_weights: Sequence[float],
