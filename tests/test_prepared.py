@@ -66,15 +66,16 @@ def same(one, other):
         )
 
 
-@pytest.mark.parametrize("learning_rate", [1e-2, (1e-2, 3e-3)])
-def test_a_joint_router_trained_on_them_is_the_one_that_makes_its_own(monkeypatch, learning_rate):
-    config = dataclasses.replace(CONFIG, learning_rate=learning_rate)
+def test_a_joint_router_trained_on_them_is_the_one_that_makes_its_own(monkeypatch):
+    """Of two problems, two members and two learning rates."""
+    config = dataclasses.replace(CONFIG, learning_rate=(1e-2, 3e-3))
     once = trained(config)
     assert max(once[0].epochs["joint"]) > 0, "the joint stage is to learn something here"
     monkeypatch.setattr(preparing, "MOST_BYTES", 0)
     same(once, trained(config))
 
 
+@pytest.mark.slow
 def test_devices_that_share_the_rows_of_a_batch_find_them_too(monkeypatch):
     shared = trained(devices=Devices(1, parallel="rows"))
     monkeypatch.setattr(preparing, "MOST_BYTES", 0)
