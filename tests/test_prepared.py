@@ -106,7 +106,7 @@ def made(monkeypatch, **settings):
 
 
 def test_a_row_is_found_by_its_position(monkeypatch):
-    found, every, train, held_out = made(monkeypatch, epoch_rows=1000)
+    found, every, train, held_out = made(monkeypatch, epoch_rows=1000, tries=1)
     for r in range(2):
         own = Prepared(found.values[r], found.place[r])
         for rows in (train[r][train[r] >= 0], held_out[r]):
@@ -114,11 +114,19 @@ def test_a_row_is_found_by_its_position(monkeypatch):
 
 
 def test_where_an_epoch_does_not_visit_all_rows_each_step_makes_its_own(monkeypatch):
-    found, *_ = made(monkeypatch, epoch_rows=30)
+    found, *_ = made(monkeypatch, epoch_rows=30, tries=1)
     assert found is None
+
+
+def test_what_every_try_keeps_counts():
+    made_of = {"epoch_rows": 1000}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(preparing, "MOST_BYTES", 20_000)
+        assert made(patched, tries=1, **made_of)[0] is not None
+        assert made(patched, tries=4, **made_of)[0] is None
 
 
 def test_stages_that_make_nothing_are_left_alone():
     endpoints, _ = stages()
     index = jnp.zeros((1, 3), jnp.int32)
-    assert prepared(endpoints, {}, {}, index, index, epoch_rows=10) is None
+    assert prepared(endpoints, {}, {}, index, index, epoch_rows=10, tries=1) is None

@@ -134,10 +134,9 @@ class Smoke(StudyConfig):
 
 @dataclasses.dataclass(frozen=True)
 class Quick(StudyConfig):
-    """Every method on the embedded table, four seeds: some two minutes of one core.
+    """Every method on the embedded table, four seeds: some three minutes of one core.
 
-    Outcome models in closed form, and routers of two members: what is compared is the same, and
-    most of what a first look waits for is left out.
+    Outcome models are in closed form and routers have two members, so that a first look is short.
     """
 
     queries: int = 8_000

@@ -263,14 +263,14 @@ def former_table(results: Record) -> str:
         for draws in both.values()
         for each in draws
     ]
-    mean, error = mean_and_error(np.asarray(apart))
     each = compare(both, FORMER)
     assert each is not None
     told = (
         f"{FIT} less {FORMER}, mean over {each.draws} draws of {each.cells} cells and over cost "
-        f"weights: {mean:+.4f} ± {error:.4f}, the standard error over draws; it is ahead in "
-        f"{np.mean(np.asarray(apart) > 0):.0%} of them and level in "
-        f"{np.mean(np.asarray(apart) == 0):.0%}."
+        f"weights: {np.mean(apart):+.4f}, from {min(apart):+.4f} to {max(apart):+.4f}; it is ahead "
+        f"in {np.mean(np.asarray(apart) > 0):.0%} of them and level in "
+        f"{np.mean(np.asarray(apart) == 0):.0%}. Cells of a table share their queries, so that "
+        "there is no standard error where a table has one seed."
     )
     head = ["method", "advantage", "draws below 0", "worst draw", "of full feedback"]
     names = methods_of(both, (*FROM_LOG, *OTHERS))

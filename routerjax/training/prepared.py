@@ -49,6 +49,7 @@ def prepared(
     held_out: Int[Array, "r h"],
     *,
     epoch_rows: int,
+    tries: int,
 ) -> Prepared | None:
     """What the runs of a stage make of their rows; None where each step had better do it.
 
@@ -61,6 +62,7 @@ def prepared(
       rows: of all runs; "x" and "start" are used.
       train, held_out: positions in the rows; a negative one stands for no row.
       epoch_rows: that an epoch visits at most.
+      tries: learning rates and settings, each of which keeps its own.
     """
     if not isinstance(stage, Preparing) or stored(rows) or jax.process_count() > 1:
         return None
@@ -71,7 +73,8 @@ def prepared(
     row = jax.eval_shape(
         stage.prepared, one, rows["x"][:1], jax.tree.map(lambda leaf: leaf[:1], rows["start"])
     )
-    if index.size * row.size * row.dtype.itemsize > MOST_BYTES:
+    places = len(index) * len(rows["x"]) * 4
+    if tries * (index.size * row.size * row.dtype.itemsize + places) > MOST_BYTES:
         return None
     return _prepared(stage, dict(context), rows["x"], rows["start"], jnp.asarray(index))
 

@@ -318,6 +318,7 @@ def _fit(
         per_network(joined.train),
         per_network(joined.held_out),
         epoch_rows=config.schedule.epoch_rows,
+        tries=len(tries),
     )
     rows = joined.rows
     if made is not None:
