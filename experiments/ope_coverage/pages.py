@@ -170,7 +170,14 @@ def pages_table(results: dict[str, Any]) -> str:
             half = np.mean([(each["high"] - each["low"]) / 2 for each in own])
             line.append(f"{covered:.2f} ({off:+.3f}, ± {half:.3f})")
         lines.append(line)
-    return markdown(head, lines)
+    return f"{markdown(head, lines)}\n\n{_claims(results)}"
+
+
+def _claims(results: dict[str, Any]) -> str:
+    """How often the page says that the router is better or worse than the best single model."""
+    own = [each for log in results["logs"] for each in log["values"] if each["value"] == ADVANTAGE]
+    claimed = sum(not each["low"] <= 0 <= each["high"] for each in own)
+    return f"The interval of the advantage leaves out 0 in {claimed} of {len(own)} readings."
 
 
 def main(arguments: Sequence[str] = ()) -> int:
