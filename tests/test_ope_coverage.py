@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.ope_coverage import nuisances, report
+from experiments.ope_coverage import cuts, nuisances, report
 from experiments.ope_coverage.__main__ import main
 from experiments.ope_coverage.cell import CORRECTED, TODAY, Kind, Support, covered, measure
 from experiments.ope_coverage.config import PRESETS, check
@@ -221,7 +221,7 @@ def test_values_given_twice_count_once():
 def test_the_readme_is_in_step_with_the_results():
     results = json.loads(report.RESULTS.read_text())
     text = report.README.read_text()
-    assert report.filled(text, report.readme_tables()) == text
+    assert report.readme() == text
     config = json.loads(json.dumps(dataclasses.asdict(PRESETS["full"])))
     assert results["provenance"]["config"] == config
     assert {cell["logs"] for cell in results["cells"]} == {500}
@@ -347,3 +347,43 @@ def test_a_page_is_held_against_its_truth(world):
         assert by["advantage", cost_weight]["truth"] == pytest.approx(router - best, abs=2e-5)
         assert by["over today", cost_weight]["truth"] == pytest.approx(router - today, abs=2e-5)
     assert all(each["low"] <= each["mean"] <= each["high"] for each in found["values"])
+
+
+# Policies that cut a score
+
+
+def _cut_log(mean, truth):
+    kind = cuts.Kind(cuts.SUM, 8, 1_000, 3)
+    found = {"mean": mean, "low": mean - 0.05, "high": mean + 0.05, "truth": truth}
+    return {"kind": kind._asdict(), **found, "trusted_below": 0.1, "trusted_above": 0.9,
+            "best_single": 0.7}  # fmt: skip
+
+
+def test_the_table_of_cuts_by_hand():
+    table = cuts.cuts_table({"logs": [_cut_log(0.82, 0.8), _cut_log(0.9, 0.8)]})
+    assert [cell.strip() for cell in table.splitlines()[2].split("|")[1:-1]] == [
+        *("a sum", "8", "1,000", "3", "10%", "90%"),
+        *("+0.060", "+0.100", "1 of 2", "+0.100"),
+    ]
+
+
+@pytest.mark.parametrize("cut", [cuts.NUMBER, cuts.SUM])
+def test_a_model_is_never_asked_below_the_cut(cut):
+    kind = cuts.Kind(cut, 5, 2_000, 3)
+    own = cuts.drawn(kind, cuts.CutsConfig(others=3_000), 0, None)
+    assert own.model == 2 and own.below.mean() == pytest.approx(0.5, abs=0.03)
+    assert (own.quality[own.below, 2] == cuts.WRONG).all()
+    assert (own.quality[~own.below, 2] == cuts.RIGHT).all()
+    shares = np.bincount(own.log.arms) / 2_000  # ½·⅓ of the last, the rest evenly
+    np.testing.assert_allclose(shares, [5 / 12, 5 / 12, 1 / 6], atol=0.04)
+    asked = own.log.arms == 2
+    assert own.log.quality[asked].mean() == pytest.approx(cuts.RIGHT, abs=0.04)
+
+
+def test_the_cut_on_a_table_is_learnt_on_rows_of_its_own(world):
+    config = cuts.CutsConfig(scored=60)
+    own = cuts.drawn(cuts.Kind(cuts.TABLE, 0, 100, 0), config, 1, world.table)
+    assert (len(own.log), len(own.features)) == (100, 40)
+    x = {row.tobytes() for row in np.asarray(own.log.features)}
+    assert not x & {row.tobytes() for row in np.asarray(own.features)}
+    assert own.below.any() and not own.below.all()

@@ -130,16 +130,16 @@ def test_a_threshold_by_hand():
     hits = np.array([0.0] * 10 + [1.0, 0.0] * 5)
     # (0 + ½)/(10 + 1) = 0.045: below 0.05 there is no support, at a level of 0.04 it may be chance
     assert support_threshold(estimated, hits, level=0.05, models=2) == pytest.approx(0.4)
-    assert support_threshold(estimated, hits, level=0.04, models=2) == 0.0
+    assert support_threshold(estimated, hits, level=0.04, models=2) == -np.inf
     assert support_threshold(estimated, hits, level=0.9, models=2) == np.inf
-    assert support_threshold(estimated, hits, level=0.0, models=2) == 0.0
+    assert support_threshold(estimated, hits, level=0.0, models=2) == -np.inf
 
 
 def test_equal_estimates_are_one_step():
     """Hits among rows of one estimate are averaged, in whatever order they come."""
     estimated, hits = np.repeat([0.2, 0.8], 50), np.tile([0.0, 0.0, 0.0, 0.0, 1.0], 20)
     for order in (np.arange(100), np.arange(100)[::-1]):
-        assert support_threshold(estimated, hits[order], level=0.1, models=2) == 0.0
+        assert support_threshold(estimated, hits[order], level=0.1, models=2) == -np.inf
 
 
 def test_a_level_is_a_share_of_an_even_share_or_what_was_recorded():

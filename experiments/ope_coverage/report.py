@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments.ope_coverage.cell import BAND, CORRECTED, FEWEST, MOST, TODAY
 from experiments.ope_coverage.config import CoverageConfig
+from experiments.ope_coverage.cuts import CUTS, cuts_table
 from experiments.ope_coverage.pages import PAGES, pages_table
 from experiments.ope_coverage.product import PRODUCT, product_table
 from routerjax.errors import InputError
@@ -236,9 +237,15 @@ def readme_tables() -> str:
     return "\n\n".join(parts)
 
 
+def readme() -> str:
+    """The README with its tables, from the committed files."""
+    text = filled(README.read_text(encoding="utf-8"), readme_tables())
+    return filled(text, cuts_table(json.loads(CUTS.read_text(encoding="utf-8"))), mark="cuts")
+
+
 def main() -> int:
     """Write the README's tables from the committed results; returns the exit code."""
-    write_text(README, filled(README.read_text(encoding="utf-8"), readme_tables()))
+    write_text(README, readme())
     return 0
 
 

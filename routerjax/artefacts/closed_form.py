@@ -16,7 +16,7 @@ from routerjax.estimators.trees import NEVER, Trees
 from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
 from routerjax.models.policy import LEAST
-from routerjax.models.propensity import PropensityModel, supported_rows
+from routerjax.models.propensity import PropensityModel, inside_cuts, supported_rows
 from routerjax.records.tables import Estimates
 
 ROWS = 256
@@ -59,7 +59,7 @@ class ClosedForm(NamedTuple):
       sharpness: logits per unit of scaled utility.
       unit: of the utilities.
       constant: [m] means to start from; None starts from what is expected of the query.
-      support: [m] True where the log supports the arm whatever the query; None where trees say it.
+      support: [m] True where the log supports the arm whatever the query; None where it depends.
       chances: of the propensity model; None where the router has none.
     """
 
@@ -143,8 +143,8 @@ def chances_of(trees: Trees) -> Chances:
 
 
 def _everywhere(model: PropensityModel | None, chances: Chances | None) -> np.ndarray | None:
-    """The arms with support, [m], where no tree asks of the query."""
-    if model is None or chances is None or len(chances.feature):
+    """The arms with support, [m], where neither a tree nor a cut asks of the query."""
+    if model is None or chances is None or len(chances.feature) or model.cuts is not None:
         return None
     nothing = np.zeros((1, 1), np.float32)
     return supported_rows(propensities(chances, nothing, None), np.asarray(model.threshold))[0]
@@ -180,7 +180,8 @@ def decide(
     known = form.support
     if known is None or available is not None:
         shares = propensities(form.chances, x, available)
-        known = supported_rows(shares, np.asarray(model.threshold), available)
+        inside = inside_cuts(model, x)
+        known = supported_rows(shares, np.asarray(model.threshold), available, inside)
     kept = kept[:, None] if kept.ndim == 1 else kept
     allowed = np.where(known, found + np.float32(LEAST), np.float32(0))
     allowed /= allowed.sum(axis=-1, keepdims=True)

@@ -25,6 +25,7 @@ from routerjax.artefacts.router import Router
 from routerjax.errors import InputError
 from routerjax.estimators.trees import NEVER
 from routerjax.models.pooled import PooledHead
+from routerjax.models.propensity import Cuts
 from routerjax.records.repricing import PriceChange, check_changes
 from routerjax.records.tables import Estimates, Log
 
@@ -120,6 +121,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
     arrays, left = router.arrays, {each: known[each] for each in known if each not in names}
     assert arrays.propensities is not None
     trees, outcomes, mean = arrays.propensities.trees, arrays.outcomes, arrays.constant
+    cuts = arrays.propensities.cuts
     arrays = arrays._replace(
         constant=Estimates(quality=kept(mean.quality), cost=kept(mean.cost)),
         outcomes=outcomes._replace(
@@ -130,6 +132,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
         propensities=arrays.propensities._replace(
             trees=trees._replace(start=kept(trees.start), leaves=kept(trees.leaves)),
             threshold=kept(arrays.propensities.threshold),
+            cuts=None if cuts is None else Cuts(kept(cuts.directions), kept(cuts.least)),
         ),
     )
     return dataclasses.replace(
@@ -203,12 +206,17 @@ def _arrays(router: Router, arm: int, price: PriceChange, offset: float, factor:
         start=_joined(trees.start, np.full(len(np.asarray(trees.start)), NEVER)),
         leaves=_joined(trees.leaves, np.zeros(np.asarray(trees.leaves).shape[:-1])),
     )
-    never = _joined(log_policy.threshold, np.array(np.inf))
+    never, cuts = _joined(log_policy.threshold, np.array(np.inf)), log_policy.cuts
+    if cuts is not None:
+        cuts = Cuts(
+            directions=_joined(cuts.directions, np.zeros(len(np.asarray(cuts.directions)))),
+            least=_joined(cuts.least, np.array(-np.inf)),
+        )
     quality, cost = (_joined(each, np.asarray(each)[arm]) for each in (mean.quality, mean.cost))
     return arrays._replace(
         constant=Estimates(quality=quality, cost=cost),
         outcomes=outcomes,
-        propensities=log_policy._replace(trees=trees, threshold=never),
+        propensities=log_policy._replace(trees=trees, threshold=never, cuts=cuts),
     )
 
 

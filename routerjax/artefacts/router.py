@@ -63,6 +63,7 @@ class Router(Saved):
       salt: of their digests.
       prompt_form: what became of lists of messages in the log: their "last-user" turn, or the whole
         "conversation"; what is routed should have the same form.
+      cuts: whether a sum of many numbers of the embedding says which models the log supports.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -87,6 +88,7 @@ class Router(Saved):
     salt: str = ""
     kept: tuple[bool, ...] = ()
     prompt_form: str = "last-user"
+    cuts: bool = False
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -376,6 +378,7 @@ class Router(Saved):
             folds=self.config.nuisance.folds,
             seen=self.seen,
             components=self.config.components,
+            cuts=self.cuts,
         )
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ from routerjax.models.architectures import Architecture
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import OutcomeHead, OutcomeModel
 from routerjax.models.pooled import PooledHead
-from routerjax.models.propensity import PropensityModel
+from routerjax.models.propensity import Cuts, PropensityModel
 from routerjax.records.tables import Estimates
 
 
@@ -27,6 +27,7 @@ def router(
     folds: int,
     seen: int,
     components: int | None = None,
+    cuts: bool = False,
 ) -> Arrays | FormerArrays:
     """Shapes of all that a router stores.
 
@@ -39,6 +40,7 @@ def router(
       seen: queries it knows it was fitted on; 0 for a router of before, which knows no
         propensities either.
       components: of the embeddings, on which all else is; None where it is on all of them.
+      cuts: whether its propensity model has any.
     """
     models, width = architecture.models, components or dimensions
     directions = real(dimensions, components) if components else None
@@ -51,7 +53,10 @@ def router(
     if not seen:
         return former
     digests: Any = jax.ShapeDtypeStruct((seen, 2), jnp.uint32)
-    return Arrays(*former, propensities(models, folds), digests)
+    own = propensities(models, folds)
+    if cuts:
+        own = own._replace(cuts=Cuts(directions=real(width, models), least=real(models)))
+    return Arrays(*former, own, digests)
 
 
 def policy(architecture: Architecture, dimensions: int, members: int) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def check_router(router: Router) -> None:
     check_switches("kept", router.kept, counts=(0, len(grid)))
     check_whole("seen", router.seen, least=0, most=1 << 40)
     check_text("salt", router.salt)
+    check_switches("cuts", (router.cuts,), counts=(1,))
     check_text("encoder", router.encoder, optional=True)
     check_among("prompt form", (router.prompt_form,), PROMPT_FORMS, count=1)
     for name in ("report", "provenance"):

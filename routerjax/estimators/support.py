@@ -20,6 +20,8 @@ ENOUGH_EXPLORED = 10
 rests on fewer answers, each of large weight, covers too little."""
 EXPLORED_BELOW = 2.0
 """Times the share of 1/m that is support elsewhere: recorded propensities below it are small."""
+ABOVE_CUT = 0.75
+"""Share of an arm's mean propensity above a cut at which its edge lies."""
 PRIOR_HITS_EXPLORED = 2.0
 """As `PRIOR_HITS`, where the level is that low: so few answers are due that some may be missing."""
 
@@ -83,43 +85,78 @@ def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
 
 
 def support_threshold(
-    estimated: Float[np.ndarray, " n"],
+    scores: Float[np.ndarray, " n"],
     hits: Float[np.ndarray, " n"],
     *,
     level: float,
     models: int,
     prior_hits: float = PRIOR_HITS,
 ) -> float:
-    """Estimated propensity of an arm below which it has no support.
+    """Estimated propensity, or another score, of an arm below which it has no support.
 
     A model of propensities need not be right where they are small. So what decides is how often
-    the arm answered among the rows with estimates so low: hits are regressed on the estimates,
+    the arm answered among the rows with scores so low: hits are regressed on the scores,
     monotonically (isotonic regression), and the rows below the threshold are those whose fitted
     value lies below the level. If they are so few that an even share of answers may be missing by
     chance, (hits + h) / (rows + h·m) ≥ level, nothing is below it.
 
     Args:
-      estimated: [n] out-of-fold estimates π̂(m | x).
+      scores: [n] out-of-fold estimates π̂(m | x), or what rises with them.
       hits: [n] 1 where the arm answered, or its recorded propensity.
       level: propensity from which there is support.
       models: m.
       prior_hits: h.
 
     Returns:
-      The threshold; infinity where the arm has support nowhere, 0 where it has everywhere.
+      The threshold; infinity where the arm has support nowhere, −infinity where everywhere.
 
     Reference: van der Laan et al. (2024), Stabilized Inverse Probability Weighting via Isotonic
     Calibration, for the calibration.
     """
+    if level <= 0:
+        return float("-inf")
+    values, rows, fitted = _isotonic(scores, hits)
+    below = fitted < level
+    missing = (fitted[below] @ rows[below] + prior_hits) / (rows[below].sum() + prior_hits * models)
+    if not below.any() or missing >= level:
+        return float("-inf")
+    return float("inf") if below.all() else float(values[~below][0])
+
+
+def edge_of_cut(
+    scores: Float[np.ndarray, " n"],
+    hits: Float[np.ndarray, " n"],
+    *,
+    level: float,
+    models: int,
+    prior_hits: float = PRIOR_HITS,
+) -> float:
+    """Where along a fitted direction an arm has support, if part of the rows there has none.
+
+    A direction is estimated, so that a cut looks like a slope along it, with queries of both sides
+    on it. Where the arm is asked at a share r of its mean above the cut, 1 − r of the queries are
+    of the side where it is never asked. The edge is the least score where isotonic regression of
+    the hits reaches `ABOVE_CUT` of their mean above the `support_threshold`.
+
+    Args:
+      scores, hits, level, models, prior_hits: as of `support_threshold`.
+
+    Returns:
+      The edge; ±infinity as of `support_threshold`.
+    """
+    least = support_threshold(scores, hits, level=level, models=models, prior_hits=prior_hits)
+    if not np.isfinite(least):
+        return least
+    values, _, fitted = _isotonic(scores, hits)
+    return float(values[fitted >= ABOVE_CUT * hits[scores >= least].mean()][0])
+
+
+def _isotonic(
+    scores: np.ndarray, hits: np.ndarray
+) -> tuple[Float[np.ndarray, " v"], Int[np.ndarray, " v"], Float[np.ndarray, " v"]]:
+    """Distinct scores in order, how many rows have each, and the hits regressed on them."""
     from scipy.optimize import isotonic_regression
 
-    if level <= 0:
-        return 0.0
-    values, place, rows = np.unique(estimated, return_inverse=True, return_counts=True)
-    total = np.bincount(place, weights=hits)
-    fitted = isotonic_regression(total / rows, weights=rows).x
-    below = fitted < level
-    lowest = (total[below].sum() + prior_hits) / (rows[below].sum() + prior_hits * models)
-    if not below.any() or lowest >= level:
-        return 0.0
-    return float("inf") if below.all() else float(values[~below][0])
+    values, place, rows = np.unique(scores, return_inverse=True, return_counts=True)
+    fitted = isotonic_regression(np.bincount(place, weights=hits) / rows, weights=rows).x
+    return values, rows, fitted

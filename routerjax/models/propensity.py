@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,16 +15,30 @@ SIZES = (0, 10, 25)
 """Numbers of trees that programs are compiled for, and all of them."""
 
 
+class Cuts(NamedTuple):
+    """Where a policy's cuts through the queries leave each arm without support.
+
+    Attributes:
+      directions: [d, m] discriminant of each arm, on scaled embeddings.
+      least: [m] sum along it from which the arm has support; −infinity where everywhere.
+    """
+
+    directions: Float[Array | np.ndarray, "d m"]
+    least: Float[Array | np.ndarray, " m"]
+
+
 class PropensityModel(NamedTuple):
     """Propensity models of K folds; a new query gets their average.
 
     Attributes:
       trees: leading axis k.
       threshold: [m] propensity from which an arm has support; infinite where it never has.
+      cuts: of sums of many numbers of the embedding, which trees do not see; None without any.
     """
 
     trees: Trees
     threshold: Float[Array | np.ndarray, " m"]
+    cuts: Cuts | None = None
 
 
 def without_unused_trees(model: PropensityModel) -> PropensityModel:
@@ -78,21 +92,33 @@ def supported(
     Where `available` says which arms there are, no other is supported.
     """
     chances = jnp.mean(propensities_by_fold(model, x, available), axis=0)
-    return with_support(chances, model.threshold, available)
+    return with_support(chances, model.threshold, available, inside_cuts(model, x))
+
+
+def inside_cuts(model: PropensityModel, x: Any) -> Any:
+    """[n, m] True where queries x lie on the side of an arm's cut that was asked of it.
+
+    Of JAX or of NumPy, as x is; None where the model has no cuts.
+    """
+    if model.cuts is None:
+        return None
+    return x @ model.cuts.directions >= model.cuts.least[None]
 
 
 def with_support(
     propensities: Float[Array, "n m"],
     threshold: Float[Array | np.ndarray, " m"],
     available: Bool[Array, "n m"] | None = None,
+    inside: Bool[Array, "n m"] | None = None,
 ) -> Bool[Array, "n m"]:
-    """π̂(m | x) ≥ threshold of m; of a query without any such arm the most probable one.
+    """π̂(m | x) ≥ threshold of m, inside its cut; of a query without such an arm the likeliest.
 
     Of arms that are not available π̂ is 0, and none is supported.
     """
     enough = propensities >= threshold[None]
-    if available is not None:
-        enough = enough & available
+    for other in (available, inside):
+        if other is not None:
+            enough = enough & other
     likeliest = jax.nn.one_hot(jnp.argmax(propensities, axis=-1), propensities.shape[-1]) > 0
     return jnp.where(jnp.any(enough, axis=-1, keepdims=True), enough, likeliest)
 
@@ -101,10 +127,12 @@ def supported_rows(
     propensities: Float[np.ndarray, "n m"],
     threshold: Float[np.ndarray, " m"],
     available: Bool[np.ndarray, "n m"] | None = None,
+    inside: Bool[np.ndarray, "n m"] | None = None,
 ) -> Bool[np.ndarray, "n m"]:
     """`with_support` of many queries, without compiling for their number."""
     enough = propensities >= threshold[None]
-    if available is not None:
-        enough = enough & available
+    for other in (available, inside):
+        if other is not None:
+            enough = enough & other
     likeliest = np.arange(len(threshold)) == propensities.argmax(axis=-1)[:, None]
     return np.where(enough.any(axis=-1, keepdims=True), enough, likeliest)

@@ -118,6 +118,7 @@ def fit(
     policy, epochs, settings = trained.policy, trained.epochs, trained.settings
     means, expected = _on_all_rows(policy, prepared, problem, cost_weights)
     best = [best_single(means[None], cost_weight=each) for each in cost_weights]
+    log_policy = prepared.nuisances.propensities.model
     salt = salt_of(given.fingerprint, config.seed)
     seen = seen_queries(learnt, salt=salt)
     router = Router(
@@ -136,7 +137,7 @@ def fit(
             policy.params,
             policy.constant or _no_means(len(log.models)),
             prepared.model,
-            prepared.nuisances.propensities.model,
+            log_policy,
             seen,
         ),
         arm_quality=tuple(means.quality.tolist()),
@@ -145,6 +146,7 @@ def fit(
         salt=salt,
         kept=() if expected is None else tuple(expected.kept.tolist()),
         prompt_form=given.prompt_form or Router.prompt_form,
+        cuts=log_policy.cuts is not None,
     )
     told = [] if expected is None else expected.named(log.models, cost_weights)
     report = fit_report(

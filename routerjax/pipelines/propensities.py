@@ -8,29 +8,24 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.support import (
-    PRIOR_HITS,
-    PRIOR_HITS_EXPLORED,
-    explored,
-    support_level,
-    support_threshold,
-)
+from routerjax.estimators.support import PRIOR_HITS, PRIOR_HITS_EXPLORED, explored, support_level
 from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
 from routerjax.models.propensity import (
     PropensityModel,
+    inside_cuts,
     log_odds_by_fold,
     propensities_by_fold,
     supported_rows,
 )
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
+from routerjax.pipelines.support import Asked, cuts_of, thresholds
 from routerjax.records.on_disk import Stored, read
 from routerjax.records.tables import Log
 from routerjax.support.kept_programs import kept_program
 
 MOST_ROWS = 2048
 """Rows of a fold's training part on which its trees are grown."""
-
 
 ROUNDING = 1e-4
 """A recorded propensity that is the level, but for rounding, is support."""
@@ -84,7 +79,7 @@ def fit_propensities(
     grown = grow(parts, models=models)
     if around is not None:
         grown = grown._replace(start=grown.start + around.last.astype(np.float32))
-    model = PropensityModel(grown, threshold=np.zeros(models, np.float32))
+    model = PropensityModel(grown, threshold=np.full(models, -np.inf, np.float32))
     estimated = _out_of_fold(model, log, x, folds, around)
     arms, recorded = np.asarray(log.arms), log.logged_propensities
     level = support_level(
@@ -97,8 +92,13 @@ def fit_propensities(
         known = np.isfinite(log.propensities).all(axis=1, keepdims=True)
         hits = np.where(known, log.propensities, hits)
         every = np.where(known, log.propensities, estimated)
-    threshold = _thresholds(log, estimated, hits, level, small)
-    support_of = supported_rows(estimated, threshold, log.available)
+    could = np.broadcast_to(chosen[:, None], hits.shape)
+    could = could if log.available is None else could & np.asarray(log.available)
+    prior = np.where(small, PRIOR_HITS_EXPLORED, PRIOR_HITS)
+    asked = Asked(hits, could, level, prior)
+    threshold = thresholds(estimated, asked)
+    cuts, inside = cuts_of(asked, could & (estimated >= threshold[None]), arms, x, folds)
+    support_of = supported_rows(estimated, threshold, log.available, inside)
     if every is not estimated:
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
@@ -107,29 +107,10 @@ def fit_propensities(
         answered=_where(answered, chosen, np.inf),
         every=every,
         supported=support_of,
-        model=model._replace(threshold=threshold.astype(np.float32)),
+        model=model._replace(threshold=threshold.astype(np.float32), cuts=cuts),
         recorded=share,
         circumstances=around,
     )
-
-
-def _thresholds(
-    log: Log, estimated: np.ndarray, hits: np.ndarray, level: np.ndarray, small: np.ndarray
-) -> Float[np.ndarray, " m"]:
-    """Support thresholds by the rows on which the policy could have chosen the model."""
-    chosen, models = chosen_rows(log), len(log.models)
-    found = np.full(models, np.inf)
-    for arm in range(models):
-        rows = chosen if log.available is None else chosen & np.asarray(log.available)[:, arm]
-        if rows.any():
-            found[arm] = support_threshold(
-                estimated[rows, arm],
-                hits[rows, arm],
-                level=level[arm],
-                models=models,
-                prior_hits=PRIOR_HITS_EXPLORED if small[arm] else PRIOR_HITS,
-            )
-    return found
 
 
 def _where(values: np.ndarray | None, chosen: np.ndarray, other: float) -> Any:
@@ -168,10 +149,13 @@ def applied(
         return _softmax(odds).mean(axis=0)
 
     every = over_blocks(block, x)
+    inside = None
+    if model.cuts is not None:
+        inside = over_blocks(lambda rows, _: np.asarray(inside_cuts(model, rows)), x)
     answered, share = _answered(
         log.logged_propensities, every[np.arange(len(log)), np.asarray(log.arms)]
     )
-    supported = supported_rows(every, np.asarray(model.threshold), log.available)
+    supported = supported_rows(every, np.asarray(model.threshold), log.available, inside)
     answered = _where(answered, chosen_rows(log), np.inf)
     return Propensities(answered, every, supported, model, share, circumstances)
 

@@ -1,0 +1,112 @@
+"""Which part of the queries has support: by estimated propensities, and beyond a policy's cuts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from routerjax.estimators.cuts import Cut, fit_cut
+from routerjax.estimators.discriminants import discriminants
+from routerjax.estimators.folds import Folds
+from routerjax.estimators.support import edge_of_cut, support_threshold
+from routerjax.models.outcomes import over_blocks
+from routerjax.models.propensity import Cuts
+from routerjax.records.on_disk import Stored, read
+
+MOST_ROWS = 8192
+"""Rows on which a cut is fitted, evenly spaced."""
+
+
+class Asked(NamedTuple):
+    """What the log says of where its policy asked which arm.
+
+    Attributes:
+      hits: [n, m] 1 where the arm answered, or its recorded propensity.
+      rows: [n, m] True on the rows that count for the arm.
+      level: [m] propensity from which there is support.
+      prior_hits: [m] as of `support_threshold`.
+    """
+
+    hits: Float[np.ndarray, "n m"]
+    rows: Bool[np.ndarray, "n m"]
+    level: Float[np.ndarray, " m"]
+    prior_hits: Float[np.ndarray, " m"]
+
+    def of(self, arm: int, scores: Float[np.ndarray, " n"]) -> dict[str, Any]:
+        """An arm's arguments for `support_threshold` and `edge_of_cut`, of all rows' scores."""
+        own = self.rows[:, arm]
+        return {
+            "scores": scores[own],
+            "hits": self.hits[own, arm],
+            "level": self.level[arm],
+            "models": len(self.level),
+            "prior_hits": self.prior_hits[arm],
+        }
+
+
+def thresholds(scores: Float[np.ndarray, "n m"], asked: Asked) -> Float[np.ndarray, " m"]:
+    """The score from which each arm has support, by its rows; infinity where it has none."""
+    found = np.full(scores.shape[1], np.inf)
+    for arm in np.flatnonzero(asked.rows.any(axis=0)):
+        found[arm] = support_threshold(**asked.of(int(arm), scores[:, arm]))
+    return found
+
+
+def cuts_of(
+    asked: Asked,
+    by_trees: Bool[np.ndarray, "n m"],
+    arms: Int[np.ndarray, " n"],
+    x: Float[np.ndarray, "n d"] | Stored,
+    folds: Folds,
+) -> tuple[Cuts | None, Bool[np.ndarray, "n m"] | None]:
+    """Cuts along sums of many numbers of the query, which trees see in part only.
+
+    An arm has a cut where, among the rows that trees leave it, those lowest along its discriminant
+    have no support. Its direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut`.
+
+    Args:
+      asked: by all rows on which the policy could have chosen the arm.
+      by_trees: [n, m] True on those of them that have support by the trees.
+      arms: [n] arm that answered.
+      x: [n, d] scaled embeddings.
+      folds: of the rows.
+
+    Returns:
+      The cuts, and [n, m] True on the side with support; None twice where no arm has a cut.
+    """
+    models = len(asked.level)
+    if not (asked.level > 0).any():
+        return None, None
+    answered = np.arange(models) == arms[:, None]
+    left = asked._replace(rows=by_trees)
+    found = discriminants(x, answered, asked.rows, folds.of_row)
+    directions, least = np.zeros((x.shape[1], models)), np.full(models, -np.inf)
+    inside = np.ones(asked.hits.shape, bool)
+    for arm in np.flatnonzero(np.isfinite(thresholds(found.scores, left))):
+        rows = np.flatnonzero(asked.rows[:, arm])
+        rows = rows[:: -(-len(rows) // MOST_ROWS)]
+        features = np.asarray(read(x[rows]), np.float64)
+        starts = found.directions[:, :, arm]
+        cut = fit_cut(features, answered[rows, arm], folds.of_row[rows], starts)
+        distances = _distances(cut, x, folds)
+        edge = edge_of_cut(**left.of(int(arm), distances))
+        if np.isfinite(edge):
+            directions[:, arm], least[arm] = cut.directions.mean(axis=0), edge - cut.offsets.mean()
+            inside[:, arm] = distances >= edge
+    if not np.isfinite(least).any():
+        return None, None
+    return Cuts(directions.astype(np.float32), least.astype(np.float32)), inside
+
+
+def _distances(
+    cut: Cut, x: Float[np.ndarray, "n d"] | Stored, folds: Folds
+) -> Float[np.ndarray, " n"]:
+    """Of each row from the cut that was fitted outside its fold."""
+
+    def block(rows: np.ndarray, place: slice) -> np.ndarray:
+        return folds.own(cut.distances(rows), place)
+
+    found: np.ndarray = over_blocks(block, x)
+    return found
