@@ -25,6 +25,7 @@ from jaxtyping import Bool, Float
 from experiments.ope_coverage.cell import rounded
 from experiments.ope_coverage.pages import read
 from routerjax.artefacts.router import Router
+from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.errors import DataWarning, InputError
 from routerjax.models.propensity import supported
 from routerjax.pipelines.fit_log import fit
@@ -111,28 +112,27 @@ def drawn(kind: Kind, config: CutsConfig, seed: int, table: Table | None) -> Dra
     ease = 0.1 * np.tanh(x @ rng.normal(size=(width, kind.models)) / np.sqrt(width))
     quality = np.clip(np.linspace(*OTHERS, kind.models) + ease, 0.02, 0.98)
     quality[:, last] = np.where(below, WRONG, RIGHT)
-    cost = np.broadcast_to(np.geomspace(*COSTS, kind.models), quality.shape)
-    right = (rng.random(count)[:, None] < quality).astype(np.float32)
-    names = [f"model {place}" for place in range(kind.models)]
-    own = slice(kind.rows)
-    log = _logged(x[own], right[own], cost[own], below[own], last, names, rng)
-    others = slice(kind.rows, None)
+    answered = Table.from_arrays(
+        (rng.random(count)[:, None] < quality).astype(np.float32),
+        np.broadcast_to(np.geomspace(*COSTS, kind.models), quality.shape),
+        models=[f"model {place}" for place in range(kind.models)],
+        embeddings=x,
+    )
+    own, others = np.split(np.arange(count), [kind.rows])
+    log = _logged(answered.rows(own), below[own], last, seed)
     return Drawn(log, x[others], quality[others], below[others], last)
 
 
 def _of_table(table: Table, kind: Kind, config: CutsConfig, rng: np.random.Generator) -> Drawn:
     """The model is the best on average; the policy learnt on rows of their own what suits it."""
     order = rng.permutation(len(table))
-    parts = (config.scored, config.scored + kind.rows)
-    learnt, own, others = np.split(order, parts)
+    learnt, own, others = np.split(order, (config.scored, config.scored + kind.rows))
     x, quality = np.asarray(table.features), np.asarray(table.quality, np.float64)
     model = int(quality[learnt].mean(axis=0).argmax())
     gain = quality[:, model] - np.delete(quality, model, axis=1).mean(axis=1)
     score = x @ _ridge(x[learnt], gain[learnt])
     below = score < np.quantile(score[learnt], config.share)
-    log = _logged(
-        x[own], quality[own], np.asarray(table.cost)[own], below[own], model, table.models, rng
-    )
+    log = _logged(table.rows(own), below[own], model, int(rng.integers(1 << 31)))
     return Drawn(log, x[others], quality[others], below[others], model)
 
 
@@ -145,22 +145,15 @@ def _ridge(x: np.ndarray, label: np.ndarray) -> Float[np.ndarray, " d"]:
     return slopes
 
 
-def _logged(
-    x: np.ndarray,
-    quality: np.ndarray,
-    cost: np.ndarray,
-    below: np.ndarray,
-    model: int,
-    names: Sequence[str],
-    rng: np.random.Generator,
-) -> Log:
+def _logged(table: Table, below: np.ndarray, model: int, seed: int) -> Log:
     """Every row by one of the models that may be asked of it, each as likely."""
-    rows, models = quality.shape
-    tickets = rng.random((rows, models))
-    tickets[below, model] = -1
-    arms, every = tickets.argmax(axis=1), np.arange(rows)
-    answered = quality[every, arms], cost[every, arms]
-    return Log.from_arrays(arms, *answered, models=names, embeddings=x)
+
+    def evenly(rows: Table, key: jax.Array) -> np.ndarray:
+        may = np.ones(np.shape(rows.quality))
+        may[below, model] = 0
+        return may / may.sum(axis=1, keepdims=True)
+
+    return simulate_log(table, evenly, key=jax.random.key(seed), record=False)[0]
 
 
 def measured(kind: Kind, config: CutsConfig, seed: int, table: Table | None) -> dict[str, Any]:
