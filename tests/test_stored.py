@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from training_toys import Wave, on_disk, trained, wave
 
-from routerjax.data.io.files import read_log, read_table, write_log, write_table
+from routerjax.data.io.files import read_log, read_table
+from routerjax.data.io.writing import write_log, write_table
 from routerjax.errors import InputError
 from routerjax.models.heads import Scaling
 from routerjax.pipelines.fit_log import fit
