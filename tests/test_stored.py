@@ -15,10 +15,10 @@ from routerjax.models.heads import Scaling
 from routerjax.pipelines.fit_log import fit
 from routerjax.records.on_disk import Stored, blocks, memory, read
 from routerjax.records.tables import Log, Table
+from routerjax.training.batches import NEIGHBOURS, visited
 from routerjax.training.checkpoint import Checkpoints, digest
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 from routerjax.training.processes import checksum
-from routerjax.training.run import NEIGHBOURS, visited
 from routerjax.training.sweep import Sweep
 
 FEW = Schedule(batch_size=16, max_epochs=12, patience=2, chunk=4, epoch_rows=64)
