@@ -15,9 +15,9 @@ from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.pipelines.crossed import crossed_page
 from routerjax.pipelines.crossed_pairs import Scores, paired_page
+from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
 from routerjax.pipelines.lines import Evaluation
-from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.page import page, router_choices
 from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.prepare import Prepared
