@@ -168,11 +168,11 @@ def _router(
     cost_weights: tuple[float, ...],
 ) -> Router:
     """The router without its report; it keeps the range of quality, and so the unit, of `given`."""
+    assert prepared.nuisances is not None
     config, models = prepared.config, rows.learnt.models
     best = [best_single(means[None], cost_weight=each) for each in cost_weights]
     salt = salt_of(given.fingerprint, config.seed)
     seen = seen_queries(rows.logged, salt=salt)
-    assert prepared.nuisances is not None
     return Router(
         models=models,
         cost_weights=cost_weights,
