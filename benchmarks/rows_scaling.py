@@ -39,7 +39,7 @@ AIM = (
 def make(rows: int, folder: Path) -> None:
     """Write the log to fit and the log to judge by, embeddings apart."""
     from benchmarks.problems import log
-    from routerjax.data.io.files import write_log
+    from routerjax.data.io.writing import write_log
 
     for seed, count in enumerate((rows, rows // 10)):
         made = log(count, 256, 10, seed=seed)

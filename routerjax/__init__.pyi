@@ -21,8 +21,8 @@ from .data.encoders.encoding import encode as encode
 from .data.encoders.encoding import encoded as encoded
 from .data.io.files import read_log as read_log
 from .data.io.files import read_table as read_table
-from .data.io.files import write_log as write_log
-from .data.io.files import write_table as write_table
+from .data.io.writing import write_log as write_log
+from .data.io.writing import write_table as write_table
 from .data.io.gain_labels import GainLabels as GainLabels
 from .data.io.gain_labels import read_labels as read_labels
 from .data.public.tables import PUBLIC_TABLES as PUBLIC_TABLES

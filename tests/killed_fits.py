@@ -25,7 +25,7 @@ import orbax.checkpoint  # noqa: F401  imported once for all children
 import routerjax.artefacts.router
 import routerjax.pipelines.fit_log
 from routerjax.cli.commands import main
-from routerjax.data.io.files import write_log
+from routerjax.data.io.writing import write_log
 from routerjax.records.tables import Log
 
 TRAINED = "--architecture interval --nuisance.outcomes network --cost-weights 0,100 --epochs 6"

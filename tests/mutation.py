@@ -61,6 +61,7 @@ TESTS = {
     "models/joint": ("architectures",),
     "models/stages": ("objectives", "architectures"),
     "support/own_code": ("surrogates", "estimators"),
+    "training/batches": ("training",),
     "training/objectives": ("objectives",),
     "training/run": ("training",),
 }

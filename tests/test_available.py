@@ -19,9 +19,9 @@ from routerjax.evaluation.metrics import outcome
 from routerjax.losses.known import OF_A_ROW, SURROGATES, UNMASKED
 from routerjax.losses.masking import masked
 from routerjax.pipelines.compare import compare
+from routerjax.pipelines.evidence import scored
 from routerjax.pipelines.expected import least_means
 from routerjax.pipelines.lines import evaluation_of
-from routerjax.pipelines.on_log import scored
 from routerjax.pipelines.page import LIMITED
 from routerjax.records.available import available_mask
 from routerjax.records.tables import Estimates, Log, Table

@@ -255,7 +255,7 @@ def test_route_explains_the_cost_weights(folder, capsys):
 
 def test_explanation_by_hand():
     from routerjax.estimators.envelope import Envelope
-    from routerjax.reports.console import explanation
+    from routerjax.reports.routes import explanation
 
     envelope = Envelope((2, 0, 1), (12.41, 85.0))
     line = "below 12.41: c; to 85: a; above: b"

@@ -17,7 +17,7 @@ import pytest
 from test_readme import blocks, commands, parse
 
 import routerjax as rj
-from routerjax.data.io.files import write_log, write_table
+from routerjax.data.io.writing import write_log, write_table
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -15,10 +15,11 @@ from routerjax.estimators.folds import make_folds
 from routerjax.estimators.trees import Trees
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.models.propensity import PropensityModel
+from routerjax.pipelines.evidence import Evidence, scored, today
 from routerjax.pipelines.gold import gold_propensities, gold_rows
 from routerjax.pipelines.held_out import set_apart
 from routerjax.pipelines.lines import Line, evaluation_of
-from routerjax.pipelines.on_log import Evidence, policy_lines, scored, singles, today
+from routerjax.pipelines.on_log import policy_lines, singles
 from routerjax.pipelines.propensities import Propensities
 from routerjax.pipelines.suited import suited, suited_note
 from routerjax.records.tables import Estimates, Log

@@ -17,7 +17,7 @@ from routerjax.pipelines.crossed import crossed_choices, widening
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
 from routerjax.pipelines.held_out import share_apart
 from routerjax.pipelines.lines import evaluation_of
-from routerjax.pipelines.pooled import _blocks, feature_sums
+from routerjax.pipelines.pooled_features import feature_blocks, feature_sums
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.verdict import expectations
 from routerjax.records.tables import Estimates, Log
@@ -61,7 +61,7 @@ def test_feature_sums_by_a_loop(useful):
     ones, others = rng.integers(0, 3, (2, 2, 240))
     found = feature_sums(head, prepared.model, prepared.x, ones, others)
     params = jax.tree.map(lambda leaf: leaf[0], prepared.model.quality["params"]["features"])
-    features = np.concatenate([own for _, own in _blocks(head, params, prepared.x)])
+    features = np.concatenate([own for _, own in feature_blocks(head, params, prepared.x)])
     expected = np.zeros((2, 3, features.shape[1]))
     for k in range(2):
         for i in range(240):

@@ -16,16 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from routerjax.cli.parse import parse_columns, parse_range
 from routerjax.data.formats import hub
-from routerjax.data.io.files import (
-    parse_columns,
-    parse_range,
-    read_log,
-    read_rows,
-    read_table,
-    write_log,
-    write_table,
-)
+from routerjax.data.io.files import read_log, read_rows, read_table
+from routerjax.data.io.writing import write_log, write_table
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
 

@@ -15,7 +15,8 @@ import pytest
 
 from routerjax.data.formats import delimited, json_rows, loading, opening, several
 from routerjax.data.inspection.inspecting import inspect
-from routerjax.data.io.files import read_log, write_log
+from routerjax.data.io.files import read_log
+from routerjax.data.io.writing import write_log
 from routerjax.errors import InputError
 
 ROWS = [

@@ -19,7 +19,8 @@ from routerjax.estimators.bias import r_learner
 from routerjax.estimators.integrative import CANDIDATES, Candidate
 from routerjax.estimators.ridge import fit_ridge
 from routerjax.models.gain_router import decide
-from routerjax.pipelines.judge_scores import arm_features, correct_log
+from routerjax.pipelines.judge_bias import arm_features
+from routerjax.pipelines.judge_scores import correct_log
 from routerjax.pipelines.meta_router import fit_gains
 from routerjax.records.gains import LabelledGains
 from routerjax.records.groups import group_numbers

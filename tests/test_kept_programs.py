@@ -13,7 +13,7 @@ import pytest
 
 from routerjax.estimators import counterfactual, elimination, hierarchical, moments
 from routerjax.models.pooled import PooledHead
-from routerjax.support import kept_programs
+from routerjax.support import kept_programs, program_folder
 from routerjax.support.kept_programs import kept_program
 
 ROWS = (
@@ -29,11 +29,11 @@ FOUND = [[0.5, 2.5], [1.2, 0.4]]
 @pytest.fixture
 def kept(tmp_path):
     """A folder in which programs are kept while the test runs."""
-    former = list(kept_programs._chosen)
-    kept_programs.keep_in(tmp_path)
+    former = list(program_folder._chosen)
+    program_folder.keep_in(tmp_path)
     yield tmp_path
-    kept_programs._chosen[:] = former
-    kept_programs._folder.cache_clear()
+    program_folder._chosen[:] = former
+    program_folder.program_folder.cache_clear()
 
 
 @pytest.fixture
@@ -139,14 +139,14 @@ def test_a_folder_of_others_is_not_used(kept):
     (file,) = _files(kept)
     file.unlink()
     file.parent.chmod(0o777)
-    kept_programs._folder.cache_clear()
+    program_folder.program_folder.cache_clear()
     np.testing.assert_allclose(_program()(*ROWS), FOUND, rtol=1e-6)
     assert not _files(kept)
 
 
 def test_a_place_that_cannot_be_written_is_done_without(kept, tmp_path):
     (tmp_path / "file").write_text("")
-    kept_programs.keep_in(tmp_path / "file")
+    program_folder.keep_in(tmp_path / "file")
     np.testing.assert_allclose(_program()(*ROWS), FOUND, rtol=1e-6)
 
 
@@ -180,11 +180,11 @@ def test_static_values_as_text():
 
 
 def test_programs_of_a_former_state_go_after_a_while(kept):
-    former, recent = (kept / kept_programs.FOLDER / name for name in ("former", "recent"))
+    former, recent = (kept / program_folder.FOLDER / name for name in ("former", "recent"))
     for folder in (former, recent):
         folder.mkdir(parents=True)
         (folder / "program").write_bytes(b"")
-    long_ago = former.stat().st_mtime - (kept_programs.UNUSED_DAYS + 1) * 86_400
+    long_ago = former.stat().st_mtime - (program_folder.UNUSED_DAYS + 1) * 86_400
     os.utime(former, (long_ago, long_ago))
     _program()(*ROWS)
     assert recent.exists() and not former.exists()

@@ -18,7 +18,8 @@ from routerjax.exploration.limits import Limits
 from routerjax.exploration.posterior import Draws, with_newcomers
 from routerjax.serving.deciding import Asked, Exploring
 from routerjax.serving.refitting import refit
-from routerjax.serving.service import Query, Service, Settings
+from routerjax.serving.requests import Query
+from routerjax.serving.service import Service, Settings
 
 ROUTER = known_router()
 X = np.random.default_rng(3).normal(size=(40, 4)).astype(np.float32)

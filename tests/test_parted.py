@@ -10,7 +10,7 @@ from routerjax.data.checks.findings import findings, warn_of
 from routerjax.data.columns.schema import Schema
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.evaluated import test_rows as rows_to_evaluate
-from routerjax.pipelines.fit_log import _usable
+from routerjax.pipelines.fit_checks import usable
 from routerjax.records.parted import parted
 
 
@@ -55,8 +55,8 @@ def test_validation_rows_of_users_to_learn_from_are_learnt_from():
     split = ["train"] * 60 + ["validation"] * 20
     log = log_of(split, group=[f"u{row % 70}" for row in range(80)])
     with pytest.warns(DataWarning, match="10 rows of the validation split .* group 'u0', and are"):
-        usable = _usable(log, drop_unlogged=False)
-    assert usable.split == ("train",) * 60 + ("validation",) * 10 + ("train",) * 10
+        found = usable(log, drop_unlogged=False)
+    assert found.split == ("train",) * 60 + ("validation",) * 10 + ("train",) * 10
 
 
 class Seen:

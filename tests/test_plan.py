@@ -9,7 +9,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.cli.commands import main
-from routerjax.data.io.files import write_log, write_table
+from routerjax.data.io.writing import write_log, write_table
 from routerjax.evaluation import power
 from routerjax.evaluation.power import (
     gold_needed,

@@ -13,7 +13,8 @@ from routerjax.models.heads import outputs
 from routerjax.models.outcomes import predict
 from routerjax.models.pooled import PooledFeatures, PooledHead
 from routerjax.pipelines.observed import Observed
-from routerjax.pipelines.pooled import fit_pooled, make_features
+from routerjax.pipelines.pooled import fit_pooled
+from routerjax.pipelines.pooled_features import make_features
 from routerjax.records.tables import Log, Table
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 

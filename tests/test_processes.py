@@ -13,7 +13,7 @@ import pytest
 from routerjax import read_log
 from routerjax.artefacts.router import Router
 from routerjax.cli.commands import main
-from routerjax.data.io.files import write_log
+from routerjax.data.io.writing import write_log
 from routerjax.records.tables import Log
 
 OPTIONS = (

@@ -18,7 +18,8 @@ from routerjax.exploration.posterior import load_draws, qualities
 from routerjax.pipelines.compare import Comparison
 from routerjax.serving.deciding import Asked, Exploring
 from routerjax.serving.refitting import previous, refit, rollback, rule_of
-from routerjax.serving.service import Query, Service, Settings
+from routerjax.serving.requests import Query
+from routerjax.serving.service import Service, Settings
 
 SPREAD = np.array([3, 3, 0.3, 0.3])
 QUERIES = (np.random.default_rng(1).normal(size=(2400, 4)) * SPREAD).astype(np.float32)

@@ -8,7 +8,7 @@ from served_router import COSTS, known_router
 
 import routerjax as rj
 from routerjax.cli.commands import main
-from routerjax.data.io.files import write_table
+from routerjax.data.io.writing import write_table
 from routerjax.pipelines.compare import compare
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.support.provenance import dumps, plain

@@ -12,7 +12,8 @@ from routerjax.estimators.shared_noise import alone, row_weights
 from routerjax.models.outcomes import predict
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.observed import Observed
-from routerjax.pipelines.pooled import feature_sums, fit_pooled
+from routerjax.pipelines.pooled import fit_pooled
+from routerjax.pipelines.pooled_features import feature_sums
 
 HEAD = PooledHead(models=3, components=8, landmarks=8)
 

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from training_toys import Wave, on_disk, trained, wave
 
-from routerjax.data.io.files import read_log, read_table, write_log, write_table
+from routerjax.data.io.files import read_log, read_table
+from routerjax.data.io.writing import write_log, write_table
 from routerjax.errors import InputError
 from routerjax.models.heads import Scaling
 from routerjax.pipelines.fit_log import fit
 from routerjax.records.on_disk import Stored, blocks, memory, read
 from routerjax.records.tables import Log, Table
+from routerjax.training.batches import NEIGHBOURS, visited
 from routerjax.training.checkpoint import Checkpoints, digest
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 from routerjax.training.processes import checksum
-from routerjax.training.run import NEIGHBOURS, visited
 from routerjax.training.sweep import Sweep
 
 FEW = Schedule(batch_size=16, max_epochs=12, patience=2, chunk=4, epoch_rows=64)

@@ -16,10 +16,10 @@ from routerjax.losses.by_name import chosen, joined_names
 from routerjax.models.stages import Endpoints
 from routerjax.records.tables import Estimates
 from routerjax.training.asked import Logged, asked_rows
+from routerjax.training.batches import batch_at
 from routerjax.training.config import RouterConfig, Schedule
 from routerjax.training.objectives import RouterObjective
 from routerjax.training.routing import Problem, train_router
-from routerjax.training.run import _batch
 
 COST_WEIGHTS = (0.0, 100.0)
 TARGET = Estimates(
@@ -108,9 +108,9 @@ def test_a_batch_has_a_leading_axis_and_one_loss():
 
 def test_places_that_hold_no_row_weigh_nothing():
     rows = {"x": jnp.arange(3.0), "weight": jnp.ones(3)}
-    taken = _batch(rows, jnp.array([2, 0, -1, -1]))
+    taken = batch_at(rows, jnp.array([2, 0, -1, -1]))
     assert taken["weight"].tolist() == [1, 1, 0, 0] and taken["x"][:2].tolist() == [2, 0]
-    assert set(_batch({"x": rows["x"]}, jnp.array([1, -1]))) == {"x"}
+    assert set(batch_at({"x": rows["x"]}, jnp.array([1, -1]))) == {"x"}
 
 
 def test_settings_of_the_context_reach_the_surrogate():

@@ -14,7 +14,7 @@ from experiments.surrogates.config import PRESETS, check
 from experiments.surrogates.report import difference, table, verdict
 from experiments.surrogates.run import Found
 from experiments.surrogates.source import Source, draw, load, of_size
-from routerjax.data.io.files import write_log, write_table
+from routerjax.data.io.writing import write_log, write_table
 from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.data.synthetic.table import embedded_table
 from routerjax.evaluation.intervals import student_quantile

@@ -9,17 +9,16 @@ from training_toys import Climb, Line, Shrink, climb, line, trained
 
 from routerjax.errors import InputError
 from routerjax.models.heads import Head, Scaling, initial, outputs
+from routerjax.training.batches import shuffled, visited
 from routerjax.training.config import Schedule
 from routerjax.training.run import (
     Job,
     Recipe,
     State,
     Whole,
-    _batches,
     advance,
     start,
     stopped,
-    visited,
 )
 
 
@@ -132,7 +131,7 @@ def test_no_epochs_leave_the_starting_point():
 
 
 def test_the_last_batch_is_filled_up_with_no_rows():
-    batches = _batches(jax.random.key(0), jnp.arange(10) + 100, 4)
+    batches = shuffled(jax.random.key(0), jnp.arange(10) + 100, 4)
     assert batches.shape == (3, 4)
     assert batches[2, 2:].tolist() == [-1, -1]
     assert sorted(batches.ravel().tolist()) == [-1, -1, *range(100, 110)]

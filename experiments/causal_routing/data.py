@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from experiments.causal_routing.config import StudyConfig
+from routerjax.cli.parse import parse_range
 from routerjax.data.encoders.encoding import encoded
-from routerjax.data.io.files import parse_range, read_table
+from routerjax.data.io.files import read_table
 from routerjax.data.public.tables import load_public_table
 from routerjax.data.synthetic.logging_policies import LoggingPolicy, confounded, epsilon_greedy
 from routerjax.data.synthetic.simulation import logging_policy

@@ -24,7 +24,8 @@ from routerjax.records.repricing import PriceChange, repriced
 from routerjax.serving.deciding import Asked, Exploring
 from routerjax.serving.newcomers import add_newcomer
 from routerjax.serving.refitting import refit
-from routerjax.serving.service import Query, Service, Settings
+from routerjax.serving.requests import Query
+from routerjax.serving.service import Service, Settings
 from routerjax.training.config import FitConfig
 
 LOOP, FLOOR, NEVER, GREEDY = "loop", "floor alone", "never refitted", "greedy"

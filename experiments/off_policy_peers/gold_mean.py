@@ -27,8 +27,8 @@ from experiments.off_policy_peers.effects import Estimate
 from experiments.off_policy_peers.peers import module
 from routerjax.estimators.folds import Folds, make_folds
 from routerjax.evaluation.ope import Scores
+from routerjax.pipelines.evidence import Evidence, today
 from routerjax.pipelines.gold import gold_propensities
-from routerjax.pipelines.on_log import Evidence, today
 from routerjax.pipelines.propensities import Propensities
 from routerjax.pipelines.quick_outcomes import quick_outcomes
 from routerjax.records.tables import Estimates, Log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from routerjax.data.io.files import parse_range
+from routerjax.cli.parse import parse_range
 from routerjax.data.synthetic.simulation import POLICIES
 from routerjax.errors import InputError
 from routerjax.estimators.counterfactual import resolve_estimator

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from experiments.surrogates.config import SurrogatesConfig
+from routerjax.cli.parse import parse_range
 from routerjax.data.encoders.encoding import encoded
-from routerjax.data.io.files import parse_range, read_log, read_table
+from routerjax.data.io.files import read_log, read_table
 from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.data.synthetic.simulation import logging_policy
 from routerjax.data.synthetic.table import SYNTHETIC_NOTICE, embedded_table

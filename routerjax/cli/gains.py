@@ -59,7 +59,7 @@ def fit(parsed: Parsed) -> None:
         return
     from rich.console import Console
 
-    from routerjax.reports.console import print_gains
+    from routerjax.reports.gains import print_gains
 
     print_gains(router, Console(soft_wrap=True))
     print(f"wrote {folder.out}")
@@ -73,7 +73,7 @@ def route(
     json: bool,
 ) -> None:
     """Print where a router of gains sends the queries."""
-    from routerjax.reports.console import gain_lines
+    from routerjax.reports.routes import gain_lines
 
     each = [router.route(queries, cost_weight=cost_weight) for cost_weight in cost_weights]
     if json:

@@ -8,6 +8,9 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from routerjax.data.columns.names import LOG_NAMES, TABLE_NAMES, check_names
+from routerjax.errors import InputError
+
 NAMES = {float: "a number", int: "a whole number", str: "text"}
 EXAMPLES = {float: "0,10,100", int: "500,2000", str: "this,that"}
 
@@ -78,6 +81,43 @@ def pair(text: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise ValueError(f"{text!r} is not COLUMN=VALUE, as in source=human")
     return name, value
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """``"quality=score,model=llm"`` as ``{"quality": "score", "model": "llm"}``.
+
+    Raises:
+      InputError: a part that is not ``NAME=COLUMN``, or a name that is unknown or repeats.
+    """
+    names: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, column = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and column):
+            raise InputError(
+                f"'{part}' is not NAME=COLUMN, as in quality=score,model=llm", source="columns"
+            )
+        if name in names:
+            raise InputError(f"'{name}' is named twice", source="columns")
+        names[name] = column
+    check_names(names, (*LOG_NAMES, *TABLE_NAMES))
+    return names
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """``"0:10"`` as ``(0.0, 10.0)``.
+
+    Raises:
+      InputError: not two finite numbers, low to high.
+    """
+    try:
+        low, high = (float(part) for part in text.split(":"))
+        if math.isfinite(low) and math.isfinite(high) and low < high:
+            return low, high
+    except ValueError:
+        pass
+    raise InputError(
+        f"'{text}' is not LO:HI, two numbers from low to high as in 0:10", source="quality range"
+    )
 
 
 def gold_scores(text: str) -> tuple[str, str | None]:

@@ -188,7 +188,7 @@ def _queries(asked: Routing, own_form: str) -> Sequence[str] | np.ndarray:
 def _print(
     routes: Sequence[Routes], envelopes: list[Envelope] | None, router: Router, asked: Routing
 ) -> None:
-    from routerjax.reports.console import explanation, route_lines
+    from routerjax.reports.routes import explanation, route_lines
 
     lines = [route_lines(own, router.models, probabilities=asked.probabilities) for own in routes]
     for row in range(len(lines[0]) if lines else len(envelopes or ())):

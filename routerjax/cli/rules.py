@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from routerjax.cli.options import Reading
+from routerjax.cli.parse import parse_columns, parse_range
 
 if TYPE_CHECKING:
     from routerjax.data.columns.schema import Schema
@@ -21,10 +22,9 @@ def schema_of(reading: Reading, *, columns: str | None = None) -> Schema:
       InputError: a value that a rule cannot have, or a schema that cannot be read.
     """
     from routerjax.data.columns.schema import Join, resolved
-    from routerjax.data.io import files
 
     return resolved(reading.schema).having(
-        columns=files.parse_columns(reading.columns if columns is None else columns),
+        columns=parse_columns(reading.columns if columns is None else columns),
         values=dict(reading.values),
         cost_unit=reading.cost_unit,
         decimal=reading.decimal,
@@ -39,7 +39,7 @@ def schema_of(reading: Reading, *, columns: str | None = None) -> Schema:
         aliases=dict(reading.alias),
         failed=(reading.failed if len(reading.failed) != 1 else reading.failed[0]) or None,
         failed_quality=reading.failed_quality,
-        quality_range=files.parse_range(reading.quality_range) if reading.quality_range else None,
+        quality_range=parse_range(reading.quality_range) if reading.quality_range else None,
         both_bad=reading.both_bad,
         split_by=reading.split_by,
     )

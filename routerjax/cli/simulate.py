@@ -65,7 +65,7 @@ def add(app: App) -> None:
 def handle(parsed: Parsed) -> None:
     """Draw a log and write it."""
     from routerjax.data.formats import kinds
-    from routerjax.data.io import files
+    from routerjax.data.io import writing
     from routerjax.data.synthetic.simulation import POLICIES, simulate
     from routerjax.records.tables import Log
     from routerjax.support import atomic
@@ -98,8 +98,8 @@ def handle(parsed: Parsed) -> None:
         record=asked.record_propensities,
         seed=asked.seed,
     )
-    files.write_log(log, asked.out)
+    writing.write_log(log, asked.out)
     print(f"wrote {len(log)} rows to {asked.out}")
     if asked.test:
-        files.write_table(test, asked.test)
+        writing.write_table(test, asked.test)
         print(f"wrote {len(test)} rows to {asked.test}")

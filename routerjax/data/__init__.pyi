@@ -7,10 +7,10 @@ from .encoders.encoding import encoded as encoded
 from .io.files import read_log as read_log
 from .io.files import read_rows as read_rows
 from .io.files import read_table as read_table
-from .io.files import write_log as write_log
-from .io.files import write_table as write_table
 from .io.gain_labels import GainLabels as GainLabels
 from .io.gain_labels import read_labels as read_labels
+from .io.writing import write_log as write_log
+from .io.writing import write_table as write_table
 from .public.prices import read_prices as read_prices
 from .public.routerbench import read_routerbench as read_routerbench
 from .public.sprout import read_sprout as read_sprout

@@ -29,6 +29,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from routerjax.errors import InputError
 from routerjax.exploration.limits import Limits
 from routerjax.serving.deciding import Exploring
+from routerjax.serving.requests import query_of
 from routerjax.serving.service import Service, Settings
 
 SIGNAL = "routerjax"
@@ -107,7 +108,8 @@ class RouterPlugin:
         own = {k: v for k, v in own.items() if k in OWN} if isinstance(own, dict) else {}
         body = {**own, "messages": context.structured_messages, "models": [*dict.fromkeys(models)]}
         try:
-            query = await asyncio.to_thread(self.service.query, served, body)
+            form = self.service.settings.prompt_form
+            query = await asyncio.to_thread(query_of, served.router, body, form=form)
             made = self.service.decide(served, query, self.service.asked(served, body))
         except InputError as error:
             context.signals[SIGNAL] = {"problem": error.problem}

@@ -18,8 +18,8 @@ from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.folds import Folds, make_folds
 from routerjax.estimators.overlap import overlap
 from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.pipelines.evidence import Evidence, interval, scored
 from routerjax.pipelines.observed import Observed, arm_means
-from routerjax.pipelines.on_log import Evidence, interval, scored
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.records.tables import Estimates, Log

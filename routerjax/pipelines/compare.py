@@ -14,8 +14,7 @@ from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.utility import check_range
 from routerjax.evaluation.intervals import Interval
-from routerjax.pipelines.nuisance import propensities_of
-from routerjax.pipelines.on_log import (
+from routerjax.pipelines.evidence import (
     Evidence,
     Scored,
     difference,
@@ -23,6 +22,7 @@ from routerjax.pipelines.on_log import (
     scored,
     unsupported_share,
 )
+from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.records.tables import Log, Table
 

@@ -15,9 +15,9 @@ from jaxtyping import Int
 from routerjax.baselines.policies import greedy, random_choice
 from routerjax.data.checks.drift import drift_notes
 from routerjax.models.policy import Policy
+from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.expected import expected_advantages
 from routerjax.pipelines.lines import Evaluation
-from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.page import Choices, page
 from routerjax.pipelines.prepare import Prepared
 from routerjax.records.tables import Estimates, Log

@@ -19,11 +19,11 @@ from jaxtyping import Bool, Float, Int
 from routerjax.data.checks.drift import drift_notes
 from routerjax.models.policy import Policy
 from routerjax.pipelines.crossed import CROSSED, crossed_choices, own_predictions, widening
+from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities, gold_rows
 from routerjax.pipelines.judge_scores import scores_without
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.nuisance import folds_of, outcomes_of
-from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.page import page
 from routerjax.pipelines.paired import (
     corrected_log,

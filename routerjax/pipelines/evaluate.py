@@ -23,9 +23,9 @@ from routerjax.evaluation.intervals import mean_interval
 from routerjax.evaluation.metrics import Choice, outcome
 from routerjax.pipelines import retiring
 from routerjax.pipelines.evaluated import encoded_for, test_rows, unseen
+from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
 from routerjax.pipelines.lines import Evaluation, Line, Retiring
-from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.page import LIMITED, Choices, page, router_choices
 from routerjax.pipelines.paired import corrected_log, has_pairs

@@ -26,7 +26,7 @@ from routerjax.estimators.hierarchical import variance_of
 from routerjax.models.policy import LEAST as LEAST_CHANCE
 from routerjax.models.policy import Policy
 from routerjax.models.pooled import PooledHead
-from routerjax.pipelines.pooled import feature_sums
+from routerjax.pipelines.pooled_features import feature_sums
 from routerjax.pipelines.prepare import Prepared
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import outcome_head_of

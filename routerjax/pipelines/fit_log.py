@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,31 +13,26 @@ import numpy as np
 from routerjax.artefacts.router import Arrays, Router
 from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
-from routerjax.errors import DataWarning, InputError
-from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
-from routerjax.pipelines.circumstances import chosen_rows
 from routerjax.pipelines.crossed_pairs import Scores
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
+from routerjax.pipelines.fit_checks import check_settings, usable
 from routerjax.pipelines.held_out import fit_report, rows_apart, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
-from routerjax.pipelines.paired import has_pairs, learnt_log
+from routerjax.pipelines.paired import Corrected, has_pairs, learnt_log
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
-from routerjax.records.parted import example, parted
 from routerjax.records.tables import Estimates, Log
-from routerjax.records.validation import VALIDATION_NAMES, check_seed
 from routerjax.support.compilation import keep_compiled, split_keys
 from routerjax.support.provenance import provenance
 from routerjax.training.architecture import outcome_head_of
-from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
+from routerjax.training.config import FitConfig
 from routerjax.training.execution import Execution, watched
-from routerjax.training.routing import Problem, check_config, train_router
+from routerjax.training.routing import Problem, train_router
 
-SMALLEST_LOG = 50
 TELLING = 5  # rows of a model from which its median cost says something
 
 
@@ -80,33 +74,29 @@ def fit(
         no column `scored_by`; too few gold rows; recorded propensities that cannot be right; a
         log whose models users pinned on every row.
     """
-    _check(config)
+    check_settings(config)
     keep_compiled()
     if not isinstance(log, Log):
         from routerjax.data.io.files import read_log  # which reads by pyarrow
 
         log = read_log(log)
-    given = said_once(encoded(_usable(log, drop_unlogged), encoder=config.encoder))
-    pairs = has_pairs(given, gold)
-    share = share_apart(config)
-    log, kept = set_apart(given, share=share or 0.0, seed=config.seed)
-    key, correction, corrected = jax.random.key(config.seed), None, None
-    learnt = log
-    if pairs:
-        apart = rows_apart(given, share=share or 0.0, seed=config.seed)
-        log, corrected, correction = learnt_log(given, apart, key=jax.random.fold_in(key, 2))
-    elif gold is not None:  # the router keeps the range that was given, and so its unit of quality
-        log, correction = corrected_scores(log, gold, key=jax.random.fold_in(key, 2))
-    cost_weights = config.cost_weights or default_cost_weights(learnt)
+    given = said_once(encoded(usable(log, drop_unlogged), encoder=config.encoder))
+    key = jax.random.key(config.seed)
+    rows = _parts(given, gold, config, key=key)
+    cost_weights = config.cost_weights or default_cost_weights(rows.logged)
     cost_weights = tuple(sorted({float(cost_weight) for cost_weight in cost_weights}))
     nuisance_key, training_key = split_keys(key)
     with watched(execution, progress) as execution:
         prepared = prepare(
-            log, config, nuisance_key=nuisance_key, training_key=training_key, execution=execution
+            rows.learnt,
+            config,
+            nuisance_key=nuisance_key,
+            training_key=training_key,
+            execution=execution,
         )
         assert prepared.nuisances is not None
-        check_propensities(log, prepared.nuisances.overlap, trust=config.trust_propensities)
-        warn_of_overlap(log, prepared.nuisances.overlap)
+        check_propensities(rows.learnt, prepared.nuisances.overlap, trust=config.trust_propensities)
+        warn_of_overlap(rows.learnt, prepared.nuisances.overlap)
         problem = prepared.problem(config.estimator)
         trained = train_router(
             problem,
@@ -115,27 +105,90 @@ def fit(
             config=config.router,
             execution=execution,
         )
-    policy, epochs, settings = trained.policy, trained.epochs, trained.settings
-    means, expected = _on_all_rows(policy, prepared, problem, cost_weights)
+    means, expected = _on_all_rows(trained.policy, prepared, problem, cost_weights)
+    router = _router(given, rows, prepared, trained.policy, means, expected, cost_weights)
+    told = [] if expected is None else expected.named(router.models, cost_weights)
+    report = fit_report(
+        router,
+        prepared,
+        rows.apart,
+        gold=gold,
+        crossed=share_apart(config) is None,
+        corrected=rows.corrected,
+        scores=None if rows.correction is None else Scores(given, nuisance_key, gold),
+        expected=told,
+    )
+    report |= {"epochs": trained.epochs, "expected": told}
+    if trained.settings:
+        report["settings"] = trained.settings
+    if rows.correction is not None:
+        report["correction"] = rows.correction
+    return dataclasses.replace(router, report=report)
+
+
+class _Parts(NamedTuple):
+    """A log's rows to learn from and those set apart.
+
+    Attributes:
+      learnt: rows to learn from, a judge's scores corrected.
+      logged: the same, as they were logged.
+      apart: rows set apart, as they were logged; None where there are none.
+      corrected: outcomes of the rows set apart, where pairs of scores correct the judge's.
+      correction: report on that; None where every score is taken as it is.
+    """
+
+    learnt: Log
+    logged: Log
+    apart: Log | None
+    corrected: Corrected | None = None
+    correction: dict[str, Any] | None = None
+
+
+def _parts(given: Log, gold: str | None, config: FitConfig, *, key: jax.Array) -> _Parts:
+    share = share_apart(config) or 0.0
+    logged, apart = set_apart(given, share=share, seed=config.seed)
+    if has_pairs(given, gold):
+        away = rows_apart(given, share=share, seed=config.seed)
+        own = jax.random.fold_in(key, 2)
+        learnt, corrected, correction = learnt_log(given, away, key=own)
+        return _Parts(learnt, logged, apart, corrected, correction)
+    if gold is None:
+        return _Parts(logged, logged, apart)
+    learnt, correction = corrected_scores(logged, gold, key=jax.random.fold_in(key, 2))
+    return _Parts(learnt, logged, apart, correction=correction)
+
+
+def _router(
+    given: Log,
+    rows: _Parts,
+    prepared: Prepared,
+    policy: Policy,
+    means: Estimates,
+    expected: Expected | None,
+    cost_weights: tuple[float, ...],
+) -> Router:
+    """The router without its report; it keeps the range of quality, and so the unit, of `given`."""
+    assert prepared.nuisances is not None
+    config, models = prepared.config, rows.learnt.models
     best = [best_single(means[None], cost_weight=each) for each in cost_weights]
     log_policy = prepared.nuisances.propensities.model
     salt = salt_of(given.fingerprint, config.seed)
-    seen = seen_queries(learnt, salt=salt)
-    router = Router(
-        models=log.models,
+    seen = seen_queries(rows.logged, salt=salt)
+    return Router(
+        models=models,
         cost_weights=cost_weights,
-        encoder=log.encoder,
-        dimensions=int(log.features.shape[1]),
+        encoder=given.encoder,
+        dimensions=int(given.features.shape[1]),
         quality_range=given.quality_range,
         config=config,
         mean_cost=float(policy.unit.mean_cost),
-        best_single=tuple(log.models[arm] for arm in best),
+        best_single=tuple(models[arm] for arm in best),
         report={},
         provenance=provenance(config=config, seed=config.seed, data=given.fingerprint),
         arrays=Arrays(
             prepared.scaling,
             policy.params,
-            policy.constant or _no_means(len(log.models)),
+            policy.constant or _no_means(len(models)),
             prepared.model,
             log_policy,
             seen,
@@ -148,115 +201,6 @@ def fit(
         prompt_form=given.prompt_form or Router.prompt_form,
         cuts=log_policy.cuts is not None,
     )
-    told = [] if expected is None else expected.named(log.models, cost_weights)
-    report = fit_report(
-        router,
-        prepared,
-        kept,
-        gold=gold,
-        crossed=share is None,
-        corrected=corrected,
-        scores=Scores(given, nuisance_key, gold) if pairs or gold is not None else None,
-        expected=told,
-    )
-    report |= {"epochs": epochs, "expected": told}
-    if settings:
-        report["settings"] = settings
-    if correction is not None:
-        report["correction"] = correction
-    return dataclasses.replace(router, report=report)
-
-
-def _check(config: FitConfig) -> None:
-    """Raise InputError where a setting cannot be used, before anything is trained."""
-    given, largest = config.cost_weights, float(np.finfo(np.float32).max)
-    rates, epochs = np.atleast_1d(config.router.learning_rate), config.router.schedule.max_epochs
-    if given is not None and not (given and all(0 <= each <= largest for each in given)):
-        listed = ", ".join(f"{each:g}" for each in given)
-        raise InputError(f"cost weights are {listed or 'none'}; each must be finite, 0 or more")
-    resolve_estimator(config.estimator)
-    check_config(config.router)
-    if config.components is not None and config.components < 0:
-        raise InputError(f"components is {config.components}; it must be 0 or more")
-    if config.floor is not None and not 0 <= config.floor < 1:
-        raise InputError(f"floor is {config.floor:g}; it must be 0 or more and below 1")
-    if config.evaluation is not None and not 0 <= config.evaluation < 1:
-        problem = f"share kept for the evaluation is {config.evaluation:g}"
-        raise InputError(f"{problem}; it must be 0 or more and below 1")
-    if not 0 <= config.support < 1:
-        problem = f"support is {config.support:g}; it must be 0 or more and below 1"
-        raise InputError(problem)
-    if not 0 < config.validation < 1:
-        raise InputError(f"validation share is {config.validation:g}; it must lie between 0 and 1")
-    for rate in rates:
-        if not 0 < rate <= largest:
-            raise InputError(f"learning rate is {rate:g}; it must be finite and above 0")
-    if epochs < 1:
-        raise InputError(f"epochs is {epochs}; at least 1 is needed")
-    check_seed(config.seed)
-    _check_used(config)
-
-
-def _check_used(config: FitConfig) -> None:
-    """Raise InputError where a setting is given that the chosen kind of router does not use."""
-    router, nuisance = config.router, config.nuisance
-    plain_router, plain_nuisance = RouterConfig(), NuisanceConfig()
-    used = {"architecture", "start", "start_sharpness"}
-    if router.architecture == plain_router.architecture:
-        given = _changed(router, plain_router, used)
-        of_training = {"estimator", "validation"}
-        others = {field.name for field in dataclasses.fields(config)} - of_training
-        given += _changed(config, FitConfig(), others)
-        if given:
-            problem = f"{', '.join(given)} would have no effect: a plug-in router is not trained"
-            raise InputError(f'{problem}; choose an architecture that is, such as "interval"')
-    used = {"outcomes", "folds", "held_out", "components", "landmarks"}
-    if nuisance.outcomes == plain_nuisance.outcomes:
-        given = _changed(nuisance, plain_nuisance, used)
-        if given:
-            problem = f"{', '.join(given)} of the outcome models would have no effect"
-            raise InputError(f'{problem}: pooled ones are closed forms; choose outcomes "network"')
-
-
-def _changed(own: Any, plain: Any, used: set[str]) -> list[str]:
-    """Settings that differ from the plain ones, without those in `used`."""
-    names = [field.name for field in dataclasses.fields(plain) if field.name not in used]
-    return [name for name in names if getattr(own, name) != getattr(plain, name)]
-
-
-def _usable(log: Log, drop_unlogged: bool) -> Log:
-    if log.split is not None:
-        if not set(log.split) - {"test"}:
-            raise InputError("every row is in the test split", source=log.source, field="split")
-        log = _unparted(log.in_split("train", *VALIDATION_NAMES))
-    unlogged = [log.models[arm] for arm in np.flatnonzero(log.arm_counts == 0)]
-    if unlogged and not drop_unlogged:
-        raise InputError(
-            f"no row was answered by {', '.join(unlogged)}; nothing can be learnt of a model "
-            "that never answered: leave it out with --drop-unlogged",
-            source=log.source,
-        )
-    log = log.without_unlogged()
-    if len(log) < SMALLEST_LOG:
-        problem = f"{len(log)} rows to learn from are too few; at least {SMALLEST_LOG} are needed"
-        raise InputError(problem, source=log.source)
-    chosen_rows(log)
-    return log
-
-
-def _unparted(log: Log) -> Log:
-    """The log with validation rows of groups that are learnt from as rows to learn from."""
-    both = parted(log, of=VALIDATION_NAMES, learnt=("train",))
-    if not both.any():
-        return log
-    warnings.warn(
-        f"{log.source}: {both.sum()} rows of the validation split are of groups with rows to learn "
-        f"from, such as {example(log, both)}, and are learnt from instead",
-        DataWarning,
-        stacklevel=4,
-    )
-    assert log.split is not None
-    return log.replace(split=tuple(np.where(both, "train", log.split).tolist()))
 
 
 def default_cost_weights(log: Log) -> tuple[float, ...]:

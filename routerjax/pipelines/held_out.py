@@ -15,9 +15,9 @@ from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
 from routerjax.pipelines.crossed import crossed_page
 from routerjax.pipelines.crossed_pairs import Scores, paired_page
+from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
 from routerjax.pipelines.lines import Evaluation
-from routerjax.pipelines.on_log import Evidence
 from routerjax.pipelines.page import page, router_choices
 from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.prepare import Prepared
@@ -117,14 +117,35 @@ def fit_report(
         return {**report, "evaluation": _said(found, expected)}
     if kept is None or not len(kept):
         return {**report, "why": "no rows were set apart (--evaluation 0)"}
+    why = _not_enough(kept, gold, corrected)
+    if why is not None:
+        return {**report, "why": why}
+    found = _page_of_apart(router, prepared, prepared.record, kept, gold, corrected)
+    return {**report, "evaluation": _said(found, expected)}
+
+
+def _not_enough(kept: Log, gold: str | None, corrected: Corrected | None) -> str | None:
+    """Why rows set apart cannot say what a router is worth; None where they can."""
     if kept.pinned is not None and kept.pinned.all():
-        return {**report, "why": "a user pinned the model of every row that was set apart"}
+        return "a user pinned the model of every row that was set apart"
     if gold is not None and (count := (kept.scored_by or ()).count(gold)) < FEWEST_GOLD:
-        return {**report, "why": f"only {count} of the rows set apart have a gold score"}
+        return f"only {count} of the rows set apart have a gold score"
     if corrected is not None and (few := int(corrected.gold.sum())) < FEWEST_GOLD:
-        return {**report, "why": f"only {few} of the rows set apart have a gold score"}
+        return f"only {few} of the rows set apart have a gold score"
+    return None
+
+
+def _page_of_apart(
+    router: Router,
+    prepared: Prepared,
+    learnt: Log,
+    kept: Log,
+    gold: str | None,
+    corrected: Corrected | None,
+) -> Evaluation:
+    """The page of the router that is saved, by rows set apart."""
     kept, model = kept.with_models(router.models), router.arrays.propensities
-    assert model is not None
+    assert model is not None and prepared.nuisances is not None
     known = applied(
         model,
         kept,
@@ -137,21 +158,19 @@ def fit_report(
         predicted=router.expected(kept.features),
         propensities=known,
         floor=floor,
-        gold=None if gold is None else _gold(kept, gold, prepared.record),
+        gold=None if gold is None else _gold(kept, gold, learnt),
         corrected=corrected,
     )
     covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
     choices = router_choices(router, kept.features, router.cost_weights, kept.available)
-    found = page(
+    return page(
         choices,
         evidence,
         covered,
         left_out=0,
         cost_weights=router.cost_weights,
-        notes=(*(() if corrected is None else (corrected.note,)), *drift_notes(prepared.record)),
+        notes=(*(() if corrected is None else (corrected.note,)), *drift_notes(learnt)),
     )
-    report["evaluation"] = _said(found, expected)
-    return report
 
 
 def _said(found: Evaluation, expected: Sequence[Mapping[str, Any]]) -> Any:

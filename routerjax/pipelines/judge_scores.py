@@ -15,28 +15,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from routerjax.errors import InputError
-from routerjax.estimators.bias import Learner, learn_bias
-from routerjax.estimators.components import fit_components
-from routerjax.estimators.cross_fit import (
-    FOLDS,
-    LabelledRows,
-    Regress,
-    assign_folds,
-    estimate_propensity,
-    own_fold,
-    source_overlap,
-)
+from routerjax.estimators.bias import Learner
+from routerjax.estimators.cross_fit import FOLDS, Regress, source_overlap
 from routerjax.estimators.integrative import corrected_label
 from routerjax.estimators.overlap import Overlap
+from routerjax.pipelines.judge_bias import COMPONENTS, biases_without, learnt_bias
 from routerjax.pipelines.judges import Judge, check_scales, judges_of
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.on_disk import read
 from routerjax.records.tables import Log
 
-COMPONENTS = 20
 FEWEST_GOLD = 2 * FOLDS
 
 
@@ -184,7 +175,7 @@ def correct_log(
     gold = np.asarray(gold, bool)
     _check(log, gold, propensity)
     fit = functools.partial(
-        _bias,
+        learnt_bias,
         models=len(log.models),
         learner=learner_named(learner),
         regress=regression_named(nuisance),
@@ -229,92 +220,10 @@ def scores_without(
         whole = len(judges) == 1 or not judge.alone
         rows = np.arange(len(log)) if whole else np.flatnonzero(judge.rows | gold)
         own = key if whole else jax.random.fold_in(key, place)
-        bias = _biases_of(log.rows(rows), gold[rows], kept[:, rows], key=own)
+        bias = biases_without(log.rows(rows), gold[rows], kept[:, rows], key=own)
         scored = judge.rows[rows]
         found[:, rows[scored]] += bias[:, scored]
     return found
-
-
-def _biases_of(
-    log: Log, gold: np.ndarray, kept: Bool[np.ndarray, "k n"], *, key: PRNGKeyArray
-) -> Float[np.ndarray, "k n"]:
-    """[k, n] bias of rows, as learnt from the rows that are kept."""
-    rows = (jnp.asarray(read(log.features)), log.arms, log.quality, gold, None, log.groups, key)
-    found = _biases(
-        kept.astype(np.float32),
-        rows,
-        log.quality_width,
-        models=len(log.models),
-        components=min(COMPONENTS, log.features.shape[1]),
-        learner=learner_named("dr"),
-        regress=regression_named("ridge"),
-        folds=FOLDS,
-    )
-    return np.asarray(found, np.float64)
-
-
-def arm_features(
-    x: Float[Array, "n d"], arms: Int[Array, " n"], *, models: int
-) -> Float[Array, "n f"]:
-    """Features (x, 1{t}, x·1{t}) of a query and the model that answered, f = d + m + m·d."""
-    own = jax.nn.one_hot(arms, models) - 1 / models
-    crossed = (x[:, None, :] * own[:, :, None]).reshape(x.shape[0], -1)
-    return jnp.concatenate([x, own * jnp.sqrt(float(models)), crossed], axis=1)
-
-
-def _bias(
-    weights,
-    embeddings,
-    arms,
-    quality,
-    gold,
-    propensity,
-    groups,
-    key,
-    *,
-    models,
-    learner,
-    regress,
-    folds,
-    components,
-    limit,
-):
-    everyone = jnp.ones(quality.shape[0])
-    deal, learn = jax.random.split(key)
-    x = fit_components(embeddings, everyone, components=components)(embeddings)
-    features = arm_features(x, arms, models=models)
-    fold = assign_folds(gold, key=deal, folds=folds, groups=groups)
-    rows = LabelledRows(
-        features, quality, gold, everyone if propensity is None else propensity, fold
-    )
-    if propensity is None:
-        # the model that answered may decide who is asked, its interaction with x hardly
-        plain = rows._replace(x=features[:, : x.shape[1] + models])
-        rows = rows._replace(propensity=estimate_propensity(plain, weights, folds=folds))
-    bias = learn_bias(
-        rows, weights, learner=learner, regress=regress, key=learn, folds=folds, limit=limit
-    )
-    used = rows.propensity if propensity is not None else own_fold(rows.propensity, fold)
-    return own_fold(bias, fold), used
-
-
-@functools.partial(jax.jit, static_argnames=("models", "components", "learner", "regress", "folds"))
-def _biases(weights, rows, limit, *, models, components, learner, regress, folds):
-    """[k, n] bias of rows as learnt with each of k sets of weights [k, n]."""
-
-    def learnt(own):
-        return _bias(
-            own,
-            *rows,
-            models=models,
-            components=components,
-            learner=learner,
-            regress=regress,
-            folds=folds,
-            limit=limit,
-        )[0]
-
-    return jax.lax.map(learnt, weights)
 
 
 def _check(log: Log, gold: np.ndarray, propensity) -> None:

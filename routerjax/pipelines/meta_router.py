@@ -145,20 +145,7 @@ def _fit(
     keys = jax.random.split(key, 3)
     map_to = fit_components(gains.embeddings, used, components=components)
     x = map_to(gains.embeddings)
-    dealt = gains.gold & (used > 0)
-
-    def key_of(key, number):
-        """The key itself for the first deal, which is the only one where folds are dealt once."""
-        return jnp.where(number == 0, key, jax.random.fold_in(key, number))
-
-    def deal(number):
-        """Folds of the rows, and propensities, of the deal of this number."""
-        own = key_of(keys[0], number)
-        fold = assign_folds(dealt, key=own, folds=folds, groups=gains.groups)
-        if gains.propensity is not None:
-            return fold, gains.propensity
-        unlabelled = LabelledRows(x, used, gains.gold, used, fold)
-        return fold, estimate_propensity(unlabelled, used, folds=folds)
+    deal = functools.partial(_deal, gains, x, used, keys[0], folds=folds)
 
     def one(column):
         labelled = jnp.isfinite(column)
@@ -170,38 +157,60 @@ def _fit(
         def learnt(number):
             fold, propensity = deal(number)
             rows = LabelledRows(x, column, gains.gold, propensity, fold, gains.groups)
-            own_key = key_of(keys[1], number)
             bias = learn_bias(
                 rows,
                 weights,
                 learner=learner,
                 regress=regress,
-                key=own_key,
+                key=_key_of(keys[1], number),
                 folds=folds,
                 limit=limit * jnp.maximum(factor, 1.0),
             )
             return rows, bias
 
-        # one compiled loop over the deals; what is held out is held out by the first
+        # one compiled loop over the deals
         every, biases = jax.lax.map(learnt, jnp.arange(repeats))
-        rows, bias = jax.tree.map(lambda leaf: leaf[0], (every, biases))
-        mean = jnp.mean(jax.vmap(own_fold)(biases, every.fold), axis=0)
-        goal = target(
-            rows,
-            weights,
-            bias,
-            regress=ridge,
-            key=keys[2],
-            folds=folds,
-            candidates=candidates,
-            correction=mean if repeats > 1 else None,
-        )
-        each = jax.vmap(functools.partial(fit_ridge, x))(goal.label, goal.weights)
-        gain = jax.tree.map(lambda leaf: goal.mixture @ leaf, each)
-        return gain, mean, goal, factor
+        own = _predictor(x, every, biases, weights, keys[2], folds=folds, candidates=candidates)
+        return *own, factor
 
     gain, bias, goal, factor = jax.lax.map(one, gains.label.T)
     fold, propensity = deal(0)
     if gains.propensity is None:
         propensity = own_fold(propensity, fold)
     return GainRouter(map_to, gain, gains.costs), bias, goal, propensity, factor
+
+
+def _key_of(key, number):
+    """The key itself for the first deal, which is the only one where folds are dealt once."""
+    return jnp.where(number == 0, key, jax.random.fold_in(key, number))
+
+
+def _deal(gains, x, used, key, number, *, folds):
+    """Folds of the rows, and propensities, of the deal of this number."""
+    dealt, own = gains.gold & (used > 0), _key_of(key, number)
+    fold = assign_folds(dealt, key=own, folds=folds, groups=gains.groups)
+    if gains.propensity is not None:
+        return fold, gains.propensity
+    unlabelled = LabelledRows(x, used, gains.gold, used, fold)
+    return fold, estimate_propensity(unlabelled, used, folds=folds)
+
+
+def _predictor(x, every, biases, weights, key, *, folds, candidates):
+    """A model's predictor of gains, each row's mean bias over the deals, and how ψ was mixed.
+
+    Rows and biases have a leading axis of deals; what is held out is held out by the first.
+    """
+    rows, bias = jax.tree.map(lambda leaf: leaf[0], (every, biases))
+    mean = jnp.mean(jax.vmap(own_fold)(biases, every.fold), axis=0)
+    goal = target(
+        rows,
+        weights,
+        bias,
+        regress=ridge,
+        key=key,
+        folds=folds,
+        candidates=candidates,
+        correction=mean if len(biases) > 1 else None,
+    )
+    each = jax.vmap(functools.partial(fit_ridge, x))(goal.label, goal.weights)
+    return jax.tree.map(lambda leaf: goal.mixture @ leaf, each), mean, goal

@@ -12,8 +12,9 @@ from routerjax.artefacts.router import Router
 from routerjax.baselines.policies import greedy, random_choice
 from routerjax.estimators.overlap import Overlap
 from routerjax.evaluation.metrics import Choice
+from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.lines import Evaluation
-from routerjax.pipelines.on_log import Evidence, policy_lines, singles
+from routerjax.pipelines.on_log import policy_lines, singles
 from routerjax.pipelines.suited import suited_note
 from routerjax.pipelines.verdict import impossible, verdict
 

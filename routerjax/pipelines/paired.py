@@ -32,7 +32,7 @@ from routerjax.estimators.folds import Folds, make_folds
 from routerjax.estimators.ridge import fit_ridge
 from routerjax.models.heads import Scaling
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities
-from routerjax.pipelines.judge_scores import COMPONENTS, arm_features
+from routerjax.pipelines.judge_bias import COMPONENTS, arm_features
 from routerjax.pipelines.judges import judge_features, standardised
 from routerjax.pipelines.own_scores import check_own_scores
 from routerjax.records.on_disk import read
@@ -208,7 +208,7 @@ def label_range(log: Log, labels: Float[np.ndarray, " k"]) -> tuple[float, float
 def pair_bias(log: Log, train: Bool[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
     """[k, n] τ̂(x, t, q) of every row, by ridges on the pairs of each training set.
 
-    The features are those of `judge_scores`, (x, 1{t}, x·1{t}) with x principal components, and
+    The features are those of `judge_bias`, (x, 1{t}, x·1{t}) with x principal components, and
     the judge's score, so that one who spreads scores too little or too much is corrected. Where
     `scored_by` names several judges, who scored and its product with the score are features too.
 

@@ -22,8 +22,7 @@ from routerjax.evaluation.power import (
     least_share,
     traffic_variance,
 )
-from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
-from routerjax.pipelines.on_log import (
+from routerjax.pipelines.evidence import (
     Evidence,
     Scored,
     difference,
@@ -32,6 +31,7 @@ from routerjax.pipelines.on_log import (
     today,
     unsupported_share,
 )
+from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.plan_records import Plan, Standing, Traffic

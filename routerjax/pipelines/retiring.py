@@ -16,8 +16,8 @@ from routerjax.errors import InputError
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.metrics import outcome
 from routerjax.pipelines.compare import could_be_chosen
+from routerjax.pipelines.evidence import Evidence, difference, interval, scored, unsupported_share
 from routerjax.pipelines.lines import Retiring
-from routerjax.pipelines.on_log import Evidence, difference, interval, scored, unsupported_share
 from routerjax.pipelines.page import Choices, of_the_policy
 from routerjax.records.tables import Log, Table
 

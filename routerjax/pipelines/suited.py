@@ -19,7 +19,7 @@ from statistics import NormalDist
 import numpy as np
 
 from routerjax.evaluation.intervals import mean_interval
-from routerjax.pipelines.on_log import Evidence, scored
+from routerjax.pipelines.evidence import Evidence, scored
 
 LEVEL = 0.05
 """Share of logs of a policy that chose blindly of which it may be said that it did not."""

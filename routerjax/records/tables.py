@@ -16,7 +16,6 @@ import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.records import validation as check
-from routerjax.records.available import check_available
 from routerjax.records.on_disk import Stored
 from routerjax.records.rows import Array, Rows, record
 
@@ -86,7 +85,7 @@ class Table(Rows):
     def __post_init__(self) -> None:
         if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
             return  # inside jit, or a pytree of something else than rows
-        _check_table(self)
+        check.check_table(self)
 
     @classmethod
     def from_arrays(
@@ -237,7 +236,7 @@ class Log(Rows):
     def __post_init__(self) -> None:
         if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
             return
-        _check_log(self)
+        check.check_log(self)
 
     @classmethod
     def from_arrays(
@@ -343,54 +342,6 @@ class Log(Rows):
             available = np.stack([asked.get(model, nowhere) for model in models], axis=1)
         return self.replace(
             arms=arms, models=models, propensities=propensities, available=available
-        )
-
-
-def _check_table(table: Table) -> None:
-    check.check_rows(table)
-    for name, values in (("quality", table.quality), ("cost", table.cost)):
-        check.check_shape(table, name, values, (len(table), len(table.models)))
-    for arm, model in enumerate(table.models):
-        check.check_quality(table, np.asarray(table.quality[:, arm]), f"score:{model}")
-        check.check_cost(table, np.asarray(table.cost[:, arm]), f"cost:{model}")
-    _check_available(table, None)
-    check.check_moments(table, table.time, None)
-
-
-def _check_log(log: Log) -> None:
-    check.check_rows(log)
-    arms, quality, cost = np.asarray(log.arms), np.asarray(log.quality), np.asarray(log.cost)
-    for name, values in (("model", arms), ("quality", quality), ("cost", cost)):
-        check.check_shape(log, name, values, (len(log),))
-    check.check_arms(log, arms)
-    check.check_known(log, "quality", quality)
-    check.check_known(log, "cost", cost)
-    check.check_quality(log, quality, "quality")
-    check.check_cost(log, cost, "cost")
-    for name in ("gold_quality", "judged"):
-        values = getattr(log, name)
-        if values is not None:
-            check.check_shape(log, name, np.asarray(values), (len(log),))
-    if log.gold_quality is not None:
-        check.check_quality(log, np.asarray(log.gold_quality), "gold_quality")
-    if log.propensities is not None:
-        propensities = np.asarray(log.propensities)
-        check.check_propensity_shape(log, propensities)
-        check.check_propensities(log, propensities, np.asarray(log.logged_propensities))
-    _check_available(log, arms)
-    if log.available is not None and log.propensities is not None:
-        check.check_no_chance(log, np.asarray(log.propensities), np.asarray(log.available))
-    check.check_moments(log, log.time, log.pinned)
-
-
-def _check_available(record: Table | Log, arms: np.ndarray | None) -> None:
-    if record.available is not None:
-        check_available(
-            np.asarray(record.available),
-            models=record.models,
-            rows=len(record),
-            arms=arms,
-            source=record.source,
         )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from routerjax.errors import DataWarning, InputError
+from routerjax.records.available import check_available
 from routerjax.records.on_disk import BLOCK, blocks
 from routerjax.records.rows import Array, Rows
+
+if TYPE_CHECKING:
+    from routerjax.records.tables import Log, Table
 
 DEAREST_PLAUSIBLE_MEAN = 10.0  # dollars per query
 CHEAPEST_PLAUSIBLE_MEAN = 1e-7
@@ -58,6 +62,56 @@ def check_seed(seed: int) -> None:
 
 def _fail(record: Rows, problem: str, field: str | None = None, row: int | None = None) -> NoReturn:
     raise InputError(problem, source=record.source, field=field, row=row)
+
+
+def check_table(table: Table) -> None:
+    """Raise InputError unless every cell and field of the table is as `Table` declares it."""
+    check_rows(table)
+    for name, values in (("quality", table.quality), ("cost", table.cost)):
+        check_shape(table, name, values, (len(table), len(table.models)))
+    for arm, model in enumerate(table.models):
+        check_quality(table, np.asarray(table.quality[:, arm]), f"score:{model}")
+        check_cost(table, np.asarray(table.cost[:, arm]), f"cost:{model}")
+    _check_available(table, None)
+    check_moments(table, table.time, None)
+
+
+def check_log(log: Log) -> None:
+    """Raise InputError unless every row and field of the log is as `Log` declares it."""
+    check_rows(log)
+    arms, quality, cost = np.asarray(log.arms), np.asarray(log.quality), np.asarray(log.cost)
+    for name, values in (("model", arms), ("quality", quality), ("cost", cost)):
+        check_shape(log, name, values, (len(log),))
+    check_arms(log, arms)
+    check_known(log, "quality", quality)
+    check_known(log, "cost", cost)
+    check_quality(log, quality, "quality")
+    check_cost(log, cost, "cost")
+    for name in ("gold_quality", "judged"):
+        values = getattr(log, name)
+        if values is not None:
+            check_shape(log, name, np.asarray(values), (len(log),))
+    if log.gold_quality is not None:
+        check_quality(log, np.asarray(log.gold_quality), "gold_quality")
+    if log.propensities is not None:
+        propensities = np.asarray(log.propensities)
+        check_propensity_shape(log, propensities)
+        check_propensities(log, propensities, np.asarray(log.logged_propensities))
+    _check_available(log, arms)
+    if log.available is not None and log.propensities is not None:
+        check_no_chance(log, np.asarray(log.propensities), np.asarray(log.available))
+    check_moments(log, log.time, log.pinned)
+
+
+def _check_available(record: Table | Log, arms: np.ndarray | None) -> None:
+    if record.available is not None:
+        check_available(
+            np.asarray(record.available),
+            models=record.models,
+            rows=len(record),
+            arms=arms,
+            source=record.source,
+        )
 
 
 def check_rows(record: Rows) -> None:

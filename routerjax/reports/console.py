@@ -1,24 +1,18 @@
-"""What `routerjax fit`, `evaluate` and `route` print for people."""
+"""What `routerjax fit` and `evaluate` print for people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
 from routerjax.artefacts.router import Router
-from routerjax.artefacts.routes import Routes
 from routerjax.errors import printable
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.lines import FEW, Evaluation, Line, evaluation_of
-from routerjax.reports.words import cell, say
-
-if TYPE_CHECKING:
-    from routerjax.artefacts.gains import GainRoutes, SavedGains
-    from routerjax.estimators.envelope import Envelope
+from routerjax.reports.words import cell, grid_of, say
 
 CELL = 8  # characters of a column of numbers
 
@@ -77,7 +71,7 @@ def _overlap_sentence(overlap: dict[str, Any]) -> str:
 
 def _overlap_grid(overlap: dict[str, Any]) -> Grid:
     """Rows, effective rows, share without support and calibration of every model."""
-    grid = _grid("model of the log", "rows", "effective", "no support", "calibration")
+    grid = grid_of("model of the log", "rows", "effective", "no support", "calibration")
     for model, count, size, without, mean in zip(
         overlap["models"],
         overlap["arm_rows"],
@@ -108,7 +102,7 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
         "those over today's policy at all cost weights at once:\n",
     )
     best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
-    grid = _grid("weight", "router", "over today", "over best single")
+    grid = grid_of("weight", "router", "over today", "over best single")
     grid.add_column("which is", overflow="fold")  # the one to give way on a narrow terminal
     for line in evaluation.of("router"):
         mostly = best[line.cost_weight]
@@ -120,7 +114,7 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
             cell(mostly[0] if mostly else ""),
         )
     console.print(grid)
-    grid = _grid("always", "quality", "$/1000", "no support")
+    grid = grid_of("always", "quality", "$/1000", "no support")
     for single in evaluation.singles:
         grid.add_row(
             cell(single.model),
@@ -167,65 +161,6 @@ def _by_judge(judges: Sequence[dict[str, Any]]) -> str:
     return f"; by judge: {', '.join(told)}" if told else ""
 
 
-def print_gains(router: SavedGains, console: Console) -> None:
-    """Bias and overlap of the labels, and the decision curve on held-out gold."""
-    report, (alternative, primary) = router.report, map(printable, router.models)
-    rows, bias, overlap = report["rows"], report["bias"], report["overlap"]
-    left_out = f" ({rows['dropped']} rows without either left out)" if rows["dropped"] else ""
-    say(
-        console,
-        f"{rows['gold']} gold and {rows['preference']} preference labels to learn from"
-        f"{left_out}.\n"
-        f"{_scaled(report.get('label_scale'))}"
-        f"Bias of the preference labels {bias['mean']:+.3f} on average, standard deviation "
-        f"{bias['standard_deviation']:.3f} over the queries; ω {report['omega']:.2f}, "
-        f"{report['spread']:.0%} of the bias's spread kept.\n"
-        f"Propensities of gold {overlap['source']}: smallest {overlap['smallest_propensity']:.3g},"
-        f" {overlap['share_clipped']:.1%} at {overlap['floor']:g} or below.\n",
-    )
-    always = report["always_primary"]
-    say(
-        console,
-        f"Gain over always {alternative} on {_held_out(report)}, by a router fitted "
-        f"without them; the one saved is fitted on all. Always {primary} gains\n"
-        f"{always['mean']:+.3f} ±{always['standard_error']:.3f}; ± is one standard error.\n",
-    )
-    grid = _grid("cost weight", "needs a gain of", f"to {primary}", "gain", "at random", "$/1000")
-    for line in report["decision_curve"]:
-        grid.add_row(
-            f"{line['cost_weight']:g}",
-            f"{line['threshold']:.3f}",
-            f"{line['share']:.0%}",
-            f"{line['gain']['mean']:+.3f} ±{line['gain']['standard_error']:.3f}",
-            f"{line['at_random']:+.3f}",
-            f"{1000 * line['cost']:.3g}",
-        )
-    console.print(grid)
-
-
-def _held_out(report: Mapping[str, Any]) -> str:
-    """How many gold labels, and of how many queries where some repeat."""
-    labels, queries = report["held_out"], report.get("held_out_queries")
-    repeated = queries is not None and queries < labels
-    return f"{labels} gold labels" + (f" of {queries} queries" if repeated else "")
-
-
-def _scaled(scale: dict[str, Any] | None) -> str:
-    """A sentence on the scale of the preference labels; none for routers from before it."""
-    if scale is None or scale["how"] == "none":
-        return ""
-    how = f"the scale of the gold ones, by {scale['how']}"
-    return f"Preference labels are multiplied by {scale['factor']:.3g} to be on {how}.\n"
-
-
-def gain_lines(routes: GainRoutes) -> list[str]:
-    """One line a query: model, the primary's expected gain, cost of the model."""
-    return [
-        f"{printable(model)}\tgain {gain:+.3f}\t${cost:.6f}"
-        for model, gain, cost in zip(routes.models, routes.gain, routes.cost, strict=True)
-    ]
-
-
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """The page of a log; of a table utility of every method, then the router's own figures."""
     if evaluation.kind == "log":
@@ -247,7 +182,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     )
     step = max(1, (console.width - 26) // CELL)
     for some in (cost_weights[i : i + step] for i in range(0, len(cost_weights), step)):
-        grid = _grid("method at cost weight", *[f"{each:g}" for each in some])
+        grid = grid_of("method at cost weight", *[f"{each:g}" for each in some])
         for method in methods:
             values = [by[method, each].utility.mean for each in some]
             grid.add_row(cell(method), *[f"{value:.3f}" for value in values])
@@ -270,7 +205,7 @@ def print_retiring(evaluation: Evaluation, console: Console) -> None:
         f"What the router is worth less without {names}, fitted as it is; brackets hold 95 % "
         "intervals:\n",
     )
-    grid = _grid("weight", "lost", "quality", "$ per 1000", "queries moved", "no support")
+    grid = grid_of("weight", "lost", "quality", "$ per 1000", "queries moved", "no support")
     for own in evaluation.retiring:
         grid.add_row(
             f"{own.cost_weight:g}",
@@ -292,47 +227,3 @@ def _own_figures(lines) -> dict[str, list[str]]:
     }
     figures["router's regret"] = [f"{line.regret.mean:.3f}" for line in lines]
     return figures
-
-
-def route_lines(routes: Routes, models: Sequence[str], *, probabilities: bool) -> list[str]:
-    """One line a query: model, expected quality, expected cost, and probabilities if asked."""
-    lines = []
-    for row, model in enumerate(routes.models):
-        line = f"{printable(model)}\tquality {routes.quality[row]:.3f}\t${routes.cost[row]:.6f}"
-        if probabilities:
-            pairs = sorted(zip(routes.probabilities[row], models, strict=True), reverse=True)
-            line += "\t" + ", ".join(f"{printable(name)} {p:.3f}" for p, name in pairs)
-        lines.append(line)
-    return lines
-
-
-def explanation(
-    envelope: Envelope, models: Sequence[str], chosen: str | None, cost_weight: float | None
-) -> str:
-    """The best expected model of a query by cost weight: "below 12.4: a; to 85: b; above: c".
-
-    Where the router chose another model than this, the line says so.
-    """
-    names = [printable(models[arm]) for arm in envelope.arms]
-    if len(names) == 1:
-        line = f"at every cost weight: {names[0]}"
-    else:
-        first, *ends = (f"{end:.4g}" for end in envelope.breaks)
-        parts = [f"below {first}", *(f"to {end}" for end in ends), "above"]
-        line = "; ".join(f"{part}: {name}" for part, name in zip(parts, names, strict=True))
-    if chosen is None or cost_weight is None:
-        return line
-    expected = names[sum(end < cost_weight for end in envelope.breaks)]
-    return (
-        line
-        if printable(chosen) == expected
-        else f"{line} (by expected outcomes; training moved it)"
-    )
-
-
-def _grid(first: str, *others: str) -> Grid:
-    grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    grid.add_column(cell(first), no_wrap=True)
-    for name in others:
-        grid.add_column(cell(name), no_wrap=True, justify="right")
-    return grid

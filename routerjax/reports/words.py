@@ -1,8 +1,10 @@
-"""Text for rich as it is: no name is taken for markup, an emoji or a command to the terminal."""
+"""Text and tables for rich: no name is taken for markup, an emoji or a command to the terminal."""
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table as Grid
 from rich.text import Text
 
 from routerjax.errors import printable
@@ -16,3 +18,12 @@ def cell(text: str) -> Text:
 def say(console: Console, text: str = "") -> None:
     """Print sentences, which may hold line breaks, without cutting them at the console's width."""
     console.print(Text("\n".join(map(printable, text.split("\n")))), soft_wrap=True)
+
+
+def grid_of(first: str, *others: str) -> Grid:
+    """An empty table: a column of names under `first`, and of numbers under each of the others."""
+    grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    grid.add_column(cell(first), no_wrap=True)
+    for name in others:
+        grid.add_column(cell(name), no_wrap=True, justify="right")
+    return grid

@@ -20,7 +20,9 @@ from starlette.routing import Route
 
 from routerjax.errors import InputError
 from routerjax.serving import chat
-from routerjax.serving.service import Made, Query, Served, Service
+from routerjax.serving.deciding import Served
+from routerjax.serving.requests import Query, query_of
+from routerjax.serving.service import Made, Service
 from routerjax.serving.watching import EVERY, watch
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
@@ -155,9 +157,10 @@ def _check_fields(body: dict[str, Any], known: tuple[str, ...]) -> None:
 
 async def queried(service: Service, served: Served, body: dict[str, Any]) -> Query:
     """The query of a request; text is encoded beside the requests of others."""
+    form = service.settings.prompt_form
     if body.get("embedding") is not None:
-        return service.query(served, body)
-    return await run_in_threadpool(service.query, served, body)
+        return query_of(served.router, body, form=form)
+    return await run_in_threadpool(query_of, served.router, body, form=form)
 
 
 async def _route(service: Service, request: Request) -> Response:

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ import numpy as np
 
 from routerjax.artefacts import folder as folders
 from routerjax.artefacts.router import Router
-from routerjax.data.columns.prompts import prompt_text
 from routerjax.errors import InputError
 from routerjax.estimators.utility import check_range
 from routerjax.exploration.posterior import load_draws
@@ -32,6 +31,7 @@ from routerjax.serving.deciding import (
 from routerjax.serving.decision_log import DecisionLog
 from routerjax.serving.metrics import Metrics
 from routerjax.serving.pacing import Daily, Pacer
+from routerjax.serving.requests import Query, asked_of, query_of
 from routerjax.serving.upstreams import Upstreams
 
 REMEMBERED = 100_000
@@ -65,14 +65,6 @@ class Settings:
     largest: int = 1 << 20
     token: str | None = None
     trust_encoder: bool = False
-
-
-class Query(NamedTuple):
-    """A query as it came: its text where it has one, its embedding, and whose it is."""
-
-    text: str | None
-    embedding: np.ndarray
-    group: str | None
 
 
 class Made(NamedTuple):
@@ -160,7 +152,7 @@ class Service:
         free = dataclasses.replace(own.exploring, rate=0.0)
         decide(served, np.zeros(router.dimensions, np.float32), asked, free, uniform=0.0)
         if router.encoder is not None:
-            self.query(served, {"prompt": "What is 2 + 2?"})
+            query_of(router, {"prompt": "What is 2 + 2?"}, form=own.prompt_form)
         return served
 
     def take_up(self, served: Served) -> None:
@@ -169,55 +161,18 @@ class Service:
         if self.log is not None:
             self.log.change(self._header())
 
-    def query(self, served: Served, body: dict[str, Any]) -> Query:
-        """The query of a request: "embedding", "prompt" or "messages"; text is encoded here.
-
-        Raises:
-          InputError: none of them or several, or what the router cannot take.
-        """
-        given = [name for name in ("embedding", "prompt", "messages") if body.get(name) is not None]
-        if len(given) != 1:
-            raise InputError("give one of prompt, messages and embedding")
-        group = _text(body, "group")
-        router = served.router
-        if given == ["embedding"]:
-            values = router.checked(_row(body["embedding"]))
-            return Query(None, values[0], group)
-        form = self.settings.prompt_form or served.router.prompt_form
-        text = prompt_text(body[given[0]], form=form)
-        if text is None:
-            raise InputError("the prompt is empty")
-        if router.encoder is None:
-            raise InputError(
-                "this router was fitted on ready-made embeddings and cannot encode prompts; "
-                f"give an embedding of {router.dimensions} numbers"
-            )
-        from routerjax.data.encoders.encoding import encode
-
-        values = router.checked(encode([text], encoder=router.encoder, cache=None))
-        return Query(text, values[0], group)
-
     def asked(self, served: Served, body: dict[str, Any]) -> Asked:
-        """What a request says beside its query.
+        """What a request says beside its query; the service's cost weight where it names none.
 
         Raises:
-          InputError: a cost weight that is no number or outside the fitted range, or names that
-            are none.
+          InputError: as `requests.asked_of`.
         """
-        router, models = served.router, body.get("models")
-        weight = body.get("cost_weight")
-        if weight is None:
-            weight = self.settings.cost_weight
+        if body.get("cost_weight") is None:
+            weight, fitted = self.settings.cost_weight, served.router.cost_weights
             if self.pacer is not None:
                 weight = self.pacer.cost_weight(self.clock())
-            weight = float(np.clip(weight, router.cost_weights[0], router.cost_weights[-1]))
-        if not isinstance(weight, int | float) or isinstance(weight, bool):
-            raise InputError("cost_weight must be a number")
-        if models is not None:
-            if not isinstance(models, list) or not all(isinstance(each, str) for each in models):
-                raise InputError("models must be a list of names")
-            models = tuple(models)
-        return Asked(float(weight), models, _text(body, "tenant"))
+            body = {**body, "cost_weight": float(np.clip(weight, fitted[0], fitted[-1]))}
+        return asked_of(body)
 
     def decide(self, served: Served, query: Query, asked: Asked) -> Made:
         """Make a decision, log it, and count it; it is on its way to disk when this returns."""
@@ -303,16 +258,3 @@ class Service:
             **fields,
             **{name: value for name, value in known.items() if value is not None},
         }
-
-
-def _row(values: Any) -> Any:
-    if not isinstance(values, Sequence) or isinstance(values, str):
-        raise InputError("embedding must be a list of numbers")
-    return [list(values)]
-
-
-def _text(body: dict[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not (isinstance(value, str) and len(value) <= 200):
-        raise InputError(f"{name} must be text of at most 200 characters")
-    return value or None

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from routerjax.support.kept_programs import keep_in, kept_program
+from routerjax.support.kept_programs import kept_program
+from routerjax.support.program_folder import keep_in
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 SIZES = (512, 2048, 8192)

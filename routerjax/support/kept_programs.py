@@ -2,8 +2,8 @@
 
 JAX's own cache keeps what the compiler made, found by the program that was lowered. Tracing and
 lowering are most of what a short fit does, so a program is kept here under what it was asked for:
-its function, shapes and dtypes, static values and JAX's settings, in a folder for one state of
-this package's source, of JAX and of the processor. A file that cannot be used is made anew.
+its function, shapes and dtypes, static values and JAX's settings, in the folder of
+`support.program_folder`. A file that cannot be used is made anew.
 
 A compiled program is native code, and the form in which JAX keeps it is a pickle. So a file is
 read only if it and its folder belong to the user, with nobody else allowed to write them; and its
@@ -19,24 +19,18 @@ import hashlib
 import inspect
 import os
 import pickle
-import platform
 import re
-import shutil
-import stat
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from routerjax.support.program_folder import is_private, program_folder
+
 OWN = __name__.partition(".")[0]
 """This package: what is made of other source is not kept, since nothing says that it changed."""
-FOLDER = "programs"
 DIGEST = hashlib.sha256().digest_size
-UNUSED_DAYS = 30
-"""Days after which the programs of another state of the source go."""
 LIBRARY_CALLS = "lapack_"
 """Library functions that a kept program may call: those that JAX makes ready at one's request."""
 
@@ -85,7 +79,7 @@ def kept_program(
 
     @functools.wraps(function)
     def call(*arguments: Any, **given: Any) -> Any:
-        folder = _folder() if is_ours else None
+        folder = program_folder() if is_ours else None
         if folder is None:
             return compiled()(*arguments, **given)
         bound = signature.bind(*arguments, **given)
@@ -194,17 +188,12 @@ def _loaded(file: Path) -> Callable[[Any], Any] | None:
 def _read(file: Path) -> bytes | None:
     """Bytes of a file that only this user can have written."""
     try:
-        if not _private(os.stat(file.parent, follow_symlinks=False)):
+        if not is_private(os.stat(file.parent, follow_symlinks=False)):
             return None
         with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
-            return opened.read() if _private(os.fstat(opened.fileno())) else None
+            return opened.read() if is_private(os.fstat(opened.fileno())) else None
     except OSError:
         return None
-
-
-def _private(found: os.stat_result) -> bool:
-    """Whether a file or folder is the user's own, and nobody else may write it."""
-    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _keep(program: Any, file: Path) -> None:
@@ -251,67 +240,3 @@ def _library_ready() -> None:
     import jax
 
     jax.jit(jax.lax.linalg.cholesky).lower(jax.ShapeDtypeStruct((1, 1), "float32"))
-
-
-_chosen: list[Path] = []
-"""The folder of `keep_in`, once it was called."""
-
-
-def keep_in(folder: Path) -> None:
-    """Keep programs of this process in a folder, of which others may not write anything.
-
-    On a system that does not say whose a file is, nothing is kept.
-    """
-    if hasattr(os, "getuid") and hasattr(os, "O_NOFOLLOW"):
-        _chosen[:] = [folder]
-        _folder.cache_clear()
-
-
-@functools.cache
-def _folder() -> Path | None:
-    """The folder for this state of source, JAX and processor; None where nothing is kept."""
-    if not _chosen:
-        return None
-    found = _chosen[0] / FOLDER / _state()
-    try:
-        found.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.utime(found)
-        _sweep(found)
-        return found if _private(os.stat(found, follow_symlinks=False)) else None
-    except OSError:
-        return None
-
-
-def _sweep(own: Path) -> None:
-    """Remove the folders of other states that were not used for long."""
-    for other in own.parent.iterdir():
-        if other != own and time.time() - other.stat().st_mtime > UNUSED_DAYS * 86_400:
-            shutil.rmtree(other, ignore_errors=True)
-
-
-def _state() -> str:
-    """A name for the source of this package, the versions below it and the processor."""
-    import jax
-
-    told = hashlib.sha256()
-    package = Path(__file__).parent.parent
-    for path in sorted(package.rglob("*.py")):
-        told.update(f"\0{path.relative_to(package)}\0".encode() + path.read_bytes())
-    flags = os.environ.get("XLA_FLAGS", "")
-    for each in (jax.__version__, version("jaxlib"), platform.python_version(), flags):
-        told.update(f"\0{each}".encode())
-    told.update(_processor().encode())
-    return told.hexdigest()[:32]
-
-
-def _processor() -> str:
-    """What the processor can do; where the system does not say it, which machine this is."""
-    with contextlib.suppress(OSError):
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            first = "".join(
-                line for line, _ in zip(iter(lines.readline, "\n"), range(64), strict=False)
-            )
-        told = re.findall(r"^(?:model name|flags|Features|CPU part)\s*:.*$", first, re.MULTILINE)
-        if told:
-            return platform.machine() + "\n".join(told)
-    return " ".join(platform.uname())

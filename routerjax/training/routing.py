@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from routerjax.errors import InputError
 from routerjax.estimators.utility import Unit
 from routerjax.losses.arguments import form_of, name_of
-from routerjax.losses.by_name import Chosen, chosen
+from routerjax.losses.by_name import chosen
 from routerjax.losses.known import UNMASKED
-from routerjax.models.architectures import Architecture
 from routerjax.models.policy import Policy
-from routerjax.models.stages import Stage
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import architecture_of
-from routerjax.training.asked import RATE, Logged, asked_rows, tries_of
+from routerjax.training.asked import Logged, asked_rows
 from routerjax.training.config import RouterConfig
 from routerjax.training.execution import Execution
-from routerjax.training.fit import Fitted, fit
-from routerjax.training.objectives import RouterObjective
-from routerjax.training.prepared import prepared
 from routerjax.training.stacking import concatenated, offset
+from routerjax.training.stages import Joined, Kept, train_stages
 
 STARTS = ("plug-in", "best-single", "random")
 
@@ -142,10 +137,10 @@ def train_routers(
     constants = [_constant(problem, config) for problem in problems]
     params: dict[str, PyTree] = {}
     epochs: dict[str, Int[Array, "r _"]] = {}
-    settings: dict[str, _Settings] = {}
+    settings: dict[str, Kept] = {}
     if architecture.stages:
         joined = _joined(problems, units, constants, config, execution)
-        params, epochs, settings = _trained(architecture, joined)
+        params, epochs, settings = train_stages(architecture, joined)
     members = len(problems[0].train)
 
     def trained(p: int) -> Trained:
@@ -171,20 +166,6 @@ def check_config(config: RouterConfig) -> None:
     chosen(config.surrogate)
 
 
-class _Joined(NamedTuple):
-    """Several problems as one: rows joined, members of all problems on one axis r."""
-
-    rows: dict[str, Any]
-    train: Int[Array, "r k"]
-    held_out: Int[Array, "r h"]
-    unit: Unit
-    keys: list[PRNGKeyArray]
-    members: int
-    surrogate: Chosen
-    config: RouterConfig
-    execution: Execution
-
-
 def _unit(problem: Problem, quality_width: float) -> Unit:
     return Unit(float(quality_width), max(float(np.mean(problem.selection.cost)), 0.0))
 
@@ -199,7 +180,7 @@ def _joined(
     constants: Sequence[Estimates | None],
     config: RouterConfig,
     execution: Execution,
-) -> _Joined:
+) -> Joined:
     surrogate = chosen(config.surrogate)
     asked, name = form_of(surrogate.function).asked, name_of(config.surrogate)
     members, rows = len(problems[0].train), [len(problem.x) for problem in problems]
@@ -217,7 +198,7 @@ def _joined(
     def per_member(values: Sequence[float | Float[Array, ""]]) -> Float[Array, " r"]:
         return jnp.repeat(jnp.asarray(values, jnp.float32), members)
 
-    return _Joined(
+    return Joined(
         rows=concatenated(each),
         train=offset([problem.train for problem in problems], rows),
         held_out=offset([problem.held_out for problem in problems], rows),
@@ -247,126 +228,6 @@ def _rows(problem: Problem, constant: Estimates | None) -> dict[str, Any]:
     if problem.available is not None:
         rows["available"] = problem.available
     return rows
-
-
-_Settings = dict[str, Float[np.ndarray, "r _"]]
-
-
-def _trained(
-    architecture: Architecture, joined: _Joined
-) -> tuple[dict[str, PyTree], dict[str, Int[Array, "r _"]], dict[str, _Settings]]:
-    """Of every stage: parameters, leading axis r, best epochs [r, ·], and settings kept."""
-    params: dict[str, PyTree] = {}
-    epochs: dict[str, Int[Array, "r _"]] = {}
-    settings: dict[str, _Settings] = {}
-    for stage in architecture.stages:
-        fitted, kept = _fit(stage, joined, params)
-        if kept:
-            settings[stage.name] = {
-                name: values.reshape(len(joined.train), -1) for name, values in kept.items()
-            }
-        by_member = functools.partial(_by_member, len(joined.train), stage.networks)
-        params[stage.key] = jax.tree.map(by_member, fitted.params)
-        epochs[stage.name] = by_member(fitted.epoch).reshape(len(joined.train), -1)
-    return params, epochs, settings
-
-
-def _by_member(
-    members: int, networks: tuple[int, ...], leaf: Shaped[Array, "runs ..."]
-) -> Shaped[Array, "{members} ..."]:
-    """The axis of runs as members and the networks of each."""
-    return leaf.reshape(members, *networks, *leaf.shape[1:])
-
-
-def _fit(
-    stage: Stage, joined: _Joined, before: dict[str, PyTree]
-) -> tuple[Fitted, dict[str, Float[np.ndarray, " runs"]]]:
-    """Train a stage at every learning rate and setting; keep, run by run, the best held out.
-
-    Also the settings that were kept.
-    """
-    config, count = joined.config, int(np.prod(stage.networks, dtype=int))
-    dimensions, members = joined.rows["x"].shape[1], joined.members
-    caution = config.joint_caution if stage.carries_over else config.schedule.caution
-    tries = tries_of(config, joined.surrogate)
-    runs = len(joined.train) * count
-
-    def per_network(leaf: Shaped[Array, "r ..."]) -> Shaped[Array, "runs ..."]:
-        return jnp.repeat(leaf, count, axis=0)
-
-    def at_every_try(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda leaf: concatenated([leaf] * len(tries)), tree)
-
-    def per_member(leaf: Shaped[Array, "k ..."]) -> Shaped[Array, "runs ..."]:
-        return jnp.tile(leaf, (len(joined.train), *[1] * (leaf.ndim - 1)))
-
-    def own_keys(key: PRNGKeyArray) -> Key[Array, " runs"]:
-        of_stage = jax.random.fold_in(key, int(stage.carries_over))
-        return jax.vmap(functools.partial(jax.random.fold_in, of_stage))(
-            jnp.arange(members * count)
-        )
-
-    def each_try(name: str) -> Float[Array, " tries_runs"]:
-        return jnp.repeat(jnp.asarray([each[name] for each in tries], jnp.float32), runs)
-
-    own = jax.tree.map(per_member, stage.context())
-    context = {"unit": jax.tree.map(per_network, joined.unit), **own, **before}
-    made = prepared(
-        stage,
-        context,
-        joined.rows,
-        per_network(joined.train),
-        per_network(joined.held_out),
-        epoch_rows=config.schedule.epoch_rows,
-        tries=len(tries),
-    )
-    rows = joined.rows
-    if made is not None:
-        rows = {**rows, "position": jnp.arange(len(rows["x"]), dtype=jnp.int32)}
-        context = {**context, "prepared": made}
-    context = at_every_try(context)
-    names = [name for name in tries[0] if name != RATE]
-    settings = {name: each_try(name) for name in names}
-    starts = [stage.initial(dimensions, members, key) for key in joined.keys]
-    if config.start == "random" and not stage.carries_over:
-        starts = [_drawn_last(start, key) for start, key in zip(starts, joined.keys, strict=True)]
-    keys = [own_keys(key) for key in joined.keys]
-    fitted = fit(
-        RouterObjective(stage, joined.surrogate.function),
-        at_every_try(concatenated(starts)),
-        rows=rows,
-        train_index=at_every_try(per_network(joined.train)),
-        held_out_index=at_every_try(per_network(joined.held_out)),
-        context={**context, "settings": settings} if settings else context,
-        learning_rate=each_try(RATE),
-        weight_decay=config.weight_decay,
-        key=at_every_try(concatenated(keys)),
-        schedule=dataclasses.replace(config.schedule, caution=caution),
-        **joined.execution.of(stage.name),
-    )
-    if len(tries) == 1:
-        return fitted, {name: np.full(runs, tries[0][name]) for name in names}
-    which = jnp.argmax(fitted.score.reshape(len(tries), runs), axis=0)
-    best = which * runs + jnp.arange(runs)
-    kept: Fitted = jax.tree.map(lambda leaf: leaf[best], fitted)
-    return kept, {name: np.array([tries[i][name] for i in np.asarray(which)]) for name in names}
-
-
-def _drawn_last(params: PyTree, key: PRNGKeyArray) -> PyTree:
-    """The same parameters with the kernels of the last layer drawn, as those of others are.
-
-    Heads end in zeros, so that they start at their intercepts; a random start has none to keep.
-    Each kernel [runs, h, ·] is normal with variance 1/h (LeCun), other values stay.
-    """
-    own = jax.random.fold_in(key, 7)
-
-    def drawn(path: tuple[Any, ...], leaf: Float[Array, "runs ..."]) -> Float[Array, "runs ..."]:
-        names = [getattr(part, "key", None) for part in path]
-        if names[-2:] != ["out", "kernel"]:
-            return leaf
-        return jax.random.normal(own, leaf.shape, leaf.dtype) / jnp.sqrt(leaf.shape[-2])
-
-    return jax.tree_util.tree_map_with_path(drawn, params)
 
 
 def _means(estimates: Estimates) -> Estimates:

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Shaped, UInt32
 
 from routerjax.errors import InputError
+from routerjax.training.batches import batch_at, rows_at, shuffled, visited
 from routerjax.training.config import Schedule
 
 Params: TypeAlias = PyTree
@@ -26,8 +27,6 @@ Context: TypeAlias = PyTree
 Tree = TypeVar("Tree")
 
 OPTIMIZERS = ("adamw", "sgd")
-NEIGHBOURS = 256
-"""Rows in a row of the file that an epoch visits together, where it does not visit all."""
 
 
 @runtime_checkable
@@ -189,14 +188,14 @@ def _epoch(recipe: Recipe, job: Job, rows: Data, state: State) -> State:
     key, shuffle = jax.random.split(jax.random.wrap_key_data(state.key))
     size = schedule.batch_size // share.processes
     own, most = share.shuffle_key(shuffle), schedule.epoch_rows // share.processes
-    batches = share.part(_batches(own, visited(own, job.train, most), size))
+    batches = share.part(shuffled(own, visited(own, job.train, most), size))
     optimizer = _optimizer(schedule, job)
 
     def loss(
         params: Params, index: Int[Array, " b"], count: Float[Array, ""], step: Int[Array, ""]
     ) -> Float[Array, ""]:
         own = share.step_key(jax.random.fold_in(key, step))
-        losses = objective.loss(params, job.context, _batch(rows, index), own)
+        losses = objective.loss(params, job.context, batch_at(rows, index), own)
         return jnp.sum(losses * (index >= 0)) / count
 
     def step(
@@ -274,42 +273,5 @@ def _scores(
 ) -> tuple[Float[Array, " h"], Bool[Array, " h"]]:
     """Scores of all held-out rows [h], and which of them stand for a row [h]."""
     index = recipe.share.part(job.held_out)
-    scores = recipe.objective.score(params, job.context, _take(rows, index))
+    scores = recipe.objective.score(params, job.context, rows_at(rows, index))
     return recipe.share.joined(scores), recipe.share.joined(index >= 0)
-
-
-def _take(rows: Data, index: Int[Array, " b"]) -> Data:
-    return jax.tree.map(lambda leaf: leaf[jnp.maximum(index, 0)], rows)
-
-
-def _batch(rows: Data, index: Int[Array, " b"]) -> Data:
-    """Rows at positions [b]; where rows carry a "weight", it is 0 in a place that holds no row."""
-    taken = _take(rows, index)
-    if isinstance(taken, dict) and "weight" in taken:
-        return {**taken, "weight": jnp.where(index < 0, 0, taken["weight"])}
-    return taken
-
-
-def visited(key: PRNGKeyArray, train: Int[Array, " n"], most: int) -> Int[Array, " k"]:
-    """The row positions an epoch visits, at most so many: all, or random stretches of them.
-
-    Stretches are `NEIGHBOURS` long, cut from a random position on; which of them are visited is
-    drawn without replacement. Every row has the same chance, but for a remainder shorter than
-    a stretch that the cut leaves over.
-    """
-    count = train.shape[0]
-    if count <= most:
-        return train
-    long = min(NEIGHBOURS, most)
-    cut, draw = jax.random.split(jax.random.fold_in(key, 0))
-    first = jax.random.randint(cut, (), 0, count)
-    chosen = jax.random.choice(draw, count // long, (most // long,), replace=False)
-    places = first + chosen[:, None] * long + jnp.arange(long)[None]
-    return train[places.ravel() % count]
-
-
-def _batches(key: PRNGKeyArray, train: Int[Array, " n"], size: int) -> Int[Array, "steps {size}"]:
-    """Shuffle the row positions into batches [steps, size]; the last is filled up with −1."""
-    count = -(-train.shape[0] // size)
-    none = jnp.full(count * size - train.shape[0], -1, train.dtype)
-    return jnp.concatenate([jax.random.permutation(key, train), none]).reshape(count, size)

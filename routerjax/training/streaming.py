@@ -1,6 +1,6 @@
 """Rows that stay on disk: every run gets the few that its next epoch visits.
 
-An epoch visits stretches of neighbouring rows (`run.visited`), which depend on the run's key
+An epoch visits stretches of neighbouring rows (`batches.visited`), which depend on the run's key
 alone. They are read beforehand, with the rows the epoch is scored on, and the epoch runs on
 them as it would on all rows: the result is the same, bit by bit.
 """
@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree, Shaped, UInt32
 
+from routerjax.training.batches import visited
 from routerjax.training.config import Schedule
-from routerjax.training.run import Data, Job, Params, Recipe, State, stopped, visited
+from routerjax.training.run import Data, Job, Params, Recipe, State, stopped
 from routerjax.training.sweep import Engine
 
 

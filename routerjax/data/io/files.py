@@ -1,4 +1,4 @@
-"""Logs and tables from files (parquet, CSV, TSV, JSON), data frames or the hub, and back.
+"""Logs and tables from files (parquet, CSV, TSV, JSON), data frames or the hub.
 
 A *log* is in long form, one row a query that one model answered: `prompt` or `embedding` (a list
 of numbers), `model`, `quality`, `cost` in US dollars, and where there are any `propensity`,
@@ -15,24 +15,18 @@ Other columns are left alone. Rows are counted from zero, without a header.
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import types
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-import pyarrow as pa
-
-from routerjax.data.columns.names import AVAILABLE, COST, LOG_NAMES, SCORE, TABLE_NAMES, check_names
+from routerjax.data.columns.names import LOG_NAMES, SCORE, TABLE_NAMES, check_names
 from routerjax.data.columns.schema import Join, Names, Schema, resolved
 from routerjax.data.columns.source_file import SourceFile, found, open_file
 from routerjax.data.formats import loading
 from routerjax.data.formats.frames import Frame
-from routerjax.data.formats.writing import save
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.decisions import is_decision_log, read_decisions
 from routerjax.errors import InputError
-from routerjax.records.rows import Array
 from routerjax.records.tables import Log, Table
 
 Path = str | os.PathLike[str]
@@ -209,86 +203,6 @@ def read_rows(
     )
 
 
-def write_log(log: Log, path: Path) -> None:
-    """Write a log in long form to `path`, by suffix .parquet, .csv or .jsonl, whole or not at all.
-
-    What `read_log` returns holds the same numbers bit for bit, if it is told the same `models`
-    and `quality_range`, and ``columns={"time": "time", "pinned": "pinned"}`` where there are such.
-    Of propensities [n, m] that of the model that answered is written.
-
-    Raises:
-      InputError: an unknown suffix, or a place that cannot be written.
-    """
-    cells = _shared_cells(log)
-    cells["model"] = pa.array([log.models[arm] for arm in np.asarray(log.arms)], pa.string())
-    cells["quality"] = _floats(_judges(log))
-    cells["cost"] = _floats(log.cost)
-    if log.scored_by is not None:
-        cells["scored_by"] = pa.array(log.scored_by, pa.string())
-    if log.gold_quality is not None:
-        cells["gold_quality"] = _floats(log.gold_quality)
-    if log.logged_propensities is not None:
-        cells["propensity"] = _floats(log.logged_propensities)
-    if log.pinned is not None:
-        cells["pinned"] = pa.array(np.asarray(log.pinned))
-    save(pa.table(cells), path)
-
-
-def _judges(log: Log) -> np.ndarray:
-    """[n] quality as it was read: NaN where no judge scored the row."""
-    quality: np.ndarray = np.asarray(log.quality)
-    return quality if log.judged is None else np.where(log.judged, quality, np.nan)
-
-
-def write_table(table: Table, path: Path) -> None:
-    """Write a table in wide form to `path`, as `write_log` does; missing cells stay missing.
-
-    Times are read again by ``columns={"time": "time"}``.
-    """
-    cells = _shared_cells(table)
-    for arm, model in enumerate(table.models):
-        cells[SCORE + model] = _floats(table.quality[:, arm])
-        cells[COST + model] = _floats(table.cost[:, arm])
-    save(pa.table(cells), path)
-
-
-def parse_columns(text: str) -> dict[str, str]:
-    """``"quality=score,model=llm"`` as ``{"quality": "score", "model": "llm"}``.
-
-    Raises:
-      InputError: a part that is not ``NAME=COLUMN``, or a name that is unknown or repeats.
-    """
-    names: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, column = (piece.strip() for piece in part.partition("="))
-        if not (name and equals and column):
-            raise InputError(
-                f"'{part}' is not NAME=COLUMN, as in quality=score,model=llm", source="columns"
-            )
-        if name in names:
-            raise InputError(f"'{name}' is named twice", source="columns")
-        names[name] = column
-    check_names(names, (*LOG_NAMES, *TABLE_NAMES))
-    return names
-
-
-def parse_range(text: str) -> tuple[float, float]:
-    """``"0:10"`` as ``(0.0, 10.0)``.
-
-    Raises:
-      InputError: not two finite numbers, low to high.
-    """
-    try:
-        low, high = (float(part) for part in text.split(":"))
-        if math.isfinite(low) and math.isfinite(high) and low < high:
-            return low, high
-    except ValueError:
-        pass
-    raise InputError(
-        f"'{text}' is not LO:HI, two numbers from low to high as in 0:10", source="quality range"
-    )
-
-
 def _decisions(
     path: loading.Paths | Frame,
     rules: Schema,
@@ -316,28 +230,3 @@ def _open(
         problem = 'has no effect without pairs of answers (schema "arena")'
         raise InputError(problem, source="both bad")
     return open_file(path, schema, embeddings, in_memory=in_memory)
-
-
-def _shared_cells(record: Log | Table) -> dict[str, pa.Array]:
-    cells: dict[str, pa.Array] = {}
-    if record.prompts is not None:
-        cells["prompt"] = pa.array(record.prompts, pa.string())
-    if record.embeddings is not None:
-        values = np.asarray(record.embeddings, np.float32)
-        cells["embedding"] = pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
-    if record.task is not None:
-        cells["task"] = pa.array(record.task, pa.string())
-    if record.split is not None:
-        cells["split"] = pa.array(record.split, pa.string())
-    if record.group is not None:
-        cells["group"] = pa.array(record.group, pa.string())
-    if record.available is not None:
-        for arm, model in enumerate(record.models):
-            cells[AVAILABLE + model] = pa.array(np.asarray(record.available)[:, arm])
-    if record.time is not None:
-        cells["time"] = pa.array(np.asarray(record.time, np.float64))
-    return cells
-
-
-def _floats(values: Array) -> pa.Array:
-    return pa.array(np.asarray(values, np.float32), from_pandas=True)  # NaN as null

@@ -96,16 +96,7 @@ def read_labels(
     rules = resolved(schema)
     file = open_file(path, rules, embeddings)
     group = group or ("prompt" if "prompt" in file else None)
-    if rules.layout == "arena":
-        labels = _votes(file, gold, preference, models)
-    else:
-        for name in (gold, preference):
-            file.require(name)
-        labels = [single(file.numbers(name)) for name in (gold, preference)]
-    for name, label in zip((gold, preference), labels, strict=True):
-        if np.isinf(label).any():
-            row = int(np.isinf(label).argmax())
-            raise file.fail(f"gain is {label[row]:g}, not a finite number", field=name, row=row)
+    labels = _labels(file, gold, preference, models)
     if group is not None:
         file.require(group)
     labelled = [~np.isnan(label) for label in labels]
@@ -119,21 +110,43 @@ def read_labels(
     bad = ~np.isfinite(features).all(axis=1)
     if bad.any():
         raise file.fail("features are not finite numbers", row=int(kept[bad.argmax()]))
-    groups = np.arange(len(kept), dtype=np.int32)
-    if group is not None:  # a missing group is a query of its own
-        texts = file.prompts().texts if group == "prompt" else file.texts(group)
-        groups = group_numbers([(row,) if texts[row] is None else texts[row] for row in kept])
     return GainLabels(
         embeddings=features,
         gold=labels[0][kept],
         preference=labels[1][kept],
-        groups=groups,
+        groups=_groups(file, kept, group),
         dropped=len(file) - len(kept),
         encoder=used,
         components=embeddings is None and bool(_authors_components(file)),
         source=file.source,
         columns=(gold, preference),
     )
+
+
+def _labels(
+    file: SourceFile, gold: str, preference: str, models: tuple[str, str] | None
+) -> list[np.ndarray]:
+    """Gold and preference labels [n], NaN where there is none."""
+    if file.schema.layout == "arena":
+        labels = _votes(file, gold, preference, models)
+    else:
+        for name in (gold, preference):
+            file.require(name)
+        labels = [single(file.numbers(name)) for name in (gold, preference)]
+    for name, label in zip((gold, preference), labels, strict=True):
+        if np.isinf(label).any():
+            row = int(np.isinf(label).argmax())
+            raise file.fail(f"gain is {label[row]:g}, not a finite number", field=name, row=row)
+    return labels
+
+
+def _groups(file: SourceFile, rows: np.ndarray, group: str | None) -> np.ndarray:
+    """[n] numbers of the queries of these rows, equal where the column `group` is."""
+    if group is None:
+        return np.arange(len(rows), dtype=np.int32)
+    texts = file.prompts().texts if group == "prompt" else file.texts(group)
+    # a missing group is a query of its own
+    return group_numbers([(row,) if texts[row] is None else texts[row] for row in rows])
 
 
 def _votes(

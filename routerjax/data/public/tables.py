@@ -75,8 +75,9 @@ def get_public_table(
     Raises:
       InputError: as `load_public_table`, or a place that cannot be written.
     """
-    from routerjax.data.formats import kinds, writing
-    from routerjax.data.io import files
+    from routerjax.data.formats import kinds
+    from routerjax.data.formats.writing import save
+    from routerjax.data.io.writing import write_table
 
     entry = entry_of(name)
     place = own_wide_file(name) if out is None else Path(out).expanduser()
@@ -85,9 +86,9 @@ def get_public_table(
     if entry.kind == LABELS:
         from routerjax.data.public.components import read_components
 
-        writing.save(read_components(files_of(entry) if path is None else path), place)
+        save(read_components(files_of(entry) if path is None else path), place)
     else:
-        files.write_table(load_public_table(name, path=path), place)
+        write_table(load_public_table(name, path=path), place)
     return place
 
 

@@ -1,0 +1,173 @@
+"""Policies on a log they did not write: a log as what speaks of them, and their scores on it.
+
+Everything is scored row by row, so that differences are paired and standard errors count groups.
+A choice that the log does not support has a quality somewhere in the quality range, and so a
+policy has two scores a row, a lowest and a highest, which are one where support is everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.evaluation.metrics import Choice
+from routerjax.evaluation.ope import Scores, logged_scores, policy_scores
+from routerjax.pipelines.paired import Corrected
+from routerjax.pipelines.propensities import Propensities
+from routerjax.records.tables import Estimates, Log
+
+FIXED = ("today", "random")
+"""Policies that nothing is fitted for."""
+
+
+class Evidence(NamedTuple):
+    """A log as what speaks of policies.
+
+    Attributes:
+      log: n rows that no policy was fitted on.
+      predicted: [n, m] outcomes, by models that never saw the rows.
+      propensities: of the rows, with support.
+      floor: propensities below it are taken as it.
+      gold: (which rows' scores are gold, probability that a row's is), where sources are mixed.
+      corrected: outcomes of rows with a judge's score, corrected by gold ones; None where the log's
+        own qualities are outcomes.
+      widening: by which standard errors of policies are multiplied that were fitted on this log,
+        each on other rows than those it is evaluated on; 1 where no row was fitted on.
+    """
+
+    log: Log
+    predicted: Estimates
+    propensities: Propensities
+    floor: float
+    gold: tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]] | None = None
+    corrected: Corrected | None = None
+    widening: float = 1.0
+
+    @property
+    def outcomes(self) -> Log:
+        """The log with qualities that have the mean of gold scores."""
+        if self.corrected is None:
+            return self.log
+        quality = self.corrected.quality.astype(np.float32)
+        low, high = self.log.quality_range
+        wide = (min(low, float(quality.min())), max(high, float(quality.max())))
+        return self.log.replace(quality=quality, quality_range=wide)
+
+    def widening_of(self, method: str) -> float:
+        """`widening`, of a policy that does not depend on the log 1."""
+        return 1.0 if method in FIXED else self.widening
+
+    @property
+    def chance(self) -> Float[np.ndarray, " n"]:
+        """[n] probability that the row's outcome is known; infinite where it does not count."""
+        answered = np.maximum(np.asarray(self.propensities.answered, np.float64), self.floor)
+        if self.gold is None:
+            return answered
+        known, probability = self.gold
+        return np.where(known, answered * probability, np.inf)
+
+
+class Scored(NamedTuple):
+    """A policy's lowest and highest scores, [n] each; `choice` is None for the log's own."""
+
+    low: Scores
+    high: Scores
+    choice: Choice | None
+
+
+def scored(choice: Choice, evidence: Evidence) -> Scored:
+    """Score a choice: doubly robust where the log supports it, the quality range elsewhere."""
+    supported, (lowest, highest) = evidence.propensities.supported, evidence.log.quality_range
+    if choice.ndim == 1:
+        known = supported[np.arange(len(choice)), choice]
+        found = _scores(choice, evidence)
+        if known.all():
+            return Scored(found, found, choice)
+        price = np.asarray(evidence.predicted.cost, np.float64)[np.arange(len(choice)), choice]
+        quality, cost = np.where(known, found.quality, 0.0), np.where(known, found.cost, price)
+        missing = (~known).astype(np.float64)
+    else:
+        if supported.all():
+            found = _scores(choice, evidence)
+            return Scored(found, found, choice)
+        found = _scores(choice * supported, evidence)
+        quality, missing = found.quality, (choice * ~supported).sum(axis=1)
+        cost = found.cost + (choice * ~supported * evidence.predicted.cost).sum(axis=1)
+    low, high = (Scores(quality + missing * end, cost) for end in (lowest, highest))
+    return Scored(low, high, choice)
+
+
+def _scores(choice: Choice, evidence: Evidence) -> Scores:
+    log, predicted, groups = evidence.outcomes, evidence.predicted, evidence.log.groups
+    found = policy_scores(choice, log, predicted, evidence.chance, floor=0.0, groups=groups)
+    if evidence.gold is None:
+        return found
+    every = evidence._replace(gold=None).chance  # every row knows its cost
+    costs = policy_scores(choice, log, predicted, every, floor=0.0, groups=groups)
+    return Scores(found.quality, costs.cost)
+
+
+def today(evidence: Evidence) -> Scored:
+    """Scores of the policy that wrote the log: the outcomes it met, of gold rows where they count.
+
+    q̃_i = ŷ(x_i, t_i) + s_i/e_i·(r_i − ŷ(x_i, t_i)) where scores come from mixed sources, and y_i
+    of `pipelines.paired` where rows have a judge's score and some a gold one beside it.
+    """
+    found = logged_scores(evidence.outcomes)
+    if evidence.gold is not None:
+        known, probability = evidence.gold
+        rows = np.arange(len(known))
+        expected = np.asarray(evidence.predicted.quality, np.float64)[rows, evidence.log.arms]
+        residual = np.where(known, found.quality - expected, 0.0) / probability
+        found = Scores(expected + residual, found.cost)
+    return Scored(found, found, None)
+
+
+def interval(
+    low: np.ndarray, high: np.ndarray, groups: np.ndarray, *, widening: float = 1.0
+) -> Interval:
+    """From the end of the lower scores' interval to the end of the higher ones'."""
+    first = widened(mean_interval(low, groups=groups, heavy_tails=True), widening)
+    if low is high or np.array_equal(low, high):
+        return first
+    last = widened(mean_interval(high, groups=groups, heavy_tails=True), widening)
+    return Interval(
+        mean=(first.mean + last.mean) / 2,
+        standard_error=max(first.standard_error, last.standard_error),
+        low=first.low,
+        high=last.high,
+        n=first.n,
+    )
+
+
+def widened(own: Interval, by: float) -> Interval:
+    """The interval with its standard error and both arms multiplied."""
+    return own._replace(
+        standard_error=own.standard_error * by,
+        low=own.mean - (own.mean - own.low) * by,
+        high=own.mean + (own.high - own.mean) * by,
+    )
+
+
+def difference(one: Scored, other: Scored, *, cost_weight: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest per-row differences in utility; 0 where both choose the same model."""
+    low = one.low.utility(cost_weight) - other.high.utility(cost_weight)
+    high = one.high.utility(cost_weight) - other.low.utility(cost_weight)
+    if one.choice is not None and other.choice is not None and one.choice.ndim == 1:
+        if other.choice.ndim == 1:
+            same = one.choice == other.choice
+            low, high = np.where(same, 0.0, low), np.where(same, 0.0, high)
+    return low, high
+
+
+def unsupported_share(choice: Choice | None, evidence: Evidence) -> float:
+    """Share of the queries on which the log does not support the choice."""
+    supported = evidence.propensities.supported
+    if choice is None:
+        return 0.0
+    if choice.ndim == 1:
+        return float(1 - supported[np.arange(len(choice)), choice].mean())
+    return float((choice * ~supported).sum(axis=1).mean())
