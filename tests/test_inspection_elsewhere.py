@@ -13,7 +13,7 @@ import pytest
 import routerjax as rj
 from routerjax.cli.commands import main
 from routerjax.data.columns.schema import Join, Schema
-from routerjax.data.inspection.names import named, plain
+from routerjax.data.columns.synonyms import named, plain
 from routerjax.errors import InputError
 
 MODELS = ("gpt-5-mini", "claude-opus-4-1", "qwen3-32b")

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arena import both_sides
+from routerjax.data.columns.synonyms import named
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.names import named
 from routerjax.data.inspection.roles import Guess
 
 MOST_WORDS = 6  # different words of a column whose worth is asked for

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.names import (
+from routerjax.data.columns.synonyms import (
     ANSWERS,
     MODEL_WORDS,
     NOT_PROMPTS,
@@ -19,6 +18,7 @@ from routerjax.data.inspection.names import (
     plain,
     unaccented,
 )
+from routerjax.data.inspection.fields import Field
 from routerjax.data.io.availability import NO, YES
 
 ORDER = (

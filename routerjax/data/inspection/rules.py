@@ -9,8 +9,8 @@ import numpy as np
 
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.synonyms import plain
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, words_of
 
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}

@@ -15,7 +15,7 @@ from routerjax.data.checks.belonging import Belonging, belonging
 from routerjax.data.columns.arrays import is_text
 from routerjax.data.columns.names import AVAILABLE, LOG_NAMES
 from routerjax.data.columns.source_file import SourceFile
-from routerjax.data.inspection.names import named, plain
+from routerjax.data.columns.synonyms import named, plain
 from routerjax.errors import DataWarning
 from routerjax.records.tables import Log
 
