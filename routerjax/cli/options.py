@@ -73,7 +73,8 @@ class Reading:
       zero_cost: What a cost of 0 means. A model that never costs anything where others do is
         refused; "keep" takes zeros as they are, "missing" takes them for not recorded. Such a row
         leaves with --drop-missing, and else has the mean cost of its model's other rows.
-      strict: Numbers that cannot be true are an error, not a warning.
+      strict: Numbers that cannot be true are an error, not a warning, and so are users or sessions
+        in a column that --group does not name.
       where: A column or path and the text that it must equal, as COLUMN=VALUE (status=200). Other
         rows are left out. The option may be repeated.
       join: A second file, joined by an id that both have, as "FILE on ID", "FILE on ID=OTHER" where

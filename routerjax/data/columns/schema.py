@@ -77,7 +77,8 @@ class Schema:
         `output_tokens` where the file has no cost.
       zero_cost: what a cost of 0 means: "refuse" a model that never costs anything where others do,
         "keep" zeros as they are, or take them for "missing".
-      strict: whether numbers that cannot be true are an error, not a warning.
+      strict: whether numbers that cannot be true are an error, not a warning, and a column whose
+        rows belong together where no group is named.
       layout: "rows", or a layout that is put in rows first: "otel" spans, "arena" pairs, prompts
         as "python-lists".
       both_bad: an arena pair in which both answers are bad: "leave-out", or "tie".
