@@ -98,9 +98,37 @@ def test_money_with_a_decimal_comma_and_with_thousands(tmp_path):
     given = Schema(cost_unit="eur:2", columns={"quality": "good"})
     log = read_as_told(rj.inspect(written(tmp_path / "euro.csv", cells, ";"), schema=given))
     np.testing.assert_allclose(log.cost, [2 * row["cost"] for row in rows], rtol=1e-5)
+
+
+def test_thousands_are_told_by_the_column_by_another_one_or_lacking(tmp_path):
+    rows, columns = drawn(), {"quality": "good"}
+    shown = [{**r, "cost": f"{1000 + at:,}" if at else "0.50"} for at, r in enumerate(rows)]
+    log = read_as_told(
+        rj.inspect(written(tmp_path / "shown.csv", shown), schema=Schema(columns=columns))
+    )
+    np.testing.assert_allclose(log.cost[1:], 1001 + np.arange(len(rows) - 1))
     cells = [{**r, "cost": f"{1000 + at:,}"} for at, r in enumerate(rows)]
-    found = rj.inspect(written(tmp_path / "thousands.csv", cells), schema=given)
-    assert found.schema.decimal == "."
+    path = written(tmp_path / "cells.csv", cells)
+    (lacking,) = rj.inspect(path, schema=Schema(columns=columns)).problems
+    assert lacking.startswith("what a number of column 'cost' is: '1,000' may be 1000 or 1.000")
+    for decimal, unit in ((".", 1), (",", 1000)):
+        found = rj.inspect(path, schema=Schema(columns=columns, decimal=decimal))
+        assert f"--decimal {decimal}" in found.commands[0]
+        log = read_as_told(found)
+        np.testing.assert_allclose(log.cost, (1000 + np.arange(len(rows))) / unit, rtol=1e-6)
+    scored = [{**r, "quality": f"{r['good'] * 0.5}"} for r in cells]
+    found = rj.inspect(written(tmp_path / "scored.csv", scored))
+    assert found.schema.decimal == "." and "1,000 in cost are read with a comma" in found.notes[0]
+
+
+def test_a_table_with_decimal_commas(tmp_path):
+    rows = [
+        {"prompt": f"why is it so {at}?", **{name: f"0,{at % 10}" for name in ("a", "b")}}
+        | {f"{name}_cost": f"0,00{at + 1}" for name in ("a", "b")}
+        for at in range(60)
+    ]
+    found = rj.inspect(written(tmp_path / "wide.csv", rows, ";"))
+    assert (found.kind, found.schema.decimal, found.problems) == ("table", ",", ())
 
 
 def test_an_answer_is_no_prompt_where_there_is_no_other_text(tmp_path):

@@ -67,7 +67,9 @@ class Reading:
       cost_unit: What costs are counted in: usd, cents, a currency with its price in dollars
         (eur:1.08), or dollars per-1k or per-1m queries.
       money: Costs may carry the sign of their currency, as in $0.0031.
-      decimal: The sign before the decimals of a number, "." or ",".
+      decimal: The sign before the decimals of a number, "." or ",". The other one parts thousands.
+        If it is not given, it is the point, and a number such as 1,234 is read where other cells of
+        its column tell what it is.
       prices: A file of prices. Costs that are not logged, or 0, then follow from the columns
         input_tokens and output_tokens.
       zero_cost: What a cost of 0 means. A model that never costs anything where others do is

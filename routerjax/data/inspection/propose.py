@@ -13,11 +13,14 @@ from routerjax.data.inspection.gold import scores_by
 from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
 from routerjax.data.inspection.presets import preset_of
 from routerjax.data.inspection.roles import Guess, guess_roles
-from routerjax.data.inspection.rules import cost_rules, quality_rules, status_rules
+from routerjax.data.inspection.rules import cost_rules, decimal_rule, quality_rules, status_rules
 from routerjax.data.io.availability import YES
 
 GROUP = "model_group"
 """Column of LiteLLM's spend logs: the model that a client asked for, not its deployment."""
+
+NUMBERS = ("cost", "quality", "gold_quality")
+"""Roles of numbers that may have decimals."""
 
 SIGNS = ("_", "|", ":", ".", " ")
 SCORES = ("score", "quality", "correct", "accuracy", "reward", "rating", "scores")
@@ -69,7 +72,7 @@ def propose(
         )
     wide = _wide(fields)
     if wide is not None:
-        return wide
+        return _with_decimal(wide, fields, given or Schema())
     return _log(fields, fixed or {}, given or Schema())
 
 
@@ -95,6 +98,19 @@ def _wide(fields: Sequence[Field]) -> Proposal | None:
             columns = {"score:*": f"{score}*", "cost:*": f"{cost}*", **_labels(others)}
             return Proposal("table", Schema(columns=columns), guess_roles(others))
     return None
+
+
+def _with_decimal(wide: Proposal, fields: Sequence[Field], given: Schema) -> Proposal:
+    """A table whose numbers are written with a comma, or where it may be either."""
+    if given.decimal is not None:
+        return wide
+    lacks: list[str] = []
+    notes: list[str] = []
+    played = [guess.field.path for guess in wide.roles.values()]
+    numbers = [each for each in fields if each.kind == "number" and each.path not in played]
+    rule = decimal_rule(numbers, notes, lacks)
+    schema = dataclasses.replace(wide.schema, **rule)  # type: ignore[arg-type]
+    return dataclasses.replace(wide, schema=schema, lacks=tuple(lacks), notes=tuple(notes))
 
 
 def _labels(fields: Sequence[Field]) -> dict[str, str]:
@@ -129,6 +145,9 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
     lacks = lacking(roles, fields)
     if "cost" in roles:
         rules |= cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
+    if given.decimal is None:
+        numbers = [roles[role].field for role in NUMBERS if role in roles]
+        rules |= decimal_rule(numbers, notes, lacks)
     if "status" in roles:
         rules |= status_rules(roles["status"].field, notes, given)
     if not {"model", "quality"} & roles.keys():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from routerjax.data.columns import separators
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Schema
 from routerjax.data.columns.synonyms import plain
@@ -36,8 +37,6 @@ def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> di
         worth = words_of(field) or {}
         return {"values": {"quality": worth}}
     rules: dict[str, object] = {}
-    if field.notation == "comma":
-        rules["decimal"] = ","
     if field.notation == "rating":
         rules["ratings"] = True
     values = np.unique(field.numbers)
@@ -95,8 +94,6 @@ def cost_rules(
     rules: dict[str, object] = {}
     if field.notation == "money":
         rules["money"] = True
-    if field.notation in ("money", "comma") and _has_decimal_comma(field.texts):
-        rules["decimal"] = ","
     words = set(re.split(r"[._]", plain(field.path)))
     signs = "".join(field.texts[:20]) if field.notation == "money" else ""
     said = {text.strip().lower() for text in currency.field.texts} if currency else set()
@@ -117,11 +114,30 @@ def cost_rules(
     return rules
 
 
-def _has_decimal_comma(texts: Sequence[str]) -> bool:
-    """Whether a comma stands before decimals in some number, and not before thousands in all."""
-    parts = [text.split(",") for text in texts if text.count(",") == 1 and "." not in text]
-    ends = [(re.sub(r"\D", "", left), re.sub(r"\D", "", right)) for left, right in parts]
-    return any(len(right) != 3 or left.startswith("0") for left, right in ends)
+def decimal_rule(fields: Sequence[Field], notes: list[str], lacks: list[str]) -> dict[str, object]:
+    """The sign before the decimals of the numbers of some columns, where it is not the usual one.
+
+    A number such as 1,234 of a column that does not tell is read as other columns write theirs; if
+    none tells, it is lacking.
+    """
+    commas = [field for field in fields if field.signs.comma and not field.signs.point]
+    if commas:
+        return {"decimal": separators.COMMA}
+    told = next((field for field in fields if field.signs.point), None)
+    for field in fields:
+        try:
+            separators.sign_of(field.signs)
+        except separators.Undecided as error:
+            if told is None:
+                lacks.append(f"what a number of column {quoted(field.path)} is: {error.problem}")
+                return {}
+            notes.append(
+                f"numbers such as {error.text} in {field.path} are read with a comma between "
+                f"thousands, since {told.path} has a point before decimals: --decimal , where they "
+                "are not"
+            )
+            return {"decimal": separators.POINT}
+    return {}
 
 
 def status_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> dict[str, object]:
