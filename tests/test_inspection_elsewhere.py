@@ -121,6 +121,31 @@ def test_thousands_are_told_by_the_column_by_another_one_or_lacking(tmp_path):
     assert found.schema.decimal == "." and "1,000 in cost are read with a comma" in found.notes[0]
 
 
+def test_a_table_of_percents_and_dollars(tmp_path):
+    rows = [
+        {"question": f"why is it so {at}?", "a accuracy": f"{at}%", "b accuracy": "100%"}
+        | {"a cost": "$0.001", "b cost": f"${at}.5"}
+        for at in range(60)
+    ]
+    path = written(tmp_path / "wide.csv", rows)
+    found = rj.inspect(path)
+    schema = found.schema
+    assert (schema.ratings, schema.money, schema.quality_range) == (True, True, (0.0, 100.0))
+    table = rj.read_table(path, schema=schema)
+    assert table.models == ("a", "b") and found.problems == ()
+    np.testing.assert_array_equal(table.quality[:, 0], np.arange(60))
+    np.testing.assert_allclose(table.cost[:, 1], np.arange(60) + 0.5)
+
+
+def test_a_table_of_scores_to_a_hundred(tmp_path):
+    rows = [
+        {"prompt": f"why is it so {at}?", "a": at, "b": 100, "a_cost": 0.1, "b_cost": 0.2}
+        for at in range(60)
+    ]
+    found = rj.inspect(written(tmp_path / "wide.jsonl", rows))
+    assert (found.schema.quality_range, found.problems) == ((0.0, 100.0), ())
+
+
 def test_a_table_with_decimal_commas(tmp_path):
     rows = [
         {"prompt": f"why is it so {at}?", **{name: f"0,{at % 10}" for name in ("a", "b")}}

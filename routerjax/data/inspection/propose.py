@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Names, Schema
 from routerjax.data.columns.times import moment
+from routerjax.data.inspection import wide
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.gold import scores_by
 from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
@@ -21,16 +22,6 @@ GROUP = "model_group"
 
 NUMBERS = ("cost", "quality", "gold_quality")
 """Roles of numbers that may have decimals."""
-
-SIGNS = ("_", "|", ":", ".", " ")
-SCORES = ("score", "quality", "correct", "accuracy", "reward", "rating", "scores")
-COSTS_OF = ("cost", "price", "total_cost", "spend", "costs")
-COST_SUFFIXES = tuple(sign + name for sign in SIGNS for name in COSTS_OF[::-1])
-SCORE_SUFFIXES = ("", *(sign + name for sign in SIGNS for name in SCORES))
-PREFIXES = tuple(
-    (score + sign, cost + sign) for sign in SIGNS for score in SCORES for cost in COSTS_OF
-)
-"""How columns of every model's scores and costs end or begin, the model's name beside."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,47 +61,20 @@ def propose(
         return Proposal(
             "gains", Schema(), guess_roles(fields), (COSTS.format("", "PRIMARY,OTHER"),)
         )
-    wide = _wide(fields)
-    if wide is not None:
-        return _with_decimal(wide, fields, given or Schema())
+    patterns = wide.patterns_of(fields)
+    if patterns is not None:
+        return _table(fields, patterns, given or Schema())
     return _log(fields, fixed or {}, given or Schema())
 
 
-def _wide(fields: Sequence[Field]) -> Proposal | None:
-    """A table in wide form, where columns of several models differ by the model's name alone."""
-    numbers = [field.path for field in fields if field.kind in ("number", "bool", "empty")]
-    others = [field for field in fields if field.path not in numbers]
-    if sum(path.startswith("score:") for path in numbers) >= 2:
-        return Proposal("table", Schema(columns=_labels(others)), guess_roles(others))
-    for cost in COST_SUFFIXES:
-        bases = [path.removesuffix(cost) for path in numbers if path.endswith(cost)]
-        for score in SCORE_SUFFIXES:
-            models = [base for base in bases if base + score in numbers]
-            if len(models) >= 2:
-                columns = {"score:*": f"*{score}", "cost:*": f"*{cost}", **_labels(others)}
-                return Proposal("table", Schema(columns=columns), guess_roles(others))
-    for score, cost in PREFIXES:
-        scored, priced = (
-            {path.removeprefix(each) for path in numbers if path.startswith(each)}
-            for each in (score, cost)
-        )
-        if len(scored & priced) >= 2:
-            columns = {"score:*": f"{score}*", "cost:*": f"{cost}*", **_labels(others)}
-            return Proposal("table", Schema(columns=columns), guess_roles(others))
-    return None
-
-
-def _with_decimal(wide: Proposal, fields: Sequence[Field], given: Schema) -> Proposal:
-    """A table whose numbers are written with a comma, or where it may be either."""
-    if given.decimal is not None:
-        return wide
+def _table(fields: Sequence[Field], patterns: Mapping[str, str], given: Schema) -> Proposal:
+    numbers = wide.numbers_of(fields)
+    others = [field for field in fields if field not in numbers]
     lacks: list[str] = []
     notes: list[str] = []
-    played = [guess.field.path for guess in wide.roles.values()]
-    numbers = [each for each in fields if each.kind == "number" and each.path not in played]
-    rule = decimal_rule(numbers, notes, lacks)
-    schema = dataclasses.replace(wide.schema, **rule)  # type: ignore[arg-type]
-    return dataclasses.replace(wide, schema=schema, lacks=tuple(lacks), notes=tuple(notes))
+    rules = wide.written(numbers, patterns, given, notes, lacks)
+    schema = Schema(columns={**patterns, **_labels(others)}, **rules)  # type: ignore[arg-type]
+    return Proposal("table", schema, guess_roles(others), tuple(lacks), tuple(notes))
 
 
 def _labels(fields: Sequence[Field]) -> dict[str, str]:
