@@ -369,6 +369,37 @@ def test_json_that_is_refused(tmp_path, content, message):
     assert said(put(tmp_path / "log.json", content)).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "# of today\na,b\n1,2\n",
+            ", row 0: the first line, '# of today', names one column where there are 2 cells; "
+            "leave out lines above the header; text that holds the separator",
+        ),
+        (
+            "Report of June,,\n,,\na,b,c\n1,2,3\n",
+            ": the first line, 'Report of June', names one column where there are 3 cells; leave",
+        ),
+        ("a,b,a\n1,2,3\n", ", column 'a': the header names this column twice; rename one"),
+    ],
+)
+def test_lines_above_the_header_and_names_that_repeat(tmp_path, content, message):
+    assert said(put(tmp_path / "log.csv", content)).startswith(message)
+    assert loading.load(put(tmp_path / "more.csv", "a,b,\n1,2,\n")).num_columns == 3
+
+
+def test_cells_whose_names_stand_apart_are_rows(tmp_path):
+    split = {"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [2, "y"]]}
+    path = put(tmp_path / "log.json", json.dumps(split))
+    assert loading.load(path).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_a_log_of_text_says_that_it_is_no_json(tmp_path):
+    path = put(tmp_path / "server.log", 'INFO {"a": 1}')
+    assert "does not begin as JSON does, and has the unknown suffix '.log'" in said(path)
+
+
 @pytest.mark.parametrize("content", [b'{"a": 1}\n', b'\n[\n {"a": 1}]', b'[{"a, b": "c"}]'])
 def test_json_in_a_file_of_cells_is_told(tmp_path, content):
     message = ": holds JSON, not cells; give it the suffix .jsonl or .json"

@@ -121,10 +121,63 @@ def test_thousands_are_told_by_the_column_by_another_one_or_lacking(tmp_path):
     assert found.schema.decimal == "." and "1,000 in cost are read with a comma" in found.notes[0]
 
 
+def lacks(path, rows: list[dict], **given) -> str:
+    return "; ".join(rj.inspect(written(path, rows), schema=Schema(**given)).problems)
+
+
+def test_scores_of_which_a_lower_one_is_better_are_no_quality(tmp_path):
+    for name in ("hallucination_score", "error_rate", "harm_score", "wer"):
+        rows = [
+            {k: v for k, v in {**r, name: 1 - r["good"]}.items() if k != "good"} for r in drawn()
+        ]
+        said = lacks(tmp_path / "log.jsonl", rows)
+        assert f"'{name}' seems to say how bad it was, which --columns quality={name} " in said
+        given = Schema(columns={"quality": name}, values={"quality": {"0": 1.0, "1": 0.0}})
+        log = read_as_told(rj.inspect(str(tmp_path / "log.jsonl"), schema=given))
+        assert log.quality.tolist() == [row["good"] for row in drawn()]
+    assert named("quality", "harmlessness_score") and not named("quality", "toxicity_score")
+
+
+def test_a_column_of_costs_that_are_no_numbers_is_named(tmp_path):
+    rows = [{**r, "quality": r["good"], "cost": f"{at / 10}¢"} for at, r in enumerate(drawn())]
+    assert "; '0.0¢' in column 'cost' is no number" in lacks(tmp_path / "log.jsonl", rows)
+    rows = [{**r, "score": f"note {at}, well done"} for at, r in enumerate(drawn())]
+    for row in rows:
+        del row["good"]
+    assert "; 'note 0, well done' in column 'score'" in lacks(tmp_path / "log.jsonl", rows)
+
+
+def test_lists_of_a_few_scores_are_no_embedding(tmp_path):
+    rows = [{**r, "scores": [r["good"], 1, 0]} for r in drawn()]
+    assert "embedding" not in roles_of(rj.inspect(written(tmp_path / "log.jsonl", rows)))
+    rows = [{**r, "code": [r["good"]] * 8} for r in drawn()]
+    assert roles_of(rj.inspect(written(tmp_path / "log.jsonl", rows)))["embedding"] == "code"
+
+
+def roles_of(found: rj.Inspection) -> dict[str, str]:
+    return {each.role: each.path for each in found.columns if each.role}
+
+
+def test_names_and_units_of_other_tools(tmp_path):
+    rows = [
+        {"inputs": json.dumps({"messages": [{"role": "user", "content": r["prompt"]}]})}
+        | {"feedback_stats": json.dumps({"user_score": {"n": 1, "avg": float(r["good"])}})}
+        | {"model_permaslug": f"openai/{r['model']}", "cost_micros": int(r["cost"] * 1e6)}
+        | {"tokens_prompt": 3, "tokens_completion": 4}
+        for r in drawn()
+    ]
+    found = rj.inspect(written(tmp_path / "log.jsonl", rows))
+    assert (found.schema.cost_unit, roles_of(found)["input_tokens"]) == ("per-1m", "tokens_prompt")
+    log = read_as_told(found)
+    np.testing.assert_allclose(log.cost, [row["cost"] for row in drawn()], rtol=1e-2)
+    assert log.quality.tolist() == [row["good"] for row in drawn()]
+    assert log.prompts == tuple(row["prompt"] for row in drawn())
+
+
 def test_a_table_of_percents_and_dollars(tmp_path):
     rows = [
-        {"question": f"why is it so {at}?", "a accuracy": f"{at}%", "b accuracy": "100%"}
-        | {"a cost": "$0.001", "b cost": f"${at}.5"}
+        {"question": f"why is it so {at}?", "a accuracy": f"{at}%", "b accuracy": f"{99 - at}%"}
+        | {"a cost": "$0.001", "b cost": f"${at / 1000:.4f}"}
         for at in range(60)
     ]
     path = written(tmp_path / "wide.csv", rows)
@@ -134,7 +187,7 @@ def test_a_table_of_percents_and_dollars(tmp_path):
     table = rj.read_table(path, schema=schema)
     assert table.models == ("a", "b") and found.problems == ()
     np.testing.assert_array_equal(table.quality[:, 0], np.arange(60))
-    np.testing.assert_allclose(table.cost[:, 1], np.arange(60) + 0.5)
+    np.testing.assert_allclose(table.cost[:, 1], np.arange(60) / 1000)
 
 
 def test_a_table_of_scores_to_a_hundred(tmp_path):

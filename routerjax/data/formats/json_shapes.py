@@ -23,14 +23,15 @@ def unwrapped(rows: list[Any]) -> list[Any]:
 
     They are a list of objects under a usual key, or an object from id to object, which may stand
     under such a key too; or every key is a column and holds a list, or an object from row to value,
-    which is what pandas writes unless told otherwise.
+    which is what pandas writes unless told otherwise. Or ``columns`` names the cells of every row
+    in ``data``, as it writes when told "split".
     """
     if len(rows) != 1 or not isinstance(rows[0], dict):
         return rows
     inside = [each for key, value in rows[0].items() if key in WRAPPERS if (each := _held(value))]
     if len(inside) == 1:
         return inside[0]
-    return _of_columns(rows[0]) or by_id(rows[0]) or rows
+    return _of_cells(rows[0]) or _of_columns(rows[0]) or by_id(rows[0]) or rows
 
 
 def by_id(value: Mapping[str, Any]) -> list[Row]:
@@ -68,6 +69,17 @@ def _held(value: Any) -> list[Any]:
         return by_id(value)
     is_rows = isinstance(value, list) and all(isinstance(each, dict) for each in value)
     return value if is_rows else []
+
+
+def _of_cells(value: Mapping[str, Any]) -> list[Row]:
+    """The rows of lists of cells whose names stand apart; none where it is no such object."""
+    names, cells = value.get("columns"), value.get("data")
+    if not (isinstance(names, list) and isinstance(cells, list)):
+        return []
+    if not all(isinstance(row, list) and len(row) == len(names) for row in cells):
+        return []
+    named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return [dict(zip(names, row, strict=True)) for row in cells] if named else []
 
 
 def _of_columns(value: Mapping[str, Any]) -> list[Row]:

@@ -95,7 +95,8 @@ def _kind(place: Path, name: str) -> str:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(f"cannot be read ({reason})", source=name) from None
     if kind is None:
-        raise InputError(f"unknown suffix '{suffix_of(place)}'; {ACCEPTED}", source=name)
+        no_json = "does not begin as JSON does, and has the " if head and may_be_json(place) else ""
+        raise InputError(f"{no_json}unknown suffix '{suffix_of(place)}'; {ACCEPTED}", source=name)
     if not head:
         raise InputError("the file is empty", source=name)
     if kind != "parquet" and head in OTHERS:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import collections
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arena import both_sides
-from routerjax.data.columns.synonyms import named
+from routerjax.data.columns.arrays import quoted
+from routerjax.data.columns.synonyms import named, says_how_bad
 from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.notations import number
 from routerjax.data.inspection.roles import Guess
 
 MOST_WORDS = 6  # different words of a column whose worth is asked for
@@ -34,9 +37,20 @@ def lacking(roles: Mapping[str, Guess], fields: Sequence[Field]) -> list[str]:
     if "cost" not in roles and not {"input_tokens", "output_tokens"} <= roles.keys():
         lacks.append(
             "what the answer cost (--columns cost=COLUMN, in dollars per query; or input_tokens "
-            "and output_tokens beside --prices)"
+            f"and output_tokens beside --prices){_no_numbers('cost', roles, fields)}"
         )
     return lacks
+
+
+def _no_numbers(role: str, roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
+    """That a column sounds like a role and holds no numbers, which is why it does not play it."""
+    played = [guess.field.path for guess in roles.values()]
+    for field in fields:
+        if field.kind == "text" and field.path not in played and named(role, field.path) > 9:
+            wrong = [text for text in field.texts if math.isnan(number(text)[0])]
+            if wrong:
+                return f"; {quoted(wrong[0])} in column {quoted(field.path)} is no number"
+    return ""
 
 
 def _worth(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
@@ -48,7 +62,20 @@ def _worth(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
             worth = ",".join(f"{word}=X" for word in sorted({*field.texts}))
             option = shlex.quote(f"quality:{worth}")
             return f"what words are worth (--columns quality={field.path} --values {option})"
-    return "how good the answer was (--columns quality=COLUMN, or a second file that holds scores)"
+    bad = next((each.path for each in fields if _may_be_turned(each, played)), None)
+    turned = "" if bad is None else f"; {quoted(bad)} seems to say how bad it was"
+    if bad is not None and next(f for f in fields if f.path == bad).distinct == 2:
+        turned += f", which --columns quality={bad} --values quality:0=1,1=0 turns around"
+    return (
+        "how good the answer was (--columns quality=COLUMN, or a second file that holds scores)"
+        f"{turned or _no_numbers('quality', roles, fields)}"
+    )
+
+
+def _may_be_turned(field: Field, played: Sequence[str]) -> bool:
+    """Whether a field holds scores of which a lower one is better."""
+    is_scores = field.kind in ("number", "bool") and 1 < field.distinct
+    return is_scores and field.path not in played and says_how_bad(field.path)
 
 
 def of_pairs(fields: Sequence[Field]) -> tuple[str, ...]:

@@ -101,6 +101,10 @@ def cost_rules(
         rules["cost_unit"] = "cents"
         notes.append(f"costs are in cents, by the name of the column {quoted(field.path)}")
         return rules
+    if words & {"micros", "microdollars"}:
+        rules["cost_unit"] = "per-1m"
+        notes.append(f"costs are millionths, by the name of the column {quoted(field.path)}")
+        return rules
     foreign = sorted((words | said) & CURRENCIES.keys())
     foreign += [name for sign, name in (("€", "eur"), ("£", "gbp"), ("¥", "jpy")) if sign in signs]
     if len(said) > 1:
