@@ -395,6 +395,12 @@ def test_cells_whose_names_stand_apart_are_rows(tmp_path):
     assert loading.load(path).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
 
 
+def test_workbooks_and_folders_say_what_to_do(tmp_path):
+    message = said(put(tmp_path / "log.xlsx", b"PK\x03\x04..."))
+    assert message == ": is a workbook or an archive; save it as .csv"
+    assert said(tmp_path) == f": is a folder; name its files, as in {tmp_path}/*.jsonl"
+
+
 def test_a_log_of_text_says_that_it_is_no_json(tmp_path):
     path = put(tmp_path / "server.log", 'INFO {"a": 1}')
     assert "does not begin as JSON does, and has the unknown suffix '.log'" in said(path)

@@ -121,6 +121,76 @@ def test_thousands_are_told_by_the_column_by_another_one_or_lacking(tmp_path):
     assert found.schema.decimal == "." and "1,000 in cost are read with a comma" in found.notes[0]
 
 
+def test_costs_of_parts_are_no_cost(tmp_path):
+    rows = [{**r, "input_cost": r["cost"] / 4, "output_cost": r["cost"] / 2} for r in drawn()]
+    assert roles_of(rj.inspect(written(tmp_path / "log.jsonl", rows)))["cost"] == "cost"
+    for row in rows:
+        del row["cost"]
+    said = lacks(tmp_path / "log.jsonl", rows)
+    assert said.endswith(
+        "; 'input_cost' and 'output_cost' are costs of parts: add a column of their sum"
+    )
+    assert named("cost", "output.cost") and not named("cost", "cost.input")
+
+
+def test_the_sign_of_a_currency_in_the_name_of_a_column_is_its_unit(tmp_path):
+    for sign, name in (("€", "eur"), ("£", "gbp")):
+        rows = [
+            {**{k: r[k] for k in ("prompt", "model", "good")}, f"Cost ({sign})": r["cost"]}
+            for r in drawn()
+        ]
+        assert f"--cost-unit {name}:1.08" in lacks(tmp_path / "log.jsonl", rows)
+
+
+def test_numbers_as_spreadsheets_write_them(tmp_path):
+    rows = [
+        {**{k: r[k] for k in ("prompt", "model")}, "Score": f"{50 + 30 * r['good']},5 %"}
+        | {"Kosten": f"{r['cost']:.3E}".replace(".", ",") if at % 9 else "#N/A"}
+        for at, r in enumerate(drawn())
+    ]
+    log = read_as_told(rj.inspect(written(tmp_path / "log.csv", rows, ";")))
+    kept = [row for at, row in enumerate(drawn()) if at % 9]
+    np.testing.assert_allclose(log.cost, [row["cost"] for row in kept], rtol=1e-3)
+    np.testing.assert_allclose(log.quality, [50.5 + 30 * row["good"] for row in kept])
+    for dash in ("-", "—", "n.a.", "<NA>"):
+        cells = [{**r, "good": r["good"] if at % 9 else dash} for at, r in enumerate(drawn())]
+        assert len(read_as_told(rj.inspect(written(tmp_path / "d.csv", cells)))) == len(kept)
+
+
+def test_a_router_that_names_itself_is_no_model(tmp_path):
+    rows = [{**r, "model": "auto", "response": {"model": r["model"]}} for r in drawn()]
+    found = rj.inspect(written(tmp_path / "log.jsonl", rows))
+    assert (
+        "model is 'auto' in every row: models are told by the column response.model" in found.notes
+    )
+    assert len(read_as_told(found).models) == len(MODELS)
+
+
+def test_a_model_that_answered_in_the_place_of_another_is_said(tmp_path):
+    rows = [
+        {**r, "response_model": r["model"] if at % 3 else MODELS[0]} for at, r in enumerate(drawn())
+    ]
+    (note,) = rj.inspect(written(tmp_path / "log.jsonl", rows)).notes
+    assert "response_model is another model than model in" in note
+    assert note.endswith("--columns model=response_model takes it")
+    rows = [{**r, "response_model": f"{r['model']}-2026"} for r in drawn()]
+    assert rj.inspect(written(tmp_path / "log.jsonl", rows)).notes == ()
+
+
+def test_ratings_of_0_that_may_be_none_are_said(tmp_path):
+    rows = [{**r, "stars": at % 6, "good": None} for at, r in enumerate(drawn())]
+    (note,) = rj.inspect(written(tmp_path / "log.jsonl", rows)).notes
+    assert note.startswith("quality is 0 in 17% of the rows and 1 to 5 in the others: if 0 stands")
+
+
+def test_columns_that_may_be_the_quality_are_listed(tmp_path):
+    rows = [
+        {**{k: r[k] for k in ("prompt", "model", "cost")}, "faithful": r["good"]} for r in drawn()
+    ]
+    said = lacks(tmp_path / "log.jsonl", rows)
+    assert said.endswith("; columns of numbers without a part are 'faithful'")
+
+
 def lacks(path, rows: list[dict], **given) -> str:
     return "; ".join(rj.inspect(written(path, rows), schema=Schema(**given)).problems)
 

@@ -117,6 +117,7 @@ def test_a_number_that_may_be_thousands_is_refused(currency):
         ("[[7.5]]", 7.5),
         ("6", 6.0),
         ("9 out of 10", 9.0),
+        ("4.0 out of 5 stars", 4.0),
         ("93 %", 93.0),
     ],
 )
@@ -143,6 +144,11 @@ def test_ratings_of_two_scales_are_refused():
 )
 def test_the_message_says_which_option_reads_it(cells, name, advice):
     assert advice in said(*cells, name=name)
+
+
+def test_what_spreadsheets_write_for_nothing_is_missing():
+    assert np.isnan(read("-", "\u2014", "#N/A", "<NA>", "n.a.", "nil")).all()
+    assert np.isnan(read("-", "$ 2", currency="usd")).tolist() == [True, False]
 
 
 def test_cells_as_words():

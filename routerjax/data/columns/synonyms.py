@@ -115,8 +115,12 @@ NO_QUALITY = re.compile(
     r"hallucinat|toxi|harm|bias|risk|refus|error|latency|duration|cost|token|length", re.IGNORECASE
 )
 """What scores are called that say how bad an answer is, or how long."""
-BAD = re.compile(r"hallucinat|toxic|harm(?!less)|unsafe|refusal|error|violation|risk|(?:^|_)wer$")
+BAD = re.compile(
+    r"hallucinat|toxic|harm(?!less)|unsafe|refusal|error|violation|risk|(?:^|_)(?:wer|rank)$"
+)
 """What columns are called that say how bad an answer is."""
+OF_PART = re.compile(r"(?:^|_)(?:input|output|prompt|completion|cached?|reasoning)(?:_|$)")
+"""What columns are called that hold a part of a cost."""
 MEAN = re.compile(r"\.(?:avg|average|mean|value|score)$")
 """Parts of a score that hold its number."""
 
@@ -140,7 +144,7 @@ def named(role: str, path: str) -> float:
     score = OF_SCORE.search(path)
     if role == "quality" and score is not None and NO_QUALITY.search(score[1]):
         return 1.0
-    if role == "quality" and says_how_bad(path):
+    if (role == "quality" and says_how_bad(path)) or (role == "cost" and is_of_part(path)):
         return 0.0
     for place, synonym in enumerate(known):
         if name == synonym or name.endswith(f".{synonym}") or name.replace("_", "") == synonym:
@@ -155,3 +159,8 @@ def named(role: str, path: str) -> float:
 def says_how_bad(path: str) -> bool:
     """Whether a path sounds like a score of which a lower one is better."""
     return BAD.search(plain(path).rsplit(".", 1)[-1]) is not None
+
+
+def is_of_part(path: str) -> bool:
+    """Whether a path sounds like the cost of a part of a call: of its input, or of its output."""
+    return OF_PART.search(plain(path).rsplit(".", 1)[-1]) is not None

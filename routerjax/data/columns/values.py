@@ -19,7 +19,7 @@ PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 NUMBER = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)"
 RATING = re.compile(
     rf"(?:[a-z ]+[:=]\s*)?(?:\[\[\s*({NUMBER})\s*\]\]|({NUMBER}))"
-    rf"(?:\s*(?:/|out of|of)\s*({NUMBER})|\s*(%))?\.?",
+    rf"(?:\s*(?:/|out of|of)\s*({NUMBER})(?:\s*stars?)?|\s*(%))?\.?",
     re.IGNORECASE,
 )
 SIGNS = {"$": "usd", "us$": "usd", "usd": "usd", "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp"}

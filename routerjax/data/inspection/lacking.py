@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arena import both_sides
 from routerjax.data.columns.arrays import quoted
-from routerjax.data.columns.synonyms import named, says_how_bad
+from routerjax.data.columns.synonyms import is_of_part, named, plain, says_how_bad
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.notations import number
 from routerjax.data.inspection.roles import Guess
 
 MOST_WORDS = 6  # different words of a column whose worth is asked for
+MOST_CANDIDATES = 4
 COSTS = (
     "what the two models cost (routerjax fit FILE{} --gains --models {} --costs DOLLARS,DOLLARS, "
     "the dear one first)"
@@ -37,9 +38,19 @@ def lacking(roles: Mapping[str, Guess], fields: Sequence[Field]) -> list[str]:
     if "cost" not in roles and not {"input_tokens", "output_tokens"} <= roles.keys():
         lacks.append(
             "what the answer cost (--columns cost=COLUMN, in dollars per query; or input_tokens "
-            f"and output_tokens beside --prices){_no_numbers('cost', roles, fields)}"
+            "and output_tokens beside --prices)"
+            f"{_of_parts(fields) or _no_numbers('cost', roles, fields)}"
         )
     return lacks
+
+
+def _of_parts(fields: Sequence[Field]) -> str:
+    """That columns hold the costs of parts of a call, whose sum is needed."""
+    ends = ("cost", "price", "usd", "spend")
+    parts = [field.path for field in fields if field.kind == "number" and is_of_part(field.path)]
+    parts = [path for path in parts if any(end in plain(path) for end in ends)]
+    shown = " and ".join(map(quoted, parts[:3]))
+    return f"; {shown} are costs of parts: add a column of their sum" if len(parts) > 1 else ""
 
 
 def _no_numbers(role: str, roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
@@ -68,8 +79,20 @@ def _worth(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
         turned += f", which --columns quality={bad} --values quality:0=1,1=0 turns around"
     return (
         "how good the answer was (--columns quality=COLUMN, or a second file that holds scores)"
-        f"{turned or _no_numbers('quality', roles, fields)}"
+        f"{turned or _no_numbers('quality', roles, fields) or _candidates(roles, fields)}"
     )
+
+
+def _candidates(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
+    """Columns of numbers that play no other part, of which one may be the quality."""
+    played = [guess.field.path for guess in roles.values()]
+    found = [
+        field.path
+        for field in fields
+        if field.kind in ("number", "bool") and field.path not in played and field.distinct > 1
+    ]
+    shown = ", ".join(quoted(path) for path in found[:MOST_CANDIDATES])
+    return f"; columns of numbers without a part are {shown}" if found else ""
 
 
 def _may_be_turned(field: Field, played: Sequence[str]) -> bool:

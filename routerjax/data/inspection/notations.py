@@ -11,11 +11,11 @@ from routerjax.data.columns.separators import COMMA, POINT, without_blanks
 SIGN = r"(?:us\$|[$€£¥]|usd|eur|gbp)"
 MONEY = re.compile(rf"^(-?)\s*{SIGN}\s*(-?[\d.,]+)$|^(-?)([\d.,]+)\s*{SIGN}$")
 SEPARATED = re.compile(
-    r"^-?(?:\d+,\d+|[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?|[1-9]\d{0,2}(?:\.\d{3})+,\d*)$"
+    r"^-?(?:\d+,\d+(?:e[+-]?\d+)?|[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?|[1-9]\d{0,2}(?:\.\d{3})+,\d*)$"
 )
-NUMBER = r"(-?\d+(?:\.\d+)?)"
+NUMBER = r"(-?\d+(?:[.,]\d+)?)"
 RATING = re.compile(
-    rf"^{NUMBER}\s*(?:/|out of)\s*\d+$|^(?:[a-z ]+[:=])?\s*\[\[{NUMBER}\]\]$"
+    rf"^{NUMBER}\s*(?:/|out of)\s*\d+(?:\s*stars?)?$|^(?:[a-z ]+[:=])?\s*\[\[{NUMBER}\]\]$"
     rf"|^[a-z ]+[:=]\s*{NUMBER}$|^{NUMBER}\s*%$"
 )
 
@@ -41,7 +41,7 @@ def number(value: Any, sign: str = POINT) -> tuple[float, str]:
         return float(value), "plain"
     text = without_blanks(str(value).strip().lower())
     if match := RATING.match(text):
-        return float(next(part for part in match.groups() if part)), "rating"
+        return float(next(part for part in match.groups() if part).replace(",", ".")), "rating"
     for name, is_so in (("money", MONEY.match(text)), ("comma", SEPARATED.match(text))):
         if is_so:
             return _parsed(digits(text), sign), name

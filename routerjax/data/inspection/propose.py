@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Names, Schema
+from routerjax.data.columns.synonyms import named
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection import wide
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.gold import scores_by
 from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
 from routerjax.data.inspection.presets import preset_of
-from routerjax.data.inspection.roles import Guess, guess_roles
+from routerjax.data.inspection.roles import PLAYS, Guess, guess_roles
 from routerjax.data.inspection.rules import cost_rules, decimal_rule, quality_rules, status_rules
 from routerjax.data.io.availability import YES
 
 GROUP = "model_group"
 """Column of LiteLLM's spend logs: the model that a client asked for, not its deployment."""
 
+UNLIKE = 0.01  # share of rows from which two columns of models are said to differ
 NUMBERS = ("cost", "quality", "gold_quality")
 """Roles of numbers that may have decimals."""
 
@@ -100,7 +102,8 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
             roles[role] = Guess(role, known, "option")
     notes: list[str] = []
     if "model" not in fixed and "model" in roles:
-        roles["model"] = _asked_for(roles["model"], fields, notes)
+        asked = _asked_for(roles["model"], fields, notes)
+        roles["model"] = _answering(asked, fields, notes) if asked == roles["model"] else asked
     if "quality" in roles and "gold_quality" not in roles:
         roles |= _two_scores(fields, roles, notes)
     rules: dict[str, object] = {"columns": _columns(roles)}
@@ -118,6 +121,39 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
         return Proposal("unknown", Schema(), roles, tuple(lacks), tuple(notes))
     schema = Schema(**rules)  # type: ignore[arg-type]
     return Proposal("log", schema, roles, tuple(lacks), tuple(notes))
+
+
+def _answering(model: Guess, fields: Sequence[Field], notes: list[str]) -> Guess:
+    """The model that answered, where another column names it than the one that was asked for.
+
+    Where the column has one name in every row, a router's own say, another one of several names is
+    taken; where both name the same models, and not always the same one, it is said.
+    """
+    named_so = [each for each in fields if each.path != model.field.path and _names_models(each)]
+    if model.field.distinct == 1 and model.by == "name":
+        other = next((each for each in named_so if each.distinct > 1), None)
+        if other is None:
+            return model
+        notes.append(
+            f"{model.field.path} is {quoted(model.field.example)} in every row: models are told by "
+            f"the column {other.path}"
+        )
+        return Guess("model", other, "name")
+    names = set(model.field.texts)
+    for other in named_so:
+        pairs = zip(model.field.values, other.values, strict=False)
+        unlike = [one != two for one, two in pairs if one is not None and two is not None]
+        if set(other.texts) <= names and len(other.values) == len(model.field.values):
+            if (share := sum(unlike) / max(len(unlike), 1)) > UNLIKE:
+                notes.append(
+                    f"{other.path} is another model than {model.field.path} in {share:.0%} of the "
+                    f"rows: if it is the one that answered, --columns model={other.path} takes it"
+                )
+    return model
+
+
+def _names_models(field: Field) -> bool:
+    return field.kind == "text" and named("model", field.path) > 0 and PLAYS["model"](field)
 
 
 def _asked_for(model: Guess, fields: Sequence[Field], notes: list[str]) -> Guess:

@@ -17,6 +17,7 @@ from routerjax.data.inspection.roles import Guess, words_of
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
 """What a status says of a call that went well."""
 
+MANY = 0.1  # share of ratings of 0 that may stand for none
 RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
 CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
 
@@ -65,6 +66,13 @@ def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> di
         rules["failed"] = (f"{field.path}={values[0]:g}",)
         values = values[1:]
     low, high = _range(field, values)
+    if high in (5.0, 10.0) and values[0] == 0 and values.size > 2 and values[1] >= 1:
+        zeros = counted[0.0] / field.numbers.size
+        if zeros >= MANY and not given.failed and low == 0:
+            notes.append(
+                f"quality is 0 in {zeros:.0%} of the rows and {values[1]:g} to {values[-1]:g} in "
+                f"the others: if 0 stands for no rating, --failed {field.path}=0 says so"
+            )
     return rules if (low, high) == (0.0, 1.0) else {**rules, "quality_range": (low, high)}
 
 
@@ -106,6 +114,7 @@ def cost_rules(
         notes.append(f"costs are millionths, by the name of the column {quoted(field.path)}")
         return rules
     foreign = sorted((words | said) & CURRENCIES.keys())
+    signs += field.path
     foreign += [name for sign, name in (("€", "eur"), ("£", "gbp"), ("¥", "jpy")) if sign in signs]
     if len(said) > 1:
         lacks.append(f"one currency: costs are in {', '.join(sorted(said))}, one of them a file")
