@@ -467,6 +467,11 @@ def test_prompts_are_read_from_an_object_by_id(tmp_path):
     for at, indent in enumerate((None, 2)):
         path = put(tmp_path / f"{at}.json", json.dumps(BY_ID, indent=indent))
         assert read_prompts(str(path)) == prompts
+    for at, rows in enumerate(({"data": READ}, OF_COLUMNS)):
+        assert read_prompts(str(put(tmp_path / f"rows{at}.json", json.dumps(rows)))) == prompts
+    messages = [{"role": "user", "content": each} for each in prompts]
+    path = put(tmp_path / "alone.json", json.dumps({"messages": messages, "tools": [1, 2, 3]}))
+    assert read_prompts(str(path)) == prompts[-1:]
     path = put(tmp_path / "one.json", json.dumps({"prompt": prompts[0]}, indent=2))
     assert read_prompts(str(path)) == prompts[:1]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from routerjax.data.formats.json_columns import joined, known_after, table_of
-from routerjax.data.formats.json_shapes import by_id, unwrapped
+from routerjax.data.formats.json_shapes import unwrapped
 from routerjax.data.formats.opening import BLOCK, blocks
 from routerjax.errors import InputError, printable
 
@@ -23,6 +23,9 @@ DEEPEST = 100  # brackets inside each other
 LARGEST = 1 << 31  # bytes of an array, which is held in memory whole
 LONGEST = 4 * BLOCK  # bytes of a line
 MOST_DIGITS = 40  # of a whole number that is kept to the last digit
+
+OF_QUERY = ("prompt", "messages", "content", "role", "parts")
+"""Keys of text or a list in an object that is a query itself, and does not hold rows."""
 
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 BLANK = re.compile(r"[ \t\r\n,]*")
@@ -64,7 +67,8 @@ def values(place: Path) -> list[Any]:
     by_line = _is_by_line(first)
     found = _lines(text, 0, objects=False) if by_line else list(_items(text, objects=False))
     alone = found[0] if len(found) == 1 and isinstance(found[0], dict) else {}
-    return by_id(alone) or found
+    is_query = any(isinstance(alone.get(key), str | list) for key in OF_QUERY)
+    return found if is_query else unwrapped(found)
 
 
 def _is_by_line(first: bytes) -> bool:
