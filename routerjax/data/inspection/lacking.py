@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arena import both_sides
 from routerjax.data.columns.arrays import quoted
-from routerjax.data.columns.synonyms import is_of_part, named, plain, says_how_bad
+from routerjax.data.columns.synonyms import NO_QUALITY, is_of_part, named, plain, says_how_bad
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.notations import number
 from routerjax.data.inspection.roles import Guess
@@ -90,6 +90,7 @@ def _candidates(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
         field.path
         for field in fields
         if field.kind in ("number", "bool") and field.path not in played and field.distinct > 1
+        if not NO_QUALITY.search(field.path)
     ]
     shown = ", ".join(quoted(path) for path in found[:MOST_CANDIDATES])
     return f"; columns of numbers without a part are {shown}" if found else ""
