@@ -11,7 +11,8 @@ import pytest
 
 import routerjax as rj
 from routerjax.data.checks.belonging import MOST_OF_VALUE, MOST_ROWS, _some, belonging
-from routerjax.errors import DataWarning
+from routerjax.data.columns.schema import Schema
+from routerjax.errors import DataWarning, InputError
 
 MODELS = np.array(["vega", "orion", "lyra"])
 ANSWERED = {"prompt": "asked", "model": "llm", "quality": "score", "cost": "usd"}
@@ -114,6 +115,23 @@ def test_the_column_is_named_once_with_what_to_do(name, kind):
     assert f"rows of the same '{path}' mostly have the same model (100% of them" in text
     assert text.endswith(f"--group {path} keeps its rows together")
     assert said(data, group=path) == []
+
+
+def test_strict_refuses_a_log_whose_group_nobody_named():
+    arms, quality, user = sticky()
+    data = frame(arms, quality, uid=user)
+    with pytest.raises(InputError, match="rows of the same 'uid' .* --group uid keeps its rows"):
+        rj.read_log(data, columns=ANSWERED, strict=True)
+    assert rj.read_log(data, columns=ANSWERED | {"group": "uid"}, strict=True).group is not None
+    arms, quality, user = plain()
+    rj.read_log(frame(arms, quality, uid=user), columns=ANSWERED, strict=True)
+
+
+def test_inspect_finds_the_group_for_a_strict_reader():
+    arms, quality, user = sticky()
+    found = rj.inspect(frame(arms, quality, uid=user), schema=Schema(strict=True))
+    assert found.problems == () and found.schema.columns["group"] == "uid"
+    assert "group=uid" in found.commands[0] and "--strict" in found.commands[0]
 
 
 def test_of_users_and_their_sessions_the_users_are_named():

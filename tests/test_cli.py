@@ -445,7 +445,7 @@ def test_fit_refuses_logs(refused, here, rows, message):
         ("log.csv", b"prompt,model,quality,cost\n", "log.csv: there are no rows"),
         ("log.parquet", b"PAR1 and no more", "log.parquet: cannot be read as parquet"),
         ("log.jsonl", b'{"prompt": "x"\n', "log.jsonl, row 0: is not valid JSON"),
-        ("log.txt", b"prompt", "log.txt: unknown suffix '.txt'; use .parquet, .csv, .tsv"),
+        ("log.txt", b"prompt", "has the unknown suffix '.txt'; use .parquet, .csv, .tsv"),
         (None, b"", "log.jsonl: no such file"),
     ],
 )

@@ -514,8 +514,7 @@ def test_places_that_are_no_file(tmp_path):
     assert said(read_log, path) == f"{path}: no such file"
     assert said(read_log, "none") == "none: no such file"
     assert said(read_log, "folder/none.csv") == "folder/none.csv: no such file"
-    accepted = "use .parquet, .csv, .tsv, .jsonl or .json, each also with .gz or .zst"
-    message = f"{tmp_path}: is a folder; {accepted}"
+    message = f"{tmp_path}: is a folder; name its files, as in {tmp_path}/*.jsonl"
     assert said(read_log, tmp_path) == message
     pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     assert "there are no rows" in said(read_log, tmp_path / "empty.parquet")

@@ -16,6 +16,7 @@ import pytest
 from routerjax.data.formats import delimited, json_rows, loading, opening, several
 from routerjax.data.inspection.inspecting import inspect
 from routerjax.data.io.files import read_log
+from routerjax.data.io.queries import read_prompts
 from routerjax.data.io.writing import write_log
 from routerjax.errors import InputError
 
@@ -369,6 +370,43 @@ def test_json_that_is_refused(tmp_path, content, message):
     assert said(put(tmp_path / "log.json", content)).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "# of today\na,b\n1,2\n",
+            ", row 0: the first line, '# of today', names one column where there are 2 cells; "
+            "leave out lines above the header; text that holds the separator",
+        ),
+        (
+            "Report of June,,\n,,\na,b,c\n1,2,3\n",
+            ": the first line, 'Report of June', names one column where there are 3 cells; leave",
+        ),
+        ("a,b,a\n1,2,3\n", ", column 'a': the header names this column twice; rename one"),
+    ],
+)
+def test_lines_above_the_header_and_names_that_repeat(tmp_path, content, message):
+    assert said(put(tmp_path / "log.csv", content)).startswith(message)
+    assert loading.load(put(tmp_path / "more.csv", "a,b,\n1,2,\n")).num_columns == 3
+
+
+def test_cells_whose_names_stand_apart_are_rows(tmp_path):
+    split = {"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [2, "y"]]}
+    path = put(tmp_path / "log.json", json.dumps(split))
+    assert loading.load(path).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_workbooks_and_folders_say_what_to_do(tmp_path):
+    message = said(put(tmp_path / "log.xlsx", b"PK\x03\x04..."))
+    assert message == ": is a workbook or an archive; save it as .csv"
+    assert said(tmp_path) == f": is a folder; name its files, as in {tmp_path}/*.jsonl"
+
+
+def test_a_log_of_text_says_that_it_is_no_json(tmp_path):
+    path = put(tmp_path / "server.log", 'INFO {"a": 1}')
+    assert "does not begin as JSON does, and has the unknown suffix '.log'" in said(path)
+
+
 @pytest.mark.parametrize("content", [b'{"a": 1}\n', b'\n[\n {"a": 1}]', b'[{"a, b": "c"}]'])
 def test_json_in_a_file_of_cells_is_told(tmp_path, content):
     message = ": holds JSON, not cells; give it the suffix .jsonl or .json"
@@ -381,6 +419,62 @@ def test_json_in_a_file_of_cells_is_told(tmp_path, content):
 def test_an_object_of_columns_is_its_rows(tmp_path, content):
     path = put(tmp_path / "log.json", json.dumps(content).encode())
     assert loading.load(path).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+BY_ID = {
+    f"req_{at}": {"prompt": f"what is {at}?", "model": "large", "score": at % 2} for at in range(3)
+}
+READ = [{"id": key, **row} for key, row in BY_ID.items()]
+OF_COLUMNS = {name: {row["id"]: row[name] for row in READ} for name in BY_ID["req_0"]}
+
+
+@pytest.mark.parametrize("content", [BY_ID, {"data": BY_ID, "page": 1}, OF_COLUMNS])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_object_by_id_is_its_rows_with_the_id(tmp_path, content, indent):
+    path = put(tmp_path / "log.json", json.dumps(content, indent=indent))
+    assert loading.load(path).to_pylist() == READ
+
+
+def test_an_object_by_id_keeps_the_ids_that_its_rows_have(tmp_path):
+    own = {key: {**row, "id": key} for key, row in BY_ID.items()}
+    path = put(tmp_path / "own.json", json.dumps(own))
+    assert loading.load(path).to_pylist() == [{**row, "id": key} for key, row in BY_ID.items()]
+    other = {key: {**row, "id": f"chat-{at}"} for at, (key, row) in enumerate(BY_ID.items())}
+    path = put(tmp_path / "other.json", json.dumps(other))
+    assert loading.load(path)["key"].to_pylist() == list(BY_ID)
+
+
+def test_rows_of_an_object_by_id_may_lack_keys_and_have_others(tmp_path):
+    rows = {f"r{at}": {"prompt": "a", "model": "b", **({"note": 1} if at else {})} for at in (0, 1)}
+    path = put(tmp_path / "log.json", json.dumps(rows))
+    assert loading.load(path).column_names == ["id", "prompt", "model", "note"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"request": {"id": 1, "model": "a", "user": "u"}, "response": {"id": 2, "text": "b"}},
+        {"usage": {"input": 1}, "cost": {"input": 2}},
+        {"prompt": "a", "scores": {"a": 1}},
+        {"one": {}, "two": {}},
+    ],
+)
+def test_one_row_with_objects_inside_stays_one_row(tmp_path, row):
+    assert loading.load(put(tmp_path / "log.json", json.dumps(row))).num_rows == 1
+
+
+def test_prompts_are_read_from_an_object_by_id(tmp_path):
+    prompts = [row["prompt"] for row in READ]
+    for at, indent in enumerate((None, 2)):
+        path = put(tmp_path / f"{at}.json", json.dumps(BY_ID, indent=indent))
+        assert read_prompts(str(path)) == prompts
+    for at, rows in enumerate(({"data": READ}, OF_COLUMNS)):
+        assert read_prompts(str(put(tmp_path / f"rows{at}.json", json.dumps(rows)))) == prompts
+    messages = [{"role": "user", "content": each} for each in prompts]
+    path = put(tmp_path / "alone.json", json.dumps({"messages": messages, "tools": [1, 2, 3]}))
+    assert read_prompts(str(path)) == prompts[-1:]
+    path = put(tmp_path / "one.json", json.dumps({"prompt": prompts[0]}, indent=2))
+    assert read_prompts(str(path)) == prompts[:1]
 
 
 NESTED = [

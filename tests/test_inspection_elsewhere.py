@@ -13,7 +13,7 @@ import pytest
 import routerjax as rj
 from routerjax.cli.commands import main
 from routerjax.data.columns.schema import Join, Schema
-from routerjax.data.inspection.names import named, plain
+from routerjax.data.columns.synonyms import named, plain
 from routerjax.errors import InputError
 
 MODELS = ("gpt-5-mini", "claude-opus-4-1", "qwen3-32b")
@@ -98,9 +98,185 @@ def test_money_with_a_decimal_comma_and_with_thousands(tmp_path):
     given = Schema(cost_unit="eur:2", columns={"quality": "good"})
     log = read_as_told(rj.inspect(written(tmp_path / "euro.csv", cells, ";"), schema=given))
     np.testing.assert_allclose(log.cost, [2 * row["cost"] for row in rows], rtol=1e-5)
+
+
+def test_thousands_are_told_by_the_column_by_another_one_or_lacking(tmp_path):
+    rows, columns = drawn(), {"quality": "good"}
+    shown = [{**r, "cost": f"{1000 + at:,}" if at else "0.50"} for at, r in enumerate(rows)]
+    log = read_as_told(
+        rj.inspect(written(tmp_path / "shown.csv", shown), schema=Schema(columns=columns))
+    )
+    np.testing.assert_allclose(log.cost[1:], 1001 + np.arange(len(rows) - 1))
     cells = [{**r, "cost": f"{1000 + at:,}"} for at, r in enumerate(rows)]
-    found = rj.inspect(written(tmp_path / "thousands.csv", cells), schema=given)
-    assert found.schema.decimal == "."
+    path = written(tmp_path / "cells.csv", cells)
+    (lacking,) = rj.inspect(path, schema=Schema(columns=columns)).problems
+    assert lacking.startswith("what a number of column 'cost' is: '1,000' may be 1000 or 1.000")
+    for decimal, unit in ((".", 1), (",", 1000)):
+        found = rj.inspect(path, schema=Schema(columns=columns, decimal=decimal))
+        assert f"--decimal {decimal}" in found.commands[0]
+        log = read_as_told(found)
+        np.testing.assert_allclose(log.cost, (1000 + np.arange(len(rows))) / unit, rtol=1e-6)
+    scored = [{**r, "quality": f"{r['good'] * 0.5}"} for r in cells]
+    found = rj.inspect(written(tmp_path / "scored.csv", scored))
+    assert found.schema.decimal == "." and "1,000 in cost are read with a comma" in found.notes[0]
+
+
+def test_costs_of_parts_are_no_cost(tmp_path):
+    rows = [{**r, "input_cost": r["cost"] / 4, "output_cost": r["cost"] / 2} for r in drawn()]
+    assert roles_of(rj.inspect(written(tmp_path / "log.jsonl", rows)))["cost"] == "cost"
+    for row in rows:
+        del row["cost"]
+    said = lacks(tmp_path / "log.jsonl", rows)
+    assert said.endswith(
+        "; 'input_cost' and 'output_cost' are costs of parts: add a column of their sum"
+    )
+    assert named("cost", "output.cost") and not named("cost", "cost.input")
+
+
+def test_the_sign_of_a_currency_in_the_name_of_a_column_is_its_unit(tmp_path):
+    for sign, name in (("€", "eur"), ("£", "gbp")):
+        rows = [
+            {**{k: r[k] for k in ("prompt", "model", "good")}, f"Cost ({sign})": r["cost"]}
+            for r in drawn()
+        ]
+        assert f"--cost-unit {name}:1.08" in lacks(tmp_path / "log.jsonl", rows)
+
+
+def test_numbers_as_spreadsheets_write_them(tmp_path):
+    rows = [
+        {**{k: r[k] for k in ("prompt", "model")}, "Score": f"{50 + 30 * r['good']},5 %"}
+        | {"Kosten": f"{r['cost']:.3E}".replace(".", ",") if at % 9 else "#N/A"}
+        for at, r in enumerate(drawn())
+    ]
+    log = read_as_told(rj.inspect(written(tmp_path / "log.csv", rows, ";")))
+    kept = [row for at, row in enumerate(drawn()) if at % 9]
+    np.testing.assert_allclose(log.cost, [row["cost"] for row in kept], rtol=1e-3)
+    np.testing.assert_allclose(log.quality, [50.5 + 30 * row["good"] for row in kept])
+    for dash in ("-", "—", "n.a.", "<NA>"):
+        cells = [{**r, "good": r["good"] if at % 9 else dash} for at, r in enumerate(drawn())]
+        assert len(read_as_told(rj.inspect(written(tmp_path / "d.csv", cells)))) == len(kept)
+
+
+def test_a_router_that_names_itself_is_no_model(tmp_path):
+    rows = [{**r, "model": "auto", "response": {"model": r["model"]}} for r in drawn()]
+    found = rj.inspect(written(tmp_path / "log.jsonl", rows))
+    assert (
+        "model is 'auto' in every row: models are told by the column response.model" in found.notes
+    )
+    assert len(read_as_told(found).models) == len(MODELS)
+
+
+def test_a_model_that_answered_in_the_place_of_another_is_said(tmp_path):
+    rows = [
+        {**r, "response_model": r["model"] if at % 3 else MODELS[0]} for at, r in enumerate(drawn())
+    ]
+    (note,) = rj.inspect(written(tmp_path / "log.jsonl", rows)).notes
+    assert "response_model is another model than model in" in note
+    assert note.endswith("--columns model=response_model takes it")
+    rows = [{**r, "response_model": f"{r['model']}-2026"} for r in drawn()]
+    assert rj.inspect(written(tmp_path / "log.jsonl", rows)).notes == ()
+
+
+def test_ratings_of_0_that_may_be_none_are_said(tmp_path):
+    rows = [{**r, "stars": at % 6, "good": None} for at, r in enumerate(drawn())]
+    (note,) = rj.inspect(written(tmp_path / "log.jsonl", rows)).notes
+    assert note.startswith("quality is 0 in 17% of the rows and 1 to 5 in the others: if 0 stands")
+
+
+def test_columns_that_may_be_the_quality_are_listed(tmp_path):
+    rows = [
+        {**{k: r[k] for k in ("prompt", "model", "cost")}, "faithful": r["good"]} for r in drawn()
+    ]
+    said = lacks(tmp_path / "log.jsonl", rows)
+    assert said.endswith("; columns of numbers without a part are 'faithful'")
+
+
+def lacks(path, rows: list[dict], **given) -> str:
+    return "; ".join(rj.inspect(written(path, rows), schema=Schema(**given)).problems)
+
+
+def test_scores_of_which_a_lower_one_is_better_are_no_quality(tmp_path):
+    for name in ("hallucination_score", "error_rate", "harm_score", "wer"):
+        rows = [
+            {k: v for k, v in {**r, name: 1 - r["good"]}.items() if k != "good"} for r in drawn()
+        ]
+        said = lacks(tmp_path / "log.jsonl", rows)
+        assert f"'{name}' seems to say how bad it was, which --columns quality={name} " in said
+        given = Schema(columns={"quality": name}, values={"quality": {"0": 1.0, "1": 0.0}})
+        log = read_as_told(rj.inspect(str(tmp_path / "log.jsonl"), schema=given))
+        assert log.quality.tolist() == [row["good"] for row in drawn()]
+    assert named("quality", "harmlessness_score") and not named("quality", "toxicity_score")
+
+
+def test_a_column_of_costs_that_are_no_numbers_is_named(tmp_path):
+    rows = [{**r, "quality": r["good"], "cost": f"{at / 10}¢"} for at, r in enumerate(drawn())]
+    assert "; '0.0¢' in column 'cost' is no number" in lacks(tmp_path / "log.jsonl", rows)
+    rows = [{**r, "score": f"note {at}, well done"} for at, r in enumerate(drawn())]
+    for row in rows:
+        del row["good"]
+    assert "; 'note 0, well done' in column 'score'" in lacks(tmp_path / "log.jsonl", rows)
+
+
+def test_lists_of_a_few_scores_are_no_embedding(tmp_path):
+    rows = [{**r, "scores": [r["good"], 1, 0]} for r in drawn()]
+    assert "embedding" not in roles_of(rj.inspect(written(tmp_path / "log.jsonl", rows)))
+    rows = [{**r, "code": [r["good"]] * 8} for r in drawn()]
+    assert roles_of(rj.inspect(written(tmp_path / "log.jsonl", rows)))["embedding"] == "code"
+
+
+def roles_of(found: rj.Inspection) -> dict[str, str]:
+    return {each.role: each.path for each in found.columns if each.role}
+
+
+def test_names_and_units_of_other_tools(tmp_path):
+    rows = [
+        {"inputs": json.dumps({"messages": [{"role": "user", "content": r["prompt"]}]})}
+        | {"feedback_stats": json.dumps({"user_score": {"n": 1, "avg": float(r["good"])}})}
+        | {"model_permaslug": f"openai/{r['model']}", "cost_micros": int(r["cost"] * 1e6)}
+        | {"tokens_prompt": 3, "tokens_completion": 4}
+        for r in drawn()
+    ]
+    found = rj.inspect(written(tmp_path / "log.jsonl", rows))
+    assert (found.schema.cost_unit, roles_of(found)["input_tokens"]) == ("per-1m", "tokens_prompt")
+    log = read_as_told(found)
+    np.testing.assert_allclose(log.cost, [row["cost"] for row in drawn()], rtol=1e-2)
+    assert log.quality.tolist() == [row["good"] for row in drawn()]
+    assert log.prompts == tuple(row["prompt"] for row in drawn())
+
+
+def test_a_table_of_percents_and_dollars(tmp_path):
+    rows = [
+        {"question": f"why is it so {at}?", "a accuracy": f"{at}%", "b accuracy": f"{99 - at}%"}
+        | {"a cost": "$0.001", "b cost": f"${at / 1000:.4f}"}
+        for at in range(60)
+    ]
+    path = written(tmp_path / "wide.csv", rows)
+    found = rj.inspect(path)
+    schema = found.schema
+    assert (schema.ratings, schema.money, schema.quality_range) == (True, True, (0.0, 100.0))
+    table = rj.read_table(path, schema=schema)
+    assert table.models == ("a", "b") and found.problems == ()
+    np.testing.assert_array_equal(table.quality[:, 0], np.arange(60))
+    np.testing.assert_allclose(table.cost[:, 1], np.arange(60) / 1000)
+
+
+def test_a_table_of_scores_to_a_hundred(tmp_path):
+    rows = [
+        {"prompt": f"why is it so {at}?", "a": at, "b": 100, "a_cost": 0.1, "b_cost": 0.2}
+        for at in range(60)
+    ]
+    found = rj.inspect(written(tmp_path / "wide.jsonl", rows))
+    assert (found.schema.quality_range, found.problems) == ((0.0, 100.0), ())
+
+
+def test_a_table_with_decimal_commas(tmp_path):
+    rows = [
+        {"prompt": f"why is it so {at}?", **{name: f"0,{at % 10}" for name in ("a", "b")}}
+        | {f"{name}_cost": f"0,00{at + 1}" for name in ("a", "b")}
+        for at in range(60)
+    ]
+    found = rj.inspect(written(tmp_path / "wide.csv", rows, ";"))
+    assert (found.kind, found.schema.decimal, found.problems) == ("table", ",", ())
 
 
 def test_an_answer_is_no_prompt_where_there_is_no_other_text(tmp_path):

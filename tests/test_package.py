@@ -199,8 +199,8 @@ def test_arrows_run_one_way(capsys):
 
 
 def test_formats_know_no_columns_and_columns_no_records():
-    """Files of data: formats are opened, then columns are understood, then records are built."""
-    order = ["data.formats", "data.columns", "data.io"]
+    """Formats are opened, columns understood, records checked and built, and files guessed last."""
+    order = [f"data.{part}" for part in ("formats", "columns", "checks", "io", "inspection")]
     place = {part: floor for floor, part in enumerate(order)}
     for path in FILES:
         own_part = module(path).rpartition(".")[0]

@@ -243,6 +243,57 @@ def test_spans_as_flat_objects(tmp_path):
     check(read_log(lines(tmp_path / "labels.jsonl", rows), schema="otel"))
 
 
+def events_alone(path, form):
+    """A file of evaluations without a span that calls a model: exports, or an event a line."""
+    name = "gen_ai.evaluation.result"
+    own = [result(i, **{"gen_ai.response.id": f"resp-{i}"}) for i in range(4)]
+    if form == "lines":
+        return lines(path, [{"event_name": name, "attributes": each} for each in own])
+    events = [otlp(i, each) | {"name": None, "eventName": name} for i, each in enumerate(own)]
+    return lines(path, [export("logRecords", events[:2]), export("logRecords", events[2:])])
+
+
+@pytest.mark.parametrize("form", ["exports", "lines"])
+def test_a_file_of_evaluations_alone_says_what_it_lacks(tmp_path, form):
+    path = events_alone(tmp_path / "events.jsonl", form)
+    said = (
+        f"{path}: holds 4 evaluations and no span that calls a model: .* as in SPANS.jsonl {path}, "
+        f"or .* by --join '{path} on ID=gen_ai.response.id'"
+    )
+    for reads in (lambda: read_log(path, schema="otel"), lambda: inspect(path)):
+        with pytest.raises(InputError, match=said):
+            reads()
+
+
+@pytest.mark.parametrize("form", ["exports", "lines"])
+def test_a_file_of_evaluations_alone_is_joined_to_any_log_of_calls(tmp_path, form):
+    events = events_alone(tmp_path / "events.jsonl", form)
+    spans = lines(tmp_path / "spans.jsonl", [export("spans", [otlp(i, call(i)) for i in range(4)])])
+    check(read_log([spans, events], schema="otel"))
+    on = "gen_ai.response.id"
+    check(read_log(spans, schema="otel", joins=[Join(str(events), on)]))
+    calls = [
+        {"id": f"resp-{i}", "prompt": f"q{i}", "model": MODELS[i % 2], "cost": 0.001 * (i + 1)}
+        for i in range(4)
+    ]
+    log = lines(tmp_path / "log.jsonl", calls)
+    columns = {"quality": "gen_ai.evaluation.score.value"}
+    check(read_log(log, columns=columns, joins=[Join(str(events), "id", on)]))
+
+
+def test_evaluations_of_several_names_are_columns_of_the_answer_that_is_joined(tmp_path):
+    rows = [
+        {"name": "gen_ai.evaluation.result", "attributes": {**result(i), **own}}
+        for i in range(4)
+        for name in ("thumb", "length")
+        for own in [{"gen_ai.evaluation.name": name, "gen_ai.response.id": f"resp-{i}"}]
+    ]
+    events = lines(tmp_path / "events.jsonl", rows)
+    spans = lines(tmp_path / "spans.jsonl", [{"attributes": call(i)} for i in range(4)])
+    joins = [Join(str(events), "gen_ai.response.id")]
+    check(read_log(spans, schema="otel", joins=joins, columns={"quality": "evaluation.thumb"}))
+
+
 def test_evaluations_of_several_names_are_columns(tmp_path):
     rows = [{"attributes": call(i)} for i in range(4)]
     for i in range(4):

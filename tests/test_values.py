@@ -64,8 +64,49 @@ def test_euros_with_a_decimal_comma():
         number("0.5 €", Notation("cost", currency="usd"))
 
 
-def test_a_number_that_may_be_thousands_is_refused():
-    assert "may be a whole number with a point" in said("1.250", name="cost", decimal=",")
+@pytest.mark.parametrize(
+    ("cells", "decimal", "values"),
+    [
+        (("1,234.50", "0.5"), None, [1234.5, 0.5]),
+        (("1,234", "0.5", "-2,000"), None, [1234, 0.5, -2000]),
+        (("1,234,567", "1,234"), None, [1234567, 1234]),
+        (("1,234", "7"), ".", [1234, 7]),
+        (("1,234", "7"), ",", [1.234, 7]),
+        (("1.234,5", "1.234"), ",", [1234.5, 1234]),
+        (("1.234", "0,5"), ",", [1234, 0.5]),
+        (("1.234", "1,500"), ",", [1234, 1.5]),
+        (("0.250", "1.250"), ",", [0.25, 1.25]),
+        (("1.250", "7"), None, [1.25, 7]),
+        (("1 234,5", "12\u202f345"), ",", [1234.5, 12345]),
+        (("1'234.5", "n/a"), None, [1234.5, float("nan")]),
+    ],
+)
+def test_thousands_are_told_by_the_whole_column(cells, decimal, values):
+    np.testing.assert_array_equal(read(*cells, decimal=decimal), values)
+    signs = [f"${cell}" if cell[:1].isdigit() else cell for cell in cells]
+    np.testing.assert_array_equal(read(*signs, decimal=decimal, currency="usd"), values)
+
+
+def test_tokens_are_whole_so_that_groups_of_three_digits_are_thousands():
+    assert read("1,234", "7", name="input_tokens", whole=True) == [1234, 7]
+    assert read("1.234", "7", name="input_tokens", whole=True) == [1234, 7]
+    assert read("1.234", "7", name="input_tokens", whole=True, decimal=",") == [1234, 7]
+    assert read("12.5", "7", name="input_tokens", whole=True) == [12.5, 7]
+
+
+@pytest.mark.parametrize("currency", [None, "usd"])
+def test_a_number_that_may_be_thousands_is_refused(currency):
+    assert said("7", "1,223", name="cost", currency=currency) == (
+        "row 1: '1,223' may be 1223 or 1.223, and no cell of the column tells; --decimal . "
+        "(decimal='.') reads it as 1223, --decimal , (decimal=',') as 1.223"
+    )
+    assert said("7", "1.250", name="cost", decimal=",", currency=currency) == (
+        "row 1: '1.250' may be 1250 or 1.250, and no cell of the column tells; write it without "
+        "the point"
+    )
+    assert "'1.250' may be" in said("0,5", "1.250", "0.5", decimal=",", currency=currency)
+    assert "'0,5' is not a number; --decimal ," in said("1,223", "0,5", currency=currency)
+    assert "'0,5' is not a number; --decimal ," in said("0.5", "0,5", currency=currency)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +117,7 @@ def test_a_number_that_may_be_thousands_is_refused():
         ("[[7.5]]", 7.5),
         ("6", 6.0),
         ("9 out of 10", 9.0),
+        ("4.0 out of 5 stars", 4.0),
         ("93 %", 93.0),
     ],
 )
@@ -102,6 +144,11 @@ def test_ratings_of_two_scales_are_refused():
 )
 def test_the_message_says_which_option_reads_it(cells, name, advice):
     assert advice in said(*cells, name=name)
+
+
+def test_what_spreadsheets_write_for_nothing_is_missing():
+    assert np.isnan(read("-", "\u2014", "#N/A", "<NA>", "n.a.", "nil")).all()
+    assert np.isnan(read("-", "$ 2", currency="usd")).tolist() == [True, False]
 
 
 def test_cells_as_words():

@@ -67,13 +67,16 @@ class Reading:
       cost_unit: What costs are counted in: usd, cents, a currency with its price in dollars
         (eur:1.08), or dollars per-1k or per-1m queries.
       money: Costs may carry the sign of their currency, as in $0.0031.
-      decimal: The sign before the decimals of a number, "." or ",".
+      decimal: The sign before the decimals of a number, "." or ",". The other one parts thousands.
+        If it is not given, it is the point, and a number such as 1,234 is read where other cells of
+        its column tell what it is.
       prices: A file of prices. Costs that are not logged, or 0, then follow from the columns
         input_tokens and output_tokens.
       zero_cost: What a cost of 0 means. A model that never costs anything where others do is
         refused; "keep" takes zeros as they are, "missing" takes them for not recorded. Such a row
         leaves with --drop-missing, and else has the mean cost of its model's other rows.
-      strict: Numbers that cannot be true are an error, not a warning.
+      strict: Numbers that cannot be true are an error, not a warning, and so are users or sessions
+        in a column that --group does not name.
       where: A column or path and the text that it must equal, as COLUMN=VALUE (status=200). Other
         rows are left out. The option may be repeated.
       join: A second file, joined by an id that both have, as "FILE on ID", "FILE on ID=OTHER" where

@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 from routerjax.data.columns.buffers import reals, truths
 from routerjax.errors import InputError, printable
 
-NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "{}", "[]")
+DASHES = ("-", "--", "\u2013", "\u2014", "#n/a", "#na", "<na>", "n.a.", "(null)", "nil")
+"""What spreadsheets and people write where there is no number."""
+NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "{}", "[]", *DASHES)
 LONGEST_KIND = 60  # characters of a type that a message names
 LONGEST_QUOTE = 40  # characters of a cell that a message repeats
 
@@ -28,7 +30,7 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
     """[n] float64 of a column of numbers, booleans (0 and 1) or numbers in text form.
 
     Missing values are NaN: nulls, and in text ``""``, ``NA``, ``N/A``, ``NaN``, ``null``, ``None``,
-      ``{}`` and ``[]``.
+      ``{}``, ``[]``, and what spreadsheets write, a dash or ``#N/A``.
 
       Raises:
         InputError: text that is no number, or a type that holds none.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.columns import paths
+from routerjax.data.columns import layouts, paths
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Join
 from routerjax.data.columns.values import words
@@ -19,14 +19,16 @@ from routerjax.errors import DataWarning, InputError
 def joined(table: pa.Table, join: Join, *, source: str) -> pa.Table:
     """The table with the columns of a second file, row by row where both have the same id.
 
-    A column whose name the table has already is added as ``STEM.NAME``, after the second file.
+    Of a second file that holds OpenTelemetry's evaluations alone, the rows are those of
+    `otel.evaluations`. A column whose name the table has already is added as ``STEM.NAME``, after
+    the second file.
     Rows without a partner are counted in a `DataWarning` and have nulls.
 
     Raises:
       InputError: no such id in a file, an id that is twice in the second file where the join does
         not say which row counts, or no row with a partner.
     """
-    second = loading.load(join.file)
+    second = layouts.in_answers(loading.load(join.file))
     keys = _keys(table, join.on, source)
     others = _keys(second, join.other or join.on, join.file)
     rows = _rows(others, join)

@@ -27,6 +27,12 @@ def in_rows(table: pa.Table, schema: Schema, *, source: str) -> pa.Table:
     return table
 
 
+def in_answers(table: pa.Table) -> pa.Table:
+    """A second file with a row an answer, where it holds evaluations of OpenTelemetry alone."""
+    found = otel.evaluations(table)
+    return table if found is None else found
+
+
 def joined_turns(text: str) -> str:
     """A prompt that is written as a list of texts, in Python or JSON: one below another.
 

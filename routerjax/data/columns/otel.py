@@ -31,7 +31,12 @@ NUMBERED = re.compile(
 )
 MESSAGE = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
 VALUES = ("stringValue", "intValue", "doubleValue", "boolValue", "bytesValue")
+EXPORTS = ("resourceSpans", "resourceLogs")
+"""Columns of files whose rows are exports of many spans, as OTLP has them."""
+EVENT_NAMES = ("name", "event_name", "eventName", "event.name")
+TRACES = ("traceId", "trace_id", "context.trace_id")
 MOST_DEEP = 20
+FIRST = 1000  # rows among which a first evaluation is looked for
 
 Record = dict[str, Any]
 
@@ -60,8 +65,7 @@ def calls(table: pa.Table, *, source: str) -> pa.Table:
                 evaluations += [_elsewhere(event, flat) for event in _inner_events(flat)]
                 others += 1
     if not spans:
-        wanted = " or ".join(f"'{name}'" for name in MODELS)
-        raise InputError(f"no span has an attribute {wanted}", source=source)
+        raise InputError(_no_calls(len(evaluations), source), source=source)
     lost = _add_evaluations(spans, evaluations)
     if others or lost:
         warnings.warn(
@@ -72,6 +76,61 @@ def calls(table: pa.Table, *, source: str) -> pa.Table:
         )
     names = dict.fromkeys(name for span in spans for name in span)
     return pa.table({name: as_column([span.get(name) for span in spans]) for name in names})
+
+
+def evaluations(table: pa.Table) -> pa.Table | None:
+    """The evaluations of a file that holds nothing else, a row for every answer that they are of.
+
+    Columns are ``gen_ai.response.id``, ``span_id`` and ``trace_id``, and scores as in `calls`.
+
+    Returns:
+      The rows; None where the file holds no evaluation, or a span that calls a model.
+    """
+    if not _may_hold(table):
+        return None
+    found: list[Record] = []
+    for row in table.to_pylist():
+        for record in _records(row):
+            flat = _flat(record)
+            if EVALUATION in _event_names(flat):
+                found.append(flat)
+            elif _is_call(flat):
+                return None
+            else:
+                found += [_elsewhere(event, flat) for event in _inner_events(flat)]
+    rows: dict[Any, Record] = {}
+    for each in found:
+        trace = next((each[name] for name in TRACES if each.get(name)), None)
+        own = {RESPONSE: each.get(RESPONSE), "span_id": _span_id(each), "trace_id": trace}
+        each["span"] = rows.setdefault(own[RESPONSE] or own["span_id"], own)
+    _add_evaluations([], found)
+    names = dict.fromkeys(k for row in rows.values() for k, value in row.items() if value)
+    names |= dict.fromkeys(k for row in rows.values() for k in row if "evaluation." in k)
+    columns = {name: as_column([row.get(name) for row in rows.values()]) for name in names}
+    return pa.table(columns) if rows else None
+
+
+def is_exports(table: pa.Table) -> bool:
+    """Whether the rows are exports of many spans or events, as OTLP has them."""
+    return any(name in table.column_names for name in EXPORTS)
+
+
+def _may_hold(table: pa.Table) -> bool:
+    """Whether rows may be evaluations: exports, or events of that name among the first ones."""
+    known = [name for name in EVENT_NAMES if name in table.column_names]
+    cells = [cell for name in known for cell in table[name].slice(0, FIRST).to_pylist()]
+    return is_exports(table) or EVALUATION in cells
+
+
+def _no_calls(evaluations: int, source: str) -> str:
+    """Why a file holds no calls, and which other file does."""
+    if not evaluations:
+        return f"no span has an attribute {' or '.join(map(repr, MODELS))}"
+    return (
+        f"holds {evaluations} evaluations and no span that calls a model: prompts, models and "
+        f"costs are in a file of their own; name it before this one, as in SPANS.jsonl {source}, "
+        f"or add these scores to a log of calls by --join '{source} on ID={RESPONSE}'"
+    )
 
 
 def _records(row: Record) -> Iterator[Record]:
@@ -149,7 +208,7 @@ def _plain(value: Any, deep: int = 0) -> Any:
 
 
 def _event_names(flat: Record) -> list[Any]:
-    return [flat.get(name) for name in ("name", "event_name", "eventName", "event.name")]
+    return [flat.get(name) for name in EVENT_NAMES]
 
 
 def _is_call(flat: Record) -> bool:

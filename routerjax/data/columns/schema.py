@@ -63,7 +63,8 @@ class Schema:
         ``{"quality": {"up": 1, "down": 0}}``.
       cost_unit: what costs are counted in: "usd", "cents", a currency with its price in dollars
         such as "eur:1.08", or dollars "per-1k" or "per-1m" queries.
-      decimal: the sign before the decimals of a number, "." or ",".
+      decimal: the sign before the decimals of a number, "." or ","; the other one then parts
+        thousands. None: a point, and a comma that parts thousands where the column shows it.
       money: whether costs may carry a currency sign, as in "$0.0031".
       ratings: whether qualities may be written "8/10" or "Rating: [[8]]", which are 8.
       joins: second files.
@@ -77,7 +78,8 @@ class Schema:
         `output_tokens` where the file has no cost.
       zero_cost: what a cost of 0 means: "refuse" a model that never costs anything where others do,
         "keep" zeros as they are, or take them for "missing".
-      strict: whether numbers that cannot be true are an error, not a warning.
+      strict: whether numbers that cannot be true are an error, not a warning, and a column whose
+        rows belong together where no group is named.
       layout: "rows", or a layout that is put in rows first: "otel" spans, "arena" pairs, prompts
         as "python-lists".
       both_bad: an arena pair in which both answers are bad: "leave-out", or "tie".
@@ -91,7 +93,7 @@ class Schema:
     columns: Mapping[str, Names] = dataclasses.field(default_factory=dict)
     values: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     cost_unit: str = "usd"
-    decimal: str = "."
+    decimal: str | None = None
     money: bool = False
     ratings: bool = False
     joins: tuple[Join, ...] = ()
@@ -112,7 +114,7 @@ class Schema:
         check_names(self.columns, NAMES)
         check_names(self.values, NAMES)
         cost_unit(self.cost_unit)
-        _check_word("decimal", self.decimal, (".", ","))
+        _check_word("decimal", self.decimal or ".", (".", ","))
         _check_word("prompt_form", self.prompt_form, FORMS)
         _check_word("zero_cost", self.zero_cost, ZERO_COSTS)
         _check_word("layout", self.layout, LAYOUTS)

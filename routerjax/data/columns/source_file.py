@@ -179,6 +179,7 @@ class SourceFile:
             decimal=schema.decimal,
             currency=cost_unit(schema.cost_unit)[1] if is_cost and schema.money else None,
             ratings=schema.ratings and is_quality,
+            whole=name in ("input_tokens", "output_tokens"),
         )
 
     def _empty(self, shape: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routerjax.data.columns import arrays
+from routerjax.data.columns import arrays, separators
 from routerjax.data.columns.arrays import NO_NUMBER, is_text, quoted
 from routerjax.errors import InputError
 
@@ -19,7 +19,7 @@ PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 NUMBER = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)"
 RATING = re.compile(
     rf"(?:[a-z ]+[:=]\s*)?(?:\[\[\s*({NUMBER})\s*\]\]|({NUMBER}))"
-    rf"(?:\s*(?:/|out of|of)\s*({NUMBER})|\s*(%))?\.?",
+    rf"(?:\s*(?:/|out of|of)\s*({NUMBER})(?:\s*stars?)?|\s*(%))?\.?",
     re.IGNORECASE,
 )
 SIGNS = {"$": "usd", "us$": "usd", "usd": "usd", "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp"}
@@ -41,21 +41,23 @@ class Notation:
     Attributes:
       name: of the column in routerjax, for advice.
       worth: what words are worth; numbers stand for themselves where it holds words alone.
-      decimal: the sign before the decimals, "." or ",".
+      decimal: the sign before the decimals, "." or ","; None: as the column shows it, no comma.
       currency: whose sign may stand beside a number; None: none may.
       ratings: whether "8/10" and "Rating: [[8]]" are 8, and "93%" is 93.
+      whole: whether they count something, so that 1.234 is no number with decimals.
     """
 
     name: str
     worth: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    decimal: str = "."
+    decimal: str | None = None
     currency: str | None = None
     ratings: bool = False
+    whole: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether numbers are written as programs write them."""
-        return not self.worth and self.decimal == "." and not self.currency and not self.ratings
+        return not (self.worth or self.decimal == "," or self.currency or self.ratings)
 
 
 def numbers(column: pa.ChunkedArray, notation: Notation) -> np.ndarray:
@@ -64,19 +66,23 @@ def numbers(column: pa.ChunkedArray, notation: Notation) -> np.ndarray:
     Raises:
       InputError: a cell that stands for no number; it names the row, and the option that reads it.
     """
-    if not notation.worth and (notation.is_plain or not is_text(column)):
+    if not notation.worth and not is_text(column):
+        return arrays.numbers(column)
+    if notation.is_plain and not (notation.whole and _seen(column, notation).open_point):
         try:
             return arrays.numbers(column)
         except InputError as error:
             if error.row is None:
                 raise
-            text = column[error.row].as_py()
-            advice = _advice(text, notation) or _of_words(column, notation)
-            raise InputError(error.problem + advice, row=error.row) from None
+            if not _has_thousands(column, notation):
+                text = column[error.row].as_py()
+                advice = _advice(text, notation) or _of_words(column, notation)
+                raise InputError(error.problem + advice, row=error.row) from None
     if notation.ratings and len(scales := _scales(column)) > 1:
         listed = " and ".join(f"{scale:g}" for scale in sorted(scales)[:2])
         raise InputError(f"holds ratings out of {listed}, which are no one scale")
     texts = words(column)
+    notation = _told(texts, notation)
     known: dict[str | None, float] = {None: math.nan}
     values = np.empty(len(texts))
     for row, text in enumerate(texts):
@@ -87,6 +93,42 @@ def numbers(column: pa.ChunkedArray, notation: Notation) -> np.ndarray:
                 raise InputError(error.problem, row=row) from None
         values[row] = known[text]
     return values
+
+
+def _seen(column: pa.ChunkedArray, notation: Notation) -> separators.Seen:
+    return separators.seen(
+        _digits(text, notation) for text in pc.unique(column).to_pylist() if text
+    )
+
+
+def _has_thousands(column: pa.ChunkedArray, notation: Notation) -> bool:
+    """Whether a number in it has, or may have, groups of thousands."""
+    found = _seen(column, notation)
+    texts = pc.unique(column).to_pylist()
+    blanks = any(text and separators.without_blanks(text) != text for text in texts)
+    return bool(blanks or found.open_comma or (found.point and "," in found.point))
+
+
+def _told(texts: list[str | None], notation: Notation) -> Notation:
+    """The notation with the sign before the decimals that a column has."""
+    if notation.ratings:
+        return notation
+    found = separators.seen(_digits(text, notation) for text in dict.fromkeys(texts) if text)
+    try:
+        sign = separators.sign_of(found, notation.decimal, whole=notation.whole)
+    except separators.Undecided as error:
+        row = next(
+            row for row, text in enumerate(texts) if text and _digits(text, notation) == error.text
+        )
+        raise InputError(error.problem, row=row) from None
+    return dataclasses.replace(notation, decimal=sign)
+
+
+def _digits(text: str, notation: Notation) -> str:
+    """The text of a cell without blanks and the sign of a currency."""
+    text = separators.without_blanks(text.strip())
+    match = MONEY.fullmatch(text) if notation.currency else None
+    return text if match is None else match[1] + match[3]
 
 
 def number(text: str, notation: Notation) -> float:
@@ -110,6 +152,7 @@ def number(text: str, notation: Notation) -> float:
         raise InputError(f"{quoted(text)} is none of {_listed(notation.worth)}")
     if notation.ratings:
         return _rating(text)
+    plain = separators.without_blanks(plain)
     found = WORDS.get(low) if not notation.worth else None
     if found is None and notation.currency:
         plain = _without_sign(plain, notation)
@@ -202,15 +245,13 @@ def _without_sign(text: str, notation: Notation) -> str:
 
 
 def _decimal(text: str, notation: Notation) -> float | None:
-    """The number in a text, None if there is none; thousands may be grouped beside a currency."""
-    comma = notation.decimal == ","
-    if GROUPS[notation.decimal].fullmatch(text.lstrip("+-")):
-        if comma and text.count(".") == 1 and "," not in text:
-            problem = f"{quoted(text)} may be a whole number with a point between its thousands"
-            raise InputError(f"{problem}, or one with decimals; write it without the point")
-        if comma or notation.currency:
-            text = text.replace("." if comma else ",", "")
-    if comma and text.count(",") == 1 and "." not in text:
+    """The number in a text, None if there is none; thousands may be grouped."""
+    sign = notation.decimal
+    if sign is None:
+        sign = separators.sign_of(separators.seen([text]), whole=notation.whole)
+    if GROUPS[sign].fullmatch(text.lstrip("+-")):
+        text = text.replace("." if sign == "," else ",", "")
+    if sign == "," and text.count(",") == 1 and "." not in text:
         text = text.replace(",", ".")
     return float(text) if PLAIN.fullmatch(text) else None
 
@@ -221,7 +262,7 @@ def _advice(text: str, notation: Notation) -> str:
     money, rating = MONEY.fullmatch(low), RATING.fullmatch(low)
     if notation.name.startswith("cost") and money and (money[2] or money[4]):
         return "; --money (money=True) reads it" if notation.currency is None else ""
-    if re.fullmatch(r"[+-]?\d*,\d+", low) and notation.decimal == ".":
+    if re.fullmatch(r"[+-]?\d*,\d+", low) and notation.decimal != ",":
         return "; --decimal , (decimal=',') reads it"
     if rating and (rating[1] or rating[3] or rating[4]) and not notation.ratings:
         return f"; --ratings (ratings=True) reads it as {rating[1] or rating[2]}"

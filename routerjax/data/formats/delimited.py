@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from routerjax.data.formats.opening import BLOCK, Joined, blocks
-from routerjax.errors import InputError
+from routerjax.errors import InputError, printable
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 HEAD = 1 << 18  # bytes at the beginning of which the separator is sought
@@ -25,6 +25,10 @@ MISFIT = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.D
 TOLD = re.compile(r"sep=(.)\r?\n")  # what Excel writes before the header
 END = (
     b"\n\r\n\r\r\n\n\r"  # empty lines after the last row, or the end of a cell whose quote is open
+)
+TITLE = (
+    "the first line, {}, names one column where there are {} cells; leave out lines above the "
+    "header"
 )
 LONGEST_NAME = 1 << 12  # characters of a header's cell; a longer one is no name
 
@@ -113,7 +117,14 @@ def _header(head: str, separator: str) -> list[str]:
         raise InputError("the header is not UTF-8 text; save the file as UTF-8")
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise InputError("the header names this column twice", field=repeated[0])
+        problem = (
+            "the header names this column twice; rename one, so that it is told which is meant"
+        )
+        raise InputError(problem, field=repeated[0])
+    unnamed = sum(not name.strip() for name in rows[0])
+    if len(names) - unnamed == 1 < unnamed:
+        named = next(name.strip() for name in rows[0] if name.strip())
+        raise InputError(f"{TITLE.format(repr(printable(named, 40)), len(names))}")
     return names
 
 
@@ -137,7 +148,7 @@ def _cells(
     except pa.ArrowInvalid as error:
         misfit = MISFIT.search(str(error))
         if misfit:
-            raise _misfit(misfit, separator) from None
+            raise _misfit(misfit, separator, names) from None
         if "straddl" in str(error):
             problem = f"a double quote is left open, or a row is longer than {BLOCK >> 20} MiB"
             raise InputError(problem) from None
@@ -148,8 +159,11 @@ def _cells(
     return zip(names, table.columns, strict=True)
 
 
-def _misfit(found: re.Match[str], separator: str) -> InputError:
+def _misfit(found: re.Match[str], separator: str, names: list[str]) -> InputError:
     number, width, count, text = found.groups()
+    if width == "1":
+        problem = TITLE.format(repr(printable(names[0], 40)), count)
+        return InputError(f"{problem}; {ADVICE}", row=int(number) - 2)
     cells = "1 cell" if count == "1" else f"{count} cells"
     by = SEPARATORS.get(separator, repr(separator))
     problem = f"has {cells} where the header has {width} (by {by})"

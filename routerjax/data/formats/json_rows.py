@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from routerjax.data.formats.json_columns import joined, known_after, table_of
+from routerjax.data.formats.json_shapes import unwrapped
 from routerjax.data.formats.opening import BLOCK, blocks
 from routerjax.errors import InputError, printable
 
@@ -23,8 +24,8 @@ LARGEST = 1 << 31  # bytes of an array, which is held in memory whole
 LONGEST = 4 * BLOCK  # bytes of a line
 MOST_DIGITS = 40  # of a whole number that is kept to the last digit
 
-WRAPPERS = ("data", "rows", "records", "results", "items", "logs", "traces", "spans", "value")
-"""Keys under which pages of an API hold their rows."""
+OF_QUERY = ("prompt", "messages", "content", "role", "parts")
+"""Keys of text or a list in an object that is a query itself, and does not hold rows."""
 
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 BLANK = re.compile(r"[ \t\r\n,]*")
@@ -36,7 +37,8 @@ def read(place: Path) -> pa.Table:
 
     Objects and lists stay structures and lists. A column of mixed types becomes text, where
     what was no text is written as JSON. NaN is null; a string never becomes a date. A file
-    of one object that holds its rows in a list, ``{"data": [...]}``, is read as that list.
+    of one object that holds its rows in a list, ``{"data": [...]}``, or by their ids, is read as
+    these rows (`json_shapes`).
 
     Raises:
       InputError: no valid JSON, a value that is not an object, a key that stands twice in one
@@ -58,10 +60,15 @@ def values(place: Path) -> list[Any]:
       InputError: as `read`, but for values that are no objects.
     """
     content = blocks(place)
-    text = _whole(next(content, b""), content)
+    first = next(content, b"")
+    text = _whole(first, content)
     if text.lstrip().startswith("["):
         return list(_items(text, objects=False))
-    return _lines(text, 0, objects=False)
+    by_line = _is_by_line(first)
+    found = _lines(text, 0, objects=False) if by_line else list(_items(text, objects=False))
+    alone = found[0] if len(found) == 1 and isinstance(found[0], dict) else {}
+    is_query = any(isinstance(alone.get(key), str | list) for key in OF_QUERY)
+    return found if is_query else unwrapped(found)
 
 
 def _is_by_line(first: bytes) -> bool:
@@ -90,7 +97,7 @@ def _of_values(text: str) -> Iterator[pa.Table]:
         if len(rows) == PART:
             yield table_of(rows, first=done)
             done, rows = done + len(rows), []
-    yield table_of(rows if done else _unwrapped(rows), first=done)
+    yield table_of(rows if done else unwrapped(rows), first=done)
 
 
 def _items(text: str, *, objects: bool = True) -> Iterator[Any]:
@@ -111,37 +118,6 @@ def _items(text: str, *, objects: bool = True) -> Iterator[Any]:
 def _after_blanks(text: str, at: int) -> int:
     blank = BLANK.match(text, at)
     return at if blank is None else blank.end()
-
-
-def _unwrapped(rows: list[Any]) -> list[Any]:
-    """The rows inside the only object of a file, or the object itself.
-
-    They are a list of objects under a usual key; or every key is a column and holds a list, or an
-    object from number to value, which is what pandas writes unless told otherwise.
-    """
-    if len(rows) != 1:
-        return rows
-    lists = [
-        value
-        for key, value in rows[0].items()
-        if key in WRAPPERS and isinstance(value, list) and value
-        if all(isinstance(each, dict) for each in value)
-    ]
-    if len(lists) == 1:
-        return lists[0]
-    columns = [_cells(value) for value in rows[0].values()]
-    counts = {len(cells) for cells in columns}
-    if len(columns) < 2 or len(counts) != 1 or counts.pop() < 2:
-        return rows
-    return [dict(zip(rows[0], cells, strict=True)) for cells in zip(*columns, strict=True)]
-
-
-def _cells(value: Any) -> list[Any]:
-    """The cells of a column of an object of columns; none where it is no column."""
-    if isinstance(value, dict):
-        is_numbered = all(key == str(at) for at, key in enumerate(value))
-        return list(value.values()) if is_numbered else []
-    return value if isinstance(value, list) else []
 
 
 def _cut(first: bytes, content: Iterator[bytes]) -> Iterator[bytes]:
@@ -167,7 +143,7 @@ def _of_lines(parts: Iterator[bytes]) -> Iterator[pa.Table]:
     """A table for every part; Arrow reads those whose types are as in the parts before."""
     rows = _lines(_decoded(next(parts, b""), 0), 0)
     second = next(parts, b"")
-    table = table_of(rows if second.strip() else _unwrapped(rows))
+    table = table_of(rows if second.strip() else unwrapped(rows))
     yield table
     known, done = table.schema, len(rows)
     for part in itertools.chain([second], parts):

@@ -84,7 +84,7 @@ def _table(name: str, in_memory: int) -> pa.Table:
 
 def _kind(place: Path, name: str) -> str:
     if place.is_dir():
-        raise InputError(f"is a folder; {ACCEPTED}", source=name)
+        raise InputError(f"is a folder; name its files, as in {name}/*.jsonl", source=name)
     kind = KINDS.get(suffix_of(place))
     try:
         with open(place, "rb") as file:
@@ -94,8 +94,11 @@ def _kind(place: Path, name: str) -> str:
     except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(f"cannot be read ({reason})", source=name) from None
+    if kind is None and head in OTHERS:
+        raise InputError(OTHERS[head], source=name)
     if kind is None:
-        raise InputError(f"unknown suffix '{suffix_of(place)}'; {ACCEPTED}", source=name)
+        no_json = "does not begin as JSON does, and has the " if head and may_be_json(place) else ""
+        raise InputError(f"{no_json}unknown suffix '{suffix_of(place)}'; {ACCEPTED}", source=name)
     if not head:
         raise InputError("the file is empty", source=name)
     if kind != "parquet" and head in OTHERS:

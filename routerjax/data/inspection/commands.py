@@ -90,7 +90,7 @@ def options_of(schema: Schema) -> list[str]:
         add("--quality-range", _range(schema.quality_range))
     if schema.cost_unit != "usd":
         add("--cost-unit", schema.cost_unit)
-    if schema.decimal != ".":
+    if schema.decimal is not None:
         add("--decimal", schema.decimal)
     for name in ("money", "ratings"):
         if getattr(schema, name):

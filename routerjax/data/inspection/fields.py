@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from routerjax.data.columns import separators
+from routerjax.data.columns.arrays import DASHES
 from routerjax.data.formats.nested_text import nested
+from routerjax.data.inspection.notations import digits, number
 from routerjax.errors import InputError
 
 SAMPLE = 2000  # rows that are looked at
@@ -24,19 +27,11 @@ LONGEST_JSON = 100_000  # characters of a cell that is tried as JSON
 LONGEST_WORD = 30  # characters of a word of feedback
 WORDS = 12  # different texts at most of a field of words
 
-SIGN = r"(?:us\$|[$€£¥]|usd|eur|gbp)"
-MONEY = re.compile(rf"^-?\s*{SIGN}\s*(-?[\d.,]+)$|^(-?[\d.,]+)\s*{SIGN}$")
-COMMA = re.compile(r"^-?\d+,\d+$")
-NUMBER = r"(-?\d+(?:\.\d+)?)"
-RATING = re.compile(
-    rf"^{NUMBER}\s*(?:/|out of)\s*\d+$|^(?:[a-z ]+[:=])?\s*\[\[{NUMBER}\]\]$"
-    rf"|^[a-z ]+[:=]\s*{NUMBER}$|^{NUMBER}\s*%$"
-)
 FLOAT = r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?"
 SPACED = re.compile(rf"^\s*\[\s*{FLOAT}(?:\s+(?:{FLOAT}|\.\.\.))+\s*\]\s*$")
 PLAIN_NAME = re.compile(r"^[^\[\]=,]{1,60}$")
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}|$)")
-MISSING = ("", "na", "n/a", "nan", "null", "none")
+MISSING = ("", "na", "n/a", "nan", "null", "none", *DASHES)
 TURN_KEYS = ({"role", "content"}, {"role", "parts"}, {"from", "value"}, {"role", "text"})
 
 
@@ -75,8 +70,18 @@ class Field:
     @functools.cached_property
     def numbers(self) -> np.ndarray:
         """The values that are numbers, however written; finite alone."""
-        found = [_number(value)[0] for value in self.values if value is not None]
-        return np.array([number for number in found if math.isfinite(number)], np.float64)
+        seen = self.signs
+        by_comma = (seen.comma or seen.open_comma) and not seen.point
+        sign = separators.COMMA if by_comma else separators.POINT
+        found = [number(value, sign)[0] for value in self.values if value is not None]
+        return np.array([each for each in found if math.isfinite(each)], np.float64)
+
+    @functools.cached_property
+    def signs(self) -> separators.Seen:
+        """What numbers that are written as text show of the sign before their decimals."""
+        written = {value for value in self.values if isinstance(value, str)}
+        is_so = self.kind == "number" and self.notation != "rating"
+        return separators.seen(map(digits, sorted(written) if is_so else ()))
 
     @property
     def example(self) -> str:
@@ -187,34 +192,12 @@ def _leaf(path: str, values: list[Any], there: list[Any]) -> Field:
     lowered = {value.strip().lower() for value in there}
     if lowered <= {"true", "false"}:
         return Field(path, "bool", values)
-    notations = [_number(value)[1] for value in there]
+    notations = [number(value)[1] for value in there]
     known = [notation for notation in notations if notation]
     if len(known) >= 0.95 * len(there):
         order = ("rating", "money", "comma", "plain")
         return Field(path, "number", values, next(name for name in order if name in known))
     return Field(path, "text", values)
-
-
-def _number(value: Any) -> tuple[float, str]:
-    """The number that a value is or that its text holds, NaN if none, and how it is written."""
-    if isinstance(value, bool | int | float):
-        return float(value), "plain"
-    text = str(value).strip().lower()
-    try:
-        return float(text), "plain"
-    except ValueError:
-        pass
-    for name, pattern in (("comma", COMMA), ("rating", RATING), ("money", MONEY)):
-        match = pattern.match(text)
-        if match:
-            digits = next((part for part in match.groups() if part), match.group())
-            if name == "comma" or re.fullmatch(r"\d+,\d+", digits):
-                digits = digits.replace(",", ".")
-            try:
-                return float(digits.replace(",", "")), name
-            except ValueError:
-                break
-    return math.nan, ""
 
 
 def _is_missing(value: Any) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from routerjax.data.columns.synonyms import named, plain
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.names import named, plain
 
 WORDS = ("human", "gold", "expert", "person", "people", "annotator", "annotation", "ground_truth")
 """What gold scores, or their source, are called by."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from routerjax.data.columns.schema import Join
+from routerjax.data.columns.synonyms import named
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.names import named
 from routerjax.data.inspection.roles import guess_roles
 from routerjax.errors import InputError
 

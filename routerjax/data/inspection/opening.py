@@ -10,18 +10,16 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from routerjax.data.columns import otel, paths, shape
+from routerjax.data.columns import layouts, otel, paths, shape
 from routerjax.data.columns.schema import Join, Schema
 from routerjax.data.columns.values import words
-from routerjax.data.formats import loading
+from routerjax.data.formats import loading, several
 from routerjax.data.formats.frames import Frame
 from routerjax.data.inspection.fields import Field, fields_of
 from routerjax.data.inspection.joining import are_parts, join_files
 from routerjax.errors import DataWarning, InputError
 
 Path = str | os.PathLike[str]
-EXPORTS = ("resourceSpans", "resourceLogs")
-"""Columns of files whose rows are exports of many spans, as OTLP has them."""
 
 
 class Together(NamedTuple):
@@ -62,9 +60,12 @@ def together(names: Sequence[str], tables: Sequence[pa.Table], *, layout: str) -
       InputError: files that do not belong together.
     """
     main, are_one = list(names), len(tables) == 1
-    if not are_one and are_parts([table.column_names for table in tables]):
+    are_exports = all(map(otel.is_exports, tables))
+    if not are_one and (are_exports or are_parts([table.column_names for table in tables])):
         tables, are_one = [loading.load(main)], True
     shaped = [_in_rows(table, layout) for table in tables]
+    if are_one and otel.evaluations(tables[0]) is not None:
+        otel.calls(tables[0], source=several.title(main))  # says which file they lack
     fields = [fields_of(rows) for rows, _ in shaped]
     at, every = 0, fields[0]
     joins: tuple[Join, ...] = ()
@@ -78,14 +79,14 @@ def together(names: Sequence[str], tables: Sequence[pa.Table], *, layout: str) -
 
 def _in_rows(table: pa.Table, layout: str) -> tuple[pa.Table, str]:
     """A table with a call a row where it holds exports of spans, and the layout that says so."""
-    if layout == "otel" or any(name in table.column_names for name in EXPORTS):
+    if layout == "otel" or otel.is_exports(table):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # the reader will say it
             try:
                 return otel.calls(table, source=""), "otel"
             except InputError:
                 pass
-    return table, Schema().layout
+    return layouts.in_answers(table), Schema().layout
 
 
 def _ids(table: pa.Table, fields: Sequence[Field]) -> dict[str, set[str]]:

@@ -7,27 +7,23 @@ from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Names, Schema
+from routerjax.data.columns.synonyms import named
 from routerjax.data.columns.times import moment
+from routerjax.data.inspection import wide
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.gold import scores_by
 from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
 from routerjax.data.inspection.presets import preset_of
-from routerjax.data.inspection.roles import Guess, guess_roles
-from routerjax.data.inspection.rules import cost_rules, quality_rules, status_rules
+from routerjax.data.inspection.roles import PLAYS, Guess, guess_roles
+from routerjax.data.inspection.rules import cost_rules, decimal_rule, quality_rules, status_rules
 from routerjax.data.io.availability import YES
 
 GROUP = "model_group"
 """Column of LiteLLM's spend logs: the model that a client asked for, not its deployment."""
 
-SIGNS = ("_", "|", ":", ".", " ")
-SCORES = ("score", "quality", "correct", "accuracy", "reward", "rating", "scores")
-COSTS_OF = ("cost", "price", "total_cost", "spend", "costs")
-COST_SUFFIXES = tuple(sign + name for sign in SIGNS for name in COSTS_OF[::-1])
-SCORE_SUFFIXES = ("", *(sign + name for sign in SIGNS for name in SCORES))
-PREFIXES = tuple(
-    (score + sign, cost + sign) for sign in SIGNS for score in SCORES for cost in COSTS_OF
-)
-"""How columns of every model's scores and costs end or begin, the model's name beside."""
+UNLIKE = 0.01  # share of rows from which two columns of models are said to differ
+NUMBERS = ("cost", "quality", "gold_quality")
+"""Roles of numbers that may have decimals."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,34 +63,20 @@ def propose(
         return Proposal(
             "gains", Schema(), guess_roles(fields), (COSTS.format("", "PRIMARY,OTHER"),)
         )
-    wide = _wide(fields)
-    if wide is not None:
-        return wide
+    patterns = wide.patterns_of(fields)
+    if patterns is not None:
+        return _table(fields, patterns, given or Schema())
     return _log(fields, fixed or {}, given or Schema())
 
 
-def _wide(fields: Sequence[Field]) -> Proposal | None:
-    """A table in wide form, where columns of several models differ by the model's name alone."""
-    numbers = [field.path for field in fields if field.kind in ("number", "bool", "empty")]
-    others = [field for field in fields if field.path not in numbers]
-    if sum(path.startswith("score:") for path in numbers) >= 2:
-        return Proposal("table", Schema(columns=_labels(others)), guess_roles(others))
-    for cost in COST_SUFFIXES:
-        bases = [path.removesuffix(cost) for path in numbers if path.endswith(cost)]
-        for score in SCORE_SUFFIXES:
-            models = [base for base in bases if base + score in numbers]
-            if len(models) >= 2:
-                columns = {"score:*": f"*{score}", "cost:*": f"*{cost}", **_labels(others)}
-                return Proposal("table", Schema(columns=columns), guess_roles(others))
-    for score, cost in PREFIXES:
-        scored, priced = (
-            {path.removeprefix(each) for path in numbers if path.startswith(each)}
-            for each in (score, cost)
-        )
-        if len(scored & priced) >= 2:
-            columns = {"score:*": f"{score}*", "cost:*": f"{cost}*", **_labels(others)}
-            return Proposal("table", Schema(columns=columns), guess_roles(others))
-    return None
+def _table(fields: Sequence[Field], patterns: Mapping[str, str], given: Schema) -> Proposal:
+    numbers = wide.numbers_of(fields)
+    others = [field for field in fields if field not in numbers]
+    lacks: list[str] = []
+    notes: list[str] = []
+    rules = wide.written(numbers, patterns, given, notes, lacks)
+    schema = Schema(columns={**patterns, **_labels(others)}, **rules)  # type: ignore[arg-type]
+    return Proposal("table", schema, guess_roles(others), tuple(lacks), tuple(notes))
 
 
 def _labels(fields: Sequence[Field]) -> dict[str, str]:
@@ -120,7 +102,8 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
             roles[role] = Guess(role, known, "option")
     notes: list[str] = []
     if "model" not in fixed and "model" in roles:
-        roles["model"] = _asked_for(roles["model"], fields, notes)
+        asked = _asked_for(roles["model"], fields, notes)
+        roles["model"] = _answering(asked, fields, notes) if asked == roles["model"] else asked
     if "quality" in roles and "gold_quality" not in roles:
         roles |= _two_scores(fields, roles, notes)
     rules: dict[str, object] = {"columns": _columns(roles)}
@@ -129,12 +112,48 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
     lacks = lacking(roles, fields)
     if "cost" in roles:
         rules |= cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
+    if given.decimal is None:
+        numbers = [roles[role].field for role in NUMBERS if role in roles]
+        rules |= decimal_rule(numbers, notes, lacks)
     if "status" in roles:
         rules |= status_rules(roles["status"].field, notes, given)
     if not {"model", "quality"} & roles.keys():
         return Proposal("unknown", Schema(), roles, tuple(lacks), tuple(notes))
     schema = Schema(**rules)  # type: ignore[arg-type]
     return Proposal("log", schema, roles, tuple(lacks), tuple(notes))
+
+
+def _answering(model: Guess, fields: Sequence[Field], notes: list[str]) -> Guess:
+    """The model that answered, where another column names it than the one that was asked for.
+
+    Where the column has one name in every row, a router's own say, another one of several names is
+    taken; where both name the same models, and not always the same one, it is said.
+    """
+    named_so = [each for each in fields if each.path != model.field.path and _names_models(each)]
+    if model.field.distinct == 1 and model.by == "name":
+        other = next((each for each in named_so if each.distinct > 1), None)
+        if other is None:
+            return model
+        notes.append(
+            f"{model.field.path} is {quoted(model.field.example)} in every row: models are told by "
+            f"the column {other.path}"
+        )
+        return Guess("model", other, "name")
+    names = set(model.field.texts)
+    for other in named_so:
+        pairs = zip(model.field.values, other.values, strict=False)
+        unlike = [one != two for one, two in pairs if one is not None and two is not None]
+        if set(other.texts) <= names and len(other.values) == len(model.field.values):
+            if (share := sum(unlike) / max(len(unlike), 1)) > UNLIKE:
+                notes.append(
+                    f"{other.path} is another model than {model.field.path} in {share:.0%} of the "
+                    f"rows: if it is the one that answered, --columns model={other.path} takes it"
+                )
+    return model
+
+
+def _names_models(field: Field) -> bool:
+    return field.kind == "text" and named("model", field.path) > 0 and PLAYS["model"](field)
 
 
 def _asked_for(model: Guess, fields: Sequence[Field], notes: list[str]) -> Guess:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.names import (
+from routerjax.data.columns.synonyms import (
     ANSWERS,
     MODEL_WORDS,
     NOT_PROMPTS,
@@ -19,6 +18,7 @@ from routerjax.data.inspection.names import (
     plain,
     unaccented,
 )
+from routerjax.data.inspection.fields import Field
 from routerjax.data.io.availability import NO, YES
 
 ORDER = (
@@ -28,6 +28,7 @@ ORDER = (
 )
 """Roles, those whose content is most telling first: a field plays one alone."""
 
+WIDE = 8  # numbers at least of a vector that is known by its shape alone
 LONG = 12.0  # characters at least of a typical prompt that is known by its length alone
 MOST_MODELS = 200
 FEWEST_GROUPS = 5  # that a fit can part into folds
@@ -131,7 +132,9 @@ def _cost(field: Field) -> tuple[float, str]:
 
 
 def _vector(field: Field) -> tuple[float, str]:
-    return (3.0, "shape") if field.kind == "vector" else (0.0, "")
+    first = next((value for value in field.values if value is not None), ())
+    is_one = field.kind == "vector" and len(first) >= WIDE and not named("quality", field.path)
+    return (3.0, "shape") if is_one else (0.0, "")
 
 
 def _is_model(field: Field) -> bool:

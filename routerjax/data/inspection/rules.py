@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from routerjax.data.columns import separators
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.synonyms import plain
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.names import plain
 from routerjax.data.inspection.roles import Guess, words_of
 
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
 """What a status says of a call that went well."""
 
+MANY = 0.1  # share of ratings of 0 that may stand for none
 RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
 CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
 
@@ -36,8 +38,6 @@ def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> di
         worth = words_of(field) or {}
         return {"values": {"quality": worth}}
     rules: dict[str, object] = {}
-    if field.notation == "comma":
-        rules["decimal"] = ","
     if field.notation == "rating":
         rules["ratings"] = True
     values = np.unique(field.numbers)
@@ -66,6 +66,13 @@ def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> di
         rules["failed"] = (f"{field.path}={values[0]:g}",)
         values = values[1:]
     low, high = _range(field, values)
+    if high in (5.0, 10.0) and values[0] == 0 and values.size > 2 and values[1] >= 1:
+        zeros = counted[0.0] / field.numbers.size
+        if zeros >= MANY and not given.failed and low == 0:
+            notes.append(
+                f"quality is 0 in {zeros:.0%} of the rows and {values[1]:g} to {values[-1]:g} in "
+                f"the others: if 0 stands for no rating, --failed {field.path}=0 says so"
+            )
     return rules if (low, high) == (0.0, 1.0) else {**rules, "quality_range": (low, high)}
 
 
@@ -95,8 +102,6 @@ def cost_rules(
     rules: dict[str, object] = {}
     if field.notation == "money":
         rules["money"] = True
-    if field.notation in ("money", "comma") and _has_decimal_comma(field.texts):
-        rules["decimal"] = ","
     words = set(re.split(r"[._]", plain(field.path)))
     signs = "".join(field.texts[:20]) if field.notation == "money" else ""
     said = {text.strip().lower() for text in currency.field.texts} if currency else set()
@@ -104,7 +109,12 @@ def cost_rules(
         rules["cost_unit"] = "cents"
         notes.append(f"costs are in cents, by the name of the column {quoted(field.path)}")
         return rules
+    if words & {"micros", "microdollars"}:
+        rules["cost_unit"] = "per-1m"
+        notes.append(f"costs are millionths, by the name of the column {quoted(field.path)}")
+        return rules
     foreign = sorted((words | said) & CURRENCIES.keys())
+    signs += field.path
     foreign += [name for sign, name in (("€", "eur"), ("£", "gbp"), ("¥", "jpy")) if sign in signs]
     if len(said) > 1:
         lacks.append(f"one currency: costs are in {', '.join(sorted(said))}, one of them a file")
@@ -117,11 +127,30 @@ def cost_rules(
     return rules
 
 
-def _has_decimal_comma(texts: Sequence[str]) -> bool:
-    """Whether a comma stands before decimals in some number, and not before thousands in all."""
-    parts = [text.split(",") for text in texts if text.count(",") == 1 and "." not in text]
-    ends = [(re.sub(r"\D", "", left), re.sub(r"\D", "", right)) for left, right in parts]
-    return any(len(right) != 3 or left.startswith("0") for left, right in ends)
+def decimal_rule(fields: Sequence[Field], notes: list[str], lacks: list[str]) -> dict[str, object]:
+    """The sign before the decimals of the numbers of some columns, where it is not the usual one.
+
+    A number such as 1,234 of a column that does not tell is read as other columns write theirs; if
+    none tells, it is lacking.
+    """
+    commas = [field for field in fields if field.signs.comma and not field.signs.point]
+    if commas:
+        return {"decimal": separators.COMMA}
+    told = next((field for field in fields if field.signs.point), None)
+    for field in fields:
+        try:
+            separators.sign_of(field.signs)
+        except separators.Undecided as error:
+            if told is None:
+                lacks.append(f"what a number of column {quoted(field.path)} is: {error.problem}")
+                return {}
+            notes.append(
+                f"numbers such as {error.text} in {field.path} are read with a comma between "
+                f"thousands, since {told.path} has a point before decimals: --decimal , where they "
+                "are not"
+            )
+            return {"decimal": separators.POINT}
+    return {}
 
 
 def status_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> dict[str, object]:

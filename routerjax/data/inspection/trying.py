@@ -18,7 +18,7 @@ from routerjax.data.inspection.presets import kind_of, preset_of
 from routerjax.data.inspection.propose import ASKED, Proposal
 from routerjax.data.inspection.roles import FEWEST_GROUPS
 from routerjax.data.io import files
-from routerjax.data.io.ungrouped import GroupWarning
+from routerjax.data.io.ungrouped import GroupError, GroupWarning
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log, Table
 
@@ -123,6 +123,10 @@ def attempt(opened: Opened, kind: str, schema: Schema, *, drop_missing: bool) ->
                 )
             else:
                 record = files.read_table(table, schema=schema)
+        except GroupError:  # all else was well: it is read, and the group taken or said
+            lenient = dataclasses.replace(schema, strict=False)
+            found = attempt(opened, kind, lenient, drop_missing=drop_missing)
+            return dataclasses.replace(found, schema=schema)
         except InputError as error:
             where = opened.source if error.source == SOURCE else error.source
             problem = str(InputError(error.problem, source=where, field=error.field, row=error.row))

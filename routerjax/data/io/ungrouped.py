@@ -15,8 +15,8 @@ from routerjax.data.checks.belonging import Belonging, belonging
 from routerjax.data.columns.arrays import is_text
 from routerjax.data.columns.names import AVAILABLE, LOG_NAMES
 from routerjax.data.columns.source_file import SourceFile
-from routerjax.data.inspection.names import named, plain
-from routerjax.errors import DataWarning
+from routerjax.data.columns.synonyms import named, plain
+from routerjax.errors import DataWarning, InputError
 from routerjax.records.tables import Log
 
 IDS = re.compile(
@@ -54,6 +54,14 @@ class GroupWarning(DataWarning):
         self.column = column
 
 
+class GroupError(InputError):
+    """The same of a file whose schema is strict."""
+
+    def __init__(self, text: str, column: str, *, source: str) -> None:
+        super().__init__(text, source=source)
+        self.column = column
+
+
 def warn_of_groups(file: SourceFile, log: Log, rows: np.ndarray) -> None:
     """Warn where no group is named and rows of one value of a column belong together.
 
@@ -65,6 +73,9 @@ def warn_of_groups(file: SourceFile, log: Log, rows: np.ndarray) -> None:
       file: that the log was read from.
       log: n rows.
       rows: [n] the file's row for every row of the log.
+
+    Raises:
+      GroupError: there is such a column, and the schema is strict.
     """
     if log.group is not None:
         return
@@ -86,6 +97,8 @@ def warn_of_groups(file: SourceFile, log: Log, rows: np.ndarray) -> None:
             found.append((seen.values, path, seen, codes))
     for _, path, seen, codes in sorted(found, key=lambda each: each[0]):
         if not _within(codes, log):
+            if file.schema.strict:
+                raise GroupError(_said(path, seen), path, source=file.source)
             warnings.warn(GroupWarning(f"{file.source}: {_said(path, seen)}", path), stacklevel=5)
             return
 

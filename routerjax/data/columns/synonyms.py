@@ -17,17 +17,20 @@ ROLES = {
     "quality": "quality score rating stars reward judge_score user_rating feedback.score "
     "feedback.rating feedback.thumb scores.value thumb thumbs feedback grade correct is_correct "
     "correctness accuracy vote user_feedback user_score helpfulness passed success satisfaction "
-    "evaluation eval_score result label value gen_ai.evaluation.score.value bewertung urteil "
+    "evaluation eval_score good is_good helpful is_helpful resolved is_resolved solved accepted "
+    "acceptable useful result label value gen_ai.evaluation.score.value bewertung urteil "
     "qualitat qualitaet valoracion calificacion calidad avis qualite avaliacao valutazione",
     "cost": "cost spend total_cost usage.total_cost response_cost cost_usd usd dollars "
     "calculated_total_cost gen_ai.usage.cost.amount gen_ai.usage.cost usage.cost price "
     "cost_dollars cost_cents cost_eur charge amount costs cost_in_usd total_price cost.total "
+    "cost_total cost_micros cost_in_dollars total_spend "
     "kosten preis costo coste cout prix custo preco prezzo",
     "input_tokens": "input_tokens prompt_tokens usage.prompt_tokens usage.input_tokens tokens_in "
-    "gen_ai.usage.input_tokens usage.input prompt_token_count num_input_tokens n_prompt_tokens",
+    "gen_ai.usage.input_tokens usage.input prompt_token_count num_input_tokens n_prompt_tokens "
+    "tokens_prompt tokens_input",
     "output_tokens": "output_tokens completion_tokens usage.completion_tokens usage.output_tokens "
     "gen_ai.usage.output_tokens usage.output tokens_out candidates_token_count num_output_tokens "
-    "completion_token_count generated_tokens",
+    "completion_token_count generated_tokens tokens_completion tokens_output",
     "request_id": "request_id id trace_id call_id uuid response_id gen_ai.response.id sample_id "
     "query_id message_id row_id span_id log_id",
     "group": "group user user_id session session_id end_user conversation_id customer customer_id "
@@ -64,7 +67,7 @@ NOT_PROMPTS = (
 ENDINGS = {
     "model": "model llm",
     "quality": "quality score rating stars reward thumb thumbs feedback grade correct accuracy",
-    "cost": "cost spend usd dollars price cents cent eur kosten",
+    "cost": "cost spend usd dollars price cents cent eur kosten micros",
     "propensity": "propensity prob probability",
     "prompt": "prompt question query messages",
     "embedding": "embedding embeddings vector",
@@ -112,6 +115,14 @@ NO_QUALITY = re.compile(
     r"hallucinat|toxi|harm|bias|risk|refus|error|latency|duration|cost|token|length", re.IGNORECASE
 )
 """What scores are called that say how bad an answer is, or how long."""
+BAD = re.compile(
+    r"hallucinat|toxic|harm(?!less)|unsafe|refusal|error|violation|risk|(?:^|_)(?:wer|rank)$"
+)
+"""What columns are called that say how bad an answer is."""
+OF_PART = re.compile(r"(?:^|_)(?:input|output|prompt|completion|cached?|reasoning)(?:_|$)")
+"""What columns are called that hold a part of a cost."""
+MEAN = re.compile(r"\.(?:avg|average|mean|value|score)$")
+"""Parts of a score that hold its number."""
 
 
 def plain(path: str) -> str:
@@ -133,9 +144,23 @@ def named(role: str, path: str) -> float:
     score = OF_SCORE.search(path)
     if role == "quality" and score is not None and NO_QUALITY.search(score[1]):
         return 1.0
+    if (role == "quality" and says_how_bad(path)) or (role == "cost" and is_of_part(path)):
+        return 0.0
     for place, synonym in enumerate(known):
         if name == synonym or name.endswith(f".{synonym}") or name.replace("_", "") == synonym:
             return 10.0 - 4.0 * place / len(known)
     last = name.rsplit(".", 1)[-1]
     ends = ENDINGS.get(role, "").split()
+    if role == "quality" and MEAN.search(name) and (inner := named(role, MEAN.sub("", name))):
+        return inner - 0.5
     return 4.0 if any(last.endswith(f"_{each}") or last == each for each in ends) else 0.0
+
+
+def says_how_bad(path: str) -> bool:
+    """Whether a path sounds like a score of which a lower one is better."""
+    return BAD.search(plain(path).rsplit(".", 1)[-1]) is not None
+
+
+def is_of_part(path: str) -> bool:
+    """Whether a path sounds like the cost of a part of a call: of its input, or of its output."""
+    return OF_PART.search(plain(path).rsplit(".", 1)[-1]) is not None
