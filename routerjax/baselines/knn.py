@@ -11,14 +11,16 @@ from routerjax.records.tables import Estimates, Log, Table
 
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 BLOCK = 1024  # queries compared at a time: bounds the similarity matrix
+MOST_CHOOSERS = 4096
+"""Rows, evenly spaced, whose error chooses k."""
 
 
 def knn_outcomes(log: Log, embeddings: np.ndarray) -> Estimates:
     """Predict quality and cost of every arm as means over the nearest rows of that arm.
 
-    k is chosen among `NEIGHBOURS`, one for quality and one for cost, by the squared error on the
-    log, each row predicted without its own group. An arm with fewer than k rows answers with all
-    it has.
+    k is chosen among `NEIGHBOURS`, one for quality and one for cost, by the squared error on
+    `MOST_CHOOSERS` of the log's rows, each predicted without its own group. An arm with fewer than
+    k rows answers with all it has.
 
     Args:
       log: n rows with embeddings, every arm logged at least once.
@@ -33,9 +35,10 @@ def knn_outcomes(log: Log, embeddings: np.ndarray) -> Estimates:
     rows, mask = _rows_of_arms(log)
     outcomes = jnp.stack([jnp.asarray(log.quality), jnp.asarray(log.cost)], axis=1)
     groups = jnp.asarray(log.groups)
-    left_out = _means(known, known, outcomes, rows, mask, groups, own=log.groups)
-    left_out = left_out[:, np.arange(len(log)), log.arms]  # [k, n, 2]
-    errors = np.nansum((left_out - np.asarray(outcomes)) ** 2, axis=1)
+    own = _choosers(len(log))
+    left_out = _means(known[own], known, outcomes, rows, mask, groups, own=log.groups[own])
+    left_out = left_out[:, np.arange(len(own)), log.arms[own]]  # [k, c, 2]
+    errors = np.nansum((left_out - np.asarray(outcomes)[own]) ** 2, axis=1)
     nobody = np.full(len(embeddings), -1)
     means = _means(jnp.asarray(read(embeddings)), known, outcomes, rows, mask, groups, own=nobody)
     quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
@@ -55,14 +58,22 @@ def knn_full_feedback(table: Table, embeddings: np.ndarray) -> Estimates:
     known, groups = jnp.asarray(read(table.features)), jnp.asarray(table.groups)
     outcomes = jnp.stack([jnp.asarray(table.quality), jnp.asarray(table.cost)], axis=-1)
     nobody = np.full(len(embeddings), -1)
-    left_out = _in_blocks(_joint_block, known, (known, outcomes, groups), own=table.groups)
-    errors = np.mean((left_out - np.asarray(outcomes)) ** 2, axis=1)  # [k, m, 2]
+    own = _choosers(len(table))
+    left_out = _in_blocks(
+        _joint_block, known[own], (known, outcomes, groups), own=table.groups[own]
+    )
+    errors = np.mean((left_out - np.asarray(outcomes)[own]) ** 2, axis=1)  # [k, m, 2]
     errors = np.mean(errors / np.maximum(np.var(np.asarray(outcomes), axis=0), 1e-30), axis=1)
     means = _in_blocks(
         _joint_block, jnp.asarray(read(embeddings)), (known, outcomes, groups), own=nobody
     )
     quality, cost = (means[errors[:, j].argmin(), :, :, j] for j in range(2))
     return Estimates(quality=quality, cost=cost)
+
+
+def _choosers(rows: int) -> np.ndarray:
+    """Positions of the rows that choose k."""
+    return np.arange(rows)[:: -(-rows // MOST_CHOOSERS)]
 
 
 def _rows_of_arms(log: Log) -> tuple[jax.Array, jax.Array]:
