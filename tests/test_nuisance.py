@@ -14,7 +14,8 @@ from routerjax.pipelines.nuisance import (
     fit_all_outcomes,
     propensities_of,
 )
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.training.config import NuisanceConfig, Schedule
 
 SMALL = NuisanceConfig(

@@ -24,7 +24,8 @@ from routerjax.estimators.folds import member_splits
 from routerjax.models.heads import Scaling
 from routerjax.pipelines.nuisance import fit_all_outcomes, propensities_of
 from routerjax.pipelines.prepare import Prepared
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 from routerjax.training.config import FitConfig, RouterConfig
 from routerjax.training.routing import Problem, train_routers
 

@@ -39,7 +39,8 @@ from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.observed import Observed, arm_means, calibrated_costs
 from routerjax.pipelines.pooled import fit_pooled
 from routerjax.pipelines.propensities import Propensities, fit_propensities
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 from routerjax.support.compilation import split_keys
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import NuisanceConfig
