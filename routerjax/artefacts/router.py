@@ -11,7 +11,7 @@ from typing import Any, ClassVar, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from routerjax.artefacts import migrate, shapes, values
 from routerjax.artefacts.arrays import Arrays, FormerArrays
@@ -19,6 +19,7 @@ from routerjax.artefacts.base import Saved, listed
 from routerjax.artefacts.closed_form import ClosedForm, closed_form
 from routerjax.artefacts.decide import Decided, Model, decided
 from routerjax.artefacts.routes import Routes
+from routerjax.artefacts.singles import keeps, kept_arms, single_utilities
 from routerjax.baselines.policies import first_available
 from routerjax.errors import DataWarning
 from routerjax.estimators.envelope import Envelope, upper_envelope
@@ -201,7 +202,7 @@ class Router(Saved):
         Utility is affine in the cost weight, so that means of quality and cost tell it exactly.
         Routers of before kept no means; of them it is that of the nearest fitted cost weight.
         """
-        return self.models[int(self._single_utilities(cost_weight).argmax())]
+        return self.models[int(single_utilities(self, cost_weight).argmax())]
 
     def best_singles_at(
         self, cost_weight: float, available: Bool[np.ndarray, "n m"]
@@ -211,34 +212,14 @@ class Router(Saved):
         Routers of before, which kept no means, know the best alone; the first that is available
         comes next.
         """
-        return first_available(self._single_utilities(cost_weight), available)
-
-    def _single_utilities(self, cost_weight: float) -> Float[np.ndarray, " m"]:
-        """[m] mean utility of every model by the log, or 1 for the best alone.
-
-        Models that were added after the fit come last: no log speaks of them.
-        """
-        if not self.arm_quality:
-            nearest = int(abs(np.asarray(self.cost_weights) - cost_weight).argmin())
-            return np.equal(self.models, self.best_single[nearest]).astype(np.float64)
-        found = np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
-        added = self.provenance.get("newcomers")
-        if not added:
-            return found
-        return np.where(np.isin(self.models, [*added]), found.min() - 1.0, found)
+        return first_available(single_utilities(self, cost_weight), available)
 
     def keeps_at(self, cost_weight: float) -> str | None:
         """The best single model where the router is that model for every query, else None.
 
         Between two fitted cost weights it is, where it is at both.
         """
-        if not self.kept:
-            return None
-        above = int(np.searchsorted(self.cost_weights, cost_weight))
-        above = min(above, len(self.kept) - 1)
-        below = above if self.cost_weights[above] <= cost_weight else max(above - 1, 0)
-        kept = self.kept[above] and self.kept[below]
-        return self.best_single_at(cost_weight) if kept else None
+        return self.best_single_at(cost_weight) if keeps(self, cost_weight) else None
 
     def with_prices(self, changes: Mapping[str, PriceChange]) -> Router:
         """The router at other prices, without fitting again.
@@ -300,11 +281,7 @@ class Router(Saved):
             return self.checked(block, first=first)
 
         asked = within_range(cost_weights, self.cost_weights)
-        names = [self.keeps_at(each) for each in cost_weights]
-        kept = np.array([-1 if name is None else self.models.index(name) for name in names])
-        if available is not None:
-            each = [self.best_singles_at(own, available) for own in cost_weights]
-            kept = np.where((kept >= 0)[:, None], np.stack(each), -1) if each else kept
+        kept = kept_arms(self, cost_weights, available)
         return decided(self._model, embeddings, asked, kept, checked, available)
 
     def explain(
