@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, overload
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Int
 
 from routerjax.artefacts import migrate, shapes, values
 from routerjax.artefacts.arrays import Arrays, FormerArrays
 from routerjax.artefacts.base import Saved, listed
-from routerjax.artefacts.closed_form import ClosedForm, closed_form
-from routerjax.artefacts.decide import Decided, Model, decided
-from routerjax.artefacts.routes import Routes
+from routerjax.artefacts.closed_form import ClosedForm
+from routerjax.artefacts.decide import Decided, Model, decided, model_of
+from routerjax.artefacts.prices import with_prices
+from routerjax.artefacts.routes import Routes, routes_of
 from routerjax.artefacts.singles import keeps, kept_arms, single_utilities
 from routerjax.baselines.policies import first_available
-from routerjax.errors import DataWarning
 from routerjax.estimators.envelope import Envelope, upper_envelope
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
-from routerjax.models.outcomes import OutcomeHead, at_prices
+from routerjax.models.outcomes import OutcomeHead
 from routerjax.models.policy import Policy, within_range
-from routerjax.models.pooled import PooledHead
-from routerjax.models.propensity import without_unused_trees
 from routerjax.records.available import Available, available_mask
 from routerjax.records.groups import query_digests
-from routerjax.records.repricing import PriceChange, check_changes, factors
+from routerjax.records.repricing import PriceChange
 from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
-from routerjax.support.compilation import keep_compiled
 from routerjax.training.architecture import architecture_of, outcome_head_of
 from routerjax.training.config import FitConfig
 
@@ -153,30 +147,10 @@ class Router(Saved):
         mask = self._mask(available, len(embeddings))
         probabilities, moved, expected = self._decided(embeddings, several, mask)
         routes = tuple(
-            self._routes(own, fell_back, expected, each)
+            routes_of(self.models, own, fell_back, expected, cost_weight=each)
             for own, fell_back, each in zip(probabilities, moved, several, strict=True)
         )
         return routes[0] if np.ndim(cost_weight) == 0 else routes
-
-    def _routes(
-        self,
-        probabilities: np.ndarray,
-        fell_back: np.ndarray,
-        expected: Estimates,
-        cost_weight: float,
-    ) -> Routes:
-        arms = probabilities.argmax(axis=1)
-        rows = np.arange(len(arms))
-        return Routes(
-            models=tuple(self.models[arm] for arm in arms),
-            arms=arms,
-            probabilities=probabilities,
-            quality=expected.quality[rows, arms],
-            cost=expected.cost[rows, arms],
-            cost_weight=cost_weight,
-            candidates=self.models,
-            fell_back=fell_back,
-        )
 
     def choices(
         self,
@@ -236,29 +210,7 @@ class Router(Saved):
         Raises:
           InputError: a model that the router does not have, or a price below 0 or not finite.
         """
-        check_changes(changes, self.models)
-        if self._architecture.stages:
-            warnings.warn(
-                f"the networks of this router ({self.config.router.architecture}) were trained at "
-                "the old prices and keep what they learnt; fit it again at the new ones for more "
-                "than a first answer",
-                DataWarning,
-                stacklevel=2,
-            )
-        scale, dollars = factors(changes, self.models)
-        mean = self.arrays.constant
-        constant = Estimates(quality=mean.quality, cost=np.asarray(mean.cost) * scale + dollars)
-        outcomes = at_prices(self.arrays.outcomes, scale, dollars)
-        own = np.asarray(self.arm_cost, np.float64)
-        told = {model: change._asdict() for model, change in changes.items()}
-        router = dataclasses.replace(
-            self,
-            arrays=self.arrays._replace(outcomes=outcomes, constant=constant),
-            arm_cost=tuple((own * scale + dollars).tolist()) if self.arm_cost else (),
-            provenance={**self.provenance, "prices": told},
-        )
-        best = tuple(router.best_single_at(each) for each in self.cost_weights)
-        return dataclasses.replace(router, best_single=best)
+        return with_prices(self, changes)
 
     def has_seen(self, record: Rows) -> Bool[np.ndarray, " n"]:
         """[n] True where the router was fitted on a row of the same query."""
@@ -306,20 +258,13 @@ class Router(Saved):
 
     @functools.cached_property
     def _model(self) -> Model | ClosedForm:
-        arrays = self.arrays._replace(seen=None)
-        if arrays.propensities is not None:
-            arrays = arrays._replace(propensities=without_unused_trees(arrays.propensities))
-        unit, architecture = self.policy.unit, self._architecture
-        if not architecture.stages and isinstance(self._outcome_head, PooledHead):
-            own = jax.tree.map(np.asarray, arrays)
-            constant = own.constant if self._has_constant_start else None
-            form = closed_form(own, architecture.sharpness, unit, constant)
-            if form is not None:
-                return form
-        keep_compiled()
-        arrays = jax.tree.map(jnp.asarray, arrays)
-        constant = arrays.constant if self._has_constant_start else None
-        return Model(architecture, self._outcome_head, arrays, unit, constant)
+        return model_of(
+            self._architecture,
+            self._outcome_head,
+            self.arrays,
+            self.policy.unit,
+            constant_start=self._has_constant_start,
+        )
 
     @property
     def _has_constant_start(self) -> bool:
