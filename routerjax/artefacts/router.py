@@ -19,7 +19,7 @@ from routerjax.artefacts.prices import with_prices
 from routerjax.artefacts.routes import Routes, routes_of
 from routerjax.artefacts.singles import keeps, kept_arms, single_utilities
 from routerjax.baselines.policies import first_available
-from routerjax.estimators.envelope import Envelope, upper_envelope
+from routerjax.estimators.envelope import Envelope, envelopes
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
 from routerjax.models.outcomes import OutcomeHead
@@ -245,16 +245,9 @@ class Router(Saved):
         starts from them and may differ. Of available models alone, where these are given as in
         `route`.
         """
-        expected, (low, high) = (
-            self.expected(embeddings),
-            (self.cost_weights[0], self.cost_weights[-1]),
-        )
-        mask, found = self._mask(available, len(embeddings)), []
-        for row, (quality, cost) in enumerate(zip(expected.quality, expected.cost, strict=True)):
-            arms = np.arange(len(self.models)) if mask is None else np.flatnonzero(mask[row])
-            own = upper_envelope(quality[arms], cost[arms], low=low, high=high)
-            found.append(own._replace(arms=tuple(int(arms[arm]) for arm in own.arms)))
-        return found
+        expected, mask = self.expected(embeddings), self._mask(available, len(embeddings))
+        low, high = self.cost_weights[0], self.cost_weights[-1]
+        return envelopes(expected.quality, expected.cost, low=low, high=high, available=mask)
 
     @functools.cached_property
     def _model(self) -> Model | ClosedForm:
