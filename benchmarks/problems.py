@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.estimators.folds import member_splits
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 from routerjax.training.routing import Problem
 
 

@@ -6,11 +6,11 @@ from .errors import InputError as InputError
 
 # Records, and the files they come from
 from .records.gains import LabelledGains as LabelledGains
+from .records.logs import Log as Log
 from .records.on_disk import Stored as Stored
 from .records.repricing import PriceChange as PriceChange
 from .records.repricing import repriced as repriced
 from .records.tables import Estimates as Estimates
-from .records.tables import Log as Log
 from .records.tables import Table as Table
 from .data.checks.finding import Finding as Finding
 from .data.checks.findings import findings as findings

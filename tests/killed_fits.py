@@ -26,7 +26,7 @@ import routerjax.artefacts.router
 import routerjax.pipelines.fit_log
 from routerjax.cli.commands import main
 from routerjax.data.io.writing import write_log
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 TRAINED = "--architecture interval --nuisance.outcomes network --cost-weights 0,100 --epochs 6"
 SMALL = "--nuisance.folds 2 --members 2 --checkpoint-every 1 --devices 1 --quiet --evaluation 0"

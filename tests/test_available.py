@@ -24,7 +24,8 @@ from routerjax.pipelines.expected import least_means
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.pipelines.page import LIMITED
 from routerjax.records.available import available_mask
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 from routerjax.training.routing import Problem, train_router
 

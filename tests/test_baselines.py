@@ -6,7 +6,8 @@ import numpy as np
 
 from routerjax.baselines.knn import NEIGHBOURS, knn_outcomes
 from routerjax.baselines.policies import best_single, greedy, random_choice
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 OUTCOMES = Estimates(
     quality=np.array([[1.0, 0.5, 0.5], [0.0, 1.0, 0.5], [0.5, 0.25, 0.5]]),

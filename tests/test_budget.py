@@ -10,7 +10,7 @@ from routerjax.cli.commands import main
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.budget import _kept, cost_weight_for
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 
 @pytest.fixture(scope="module")

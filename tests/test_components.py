@@ -12,8 +12,8 @@ from routerjax.cli.commands import main
 from routerjax.errors import InputError
 from routerjax.estimators.components import leading_components
 from routerjax.models.heads import Scaling
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
-from routerjax.records.tables import Log
 from routerjax.training.config import FitConfig, NuisanceConfig
 
 X = np.random.default_rng(0).normal(size=(90, 5)) @ np.diag([5.0, 3.0, 1.0, 0.5, 0.1]) + 2.0

@@ -13,7 +13,8 @@ from routerjax.estimators import counterfactual
 from routerjax.estimators.counterfactual import doubly_robust, estimate, importance_weights
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.overlap import overlap
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 
 @pytest.fixture

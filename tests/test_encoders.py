@@ -19,7 +19,8 @@ from routerjax.data.encoders.encoding import encode, encoded
 from routerjax.data.encoders.known import is_known
 from routerjax.data.formats import hub
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.support.cache import cache_folder
 
 PROMPTS = [f"What is {row} plus {row % 7}?" for row in range(100)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from routerjax.estimators.envelope import upper_envelope
+from routerjax.estimators.envelope import envelopes, upper_envelope
 
 
 def test_three_models_by_hand():
@@ -20,6 +20,17 @@ def test_a_line_below_the_others_has_no_piece():
     found = upper_envelope(np.array([0.9, 0.45, 0.5]), np.array([0.05, 0.02, 0.01]))
     assert found.arms == (0, 2)
     np.testing.assert_allclose(found.breaks, [10.0])
+
+
+def test_rows_are_told_of_their_available_arms():
+    """Without the last model 0.9 − 0.05λ = 0.5 at 8."""
+    quality, cost = np.tile([0.5, 0.9, 0.8], (2, 1)), np.tile([0.0, 0.05, 0.01], (2, 1))
+    available = np.array([[True, True, False], [False, False, True]])
+    first, second = envelopes(quality, cost, low=1, high=20, available=available)
+    assert first.arms == (1, 0) and second == ((2,), ())
+    np.testing.assert_allclose(first.breaks, [8.0])
+    every = upper_envelope(quality[0], cost[0], low=1, high=20)
+    assert envelopes(quality, cost, low=1, high=20) == [every, every]
 
 
 @pytest.mark.parametrize(

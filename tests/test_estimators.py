@@ -16,7 +16,8 @@ from routerjax.estimators.counterfactual import (
     importance_weights,
     resolve_estimator,
 )
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 N, M = 12, 4
 every = pytest.mark.parametrize("estimator", list(ESTIMATORS))

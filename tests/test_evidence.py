@@ -22,7 +22,8 @@ from routerjax.pipelines.lines import Line, evaluation_of
 from routerjax.pipelines.on_log import policy_lines, singles
 from routerjax.pipelines.propensities import Propensities
 from routerjax.pipelines.suited import suited, suited_note
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 from routerjax.support.provenance import plain
 
 NONE = PropensityModel(Trees(*[jnp.zeros(1)] * 4), jnp.zeros(2))

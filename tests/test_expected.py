@@ -20,7 +20,8 @@ from routerjax.pipelines.lines import evaluation_of
 from routerjax.pipelines.pooled_features import feature_blocks, feature_sums
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.verdict import expectations
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 from routerjax.support.provenance import plain
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig

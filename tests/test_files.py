@@ -21,7 +21,8 @@ from routerjax.data.formats import hub
 from routerjax.data.io.files import read_log, read_rows, read_table
 from routerjax.data.io.writing import write_log, write_table
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 ROWS = [

@@ -24,7 +24,7 @@ from routerjax.pipelines.judge_scores import correct_log
 from routerjax.pipelines.meta_router import fit_gains
 from routerjax.records.gains import LabelledGains
 from routerjax.records.groups import group_numbers
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 KEY = jax.random.key(0)
 read_both = functools.partial(read_labels, both=True)

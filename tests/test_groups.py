@@ -8,8 +8,8 @@ from routerjax.baselines.knn import knn_outcomes
 from routerjax.errors import InputError
 from routerjax.estimators.folds import make_folds, member_splits
 from routerjax.records.groups import digests, query_digests, repeated
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
-from routerjax.records.tables import Log
 
 
 def log_of(arms, quality, cost, **more):

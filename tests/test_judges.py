@@ -14,7 +14,7 @@ from routerjax.errors import InputError
 from routerjax.pipelines.judge_scores import correct_log, corrected_scores
 from routerjax.pipelines.judges import judge_features, judges_of
 from routerjax.pipelines.paired import pair_bias
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 from routerjax.reports.console import _correction_sentence
 
 KEY = jax.random.key(7)

@@ -11,7 +11,8 @@ from routerjax.baselines.dr_forest import dr_forest
 from routerjax.baselines.naive import cheapest, ips_means, plain_means
 from routerjax.baselines.policies import best_single, greedy
 from routerjax.errors import InputError
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 LOG = Log.from_arrays(
     arms=[0, 0, 1, 1, 1, 2],

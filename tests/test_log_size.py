@@ -16,7 +16,8 @@ from experiments.log_size.run import Place, places
 from routerjax.data.public.prices import Price
 from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import InputError
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 
 # Draws
 

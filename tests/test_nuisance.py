@@ -9,12 +9,10 @@ import pytest
 from routerjax.estimators.folds import make_folds
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import outcome_head, predict
-from routerjax.pipelines.nuisance import (
-    fit_all_nuisances,
-    fit_all_outcomes,
-    propensities_of,
-)
-from routerjax.records.tables import Log, Table
+from routerjax.pipelines.nuisance import fit_all_nuisances, propensities_of
+from routerjax.pipelines.outcomes import fit_all_outcomes
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.training.config import NuisanceConfig, Schedule
 
 SMALL = NuisanceConfig(

@@ -22,7 +22,8 @@ from experiments.off_policy_peers.run import read_logs
 from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import InputError
 from routerjax.evaluation.off_policy import OFF_POLICY, given_up
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 # Off-policy values, by a loop over the rows
 

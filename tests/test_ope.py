@@ -29,7 +29,8 @@ from routerjax.evaluation.ope import (
     policy_weights,
     value,
 )
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 every = pytest.mark.parametrize("name", OFF_POLICY)
 NORMALISED = [name for name, own in OFF_POLICY.items() if own.normalised]

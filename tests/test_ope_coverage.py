@@ -19,7 +19,7 @@ from experiments.ope_coverage.world import LOGGING, POWERS, World, draw
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import Interval
 from routerjax.evaluation.off_policy import OFF_POLICY
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 # The world
 

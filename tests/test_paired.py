@@ -16,7 +16,7 @@ from routerjax.estimators.folds import make_folds
 from routerjax.pipelines.crossed_pairs import fold_labels
 from routerjax.pipelines.judge_scores import correct_log, scores_without
 from routerjax.pipelines.paired import corrected_log, corrected_outcomes, gold_chance, learnt_log
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 MODELS = "abcd"
 EFFECT = np.random.default_rng(99).normal(size=(4, 8)) / 3

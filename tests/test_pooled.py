@@ -15,7 +15,8 @@ from routerjax.models.pooled import PooledFeatures, PooledHead
 from routerjax.pipelines.observed import Observed
 from routerjax.pipelines.pooled import fit_pooled
 from routerjax.pipelines.pooled_features import make_features
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 
 HEAD = PooledHead(models=3, components=6, landmarks=12)

@@ -14,7 +14,7 @@ from routerjax import read_log
 from routerjax.artefacts.router import Router
 from routerjax.cli.commands import main
 from routerjax.data.io.writing import write_log
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 OPTIONS = (
     "--architecture",

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 
 NAN, INF = float("nan"), float("inf")
 

@@ -13,8 +13,9 @@ from routerjax.data.io.writing import write_log, write_table
 from routerjax.errors import InputError
 from routerjax.models.heads import Scaling
 from routerjax.pipelines.fit_log import fit
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored, blocks, memory, read
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 from routerjax.training.batches import NEIGHBOURS, visited
 from routerjax.training.checkpoint import Checkpoints, digest
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule

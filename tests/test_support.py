@@ -30,7 +30,7 @@ from routerjax.models.propensity import (
 )
 from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import check_propensities
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 # --- trees ---
 

@@ -16,8 +16,9 @@ from routerjax.data.checks.drift import drift_notes, drift_of, levels_of
 from routerjax.data.columns.times import moment, split_by, split_of, times_of
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.lines import evaluation_of
+from routerjax.records.logs import Log
 from routerjax.records.periods import level_changes, periods_of
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 from routerjax.training.config import FitConfig, NuisanceConfig
 
 NOON = datetime.datetime(2024, 5, 1, 12, tzinfo=datetime.UTC)

@@ -19,7 +19,8 @@ from routerjax.baselines.forest import check_installed
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.ridge import Linear, fit_ridge
 from routerjax.pipelines.prepare import Prepared
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 ROUNDS = 50
 """Boosting rounds of the propensity model."""

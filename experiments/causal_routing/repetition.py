@@ -19,8 +19,9 @@ from routerjax.estimators.folds import member_splits
 from routerjax.estimators.utility import between
 from routerjax.pipelines.nuisance import Nuisances
 from routerjax.pipelines.prepare import Prepared, prepare_all
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import read
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.tables import Estimates, Table
 from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.training.execution import Execution
 from routerjax.training.routing import Problem

@@ -22,9 +22,11 @@ from routerjax.estimators.counterfactual import estimate
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.folds import member_splits
 from routerjax.models.heads import Scaling
-from routerjax.pipelines.nuisance import fit_all_outcomes, propensities_of
+from routerjax.pipelines.nuisance import propensities_of
+from routerjax.pipelines.outcomes import fit_all_outcomes
 from routerjax.pipelines.prepare import Prepared
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 from routerjax.training.config import FitConfig, RouterConfig
 from routerjax.training.routing import Problem, train_routers
 

@@ -19,7 +19,8 @@ from routerjax.estimators.components import fit_components
 from routerjax.estimators.ridge import fit_ridge
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.prepare import prepare
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 
 BEST, BEST_FIT, HINDSIGHT = (

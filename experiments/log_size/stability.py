@@ -22,7 +22,7 @@ from experiments.log_size.data import Draw, Source, cost_weights_of, draw, sourc
 from experiments.log_size.methods import values
 from experiments.ope_coverage.report import filled
 from routerjax.pipelines.fit_log import fit
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, plain, provenance

@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.loop.config import LoopConfig
 from routerjax.data.synthetic.table import embedded_table
+from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange
-from routerjax.records.tables import Log
 
 MODELS = 6
 """Of the embedded table: the cheapest, the dearest, and four of high quality, of which the best is

@@ -26,7 +26,7 @@ from routerjax.training.config import FitConfig
 
 if TYPE_CHECKING:
     from routerjax.data.synthetic.table import EmbeddedTable
-    from routerjax.records.tables import Log
+    from routerjax.records.logs import Log
 
 ARMS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 """Columns of the embedded table that make up the log's models."""
@@ -77,7 +77,7 @@ class Mixed:
 
 def mixed_log(table: EmbeddedTable, setting: Setting, *, seed: int) -> tuple[Log, Log]:
     """A uniform log of the first rows as the judges scored it, and the same with gold scores."""
-    from routerjax.records.tables import Log
+    from routerjax.records.logs import Log
 
     rng = np.random.default_rng(seed)
     rows = np.arange(LOGGED)

@@ -25,7 +25,8 @@ from routerjax.evaluation.ope import (
     policy_weights,
 )
 from routerjax.pipelines.quick_outcomes import quick_outcomes
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 FOLDS = 5
 FLOORS = (FLOOR, 0.0)

@@ -6,7 +6,7 @@ import numpy as np
 from econml.policy import DRPolicyTree
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 FOLDS, DEPTH, LEAF = 5, 3, 20
 

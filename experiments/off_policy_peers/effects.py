@@ -26,7 +26,8 @@ from routerjax.evaluation.intervals import student_quantile
 from routerjax.evaluation.ope import difference, policy_scores
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.quick_outcomes import COMPONENTS, quick_outcomes
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 ASKED = (
     "mistralai/mixtral-8x7b-chat",

@@ -31,7 +31,8 @@ from routerjax.pipelines.evidence import Evidence, today
 from routerjax.pipelines.gold import gold_propensities
 from routerjax.pipelines.propensities import Propensities
 from routerjax.pipelines.quick_outcomes import quick_outcomes
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 TRUTH = 0.6
 SLOPE = 0.3

@@ -15,7 +15,7 @@ from experiments.off_policy_peers.config import PeersConfig
 from experiments.off_policy_peers.peers import MISSING, peer_versions
 from experiments.ope_coverage.report import filled
 from routerjax.evaluation.off_policy import OFF_POLICY
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, plain, provenance

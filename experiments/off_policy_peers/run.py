@@ -11,7 +11,7 @@ from experiments.off_policy_peers import bandit, effects, gold_mean, tree
 from experiments.off_policy_peers.config import PeersConfig
 from routerjax.data.io.files import read_log
 from routerjax.errors import DataWarning
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 
 def read_logs(random: Path | None, bts: Path | None) -> tuple[Log, Log] | None:

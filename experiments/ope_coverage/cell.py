@@ -20,7 +20,8 @@ from routerjax.evaluation.ope import (
     logged_scores,
     policy_scores,
 )
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 BATCH = 50
 """Logs whose nuisances are fitted at once."""

@@ -25,7 +25,8 @@ from routerjax.data.synthetic.logging_policies import noisy_softmax, simulate_lo
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.lines import Evaluation, evaluation_of
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, plain, provenance

@@ -20,7 +20,7 @@ from experiments.ope_coverage.world import MAIN, POWERS, Draws, World, draw
 from routerjax.evaluation.ope import policy_scores, policy_weights
 from routerjax.models.heads import Scaling
 from routerjax.pipelines.nuisance import fit_all_nuisances
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, provenance

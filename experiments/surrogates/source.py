@@ -17,7 +17,8 @@ from routerjax.data.synthetic.simulation import logging_policy
 from routerjax.data.synthetic.table import SYNTHETIC_NOTICE, embedded_table
 from routerjax.errors import InputError
 from routerjax.estimators.folds import member_splits
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates, Table
 
 FEWEST = 100
 """Rows to train on and to test on, at least."""

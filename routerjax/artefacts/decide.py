@@ -19,8 +19,10 @@ from routerjax.estimators.utility import Unit
 from routerjax.models.architectures import Architecture
 from routerjax.models.outcomes import OutcomeHead, predict_folds
 from routerjax.models.policy import ROWS, mean_probabilities, within_support
-from routerjax.models.propensity import supported
+from routerjax.models.pooled import PooledHead
+from routerjax.models.propensity import supported, without_unused_trees
 from routerjax.records.tables import Estimates
+from routerjax.support.compilation import keep_compiled
 
 FEW = 16
 """Queries that are routed together are filled up to at least so many; one alone is not."""
@@ -48,6 +50,37 @@ class Decided(NamedTuple):
     probabilities: Float[np.ndarray, "k n m"]
     moved: Bool[np.ndarray, "k n"]
     expected: Estimates
+
+
+def model_of(
+    architecture: Architecture,
+    head: OutcomeHead,
+    arrays: Arrays,
+    unit: Unit,
+    *,
+    constant_start: bool,
+) -> Model | ClosedForm:
+    """What a router decides by: in closed form where it has one, else compiled.
+
+    Args:
+      architecture: of its policy.
+      head: of its outcome models.
+      arrays: its numbers.
+      unit: of the utilities.
+      constant_start: whether the policy starts from the arms' means.
+    """
+    arrays = arrays._replace(seen=None)
+    if arrays.propensities is not None:
+        arrays = arrays._replace(propensities=without_unused_trees(arrays.propensities))
+    if not architecture.stages and isinstance(head, PooledHead):
+        own = jax.tree.map(np.asarray, arrays)
+        constant = own.constant if constant_start else None
+        form = closed_form.closed_form(own, architecture.sharpness, unit, constant)
+        if form is not None:
+            return form
+    keep_compiled()
+    arrays = jax.tree.map(jnp.asarray, arrays)
+    return Model(architecture, head, arrays, unit, arrays.constant if constant_start else None)
 
 
 def decided(

@@ -26,8 +26,9 @@ from routerjax.errors import InputError
 from routerjax.estimators.trees import NEVER
 from routerjax.models.pooled import PooledHead
 from routerjax.models.propensity import Cuts
+from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange, check_changes
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.tables import Estimates
 
 PRIOR_ROWS = 16.0
 """Rows of its own that weigh as much as the resemblance."""

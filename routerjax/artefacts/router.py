@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, overload
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from routerjax.artefacts import migrate, shapes, values
 from routerjax.artefacts.arrays import Arrays, FormerArrays
 from routerjax.artefacts.base import Saved, listed
-from routerjax.artefacts.closed_form import ClosedForm, closed_form
-from routerjax.artefacts.decide import Decided, Model, decided
-from routerjax.artefacts.routes import Routes
+from routerjax.artefacts.closed_form import ClosedForm
+from routerjax.artefacts.decide import Decided, Model, decided, model_of
+from routerjax.artefacts.prices import with_prices
+from routerjax.artefacts.routes import Routes, routes_of
+from routerjax.artefacts.singles import keeps, kept_arms, single_utilities
 from routerjax.baselines.policies import first_available
-from routerjax.errors import DataWarning
-from routerjax.estimators.envelope import Envelope, upper_envelope
+from routerjax.estimators.envelope import Envelope, envelopes
 from routerjax.estimators.utility import Unit, check_range
 from routerjax.models.architectures import Architecture
-from routerjax.models.outcomes import OutcomeHead, at_prices
+from routerjax.models.outcomes import OutcomeHead
 from routerjax.models.policy import Policy, within_range
-from routerjax.models.pooled import PooledHead
-from routerjax.models.propensity import without_unused_trees
 from routerjax.records.available import Available, available_mask
 from routerjax.records.groups import query_digests
-from routerjax.records.repricing import PriceChange, check_changes, factors
+from routerjax.records.repricing import PriceChange
 from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
-from routerjax.support.compilation import keep_compiled
 from routerjax.training.architecture import architecture_of, outcome_head_of
 from routerjax.training.config import FitConfig
 
@@ -152,30 +147,10 @@ class Router(Saved):
         mask = self._mask(available, len(embeddings))
         probabilities, moved, expected = self._decided(embeddings, several, mask)
         routes = tuple(
-            self._routes(own, fell_back, expected, each)
+            routes_of(self.models, own, fell_back, expected, cost_weight=each)
             for own, fell_back, each in zip(probabilities, moved, several, strict=True)
         )
         return routes[0] if np.ndim(cost_weight) == 0 else routes
-
-    def _routes(
-        self,
-        probabilities: np.ndarray,
-        fell_back: np.ndarray,
-        expected: Estimates,
-        cost_weight: float,
-    ) -> Routes:
-        arms = probabilities.argmax(axis=1)
-        rows = np.arange(len(arms))
-        return Routes(
-            models=tuple(self.models[arm] for arm in arms),
-            arms=arms,
-            probabilities=probabilities,
-            quality=expected.quality[rows, arms],
-            cost=expected.cost[rows, arms],
-            cost_weight=cost_weight,
-            candidates=self.models,
-            fell_back=fell_back,
-        )
 
     def choices(
         self,
@@ -201,7 +176,7 @@ class Router(Saved):
         Utility is affine in the cost weight, so that means of quality and cost tell it exactly.
         Routers of before kept no means; of them it is that of the nearest fitted cost weight.
         """
-        return self.models[int(self._single_utilities(cost_weight).argmax())]
+        return self.models[int(single_utilities(self, cost_weight).argmax())]
 
     def best_singles_at(
         self, cost_weight: float, available: Bool[np.ndarray, "n m"]
@@ -211,34 +186,14 @@ class Router(Saved):
         Routers of before, which kept no means, know the best alone; the first that is available
         comes next.
         """
-        return first_available(self._single_utilities(cost_weight), available)
-
-    def _single_utilities(self, cost_weight: float) -> Float[np.ndarray, " m"]:
-        """[m] mean utility of every model by the log, or 1 for the best alone.
-
-        Models that were added after the fit come last: no log speaks of them.
-        """
-        if not self.arm_quality:
-            nearest = int(abs(np.asarray(self.cost_weights) - cost_weight).argmin())
-            return np.equal(self.models, self.best_single[nearest]).astype(np.float64)
-        found = np.asarray(self.arm_quality) - cost_weight * np.asarray(self.arm_cost)
-        added = self.provenance.get("newcomers")
-        if not added:
-            return found
-        return np.where(np.isin(self.models, [*added]), found.min() - 1.0, found)
+        return first_available(single_utilities(self, cost_weight), available)
 
     def keeps_at(self, cost_weight: float) -> str | None:
         """The best single model where the router is that model for every query, else None.
 
         Between two fitted cost weights it is, where it is at both.
         """
-        if not self.kept:
-            return None
-        above = int(np.searchsorted(self.cost_weights, cost_weight))
-        above = min(above, len(self.kept) - 1)
-        below = above if self.cost_weights[above] <= cost_weight else max(above - 1, 0)
-        kept = self.kept[above] and self.kept[below]
-        return self.best_single_at(cost_weight) if kept else None
+        return self.best_single_at(cost_weight) if keeps(self, cost_weight) else None
 
     def with_prices(self, changes: Mapping[str, PriceChange]) -> Router:
         """The router at other prices, without fitting again.
@@ -255,29 +210,7 @@ class Router(Saved):
         Raises:
           InputError: a model that the router does not have, or a price below 0 or not finite.
         """
-        check_changes(changes, self.models)
-        if self._architecture.stages:
-            warnings.warn(
-                f"the networks of this router ({self.config.router.architecture}) were trained at "
-                "the old prices and keep what they learnt; fit it again at the new ones for more "
-                "than a first answer",
-                DataWarning,
-                stacklevel=2,
-            )
-        scale, dollars = factors(changes, self.models)
-        mean = self.arrays.constant
-        constant = Estimates(quality=mean.quality, cost=np.asarray(mean.cost) * scale + dollars)
-        outcomes = at_prices(self.arrays.outcomes, scale, dollars)
-        own = np.asarray(self.arm_cost, np.float64)
-        told = {model: change._asdict() for model, change in changes.items()}
-        router = dataclasses.replace(
-            self,
-            arrays=self.arrays._replace(outcomes=outcomes, constant=constant),
-            arm_cost=tuple((own * scale + dollars).tolist()) if self.arm_cost else (),
-            provenance={**self.provenance, "prices": told},
-        )
-        best = tuple(router.best_single_at(each) for each in self.cost_weights)
-        return dataclasses.replace(router, best_single=best)
+        return with_prices(self, changes)
 
     def has_seen(self, record: Rows) -> Bool[np.ndarray, " n"]:
         """[n] True where the router was fitted on a row of the same query."""
@@ -300,11 +233,7 @@ class Router(Saved):
             return self.checked(block, first=first)
 
         asked = within_range(cost_weights, self.cost_weights)
-        names = [self.keeps_at(each) for each in cost_weights]
-        kept = np.array([-1 if name is None else self.models.index(name) for name in names])
-        if available is not None:
-            each = [self.best_singles_at(own, available) for own in cost_weights]
-            kept = np.where((kept >= 0)[:, None], np.stack(each), -1) if each else kept
+        kept = kept_arms(self, cost_weights, available)
         return decided(self._model, embeddings, asked, kept, checked, available)
 
     def explain(
@@ -316,33 +245,19 @@ class Router(Saved):
         starts from them and may differ. Of available models alone, where these are given as in
         `route`.
         """
-        expected, (low, high) = (
-            self.expected(embeddings),
-            (self.cost_weights[0], self.cost_weights[-1]),
-        )
-        mask, found = self._mask(available, len(embeddings)), []
-        for row, (quality, cost) in enumerate(zip(expected.quality, expected.cost, strict=True)):
-            arms = np.arange(len(self.models)) if mask is None else np.flatnonzero(mask[row])
-            own = upper_envelope(quality[arms], cost[arms], low=low, high=high)
-            found.append(own._replace(arms=tuple(int(arms[arm]) for arm in own.arms)))
-        return found
+        expected, mask = self.expected(embeddings), self._mask(available, len(embeddings))
+        low, high = self.cost_weights[0], self.cost_weights[-1]
+        return envelopes(expected.quality, expected.cost, low=low, high=high, available=mask)
 
     @functools.cached_property
     def _model(self) -> Model | ClosedForm:
-        arrays = self.arrays._replace(seen=None)
-        if arrays.propensities is not None:
-            arrays = arrays._replace(propensities=without_unused_trees(arrays.propensities))
-        unit, architecture = self.policy.unit, self._architecture
-        if not architecture.stages and isinstance(self._outcome_head, PooledHead):
-            own = jax.tree.map(np.asarray, arrays)
-            constant = own.constant if self._has_constant_start else None
-            form = closed_form(own, architecture.sharpness, unit, constant)
-            if form is not None:
-                return form
-        keep_compiled()
-        arrays = jax.tree.map(jnp.asarray, arrays)
-        constant = arrays.constant if self._has_constant_start else None
-        return Model(architecture, self._outcome_head, arrays, unit, constant)
+        return model_of(
+            self._architecture,
+            self._outcome_head,
+            self.arrays,
+            self.policy.unit,
+            constant_start=self._has_constant_start,
+        )
 
     @property
     def _has_constant_start(self) -> bool:

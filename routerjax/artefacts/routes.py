@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.artefacts.base import listed
+from routerjax.records.tables import Estimates
 
 if TYPE_CHECKING:
     import pandas
@@ -56,3 +57,34 @@ class Routes(NamedTuple):
         for arm, model in enumerate(self.candidates):
             columns[f"probability:{model}"] = self.probabilities[:, arm]
         return pandas.DataFrame(columns)
+
+
+def routes_of(
+    models: tuple[str, ...],
+    probabilities: Float[np.ndarray, "n m"],
+    fell_back: Bool[np.ndarray, " n"],
+    expected: Estimates,
+    *,
+    cost_weight: float,
+) -> Routes:
+    """Every query to its most probable model, with what is expected of that one.
+
+    Args:
+      models: m names.
+      probabilities: [n, m] of the router's softmax.
+      fell_back: [n] as of `Routes`.
+      expected: [n, m] quality and cost.
+      cost_weight: λ, quality given up per dollar.
+    """
+    arms = probabilities.argmax(axis=1)
+    rows = np.arange(len(arms))
+    return Routes(
+        models=tuple(models[arm] for arm in arms),
+        arms=arms,
+        probabilities=probabilities,
+        quality=expected.quality[rows, arms],
+        cost=expected.cost[rows, arms],
+        cost_weight=cost_weight,
+        candidates=models,
+        fell_back=fell_back,
+    )

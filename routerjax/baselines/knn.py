@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import read
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.tables import Estimates, Table
 
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 BLOCK = 1024  # queries compared at a time: bounds the similarity matrix

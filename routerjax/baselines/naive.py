@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from routerjax.estimators.counterfactual import importance_weights
 from routerjax.estimators.defaults import FLOOR
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 
 def plain_means(log: Log) -> Estimates:

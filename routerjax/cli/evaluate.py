@@ -85,7 +85,8 @@ def handle(parsed: Parsed) -> None:
     from routerjax.artefacts.router import Router
     from routerjax.cli.progress import progress_bars
     from routerjax.pipelines.evaluate import evaluate
-    from routerjax.records.tables import Log, Table
+    from routerjax.records.logs import Log
+    from routerjax.records.tables import Table
     from routerjax.training.execution import Execution
 
     folder, path = parsed.arguments["router"], parsed.arguments["data"]

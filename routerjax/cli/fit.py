@@ -116,7 +116,7 @@ def _fitted(parsed: Parsed) -> Router:
     """The router of the log that was named."""
     from routerjax.cli.progress import progress_bars
     from routerjax.pipelines import fit_log
-    from routerjax.records.tables import Log
+    from routerjax.records.logs import Log
 
     config, path = parsed[FitConfig], parsed.arguments["log"]
     assert path is not None

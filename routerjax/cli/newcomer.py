@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from cyclopts import App
 
     from routerjax.artefacts.router import Router
+    from routerjax.records.logs import Log
     from routerjax.records.repricing import PriceChange
-    from routerjax.records.tables import Log
 
 TEXT = """Add a model that no log knows yet to a router, without fitting again.
 
@@ -98,7 +98,7 @@ def handle(parsed: Parsed) -> None:
 
 def _log(reading: Reading, path: str, router: Router, name: str) -> Log:
     """The rows of a file, whose models are the router's and the new one."""
-    from routerjax.records.tables import Log
+    from routerjax.records.logs import Log
 
     models = tuple(dict.fromkeys((*router.models, name)))
     found = read(reading, path, prompt_form=router.prompt_form, models=models)

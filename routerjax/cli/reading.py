@@ -10,8 +10,9 @@ from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
+    from routerjax.records.logs import Log
     from routerjax.records.repricing import PriceChange
-    from routerjax.records.tables import Log, Table
+    from routerjax.records.tables import Table
 
 
 Gold = tuple[str, str | None] | None

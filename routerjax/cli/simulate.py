@@ -67,7 +67,7 @@ def handle(parsed: Parsed) -> None:
     from routerjax.data.formats import kinds
     from routerjax.data.io import writing
     from routerjax.data.synthetic.simulation import POLICIES, simulate
-    from routerjax.records.tables import Log
+    from routerjax.records.logs import Log
     from routerjax.support import atomic
 
     asked, source = parsed[Drawing], parsed.arguments["table"]

@@ -17,7 +17,8 @@ from jaxtyping import Array, Float, Int
 
 from routerjax.errors import InputError
 from routerjax.estimators.defaults import FLOOR
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 from routerjax.support.compilation import padded, padded_size
 from routerjax.support.kept_programs import kept_program
 from routerjax.support.own_code import named

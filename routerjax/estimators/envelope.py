@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 
 class Envelope(NamedTuple):
@@ -63,6 +63,30 @@ def upper_envelope(
         arms.append(arm)
         starts.append(start)
     return _within(arms, starts, low, high)
+
+
+def envelopes(
+    quality: Float[np.ndarray, "n m"],
+    cost: Float[np.ndarray, "n m"],
+    *,
+    low: float | int = 0.0,
+    high: float | int = np.inf,
+    available: Bool[np.ndarray, "n m"] | None = None,
+) -> list[Envelope]:
+    """The upper envelope of every row, n of them, of its available arms alone.
+
+    Args:
+      quality: [n, m] finite, in any unit.
+      cost: [n, m] finite, dollars.
+      low, high: range of λ, quality per dollar.
+      available: [n, m] True where an arm can be chosen; None where every arm can.
+    """
+    found = []
+    for row, (own_quality, own_cost) in enumerate(zip(quality, cost, strict=True)):
+        arms = np.arange(len(own_cost)) if available is None else np.flatnonzero(available[row])
+        own = upper_envelope(own_quality[arms], own_cost[arms], low=low, high=high)
+        found.append(own._replace(arms=tuple(int(arms[arm]) for arm in own.arms)))
+    return found
 
 
 def _within(arms: list[int], starts: list[float], low: float | int, high: float | int) -> Envelope:

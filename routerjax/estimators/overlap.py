@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from routerjax.estimators.calibration import calibration
 from routerjax.estimators.counterfactual import importance_weights
 from routerjax.estimators.defaults import FLOOR
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 
 @dataclasses.dataclass(frozen=True)

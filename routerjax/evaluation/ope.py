@@ -23,7 +23,8 @@ from routerjax.evaluation.off_policy import (
     transformed,
     weighted,
 )
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 Groups = Int[np.ndarray, " n"] | None
 Propensities = Float[np.ndarray, " n"] | Float[np.ndarray, "n m"]

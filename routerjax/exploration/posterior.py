@@ -26,7 +26,7 @@ from routerjax.estimators.posterior_draws import draw_coefficients
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.repeats import said_once
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.checkpoint import digest
 

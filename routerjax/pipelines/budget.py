@@ -22,7 +22,8 @@ from routerjax.pipelines.evidence import Evidence, interval, scored
 from routerjax.pipelines.observed import Observed, arm_means
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.pipelines.propensities import fit_propensities
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 PLACES = 8
 """Cost weights asked for in every bracket of the fitted ones."""

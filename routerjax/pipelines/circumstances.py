@@ -16,8 +16,8 @@ from routerjax.errors import InputError
 from routerjax.estimators.choice_sets import choice_odds
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.trees import NEVER
+from routerjax.records.logs import Log
 from routerjax.records.periods import periods_of
-from routerjax.records.tables import Log
 
 PRIOR_ROWS = 5.0
 """Rows, of the odds of all periods, by which those of a period are drawn to them."""

@@ -24,7 +24,8 @@ from routerjax.pipelines.evidence import (
 )
 from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import check_propensities
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 
 @dataclasses.dataclass(frozen=True)

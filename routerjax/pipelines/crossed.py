@@ -20,7 +20,8 @@ from routerjax.pipelines.expected import expected_advantages
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.page import Choices, page
 from routerjax.pipelines.prepare import Prepared
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 CROSSED = (
     "every row is evaluated by a router fitted without its fold; the one that is saved is fitted "

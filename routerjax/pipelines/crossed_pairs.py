@@ -33,7 +33,7 @@ from routerjax.pipelines.paired import (
     pairs_of,
 )
 from routerjax.pipelines.prepare import Prepared
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 GOLD_ROWS = (
     "qualities are those of the {} gold scores among {} rows; intervals are as wide as these make "

@@ -32,8 +32,9 @@ from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.repeats import said_once
+from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange, repriced
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.support.compilation import keep_compiled
 from routerjax.training.execution import Execution, watched

@@ -17,7 +17,8 @@ from routerjax.evaluation.metrics import Choice
 from routerjax.evaluation.ope import Scores, logged_scores, policy_scores
 from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.propensities import Propensities
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 
 FIXED = ("today", "random")
 """Policies that nothing is fitted for."""

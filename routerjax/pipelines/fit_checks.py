@@ -11,8 +11,8 @@ import numpy as np
 from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.counterfactual import resolve_estimator
 from routerjax.pipelines.circumstances import chosen_rows
+from routerjax.records.logs import Log
 from routerjax.records.parted import example, parted
-from routerjax.records.tables import Log
 from routerjax.records.validation import VALIDATION_NAMES, check_seed
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 from routerjax.training.routing import check_config

@@ -25,7 +25,8 @@ from routerjax.pipelines.paired import Corrected, has_pairs, learnt_log
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import salt_of, seen_queries
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.logs import Log
+from routerjax.records.tables import Estimates
 from routerjax.support.compilation import keep_compiled, split_keys
 from routerjax.support.provenance import provenance
 from routerjax.training.architecture import outcome_head_of

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float
 from routerjax.errors import InputError
 from routerjax.estimators.folds import Folds
 from routerjax.pipelines.propensities import fit_propensities
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored, read
-from routerjax.records.tables import Log
 
 CERTAIN = 2.0
 """Standard errors by which what tells gold rows apart must be likelier than their share."""

@@ -23,7 +23,7 @@ from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.prepare import Prepared
 from routerjax.pipelines.propensities import applied
 from routerjax.pipelines.verdict import expectations
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 from routerjax.support.provenance import plain
 from routerjax.training.config import FitConfig
 

@@ -19,8 +19,8 @@ from routerjax.estimators.cross_fit import (
     own_fold,
 )
 from routerjax.pipelines.regressions import learner_named, regression_named
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import read
-from routerjax.records.tables import Log
 
 COMPONENTS = 20
 """Principal components of the embeddings."""

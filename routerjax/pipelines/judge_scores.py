@@ -25,8 +25,8 @@ from routerjax.estimators.overlap import Overlap
 from routerjax.pipelines.judge_bias import COMPONENTS, biases_without, learnt_bias
 from routerjax.pipelines.judges import Judge, check_scales, judges_of
 from routerjax.pipelines.regressions import learner_named, regression_named
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import read
-from routerjax.records.tables import Log
 
 FEWEST_GOLD = 2 * FOLDS
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from routerjax.errors import InputError
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 FEWEST_JUDGED = 50
 """Rows of a judge with fewer of which its bias is taken to be that of all judges together."""

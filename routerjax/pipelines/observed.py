@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from routerjax.estimators.folds import Folds
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 
 class Observed(NamedTuple):

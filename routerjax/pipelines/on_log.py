@@ -23,7 +23,7 @@ from routerjax.pipelines.evidence import (
     unsupported_share,
 )
 from routerjax.pipelines.lines import Line, Single
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 
 def policy_lines(

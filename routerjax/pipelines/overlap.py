@@ -12,7 +12,7 @@ import numpy as np
 
 from routerjax.errors import DataWarning, InputError, printable
 from routerjax.estimators.overlap import Overlap
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 FEW_ROWS = 30
 """Below this effective sample size a model's estimates deserve a warning."""

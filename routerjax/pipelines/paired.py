@@ -35,8 +35,8 @@ from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities
 from routerjax.pipelines.judge_bias import COMPONENTS, arm_features
 from routerjax.pipelines.judges import judge_features, standardised
 from routerjax.pipelines.own_scores import check_own_scores
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import read
-from routerjax.records.tables import Log
 
 HARDLY, FEW_BARE = 0.1, 0.05
 """Of the share of gold rows, below which a row is like none that has a gold score; and the share of

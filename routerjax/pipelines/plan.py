@@ -38,7 +38,8 @@ from routerjax.pipelines.plan_records import Plan, Standing, Traffic
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.quick_outcomes import quick_outcomes
 from routerjax.pipelines.repeats import said_once
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.training.config import FitConfig
 
 FOLDS = 5

@@ -16,9 +16,11 @@ from routerjax.estimators.counterfactual import Estimator, Transform
 from routerjax.estimators.folds import member_splits
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import OutcomeModel, predict
-from routerjax.pipelines.nuisance import Nuisances, fit_all_nuisances, fit_all_outcomes
+from routerjax.pipelines.nuisance import Nuisances, fit_all_nuisances
+from routerjax.pipelines.outcomes import fit_all_outcomes
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
-from routerjax.records.tables import Estimates, Log, Table
+from routerjax.records.tables import Estimates, Table
 from routerjax.records.validation import VALIDATION_NAMES
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.asked import Logged

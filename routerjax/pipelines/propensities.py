@@ -20,8 +20,8 @@ from routerjax.models.propensity import (
 )
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
 from routerjax.pipelines.support import Asked, cuts_of, thresholds
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored, read
-from routerjax.records.tables import Log
 from routerjax.support.kept_programs import kept_program
 
 MOST_ROWS = 2048

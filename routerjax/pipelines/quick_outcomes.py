@@ -16,8 +16,9 @@ from routerjax.estimators.components import fit_components
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.ridge import fit_ridge
 from routerjax.pipelines.observed import Observed, arm_means
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import read
-from routerjax.records.tables import Estimates, Log
+from routerjax.records.tables import Estimates
 
 COMPONENTS = 20
 PRIOR_ROWS = 5.0

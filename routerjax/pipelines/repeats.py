@@ -6,7 +6,7 @@ import warnings
 
 from routerjax.errors import DataWarning
 from routerjax.records.groups import repeated
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 
 def said_once(log: Log) -> Log:

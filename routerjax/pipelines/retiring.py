@@ -19,7 +19,8 @@ from routerjax.pipelines.compare import could_be_chosen
 from routerjax.pipelines.evidence import Evidence, difference, interval, scored, unsupported_share
 from routerjax.pipelines.lines import Retiring
 from routerjax.pipelines.page import Choices, of_the_policy
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 
 def check_exclude(router: Router, exclude: Sequence[str]) -> None:

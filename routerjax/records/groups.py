@@ -17,8 +17,8 @@ from routerjax.records.alike import alike
 from routerjax.records.on_disk import blocks
 
 if TYPE_CHECKING:
+    from routerjax.records.logs import Log
     from routerjax.records.rows import Rows
-    from routerjax.records.tables import Log
 
 CHANCE = 0.01
 """Two answers of a model to different queries that agree less often than this in score and cost

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from routerjax.errors import InputError
+from routerjax.records.logs import Log
 from routerjax.records.rows import Rows
-from routerjax.records.tables import Log
 
 Record = TypeVar("Record", bound=Rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, TypeAlias, TypeVar, dataclass_transform
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.records.groups import groups_of
-from routerjax.records.on_disk import blocks
+from routerjax.records.on_disk import Stored, blocks
 
 Kind = TypeVar("Kind")
 Array: TypeAlias = Any  # NumPy on the host, JAX inside jit
@@ -132,3 +132,21 @@ class Rows:
             else:
                 digest.update(repr(value).encode())
         return digest.hexdigest()[:16]
+
+
+def matrix(values: np.ndarray | Stored | None) -> np.ndarray | Stored | None:
+    """An array in single precision; what is on disk or is not there, as it is."""
+    if values is None or isinstance(values, Stored):
+        return values
+    return np.asarray(values, np.float32)
+
+
+def strings(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Values as a tuple of texts, where there are any."""
+    return None if values is None else tuple(str(value) for value in values)
+
+
+def pair(values: tuple[float, float]) -> tuple[float, float]:
+    """(lowest, highest) as two floats."""
+    low, high = values
+    return float(low), float(high)

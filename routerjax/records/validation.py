@@ -14,7 +14,8 @@ from routerjax.records.on_disk import BLOCK, blocks
 from routerjax.records.rows import Array, Rows
 
 if TYPE_CHECKING:
-    from routerjax.records.tables import Log, Table
+    from routerjax.records.logs import Log
+    from routerjax.records.tables import Table
 
 DEAREST_PLAUSIBLE_MEAN = 10.0  # dollars per query
 CHEAPEST_PLAUSIBLE_MEAN = 1e-7

@@ -9,8 +9,8 @@ from routerjax.artefacts.router import Router
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
 from routerjax.exploration.posterior import has_draws, load_draws, save_draws, with_newcomers
+from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange
-from routerjax.records.tables import Log
 from routerjax.serving.refitting import put_in_service
 
 

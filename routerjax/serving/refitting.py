@@ -29,8 +29,8 @@ from routerjax.pipelines.compare import Comparison, compare
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import digests, query_digests
+from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange
-from routerjax.records.tables import Log
 
 RULE = "advantage.low > 0"
 FEWEST = 50

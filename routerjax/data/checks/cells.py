@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 PROMPTS = 2000  # prompts whose length is looked at
 

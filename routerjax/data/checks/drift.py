@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from routerjax.records.logs import Log
 from routerjax.records.periods import PENALTY, level_changes, periods_of, written
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 
 MOST_CHANGES, MOST_MODELS = 3, 3  # that a sentence names
 MOST_LEVELS = 6  # changes of a table's models that are named

@@ -13,7 +13,8 @@ from routerjax.data.checks.names import name_findings
 from routerjax.data.checks.scores import score_findings
 from routerjax.data.checks.splits import split_findings
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.records.validation import cost_unit_problem
 
 

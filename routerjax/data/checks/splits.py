@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from routerjax.data.checks.finding import Finding
+from routerjax.records.logs import Log
 from routerjax.records.parted import LEARNT, example, parted
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 from routerjax.records.validation import VALIDATION_NAMES
 
 

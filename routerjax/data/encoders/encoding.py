@@ -27,7 +27,8 @@ from routerjax.data.encoders import cache as kept
 from routerjax.data.encoders import endpoint, sentence, static
 from routerjax.data.encoders.encoder import Encoder, unit
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.support.cache import cache_folder
 
 Record = TypeVar("Record", Log, Table)

@@ -33,7 +33,8 @@ from routerjax.data.inspection.trying import (
     without_zeros,
 )
 from routerjax.errors import InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 Path = str | os.PathLike[str]
 

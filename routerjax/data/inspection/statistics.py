@@ -12,8 +12,8 @@ import numpy as np
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection.fields import Field
 from routerjax.records.groups import repeated
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import read
-from routerjax.records.tables import Log
 
 CELLS = 16  # axes along which rows are halved to look for models that lack
 LACKING = 20.0  # rows expected of a model where it has none

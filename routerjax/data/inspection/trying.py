@@ -20,7 +20,8 @@ from routerjax.data.inspection.roles import FEWEST_GROUPS
 from routerjax.data.io import files
 from routerjax.data.io.ungrouped import GroupError, GroupWarning
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 COMPARED = 5000  # rows by which a preset is compared with what was guessed
 

@@ -28,8 +28,9 @@ from routerjax.data.io.suspicious import (
 )
 from routerjax.data.io.ungrouped import warn_of_groups
 from routerjax.errors import DataWarning, InputError
+from routerjax.records.logs import Log
 from routerjax.records.rows import Array
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 from routerjax.records.validation import NO_SPLIT, SPLITS
 
 Kind = TypeVar("Kind", Log, Table)

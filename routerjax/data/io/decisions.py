@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 SUFFIX = ".decisions.jsonl"
 LARGEST = 1 << 26

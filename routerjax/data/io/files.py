@@ -27,7 +27,8 @@ from routerjax.data.formats.frames import Frame
 from routerjax.data.io.build import log_of, table_of
 from routerjax.data.io.decisions import is_decision_log, read_decisions
 from routerjax.errors import InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 Path = str | os.PathLike[str]
 

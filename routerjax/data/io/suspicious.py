@@ -16,8 +16,9 @@ from routerjax.data.columns import paths
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning
+from routerjax.records.logs import Log
 from routerjax.records.rows import Array
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 
 FIRST_SCORE = re.compile(r"(.+)(?:\[0\]|\.0)\.(\w+)")
 FEWEST_ROWS = 10  # below, a repeat says nothing

@@ -17,7 +17,7 @@ from routerjax.data.columns.names import AVAILABLE, LOG_NAMES
 from routerjax.data.columns.source_file import SourceFile
 from routerjax.data.columns.synonyms import named, plain
 from routerjax.errors import DataWarning, InputError
-from routerjax.records.tables import Log
+from routerjax.records.logs import Log
 
 IDS = re.compile(
     r"(?:^|[._])(?:(?:u|s|c|user|session|customer|chat|client)?ids?|uuid|guid|user|username|session|"

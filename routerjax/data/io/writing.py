@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from routerjax.data.columns.names import AVAILABLE, COST, SCORE
 from routerjax.data.formats.writing import save
+from routerjax.records.logs import Log
 from routerjax.records.rows import Array
-from routerjax.records.tables import Log, Table
+from routerjax.records.tables import Table
 
 Path = str | os.PathLike[str]
 

@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from routerjax.errors import InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 
 LoggingPolicy = Callable[[Table, jax.Array], np.ndarray]
 

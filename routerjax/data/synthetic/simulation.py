@@ -13,7 +13,8 @@ from routerjax.data.synthetic.logging_policies import (
 )
 from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import InputError
-from routerjax.records.tables import Log, Table
+from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.records.validation import check_seed
 
 POLICIES = ("uniform", "quality", "cheap")

@@ -1,0 +1,64 @@
+"""The best single model by the log of a router's fit, and where the router is that model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from routerjax.baselines.policies import first_available
+
+if TYPE_CHECKING:
+    from routerjax.artefacts.router import Router
+
+
+def single_utilities(router: Router, cost_weight: float) -> Float[np.ndarray, " m"]:
+    """[m] mean utility of every model by the log, or 1 for the best alone.
+
+    Models that were added after the fit come last: no log speaks of them.
+    """
+    if not router.arm_quality:
+        nearest = int(abs(np.asarray(router.cost_weights) - cost_weight).argmin())
+        return np.equal(router.models, router.best_single[nearest]).astype(np.float64)
+    found = np.asarray(router.arm_quality) - cost_weight * np.asarray(router.arm_cost)
+    added = router.provenance.get("newcomers")
+    if not added:
+        return found
+    return np.where(np.isin(router.models, [*added]), found.min() - 1.0, found)
+
+
+def keeps(router: Router, cost_weight: float) -> bool:
+    """Whether the router is its best single model for every query.
+
+    Between two fitted cost weights it is, where it is at both.
+    """
+    if not router.kept:
+        return False
+    above = int(np.searchsorted(router.cost_weights, cost_weight))
+    above = min(above, len(router.kept) - 1)
+    below = above if router.cost_weights[above] <= cost_weight else max(above - 1, 0)
+    return router.kept[above] and router.kept[below]
+
+
+def kept_arms(
+    router: Router, cost_weights: Sequence[float], available: Bool[np.ndarray, "n m"] | None
+) -> Int[np.ndarray, "*kept"]:
+    """Arms that the router is for every query, −1 where it chooses by query.
+
+    Args:
+      router: fitted.
+      cost_weights: k of them.
+      available: [n, m] True where a model can be chosen; None where every model can.
+
+    Returns:
+      [k], or [k, n] where not every model is available: the next best that is.
+    """
+    own = [keeps(router, each) for each in cost_weights]
+    if available is None or not own:
+        both = zip(own, cost_weights, strict=True)
+        best = [single_utilities(router, each).argmax() if kept else -1 for kept, each in both]
+        return np.array(best, np.int64)
+    there = [first_available(single_utilities(router, each), available) for each in cost_weights]
+    return np.where(np.array(own)[:, None], np.stack(there), -1)
