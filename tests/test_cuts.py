@@ -12,11 +12,17 @@ import pytest
 import routerjax as rj
 from routerjax.artefacts.newcomer import _joined
 from routerjax.estimators import discriminants as module
-from routerjax.estimators.cuts import _loss, fit_cut
+from routerjax.estimators.cuts import Cut, _loss, fit_cut
 from routerjax.estimators.discriminants import STRENGTHS, discriminants
 from routerjax.estimators.support import edge_of_cut, support_threshold
 from routerjax.models.heads import Scaling
-from routerjax.models.propensity import Cuts, inside_cuts, supported
+from routerjax.models.propensity import (
+    Cuts,
+    inside_cuts,
+    supported,
+    supported_rows,
+    with_support,
+)
 from routerjax.pipelines.nuisance import propensities_of
 from routerjax.records.on_disk import Stored
 from routerjax.training.config import FitConfig
@@ -166,8 +172,15 @@ def test_an_edge_by_hand():
     told = dict(level=0.05, models=2)
     assert support_threshold(scores, hits, **told) == pytest.approx(0.4)
     assert edge_of_cut(scores, hits, **told) == pytest.approx(0.6)  # 0.4 is below 0.75 · 0.7
+    assert edge_of_cut(scores, hits, **told, error=0.05) == pytest.approx(0.5)
     assert edge_of_cut(scores, np.ones(30), **told) == -np.inf
     assert edge_of_cut(scores, np.zeros(30), **told) == np.inf
+
+
+def test_the_error_of_a_distance_by_hand():
+    """Two folds of directions 1 and −1 in one dimension: distances ±x, √(½ · 2 · mean x²)."""
+    cut = Cut(np.array([[1.0], [-1.0]]), np.zeros(2))
+    assert cut.standard_error(np.array([[1.0], [3.0]])) == pytest.approx(np.sqrt(5))
 
 
 # --- support ---
@@ -204,15 +217,87 @@ def test_a_model_never_asked_below_a_sum_of_many_numbers(wide, models):
         assert own[:, :-1].mean() > 0.97
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_log_without_cuts_has_none(seed):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(1000, 16)).astype(np.float32)
+def support_of(chance, x, rng, **columns):
+    """What is found of a log drawn with known propensities."""
+    drawn = (chance.cumsum(axis=1) < rng.random((len(x), 1))).sum(axis=1)
+    arms = np.minimum(drawn, chance.shape[1] - 1)
+    names, cost = [f"m{i}" for i in range(chance.shape[1])], np.full(len(x), 1e-3)
     log = rj.Log.from_arrays(
-        rng.integers(0, 4, 1000), rng.random(1000), np.ones(1000), models="abcd", embeddings=x
+        arms, rng.random(len(x)), cost, models=names, embeddings=x.astype(np.float32), **columns
+    )
+    return propensities_of(log, Scaling.of(log.features), key=jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    "shares", [(0.25,) * 4, (0.6, 0.3, 0.06, 0.04), (0.92, 0.08), (0.05,) * 20]
+)
+def test_a_policy_that_ignores_the_query_has_no_cuts(shares):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        found = support_of(np.tile(shares, (1500, 1)), rng.normal(size=(1500, 16)), rng)
+        assert found.model.cuts is None and found.supported.mean() > 0.99
+
+
+@pytest.mark.parametrize("slope", [1, 2, 4])
+def test_a_soft_policy_keeps_its_support(slope):
+    """A softmax of sums of all numbers: where a model is asked, it stays supported."""
+    lost = []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(2000, 16))
+        logits = slope * x @ rng.normal(size=(16, 3)) / 4
+        chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        enough = chance > 0.1 / 3
+        lost.append((enough & ~support_of(chance, x, rng).supported).sum() / enough.sum())
+    assert np.mean(lost) < 0.09
+
+
+@pytest.mark.parametrize("explored", [0.05, 0.1])
+def test_a_model_explored_below_a_cut_keeps_its_support(explored):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(3000, 16))
+        below = (x @ rng.normal(size=16) < 0)[:, None]
+        there = [(1 - explored) / 2] * 2 + [explored]
+        found = support_of(np.where(below, [there], [[1 / 3] * 3]), x, rng)
+        assert found.supported[below[:, 0], 2].mean() > 0.85
+
+
+def test_sessions_that_keep_a_model_make_no_cut():
+    """75 sessions of 20 queries that lie together, each with one model drawn evenly."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        session = np.repeat(np.arange(75), 20)
+        x = rng.normal(size=(75, 16))[session] + 0.3 * rng.normal(size=(1500, 16))
+        chance = np.eye(3)[rng.integers(0, 3, 75)][session]
+        found = support_of(chance, x, rng, group=[f"s{i}" for i in session])
+        assert found.model.cuts is None
+
+
+def test_rows_of_a_cut_are_drawn_whatever_the_logs_order():
+    """Each query is logged twice in a row, first by a shadow that always asks model 0."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5000, 8)).astype(np.float32)
+    below = x @ rng.normal(size=8) < 0
+    policy = np.where(below, rng.integers(0, 2, 5000), rng.integers(0, 3, 5000))
+    arms = np.stack([np.zeros(5000, int), policy], axis=1).ravel()
+    x, below = x.repeat(2, axis=0), below.repeat(2)
+    log = rj.Log.from_arrays(
+        arms, rng.random(10000), np.full(10000, 1e-3), models="abc", embeddings=x
     )
     found = propensities_of(log, Scaling.of(x), key=jax.random.key(0))
-    assert found.model.cuts is None and found.supported.all()
+    assert found.supported[below, 2].mean() < 0.1
+
+
+def test_without_any_supported_arm_the_likeliest_is_one_inside_its_cut():
+    chances, inside = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), np.array([[0, 1, 1], [0, 0, 0]])
+    for find in (with_support, supported_rows):
+        found = find(chances, np.full(3, 0.9), None, inside > 0)
+        assert np.asarray(found).tolist() == [[False, True, False], [True, False, False]]
+    available = np.array([[True, False, True]] * 2)
+    shares = np.where(available, chances, 0.0)
+    found = supported_rows(shares, np.full(3, 0.9), available, inside > 0)
+    assert found.tolist() == [[False, False, True], [True, False, False]]
 
 
 @pytest.fixture(scope="module")

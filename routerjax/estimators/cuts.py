@@ -36,6 +36,17 @@ class Cut(NamedTuple):
         found: np.ndarray = self.directions @ x.T + self.offsets[:, None]
         return found
 
+    def standard_error(self, x: Float[np.ndarray, "n d"]) -> float:
+        """Of a query's distance, by what leaving a fold out changes (delete-a-group jackknife).
+
+        σ² = (K − 1)/K · Σ_k mean_i (s_ki − s_i)², s_i the mean of the folds' distances s_ki of
+        query i.
+        """
+        distances = self.distances(x)
+        away = distances - distances.mean(axis=0)[None]
+        count = len(distances)
+        return float(np.sqrt((count - 1) / count * (away**2).mean(axis=1).sum()))
+
 
 def fit_cut(
     x: Float[np.ndarray, "n d"],

@@ -58,8 +58,9 @@ def discriminants(
 
     With S the covariance of x over the rows outside fold k, v the mean of its diagonal and
     r_m = 1{m was asked} − s_m, s_m the share of m among the rows where it could be asked, the
-    direction of arm m is (S + α·v·I)⁻¹ · mean(x·r_m): ridge regression of "m was asked" on x, and
-    for two arms Fisher's discriminant. A row where m could not be asked says nothing, r_m = 0. One
+    direction of arm m is (S + α·v·I)⁻¹ · mean(x·r_m): ridge regression of "m was asked" on x where
+    every arm can be asked everywhere, and for two arms Fisher's discriminant. A row where m could
+    not be asked adds nothing to the mean, r_m = 0, but counts in S, which is that of all arms. One
     α serves all arms and folds, that of the least Σ (r_m − score)² over rows scored out of fold.
 
     Args:

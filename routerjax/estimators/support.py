@@ -20,6 +20,9 @@ ENOUGH_EXPLORED = 10
 rests on fewer answers, each of large weight, covers too little."""
 EXPLORED_BELOW = 2.0
 """Times the share of 1/m that is support elsewhere: recorded propensities below it are small."""
+PRIOR_HITS_OF_CUTS = 5.0
+"""As `PRIOR_HITS`, of a cut: a direction can be laid through any rows, and takes the support of
+many at once. Rows of a group count as one."""
 ABOVE_CUT = 0.75
 """Share of an arm's mean propensity above a cut at which its edge lies."""
 PRIOR_HITS_EXPLORED = 2.0
@@ -130,16 +133,20 @@ def edge_of_cut(
     level: float,
     models: int,
     prior_hits: float = PRIOR_HITS,
+    error: float = np.inf,
 ) -> float:
     """Where along a fitted direction an arm has support, if part of the rows there has none.
 
     A direction is estimated, so that a cut looks like a slope along it, with queries of both sides
-    on it. Where the arm is asked at a share r of its mean above the cut, 1 − r of the queries are
-    of the side where it is never asked. The edge is the least score where isotonic regression of
-    the hits reaches `ABOVE_CUT` of their mean above the `support_threshold`.
+    on it. Whoever trusts the arm from the `support_threshold` on trusts it on the lower part of the
+    slope, where most queries are of the side without support. So the edge is the least score where
+    isotonic regression of the hits reaches `ABOVE_CUT` of their mean above the threshold. It is at
+    most two standard errors of a score above the threshold: a longer slope is the policy's own, and
+    on it the arm is asked.
 
     Args:
       scores, hits, level, models, prior_hits: as of `support_threshold`.
+      error: standard error of a score, in its unit.
 
     Returns:
       The edge; ±infinity as of `support_threshold`.
@@ -148,7 +155,8 @@ def edge_of_cut(
     if not np.isfinite(least):
         return least
     values, _, fitted = _isotonic(scores, hits)
-    return float(values[fitted >= ABOVE_CUT * hits[scores >= least].mean()][0])
+    edge = values[fitted >= ABOVE_CUT * hits[scores >= least].mean()][0]
+    return float(min(edge, least + 2 * error))
 
 
 def _isotonic(

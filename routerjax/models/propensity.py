@@ -19,7 +19,7 @@ class Cuts(NamedTuple):
     """Where a policy's cuts through the queries leave each arm without support.
 
     Attributes:
-      directions: [d, m] discriminant of each arm, on scaled embeddings.
+      directions: [d, m] each arm's, on scaled embeddings: the mean of its folds', 0 without a cut.
       least: [m] sum along it from which the arm has support; −infinity where everywhere.
     """
 
@@ -113,12 +113,15 @@ def with_support(
 ) -> Bool[Array, "n m"]:
     """π̂(m | x) ≥ threshold of m, inside its cut; of a query without such an arm the likeliest.
 
-    Of arms that are not available π̂ is 0, and none is supported.
+    Of arms that are not available π̂ is 0, and none is supported. The likeliest is one inside its
+    cut where there is any.
     """
     enough = propensities >= threshold[None]
     for other in (available, inside):
         if other is not None:
             enough = enough & other
+    if inside is not None:
+        propensities = propensities + (inside & (propensities > 0))
     likeliest = jax.nn.one_hot(jnp.argmax(propensities, axis=-1), propensities.shape[-1]) > 0
     return jnp.where(jnp.any(enough, axis=-1, keepdims=True), enough, likeliest)
 
@@ -134,5 +137,7 @@ def supported_rows(
     for other in (available, inside):
         if other is not None:
             enough = enough & other
+    if inside is not None:
+        propensities = propensities + (inside & (propensities > 0))
     likeliest = np.arange(len(threshold)) == propensities.argmax(axis=-1)[:, None]
     return np.where(enough.any(axis=-1, keepdims=True), enough, likeliest)

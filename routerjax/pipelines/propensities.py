@@ -97,7 +97,8 @@ def fit_propensities(
     prior = np.where(small, PRIOR_HITS_EXPLORED, PRIOR_HITS)
     asked = Asked(hits, could, level, prior)
     threshold = thresholds(estimated, asked)
-    cuts, inside = cuts_of(asked, could & (estimated >= threshold[None]), arms, x, folds)
+    by_trees = could & (estimated >= threshold[None])
+    cuts, inside = cuts_of(asked, by_trees, arms, x, folds, groups=log.groups)
     support_of = supported_rows(estimated, threshold, log.available, inside)
     if every is not estimated:
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)

@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float, Int
 from routerjax.estimators.cuts import Cut, fit_cut
 from routerjax.estimators.discriminants import discriminants
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.support import edge_of_cut, support_threshold
+from routerjax.estimators.support import PRIOR_HITS_OF_CUTS, edge_of_cut, support_threshold
 from routerjax.models.outcomes import over_blocks
 from routerjax.models.propensity import Cuts
 from routerjax.records.on_disk import Stored, read
 
 MOST_ROWS = 8192
-"""Rows on which a cut is fitted, evenly spaced."""
+"""Rows on which a cut is fitted."""
 
 
 class Asked(NamedTuple):
@@ -60,11 +60,14 @@ def cuts_of(
     arms: Int[np.ndarray, " n"],
     x: Float[np.ndarray, "n d"] | Stored,
     folds: Folds,
+    *,
+    groups: Int[np.ndarray, " n"],
 ) -> tuple[Cuts | None, Bool[np.ndarray, "n m"] | None]:
     """Cuts along sums of many numbers of the query, which trees see in part only.
 
     An arm has a cut where, among the rows that trees leave it, those lowest along its discriminant
-    have no support. Its direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut`.
+    have no support: so many that `PRIOR_HITS_OF_CUTS` answers or more are missing. Its direction is
+    then fitted again (`fit_cut`), and its edge is `edge_of_cut`.
 
     Args:
       asked: by all rows on which the policy could have chosen the arm.
@@ -72,6 +75,7 @@ def cuts_of(
       arms: [n] arm that answered.
       x: [n, d] scaled embeddings.
       folds: of the rows.
+      groups: [n] numbers of what is independent.
 
     Returns:
       The cuts, and [n, m] True on the side with support; None twice where no arm has a cut.
@@ -80,33 +84,43 @@ def cuts_of(
     if not (asked.level > 0).any():
         return None, None
     answered = np.arange(models) == arms[:, None]
-    left = asked._replace(rows=by_trees)
+    together = len(groups) / len(np.unique(groups))  # rows that count as one
+    prior = np.maximum(asked.prior_hits, PRIOR_HITS_OF_CUTS) * together
+    left = asked._replace(rows=by_trees, prior_hits=prior)
     found = discriminants(x, answered, asked.rows, folds.of_row)
+    columns = np.flatnonzero(found.directions.any(axis=(0, 2)))
     directions, least = np.zeros((x.shape[1], models)), np.full(models, -np.inf)
     inside = np.ones(asked.hits.shape, bool)
     for arm in np.flatnonzero(np.isfinite(thresholds(found.scores, left))):
-        rows = np.flatnonzero(asked.rows[:, arm])
-        rows = rows[:: -(-len(rows) // MOST_ROWS)]
-        features = np.asarray(read(x[rows]), np.float64)
-        starts = found.directions[:, :, arm]
+        rows = _some(np.flatnonzero(asked.rows[:, arm]))
+        features = np.asarray(read(x[rows]), np.float64)[:, columns]
+        starts = found.directions[:, columns, arm]
         cut = fit_cut(features, answered[rows, arm], folds.of_row[rows], starts)
-        distances = _distances(cut, x, folds)
-        edge = edge_of_cut(**left.of(int(arm), distances))
+        distances = _distances(cut, x, columns, folds)
+        edge = edge_of_cut(**left.of(int(arm), distances), error=cut.standard_error(features))
         if np.isfinite(edge):
-            directions[:, arm], least[arm] = cut.directions.mean(axis=0), edge - cut.offsets.mean()
+            directions[columns, arm] = cut.directions.mean(axis=0)
+            least[arm] = edge - cut.offsets.mean()
             inside[:, arm] = distances >= edge
     if not np.isfinite(least).any():
         return None, None
     return Cuts(directions.astype(np.float32), least.astype(np.float32)), inside
 
 
+def _some(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " r"]:
+    """`MOST_ROWS` of the rows at most, drawn: a step through them may keep time with the log."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False))
+
+
 def _distances(
-    cut: Cut, x: Float[np.ndarray, "n d"] | Stored, folds: Folds
+    cut: Cut, x: Float[np.ndarray, "n d"] | Stored, columns: Int[np.ndarray, " c"], folds: Folds
 ) -> Float[np.ndarray, " n"]:
     """Of each row from the cut that was fitted outside its fold."""
 
     def block(rows: np.ndarray, place: slice) -> np.ndarray:
-        return folds.own(cut.distances(rows), place)
+        return folds.own(cut.distances(rows[:, columns]), place)
 
     found: np.ndarray = over_blocks(block, x)
     return found
