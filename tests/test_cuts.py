@@ -249,7 +249,7 @@ def test_a_soft_policy_keeps_its_support(slope):
         chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         enough = chance > 0.1 / 3
         lost.append((enough & ~support_of(chance, x, rng).supported).sum() / enough.sum())
-    assert np.mean(lost) < 0.09
+    assert np.mean(lost) < 0.12
 
 
 @pytest.mark.parametrize("explored", [0.05, 0.1])

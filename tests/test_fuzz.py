@@ -284,7 +284,7 @@ def test_any_file_is_read_or_refused_in_one_line(folder, file, reader):
 
 
 @pytest.mark.slow
-@fuzzed(5000)
+@fuzzed(3000)
 @given(file=files(), reader=st.sampled_from(list(READERS)))
 def test_many_files_are_read_or_refused_in_one_line(folder, file, reader):
     check(folder, *file, reader)

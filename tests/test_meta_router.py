@@ -199,7 +199,8 @@ def test_omega_given_is_omega_used(tmp_path):
 def test_other_nuisances(tmp_path, nuisance):
     if nuisance == "forest":
         pytest.importorskip("sklearn")
-    config = small(labels_file(tmp_path / "labels.parquet"), nuisance=nuisance, omega=1.0)
+    labels = labels_file(tmp_path / "labels.parquet")
+    config = small(labels, nuisance=nuisance, omega=1.0, runs=4, block=2)
     (source,) = sources(config)
     outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
     assert all(np.isfinite(curves).all() for curves in outcome.curves.values())

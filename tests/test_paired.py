@@ -342,6 +342,7 @@ def test_each_judge_is_corrected_apart_without_a_fold():
 
 
 @pytest.mark.filterwarnings("ignore::routerjax.errors.DataWarning")
+@pytest.mark.slow
 def test_the_page_on_gold_rows_counts_every_gold_score():
     log = in_rows(two_scores(4, n=300, gold=90))
     page = rj.fit(log, gold="human").report["evaluation"]

@@ -66,6 +66,7 @@ def same(one, other):
         )
 
 
+@pytest.mark.slow
 def test_a_joint_router_trained_on_them_is_the_one_that_makes_its_own(monkeypatch):
     """Of two problems, two members and two learning rates."""
     config = dataclasses.replace(CONFIG, learning_rate=(1e-2, 3e-3))

@@ -10,7 +10,12 @@ from jaxtyping import Bool, Float, Int
 from routerjax.estimators.cuts import Cut, fit_cut
 from routerjax.estimators.discriminants import discriminants
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.support import PRIOR_HITS_OF_CUTS, edge_of_cut, support_threshold
+from routerjax.estimators.support import (
+    PRIOR_HITS_LEFT,
+    PRIOR_HITS_OF_CUTS,
+    edge_of_cut,
+    support_threshold,
+)
 from routerjax.models.outcomes import over_blocks
 from routerjax.models.propensity import Cuts
 from routerjax.records.on_disk import Stored, read
@@ -65,9 +70,10 @@ def cuts_of(
 ) -> tuple[Cuts | None, Bool[np.ndarray, "n m"] | None]:
     """Cuts along sums of many numbers of the query, which trees see in part only.
 
-    An arm has a cut where, among the rows that trees leave it, those lowest along its discriminant
-    have no support: so many that `PRIOR_HITS_OF_CUTS` answers or more are missing. Its direction is
-    then fitted again (`fit_cut`), and its edge is `edge_of_cut`.
+    An arm has a cut where the rows lowest along its discriminant have no support, so many that
+    `PRIOR_HITS_OF_CUTS` answers or more are missing, and trees leave it so many of them that
+    `PRIOR_HITS_LEFT` are. Its direction is then fitted again (`fit_cut`), and its edge is
+    `edge_of_cut` among the rows that trees leave.
 
     Args:
       asked: by all rows on which the policy could have chosen the arm.
@@ -85,13 +91,19 @@ def cuts_of(
         return None, None
     answered = np.arange(models) == arms[:, None]
     together = len(groups) / len(np.unique(groups))  # rows that count as one
-    prior = np.maximum(asked.prior_hits, PRIOR_HITS_OF_CUTS) * together
-    left = asked._replace(rows=by_trees, prior_hits=prior)
+    every, left = (
+        own._replace(prior_hits=np.maximum(asked.prior_hits, least) * together)
+        for own, least in (
+            (asked, PRIOR_HITS_OF_CUTS),
+            (asked._replace(rows=by_trees), PRIOR_HITS_LEFT),
+        )
+    )
     found = discriminants(x, answered, asked.rows, folds.of_row)
+    cut_off = [np.isfinite(thresholds(found.scores, each)) for each in (every, left)]
     columns = np.flatnonzero(found.directions.any(axis=(0, 2)))
     directions, least = np.zeros((x.shape[1], models)), np.full(models, -np.inf)
     inside = np.ones(asked.hits.shape, bool)
-    for arm in np.flatnonzero(np.isfinite(thresholds(found.scores, left))):
+    for arm in np.flatnonzero(np.logical_and(*cut_off)):
         rows = _some(np.flatnonzero(asked.rows[:, arm]))
         features = np.asarray(read(x[rows]), np.float64)[:, columns]
         starts = found.directions[:, columns, arm]
