@@ -109,6 +109,15 @@ def test_rows_that_are_none_change_nothing():
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_a_fold_whose_rows_a_user_all_pinned_has_no_trees():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(80, 4)).astype(np.float32)
+    nobody = np.full(80, -1)
+    got = grown(x, nobody, x, nobody, models=3, rounds=3)
+    np.testing.assert_allclose(got.start, np.log(1 / 3), rtol=1e-6)
+    assert not np.asarray(got.leaves).any()
+
+
 def test_what_held_out_rows_do_not_confirm_is_not_kept():
     rng = np.random.default_rng(2)
     x, arms = rng.normal(size=(300, 5)).astype(np.float32), rng.integers(0, 3, 300)

@@ -134,12 +134,12 @@ class Smoke(StudyConfig):
 
 @dataclasses.dataclass(frozen=True)
 class Quick(StudyConfig):
-    """Every method on the embedded table, four seeds: some three minutes of one core.
+    """Every method on the embedded table, four seeds: some two minutes of one core.
 
     Outcome models are in closed form and routers have two members, so that a first look is short.
     """
 
-    queries: int = 8_000
+    queries: int = 5_000
     seeds: int = 4
     router: RouterConfig = RouterConfig(architecture="interval", members=2)
     nuisance: NuisanceConfig = NuisanceConfig()

@@ -128,6 +128,8 @@ def _offsets(folds: Sequence[TreeRows]) -> tuple[np.ndarray, ...]:
 def _telling(x: np.ndarray, arms: np.ndarray, models: int) -> Int[np.ndarray, " f"]:
     """The columns whose means differ most between arms, in units of their spread."""
     rows, arms = x[arms >= 0].astype(np.float64), arms[arms >= 0]
+    if not len(rows):
+        return np.arange(x.shape[1])[:MOST_FEATURES]
     away = rows - rows.mean(axis=0)
     answered = np.eye(models)[arms]
     count = np.maximum(answered.sum(axis=0), 1.0)[:, None]
@@ -139,6 +141,8 @@ def _telling(x: np.ndarray, arms: np.ndarray, models: int) -> Int[np.ndarray, " 
 def _edges(rows: TreeRows, columns: Int[np.ndarray, " f"]) -> Float[np.ndarray, "f bins"]:
     """Where the questions are asked: the middles of `BINS` equal shares of the rows."""
     real = rows.x[rows.arms >= 0][:, columns].astype(np.float64)
+    if not len(real):
+        return np.zeros((len(columns), BINS), np.float32)
     return np.quantile(real, (np.arange(BINS) + 0.5) / BINS, axis=0).T.astype(np.float32)
 
 
