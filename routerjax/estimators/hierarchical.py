@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from routerjax.estimators.arm_means import prior_means
 from routerjax.estimators.elimination import (
     Arms,
     Sizes,
@@ -40,7 +41,7 @@ from routerjax.estimators.elimination import (
     scaled,
     standard_deviations,
 )
-from routerjax.estimators.moments import Moments, level_of, noise_of
+from routerjax.estimators.moments import Moments, level_of, noise_of, shifted
 from routerjax.support.compilation import padded, quickly_compiled
 
 PRIOR_MEAN = (-2.4, -2.4, -2.6, -4.0, -4.0, -4.7, -4.7)
@@ -64,8 +65,9 @@ class Posterior(NamedTuple):
       variance: σ², of the noise.
       arms: their noise and level, from all rows.
       outside_arms: the same from the rows outside each fold, leading axis k.
-      moments: of all rows.
+      moments: of all rows, labels less what their arm's mean is drawn to.
       outside_moments: of the rows outside each fold, leading axis k.
+      above: [m] what the arms' means are drawn to; the coefficients hold it.
     """
 
     outside: Float[np.ndarray, "k D m"]
@@ -76,6 +78,7 @@ class Posterior(NamedTuple):
     outside_arms: Arms
     moments: Moments
     outside_moments: Moments
+    above: Float[np.ndarray, " m"]
 
 
 def fit_hierarchical(
@@ -83,7 +86,9 @@ def fit_hierarchical(
 ) -> Posterior:
     """Fit the two-level regression, out of every fold and to all rows.
 
-    The variances come from all rows; they are seven numbers that a fold's rows can hardly move.
+    The variances come from all rows; they are seven numbers that a fold's rows can hardly move. So
+    is how far arms that were asked often lie above the others (`prior_means`), to which the arms'
+    means are drawn.
 
     Args:
       by_fold: of labels whose mean is near 0, leading axis k.
@@ -92,10 +97,12 @@ def fit_hierarchical(
     """
     from scipy.optimize import minimize
 
+    above = prior_means(jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold))
+    by_fold = shifted(by_fold, above)
     every = jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)
     others = jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold)
-    arms, total, outside = _arms(every), _single(every), _single(others)
-    parts = [_arms(_at(others, fold)) for fold in range(len(others.rows))]
+    arms, total, outside = _arms(every, above), _single(every), _single(others)
+    parts = [_arms(_at(others, fold), above) for fold in range(len(others.rows))]
     outside_arms: Arms = jax.tree.map(lambda *each: np.stack(each), *parts)
     mean = np.asarray(prior_mean)
     on_device: Moments = jax.device_put(total)
@@ -113,10 +120,11 @@ def fit_hierarchical(
         lambda all_, own: np.concatenate([all_[None], own]), (total, arms), (outside, outside_arms)
     )
     found = _solved(np.asarray(best, np.float32), *sets, sizes)
-    means, rest = (np.asarray(each) for each in found)
+    means, rest = (np.array(each) for each in found)
+    means[:, 0] += above
     variance = float(rest[0]) / max(float(every.rows.sum()), 1.0)
     return Posterior(
-        means[1:], means[0], np.asarray(best), variance, arms, outside_arms, total, outside
+        means[1:], means[0], np.asarray(best), variance, arms, outside_arms, total, outside, above
     )
 
 
@@ -247,9 +255,10 @@ def _single(moments: Moments) -> Moments:
     return found
 
 
-def _arms(moments: Moments) -> Arms:
-    """Noise and level of the arms by some rows, for the device."""
-    return Arms(*(np.asarray(each(moments), np.float32) for each in (noise_of, level_of)))
+def _arms(moments: Moments, above: Float[np.ndarray, " m"]) -> Arms:
+    """Noise and level of the arms, by rows whose labels were lessened by this; for the device."""
+    level = level_of(shifted(moments, -above))
+    return Arms(np.asarray(noise_of(moments), np.float32), np.asarray(level, np.float32))
 
 
 def _at(leaves: Any, fold: int) -> Any:

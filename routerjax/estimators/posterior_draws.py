@@ -55,6 +55,7 @@ def draw_coefficients(
         moments = posterior.moments._replace(cross=jnp.asarray(left, jnp.float32))
         fitted = np.asarray(_coefficients(ratios, moments, posterior.arms, sizes), np.float64)
         found[draw] = prior.T + fitted
+    found[:, 0] += posterior.above
     return found
 
 
