@@ -37,6 +37,8 @@ def test_means_on_a_line_by_hand():
     ("counts", "means"),
     [
         ([50] * 8, np.linspace(0.2, 0.8, 8)),  # as many rows each: nothing to go by
+        ([1000 / 3] * 11, np.linspace(0.2, 0.8, 11)),  # whose logarithms are not 0 to the bit
+        ([1000 / 3 + 1e-9, *[1000 / 3] * 10], np.linspace(0.2, 0.8, 11)),
         ([5, 20, 80, 320], [0.2, 0.4, 0.6, 0.8]),  # four arms
         ([5, 20, 80, 320, 0], [0.2, 0.4, 0.6, 0.8, 0.0]),  # four that were asked
         ([5, 20, 80, 320, 9], [0.5] * 5),  # all alike

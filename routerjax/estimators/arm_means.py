@@ -14,6 +14,8 @@ from routerjax.estimators.moments import Moments
 
 FEWEST_ARMS = 5
 """With fewer a slope through their means leaves no finite variance of its own error."""
+EVEN = 1e-6
+"""Numbers of rows whose logarithms differ by no more are one number."""
 HALVINGS = 60
 
 
@@ -42,7 +44,7 @@ def prior_means(moments: Moments) -> Float[np.ndarray, " m"]:
     spread = np.maximum(np.asarray(moments.square, np.float64)[asked] - n * mean**2, 0.0)
     z = np.log(n) - np.log(n).mean()
     error = spread.sum() / max(n.sum() - len(n), 1.0) / n
-    if not z.any() or not error.any():
+    if np.abs(z).max() < EVEN or not error.any():
         return nothing
     slope, variance = _slope(mean, z, error)
     free = len(n) - 2
