@@ -14,43 +14,72 @@ from routerjax.estimators.moments import Moments
 
 FEWEST_ARMS = 5
 """With fewer a slope through their means leaves no finite variance of its own error."""
-EVEN = 1e-6
-"""Numbers of rows whose logarithms differ by no more are one number."""
+LEAST_RATIO = 2.0
+"""Of the most rows of an arm to the fewest: policies that prefer no model differ by less."""
+CAUTION = 2.0
+"""Squared standard errors of a slope that are taken from its square."""
 HALVINGS = 60
 
 
-def prior_means(moments: Moments) -> Float[np.ndarray, " m"]:
-    """[m] by how much each arm's mean is expected to lie above that of all, by its share of rows.
+def prior_means(
+    moments: Moments, coefficients: Float[np.ndarray, "D m"]
+) -> Float[np.ndarray, " m"]:
+    """[m] by how much each arm's mean is expected to lie above that of all, by its rows' number.
 
-    The means of the arms' labels follow ȳ_m = μ + b z_m + u_m + e_m: z the logarithm of the number
-    of rows, of mean 0; u ~ N(0, τ²); e ~ N(0, s² / n_m), s² the variance of labels within arms.
-    τ² solves Σ r_m² / (τ² + s²/n_m) = m − 2, and b is the weighted least squares slope, of
-    standard error a. Returned is b z_m · max(0, 1 − c a²/b²), c = ν / (ν − 2) the variance of
-    Student's t of ν = m − 2 degrees of freedom: nothing where the slope may well be chance, where
-    all arms have as many rows, and of fewer than `FEWEST_ARMS`.
+    Arms are asked different queries. So their means are those of y − φ·β, β the mean of the arms'
+    coefficients without the constant, each arm counting as its rows do. These follow
+    ȳ_m = μ + b z_m + u_m + e_m: z the logarithm of the number of rows, of mean 0; u ~ N(0, τ²);
+    e ~ N(0, s² / n_m), s² the variance within arms. τ² solves Σ r_m² / (τ² + s²/n_m) = m − 2, and b
+    is the weighted least squares slope, of standard error a. Returned is
+    b z_m · max(0, 1 − 2 c a²/b²), c = ν / (ν − 2) the variance of Student's t of ν = m − 2 degrees
+    of freedom. An arm without rows is taken for one with the fewest where that lowers it. Zeros are
+    returned for fewer than `FEWEST_ARMS`, or where the most rows of an arm are less than
+    `LEAST_RATIO` times the fewest.
 
     Args:
-      moments: of all rows, no leading axis.
+      moments: of some rows, no leading axis; of weighted rows their weights are their number.
+      coefficients: of every arm, the constant's first, as a regression without this has them.
 
     Reference: Fay and Herriot (1979), Estimates of Income for Small Places; Paule and Mandel
     (1982) for τ².
     """
-    count, total = (np.asarray(each, np.float64) for each in (moments.rows, moments.cross[:, 0]))
+    count = np.asarray(moments.rows, np.float64)
     asked = count > 0
-    nothing = np.zeros(len(count))
-    if asked.sum() < FEWEST_ARMS:
-        return nothing
-    n, mean = count[asked], total[asked] / count[asked]
-    spread = np.maximum(np.asarray(moments.square, np.float64)[asked] - n * mean**2, 0.0)
+    found = np.zeros(len(count))
+    if not uneven(moments):
+        return found
+    mean, error = _adjusted(moments, coefficients)
+    n, mean = count[asked], mean[asked]
     z = np.log(n) - np.log(n).mean()
-    error = spread.sum() / max(n.sum() - len(n), 1.0) / n
-    if np.abs(z).max() < EVEN or not error.any():
-        return nothing
-    slope, variance = _slope(mean, z, error)
+    if not error > 0:
+        return found
+    slope, variance = _slope(mean, z, error / n)
     free = len(n) - 2
-    kept = max(0.0, 1.0 - free / (free - 2) * variance / slope**2) if slope else 0.0
-    nothing[asked] = kept * slope * z
-    return nothing
+    least = CAUTION * free / (free - 2) * variance
+    found[asked] = max(0.0, 1.0 - least / slope**2) * slope * z if slope else 0.0
+    found[~asked] = min(0.0, found[asked][z.argmin()])
+    return found
+
+
+def uneven(moments: Moments) -> bool:
+    """Whether arms are many enough, and asked unevenly enough, for a slope."""
+    count = np.asarray(moments.rows, np.float64)
+    asked = count[count > 0]
+    return len(asked) >= FEWEST_ARMS and bool(asked.max() >= LEAST_RATIO * asked.min())
+
+
+def _adjusted(
+    moments: Moments, coefficients: Float[np.ndarray, "D m"]
+) -> tuple[Float[np.ndarray, " m"], float]:
+    """Each arm's mean of y − φ·β, and s²."""
+    count = np.asarray(moments.rows, np.float64)
+    cross, gram = (np.asarray(each, np.float64) for each in (moments.cross, moments.gram))
+    beta = np.asarray(coefficients, np.float64) @ (count / count.sum())
+    beta[0] = 0.0
+    mean = (cross[:, 0] - gram[:, 0] @ beta) / np.maximum(count, 1e-9)
+    square = np.asarray(moments.square, np.float64) - 2 * cross @ beta + (gram @ beta) @ beta
+    within = np.maximum(square - count * mean**2, 0.0).sum()
+    return mean, float(within / max(count.sum() - (count > 0).sum(), 1.0))
 
 
 def _slope(

@@ -1,7 +1,7 @@
 """Two-level regression in closed form: what arms share, and how each differs, shrunk by the data.
 
     y_i = φ(x_i)·(β + ℓ_t γ + β_t) + ε_i,   (β, γ) ~ N(0, σ² diag(shared)),
-    β_t ~ N(0, σ² diag(own)),   ε_i ~ N(0, σ² v_t)
+    β_t ~ N(above_t, σ² diag(own)),   ε_i ~ N(0, σ² v_t)
 
 φ holds a constant, linear features and features of a Gaussian kernel, so that the model is a
 Gaussian process of eight variance components: the noise σ², the arms' means, a common difficulty
@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from routerjax.estimators.arm_means import prior_means
+from routerjax.estimators.arm_means import prior_means, uneven
 from routerjax.estimators.elimination import (
     Arms,
     Sizes,
@@ -67,7 +67,7 @@ class Posterior(NamedTuple):
       outside_arms: the same from the rows outside each fold, leading axis k.
       moments: of all rows, labels less what their arm's mean is drawn to.
       outside_moments: of the rows outside each fold, leading axis k.
-      above: [m] what the arms' means are drawn to; the coefficients hold it.
+      above: [m] what the arms' means are drawn to by all rows; the coefficients hold it.
     """
 
     outside: Float[np.ndarray, "k D m"]
@@ -82,33 +82,41 @@ class Posterior(NamedTuple):
 
 
 def fit_hierarchical(
-    by_fold: Moments, sizes: Sizes, *, prior_mean: tuple[float, ...] = PRIOR_MEAN
+    by_fold: Moments,
+    sizes: Sizes,
+    *,
+    prior_mean: tuple[float, ...] = PRIOR_MEAN,
+    by_asking: bool = False,
 ) -> Posterior:
     """Fit the two-level regression, out of every fold and to all rows.
 
-    The variances come from all rows; they are seven numbers that a fold's rows can hardly move. So
-    is how far arms that were asked often lie above the others (`prior_means`), to which the arms'
-    means are drawn.
+    The variances come from all rows; they are seven numbers that a fold's rows can hardly move.
 
     Args:
       by_fold: of labels whose mean is near 0, leading axis k.
       sizes: of the features.
       prior_mean: of the logarithms of the variances.
+      by_asking: whether the arms' means are drawn to what the numbers of their rows tell
+        (`prior_means`, of the rows outside each fold for that fold), and not to that of all.
     """
     from scipy.optimize import minimize
 
-    above = prior_means(jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold))
-    by_fold = shifted(by_fold, above)
     every = jax.tree.map(lambda each: np.asarray(each).sum(axis=0), by_fold)
-    others = jax.tree.map(lambda all_, own: all_[None] - np.asarray(own), every, by_fold)
-    arms, total, outside = _arms(every, above), _single(every), _single(others)
-    parts = [_arms(_at(others, fold), above) for fold in range(len(others.rows))]
-    outside_arms: Arms = jax.tree.map(lambda *each: np.stack(each), *parts)
-    mean = np.asarray(prior_mean)
-    on_device: Moments = jax.device_put(total)
+    sets = jax.tree.map(
+        lambda all_, own: np.concatenate([all_[None], all_[None] - np.asarray(own)]), every, by_fold
+    )
+    mean, above = np.asarray(prior_mean), np.zeros(sets.rows.shape)
+    if by_asking and uneven(every):
+        plain, _ = _solved(np.asarray(mean, np.float32), _single(sets), _arms(sets, above), sizes)
+        parts = [prior_means(_at(sets, i), own) for i, own in enumerate(np.asarray(plain))]
+        above = np.stack(parts)
+        sets = shifted(sets, above)
+    arms, single = _arms(sets, above), _single(sets)
+    on_device: Moments = jax.device_put(_at(single, 0))
+    arms_of_all: Arms = _at(arms, 0)
 
     def value(log_ratios: np.ndarray) -> tuple[float, np.ndarray]:
-        found = _value_and_slope(np.asarray(log_ratios, np.float32), on_device, arms, sizes)
+        found = _value_and_slope(np.asarray(log_ratios, np.float32), on_device, arms_of_all, sizes)
         own, slope = (np.asarray(each, np.float64) for each in found)
         away = (log_ratios - mean) / PRIOR_SPREAD
         return float(own + away @ away / 2), slope + away / PRIOR_SPREAD
@@ -116,15 +124,21 @@ def fit_hierarchical(
     bounds = [(each - BOUND, each + BOUND) for each in mean]
     options = {"maxiter": 50, "ftol": 1e-6}  # of the value: closer is rounding in single precision
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    sets = jax.tree.map(
-        lambda all_, own: np.concatenate([all_[None], own]), (total, arms), (outside, outside_arms)
-    )
-    found = _solved(np.asarray(best, np.float32), *sets, sizes)
+    found = _solved(np.asarray(best, np.float32), single, arms, sizes)
     means, rest = (np.array(each) for each in found)
     means[:, 0] += above
     variance = float(rest[0]) / max(float(every.rows.sum()), 1.0)
+    outside, outside_arms = (jax.tree.map(lambda each: each[1:], each) for each in (single, arms))
     return Posterior(
-        means[1:], means[0], np.asarray(best), variance, arms, outside_arms, total, outside, above
+        outside=means[1:],
+        every=means[0],
+        log_ratios=np.asarray(best),
+        variance=variance,
+        arms=arms_of_all,
+        outside_arms=outside_arms,
+        moments=_at(single, 0),
+        outside_moments=outside,
+        above=above[0],
     )
 
 
@@ -255,10 +269,13 @@ def _single(moments: Moments) -> Moments:
     return found
 
 
-def _arms(moments: Moments, above: Float[np.ndarray, " m"]) -> Arms:
-    """Noise and level of the arms, by rows whose labels were lessened by this; for the device."""
-    level = level_of(shifted(moments, -above))
-    return Arms(np.asarray(noise_of(moments), np.float32), np.asarray(level, np.float32))
+def _arms(sets: Moments, above: Float[np.ndarray, "s m"]) -> Arms:
+    """Noise and level of the arms by each set, of labels lessened by this; for the device."""
+    parts = [
+        (noise_of(_at(sets, i)), level_of(shifted(_at(sets, i), -own)))
+        for i, own in enumerate(above)
+    ]
+    return Arms(*(np.stack(each).astype(np.float32) for each in zip(*parts, strict=True)))
 
 
 def _at(leaves: Any, fold: int) -> Any:

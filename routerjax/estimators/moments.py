@@ -76,14 +76,14 @@ def moments_of(
     )
 
 
-def shifted(moments: Moments, above: Float[np.ndarray, " m"]) -> Moments:
+def shifted(moments: Moments, above: Float[np.ndarray, "*k m"]) -> Moments:
     """Moments of the same rows, of labels less a number for each arm.
 
     Σ φ (y − a) = Σ φ y − a Σ φ and Σ (y − a)² = Σ y² − 2 a Σ y + a² n, the first feature being 1.
     """
     cross, square = np.asarray(moments.cross), np.asarray(moments.square)
     return moments._replace(
-        cross=cross - above[:, None] * np.asarray(moments.gram)[..., 0],
+        cross=cross - above[..., None] * np.asarray(moments.gram)[..., 0],
         square=square - 2 * above * cross[..., 0] + above**2 * np.asarray(moments.rows),
     )
 

@@ -174,6 +174,7 @@ def fit_joined(joined: Joined, keys: Sequence[jax.Array]) -> list[FittedOutcomes
                 task.folds,
                 quality_range=task.record.quality_range,
                 groups=task.record.groups,
+                by_asking=_preferred(task.record),
             )
             for task in joined.tasks
         ]
@@ -203,6 +204,11 @@ def fit_joined(joined: Joined, keys: Sequence[jax.Array]) -> list[FittedOutcomes
         _calibrated_model(head, task, unit, own_quality, own_cost)
         for task, unit, own_quality, own_cost in zip(tasks, units, quality, cost, strict=True)
     ]
+
+
+def _preferred(record: Log | Table) -> bool:
+    """Whether today's policy chose how many rows a model has: each could always be asked."""
+    return isinstance(record, Log) and record.available is None and record.pinned is None
 
 
 def _quality_start(task: Task) -> np.ndarray:

@@ -36,6 +36,7 @@ def fit_pooled(
     *,
     quality_range: tuple[float, float],
     groups: Int[np.ndarray, " n"] | None = None,
+    by_asking: bool = False,
 ) -> FittedOutcomes:
     """Fit quality and cost of every arm: out of fold for these rows, to all of them for others.
 
@@ -52,6 +53,7 @@ def fit_pooled(
       folds: of the rows.
       quality_range: lowest and highest quality.
       groups: [n] numbers 0, 1, … of what is independent; None where every row is.
+      by_asking: whether a policy chose the arms, so that how often it did tells of their quality.
 
     Returns:
       Predictions of the rows, the model for new queries, and the posterior of quality.
@@ -66,15 +68,13 @@ def fit_pooled(
     means = labels.mean(axis=(1, 2))
     labels = labels - means[:, None, None]
     sizes = Sizes(head.components, head.landmarks)
-    found = [
-        fit_hierarchical(moments, sizes)
-        for moments in _moments(head, params, x, labels, observed, folds)
-    ]
+    quality, logs = _moments(head, params, x, labels, observed, folds)
+    found = [fit_hierarchical(quality, sizes, by_asking=by_asking), fit_hierarchical(logs, sizes)]
     if groups is not None and not alone(observed.arms, groups):
         missed = labels[0] - _of_known(head, params, x, found[0].outside, observed, folds)
         weights = row_weights(missed, observed.arms, groups, models=head.models)
         (again,) = _moments(head, params, x, labels[:1], observed, folds, weights=weights)
-        found[0] = fit_hierarchical(again, sizes)
+        found[0] = fit_hierarchical(again, sizes, by_asking=by_asking)
     outside = [_with_mean(each.outside, mean) for each, mean in zip(found, means, strict=True)]
     every = [_with_mean(each.every, mean) for each, mean in zip(found, means, strict=True)]
     own, ratios, ratio_of_all = _predicted(head, params, x, outside, every[1], observed, folds)
