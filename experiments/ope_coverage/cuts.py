@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from experiments.ope_coverage.cell import rounded
-from experiments.ope_coverage.pages import read
+from experiments.ope_coverage.pages import read, written
 from routerjax.artefacts.router import Router
 from routerjax.data.synthetic.logging_policies import simulate_log
 from routerjax.errors import DataWarning, InputError
@@ -34,7 +34,7 @@ from routerjax.records.logs import Log
 from routerjax.records.tables import Table
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
-from routerjax.support.provenance import dumps, plain, provenance
+from routerjax.support.provenance import plain
 from routerjax.training.config import FitConfig
 
 CUTS = Path(__file__).with_name("cuts.json")
@@ -232,13 +232,6 @@ def cuts_table(results: dict[str, Any]) -> str:
             ]
         )
     return markdown(head, lines)
-
-
-def written(records: Sequence[dict[str, Any]], table: Table, config: CutsConfig) -> str:
-    """The results as JSON, a log a line."""
-    head = provenance(config=config, seed=config.seed, data=table.fingerprint)
-    lines = ",\n".join(dumps(each) for each in records)
-    return f'{{"provenance": {dumps(head)},\n"logs": [\n{lines}\n]}}\n'
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -144,8 +144,8 @@ def read(table: str, embeddings: str) -> Table:
     return read_table(table, embeddings=embeddings).replace(split=None).complete()
 
 
-def written(records: Sequence[dict[str, Any]], table: Table, config: PagesConfig) -> str:
-    """The results as JSON, a log a line."""
+def written(records: Sequence[dict[str, Any]], table: Table, config: Any) -> str:
+    """The results as JSON, a log a line; config is the record of the run."""
     head = provenance(config=config, seed=config.seed, data=table.fingerprint)
     lines = ",\n".join(dumps(each) for each in records)
     return f'{{"provenance": {dumps(head)},\n"logs": [\n{lines}\n]}}\n'

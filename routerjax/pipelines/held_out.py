@@ -28,7 +28,8 @@ from routerjax.support.provenance import plain
 from routerjax.training.config import FitConfig
 
 EXPECTED = (
-    "what is expected is the outcome models' own account; its standard deviation leaves out costs "
+    "what is expected is the outcome models' own account; its standard deviation leaves out costs, "
+    "the error of what the policy's asking tells of the models, "
     "and what these models cannot represent"
 )
 SHARE = 0.2
