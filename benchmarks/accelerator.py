@@ -26,10 +26,11 @@ import numpy as np
 from benchmarks import measuring, parity
 from benchmarks.problems import log, problem
 from benchmarks.step_roofline import flops, products
+from experiments.meta_router.config import MetaRouterConfig
+from experiments.meta_router.data import sources
+from experiments.meta_router.run import program
 from routerjax.losses.known import OF_A_ROW
 from routerjax.pipelines.fit_log import fit
-from routerjax.pipelines.meta_router import fit_gains
-from routerjax.records.gains import LabelledGains
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 from routerjax.training.execution import Execution
 from routerjax.training.routing import train_router, train_routers
@@ -53,10 +54,6 @@ def _schedule(epochs: int) -> Schedule:
 def _seconds(call: Callable[[], Any]) -> tuple[float, float]:
     """Seconds of a first call, compiling included, and of a second."""
     return measuring.timed(call)[0], measuring.timed(call)[0]
-
-
-def _waited(call: Callable[[], Any]) -> Any:
-    return jax.block_until_ready(call())
 
 
 def checks(left: Left) -> Iterator[Part]:
@@ -133,20 +130,18 @@ def sweep(left: Left) -> Iterator[Part]:
 
 
 def meta_router(left: Left) -> Iterator[Part]:
-    """Runs of Meta-Router with ridge, one after another as the study's are on a CPU."""
-    rng = np.random.default_rng(0)
-    found: Part = {"rows": 4_000, "gold": 100, "runs": 0, "seconds": 0.0}
-    for run in range(200):
+    """Runs of the Meta-Router study with ridge: its blocks, each one program."""
+    config = MetaRouterConfig(runs=200)
+    (source,) = sources(config)
+    compiling, _, block = measuring.timed(functools.partial(program, config, source))
+    found: Part = {"rows": source.rows, "gold": config.gold_rows[0], "compiling": compiling}
+    found |= {"runs": 0, "seconds": 0.0}
+    yield found
+    for number in range(config.runs // config.block):
         if left() < 0:
             return
-        x = rng.normal(size=(4_000, 50)).astype(np.float32)
-        gold = np.arange(4_000) < 100
-        label = x[:, 0] + np.where(gold, 0.0, x[:, 1]) + rng.normal(size=4_000)
-        gains = LabelledGains.from_arrays(x, label, gold, costs=(0.0, 1.0))
-        call = functools.partial(fit_gains, gains, key=jax.random.key(run))
-        taken = measuring.timed(functools.partial(_waited, call))[0]
-        found["runs"] += 1
-        found["first" if run == 0 else "seconds"] = taken + (0 if run == 0 else found["seconds"])
+        found["seconds"] += measuring.timed(functools.partial(block, number))[0]
+        found["runs"] += config.block
         yield found
 
 

@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402
 from training_toys import Draws, Wave, on_disk, trained, wave  # noqa: E402
 
 from routerjax.errors import InputError  # noqa: E402
-from routerjax.training import parallel  # noqa: E402
+from routerjax.training import compaction, parallel  # noqa: E402
 from routerjax.training.checkpoint import Checkpoints  # noqa: E402
 from routerjax.training.config import Schedule  # noqa: E402
 from routerjax.training.parallel import Devices  # noqa: E402
@@ -30,7 +30,11 @@ from routerjax.training.run import Job, Recipe  # noqa: E402
 from routerjax.training.sweep import Sweep  # noqa: E402
 
 SCHEDULE = Schedule(batch_size=16, max_epochs=8, patience=2, chunk=2)
+MANY = np.geomspace(0.01, 2.0, 12).astype(np.float32)
 DESCENT = Schedule(batch_size=16, max_epochs=8, patience=8, chunk=4, optimizer="sgd")
+
+
+compaction.LEAST = 1
 
 
 def complaint(call) -> str:
@@ -58,6 +62,15 @@ def one_process() -> tuple[dict, dict]:
         ),
         "runs on 2, vmapped": trained(
             Wave(), five, schedule=SCHEDULE, devices=Devices(2), sweep=Sweep("vmap")
+        ),
+        "many alone": trained(Wave(), wave(12), schedule=SCHEDULE, learning_rate=MANY),
+        "many on 2, fewer and fewer": trained(
+            Wave(),
+            wave(12),
+            schedule=SCHEDULE,
+            learning_rate=MANY,
+            devices=Devices(2),
+            sweep=Sweep("vmap"),
         ),
         "descent": trained(Wave(), three, schedule=DESCENT),
         "rows on 4": trained(Wave(), three, schedule=DESCENT, devices=Devices(None, "rows")),

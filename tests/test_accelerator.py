@@ -24,7 +24,7 @@ accelerator.main()
 
 @pytest.mark.slow
 def test_it_runs_without_what_reads_files_and_writes_as_it_goes(tmp_path):
-    arguments = ["--minutes", "0.1", "--parts", "checks", "roofline", "latency"]
+    arguments = ["--minutes", "0.1", "--parts", "checks", "roofline", "meta_router", "latency"]
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments, "--out", str(tmp_path)],
         cwd=Path(__file__).parent.parent,
@@ -35,4 +35,5 @@ def test_it_runs_without_what_reads_files_and_writes_as_it_goes(tmp_path):
     assert "failed checks: none" in ran.stdout
     found = json.loads((tmp_path / "accelerator.json").read_text())["parts"]
     assert found["checks"] and all(each["passed"] for each in found["checks"].values())
+    assert found["meta_router"]["compiling"] > 0
     assert found["latency"]["queries_per_second"] > 0

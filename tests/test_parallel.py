@@ -78,8 +78,13 @@ def test_runs_on_many_devices_are_bit_by_bit_those_on_one(four, how):
         np.testing.assert_array_equal(got, want)
 
 
-def test_runs_side_by_side_on_two_devices(four):
-    for got, want in zip(four[0]["runs on 2, vmapped"], four[0]["alone"], strict=True):
+@pytest.mark.parametrize(
+    ("how", "alone"),
+    [("runs on 2, vmapped", "alone"), ("many on 2, fewer and fewer", "many alone")],
+)
+def test_runs_side_by_side_on_two_devices(four, how, alone):
+    """Of many, those that have stopped leave."""
+    for got, want in zip(four[0][how], four[0][alone], strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 

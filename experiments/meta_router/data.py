@@ -12,7 +12,6 @@ import numpy as np
 
 from experiments.meta_router.config import EMBEDDED_ROWS, SHARE_OF_TEST, MetaRouterConfig
 from experiments.meta_router.protocol import Data
-from routerjax.data.io.gain_labels import read_labels
 from routerjax.data.synthetic.gains import MEAN, synthetic_gains
 from routerjax.errors import InputError
 from routerjax.training.checkpoint import digest
@@ -61,6 +60,8 @@ def sources(config: MetaRouterConfig) -> Iterator[Source]:
 
 
 def _from_file(config: MetaRouterConfig, preference: str) -> Source:
+    from routerjax.data.io.gain_labels import read_labels  # the readers need more packages
+
     assert config.labels is not None
     pairs = read_labels(
         config.labels,

@@ -12,10 +12,17 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from experiments.meta_router.as_published import in_sample_dr, in_sample_r
 from experiments.meta_router.protocol import Data, Roles
 from routerjax.estimators.bias import Learner, learn_bias
-from routerjax.estimators.cross_fit import LabelledRows, Regress, assign_folds, estimate_propensity
+from routerjax.estimators.cross_fit import (
+    LabelledRows,
+    Regress,
+    assign_folds,
+    estimate_propensity,
+    held,
+)
 from routerjax.estimators.integrative import Candidate, target
 from routerjax.estimators.label_scale import label_factor
 from routerjax.pipelines.regressions import LEARNERS
+from routerjax.support.mapping import mapped
 
 
 class Setting(NamedTuple):
@@ -114,8 +121,10 @@ def integrative(run: Run, setting: Setting) -> tuple[Found, ...]:
             )
 
         goals = jax.vmap(aim)(bias)
-        found = jax.lax.map(
-            lambda goal: goal.predict(run.x, run.x, regress=regress, key=keys[2]), goals
+        found = mapped(
+            lambda goal: goal.predict(run.x, run.x, regress=regress, key=keys[2]),
+            goals,
+            holds=len(candidates) * held(run.x),
         )
         return tuple(zip(found, goals.omega, strict=True))
 

@@ -33,9 +33,11 @@ from experiments.meta_router.methods import (
 from experiments.meta_router.protocol import area, draw_roles, efficiency_curve
 from routerjax.errors import DataWarning
 from routerjax.estimators.components import fit_components
+from routerjax.estimators.cross_fit import held_by_all
 from routerjax.estimators.integrative import CANDIDATES, Candidate
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.support.atomic import new_file
+from routerjax.support.mapping import mapped, side_by_side
 from routerjax.support.settings import check_settings, named
 
 FACTOR = "label factor"
@@ -192,21 +194,31 @@ def _run(
     numbers: Sequence[int],
     on_done: Callable[[int, Block], None],
 ) -> None:
-    """Compile the program once and call it for blocks of runs, one block a core."""
+    """Blocks of runs, one a core; an accelerator is filled by one."""
+    block = program(config, source)
+    with ThreadPoolExecutor(max_workers=1 if side_by_side() else os.cpu_count()) as pool:
+        for _ in pool.map(lambda number: on_done(number, block(number)), numbers):
+            pass
+
+
+def program(config: MetaRouterConfig, source: Source) -> Callable[[int], Block]:
+    """Compile the study once; what comes back computes the block of a number.
+
+    On a CPU the runs of a block follow each other, and so do gold sizes, folds and candidates
+    within a run; elsewhere all of them are computed side by side, as far as memory goes.
+    """
     methods = methods_of(config)
-    program = jax.jit(functools.partial(_block, source, methods, setting_of(config, source)))
+    compute = jax.jit(functools.partial(_block, source, methods, setting_of(config, source)))
     key = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(config.seed)))
     runs = jnp.arange(config.block)
     gold_rows = jnp.asarray(config.gold_rows, jnp.int32)
-    compiled = program.lower(source.arrays, gold_rows, key(runs)).compile()
+    compiled = compute.lower(source.arrays, gold_rows, key(runs)).compile()
 
-    def call(number: int) -> None:
+    def block(number: int) -> Block:
         done = compiled(source.arrays, gold_rows, key(number * config.block + runs))
-        on_done(number, jax.tree.map(np.asarray, done))
+        return jax.tree.map(np.asarray, done)
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for _ in pool.map(call, numbers):
-            pass
+    return block
 
 
 def _block(
@@ -235,6 +247,8 @@ def _block(
                     found |= {f"{name}.curves": curve, f"{name}.omega": omega}
             return found
 
-        return jax.lax.map(with_gold, gold_rows)
+        return mapped(with_gold, gold_rows, holds=held_by_all(x, setting.folds))
 
-    return jax.lax.map(one, keys)
+    rows = jax.ShapeDtypeStruct((source.rows, source.components or 0), jnp.float32)
+    holds = len(gold_rows) * held_by_all(rows, setting.folds)
+    return mapped(one, keys, holds=holds)

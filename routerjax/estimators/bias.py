@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, cross_fit_twice
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, cross_fit_twice, held
+from routerjax.support.mapping import mapped
 
 
 def r_pseudo_outcome(
@@ -187,5 +188,7 @@ def learn_bias(
         bias = regress(rows.x, value, kept, rows.x, key=jax.random.fold_in(bias_key, k))
         return jnp.clip(bias, -limit, limit)
 
-    bias: Float[Array, "k n"] = jax.lax.map(without, (jnp.arange(folds), values, value_weights))
+    bias: Float[Array, "k n"] = mapped(
+        without, (jnp.arange(folds), values, value_weights), holds=held(rows.x)
+    )
     return bias

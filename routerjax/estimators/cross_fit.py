@@ -17,10 +17,14 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from routerjax.estimators.overlap import Overlap
 from routerjax.estimators.ridge import fit_logistic
+from routerjax.support.mapping import mapped
 
 FOLDS = 5
 PROPENSITY_FLOOR = 0.005
 """Estimated propensities of gold are kept this far from 0 and 1."""
+
+COPIES, LEAST_WIDTH = 4, 150
+"""What a regression holds: weighted, centred and rotated features, or those of its landmarks."""
 
 
 @runtime_checkable
@@ -118,7 +122,8 @@ def cross_fit(
         key_k = jax.random.fold_in(key, k)
         return regress(rows.x, label, weights * (rows.fold != k), rows.x, key=key_k)
 
-    return own_fold(jax.lax.map(without, jnp.arange(folds)), rows.fold)
+    found = mapped(without, jnp.arange(folds), holds=held(rows.x))
+    return own_fold(found, rows.fold)
 
 
 @functools.partial(jax.jit, static_argnames=("regress", "folds"))
@@ -148,11 +153,22 @@ def cross_fit_twice(
         kept = weights * (rows.fold != j) * (rows.fold != k)
         return regress(rows.x, label, kept, rows.x, key=jax.random.fold_in(key, j * folds + k))
 
-    predictions = jax.lax.map(without, (first, second))
+    predictions = mapped(without, (first, second), holds=held(rows.x))
     place = jnp.zeros((folds, folds), jnp.int32)
     place = place.at[first, second].set(jnp.arange(len(pairs)))
     place = place.at[second, first].set(jnp.arange(len(pairs)))
     return jnp.take_along_axis(predictions, place[:, rows.fold], axis=0)
+
+
+def held(x: Float[Array, "n d"] | jax.ShapeDtypeStruct) -> int:
+    """Bytes that a regression on x takes while it is fitted, roughly: x anew a few times."""
+    rows, width = x.shape
+    return int(COPIES * rows * max(width, LEAST_WIDTH) * x.dtype.itemsize)
+
+
+def held_by_all(x: Float[Array, "n d"] | jax.ShapeDtypeStruct, folds: int = FOLDS) -> int:
+    """Bytes of the regressions of every fold, and pair of folds, at once."""
+    return folds * (folds + 1) // 2 * held(x)
 
 
 def own_fold(predictions: Float[Array, "k n"], fold: Int[Array, " n"]) -> Float[Array, " n"]:

@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, own_fold
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, held, own_fold
 from routerjax.estimators.mixture import CAUTION, mixture
+from routerjax.support.mapping import mapped
 
 
 class Candidate(NamedTuple):
@@ -112,7 +113,8 @@ class Target(NamedTuple):
             label, weights = part
             return regress(x, label, weights, queries, key=key)
 
-        mixed: Array = self.mixture @ jax.lax.map(fitted, (self.label, self.weights))
+        parts = (self.label, self.weights)
+        mixed: Array = self.mixture @ mapped(fitted, parts, holds=held(x))
         return mixed
 
 
@@ -216,7 +218,8 @@ def held_out_predictions(
         spread = jnp.asarray([c.spread for c in candidates])[places]
 
         k, place = pairs.T
-        found = jax.lax.map(without, (k, jnp.asarray(omegas)[place], spread[place]))
+        parts = (k, jnp.asarray(omegas)[place], spread[place])
+        found = mapped(without, parts, holds=count * held(rows.x))
         found = found.reshape(len(omegas), folds, count, -1)
         own = jnp.take_along_axis(found, rows.fold[None, None, None], axis=1)[:, 0]
         predictions = predictions.at[places].set(own)

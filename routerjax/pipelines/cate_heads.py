@@ -24,8 +24,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from routerjax.errors import InputError
 from routerjax.estimators.bias import dr_pseudo_outcome, r_pseudo_outcome
-from routerjax.estimators.cross_fit import FOLDS, LabelledRows, cross_fit
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, cross_fit, held
 from routerjax.models.heads import Head, initial, outputs
+from routerjax.support.mapping import mapped
 from routerjax.training.config import Schedule
 from routerjax.training.fit import fit
 
@@ -241,6 +242,6 @@ def _outcomes(rows, weights, *, key, folds, config) -> tuple[Array, Array]:
             _two_outputs(rows, kept, rows.x, key=jax.random.fold_in(key, k), config=config)
         )
 
-    both = jax.lax.map(without, jnp.arange(folds))
+    both = mapped(without, jnp.arange(folds), holds=held(rows.x))
     own = jnp.take_along_axis(both, rows.fold[None, None], axis=0)[0]
     return own[0], own[1]

@@ -19,6 +19,7 @@ from routerjax.estimators.cross_fit import (
     Regress,
     assign_folds,
     estimate_propensity,
+    held_by_all,
     own_fold,
     source_overlap,
 )
@@ -29,6 +30,7 @@ from routerjax.estimators.ridge import fit_ridge, ridge
 from routerjax.models.gain_router import GainRouter
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import LabelledGains
+from routerjax.support.mapping import mapped
 
 REPEATS = 3
 """Deals of the rows into folds, over which a row's correction is averaged."""
@@ -169,11 +171,12 @@ def _fit(
             return rows, bias
 
         # one compiled loop over the deals
-        every, biases = jax.lax.map(learnt, jnp.arange(repeats))
+        every, biases = mapped(learnt, jnp.arange(repeats), holds=held_by_all(x, folds))
         own = _predictor(x, every, biases, weights, keys[2], folds=folds, candidates=candidates)
         return *own, factor
 
-    gain, bias, goal, factor = jax.lax.map(one, gains.label.T)
+    every_label = gains.label.T
+    gain, bias, goal, factor = mapped(one, every_label, holds=repeats * held_by_all(x, folds))
     fold, propensity = deal(0)
     if gains.propensity is None:
         propensity = own_fold(propensity, fold)

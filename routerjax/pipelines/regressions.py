@@ -18,9 +18,10 @@ from routerjax.baselines.boosted import boosted
 from routerjax.baselines.forest import forest
 from routerjax.errors import InputError
 from routerjax.estimators.bias import Learner, dr_learner, r_learner
-from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress
+from routerjax.estimators.cross_fit import FOLDS, LabelledRows, Regress, held
 from routerjax.estimators.ridge import kernel_ridge, ridge
 from routerjax.pipelines.cate_heads import STYLES, HeadConfig, cate_head, heads
+from routerjax.support.mapping import mapped
 
 REGRESSIONS: dict[str, Regress] = {
     "ridge": ridge,
@@ -65,7 +66,7 @@ def head_learner(
         return cate_head(style, own, kept, rows.x, key=own_key, folds=folds, config=config)
 
     propensity = jnp.broadcast_to(rows.propensity, (folds, rows.label.shape[0]))
-    return jax.lax.map(without, (jnp.arange(folds), propensity)), None
+    return mapped(without, (jnp.arange(folds), propensity), holds=folds * held(rows.x)), None
 
 
 LEARNERS: dict[str, Learner] = {

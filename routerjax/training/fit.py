@@ -3,8 +3,8 @@
 Runs share the rows and differ in their row indices, starting parameters and `Run` values
 (learning rate, weight decay, whatever the objective reads), so that the folds of a cross-fit,
 the cost weights of a grid and the seeds of a study are all the same axis r. What a run is
-stands in run.py, how many are trained at once in sweep.py and parallel.py, what survives a
-crash in checkpoint.py.
+stands in run.py, how many are trained at once in sweep.py and parallel.py, what stopped runs
+leave to the others in compaction.py, what survives a crash in checkpoint.py.
 """
 
 from __future__ import annotations
@@ -23,11 +23,22 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, Shaped, UInt
 from routerjax.records.on_disk import stored
 from routerjax.training import parallel, streaming
 from routerjax.training import sweep as sweeping
-from routerjax.training.checkpoint import Checkpoints, opened
+from routerjax.training.checkpoint import Checkpoints, Journal, Position, opened
+from routerjax.training.compaction import Block, compacted, everyone, taken
 from routerjax.training.config import Schedule
 from routerjax.training.parallel import Devices
 from routerjax.training.processes import checksum, of_all, own_share
-from routerjax.training.run import Context, Data, Job, Objective, Params, Recipe, State, kept
+from routerjax.training.run import (
+    Context,
+    Data,
+    Job,
+    Objective,
+    Params,
+    Recipe,
+    State,
+    kept,
+    stopped,
+)
 from routerjax.training.sweep import Engine, Sweep
 
 OnProgress = Callable[[str, int, int], None]
@@ -152,46 +163,59 @@ def _in_file_order(train: Int[Array | np.ndarray, "r n"], schedule: Schedule) ->
 def _train(
     engine: Engine,
     schedule: Schedule,
-    block: tuple[Params, UInt32[Array | np.ndarray, "r k"], Job],
+    given: tuple[Params, UInt32[Array | np.ndarray, "r k"], Job],
     on_progress: Callable[[int, int], None] | None,
     checkpoint: Checkpoints | None,
 ) -> Fitted:
     """Train one block of runs, (params, keys, jobs)."""
-    count = len(block[2].real)
-    params, keys, jobs = sweeping.filled(block, engine.size)
+    count = len(given[2].real)
+    params, keys, jobs = sweeping.filled(given, engine.size)
     jobs = jobs._replace(real=np.arange(engine.size) < count)
-    block = engine.place((params, keys, jobs))
-
-    def own(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda leaf: leaf[:count], engine.fetch(tree))
-
+    placed = engine.place((params, keys, jobs))
     with opened(checkpoint) if checkpoint else contextlib.nullcontext() as journal:
-        shapes = engine.shapes(*block) if journal else None
-        left = journal.resume(own(_blank(shapes))) if journal else None
-        if left is None:
-            state = engine.start(*block)
-        else:
-            state = engine.place(sweeping.filled(left.state, engine.size))
+        block, left = _begun(engine, schedule, placed, count, journal)
         running = schedule.max_epochs > 0 and not (left and left.finished)
         if on_progress is not None and left is not None:
             on_progress(left.epoch if running else schedule.max_epochs, schedule.max_epochs)
         while running:
-            state, going = engine.advance(state, block[2])
+            state, going = engine.advance(block.state, block.jobs)
+            block = block._replace(state=state)
             # where one chunk is all, nothing is asked of the device: the caller may trace this
             running = schedule.chunk < schedule.max_epochs and bool(engine.fetch(going).any())
             if journal:
                 epoch = int(engine.fetch(state.epoch).max())
                 if journal.due(epoch) or not running:
-                    journal.write(own(state), epoch=epoch, finished=not running)
+                    journal.write(everyone(engine, block), epoch=epoch, finished=not running)
             if on_progress is not None:
                 done = int(engine.fetch(state.epoch).max()) if running else schedule.max_epochs
                 on_progress(done, schedule.max_epochs)
+            if running:
+                block = compacted(engine, block, np.asarray(engine.fetch(going)))
     nothing: Any = None
-    told = own(state._replace(params=nothing, optimizer=nothing, start_scores=nothing))
-    first = jax.tree.map(lambda leaf: leaf[:count], params)
-    best = Fitted(*kept(schedule, told, first), told.epoch)
+    told = everyone(engine, block)._replace(params=nothing, optimizer=nothing, start_scores=nothing)
+    best = Fitted(*kept(schedule, told, taken(params, slice(count))), told.epoch)
     fitted: Fitted = jax.tree.map(jnp.asarray, best)
     return fitted
+
+
+def _begun(
+    engine: Engine,
+    schedule: Schedule,
+    placed: tuple[Params, UInt32[Array | np.ndarray, "r k"], Job],
+    count: int,
+    journal: Journal | None,
+) -> tuple[Block, Position | None]:
+    """The first `count` of the runs in place at their start, or where a checkpoint left them."""
+    every = np.arange(count)
+    template = _blank(engine.shapes(*placed)) if journal else None
+    left = journal.resume(taken(engine.fetch(template), slice(count))) if journal else None
+    if left is None:
+        return Block(every, engine.start(*placed), placed[2]), None
+    state = engine.place(sweeping.filled(left.state, engine.size))
+    block = Block(every, state, placed[2])
+    jobs = taken(engine.fetch(placed[2]), slice(count))
+    going = ~np.asarray(stopped(schedule, left.state, jobs))
+    return compacted(engine, block, going), left
 
 
 def _blank(shapes: PyTree) -> PyTree[Shaped[np.ndarray, "*_"]]:

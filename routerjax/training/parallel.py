@@ -154,7 +154,7 @@ def on_devices(
 
     def place(tree: PyTree) -> PyTree:
         def spread(leaf: Shaped[Array | np.ndarray, "b ..."]) -> Shaped[np.ndarray, "d e ..."]:
-            grid = np.asarray(leaf).reshape(groups, each, *leaf.shape[1:])
+            grid = np.asarray(leaf).reshape(groups, -1, *leaf.shape[1:])
             return np.repeat(grid, parts, axis=0)
 
         return _own(jax.tree.map(spread, tree))
@@ -162,7 +162,7 @@ def on_devices(
     def fetch(tree: PyTree) -> PyTree:
         def joined(leaf: Shaped[Array | np.ndarray, "d e ..."]) -> Shaped[np.ndarray, "b ..."]:
             local = _local(leaf)[: groups * parts : parts]
-            return local.reshape(groups * each, *leaf.shape[2:])
+            return local.reshape(-1, *leaf.shape[2:])
 
         return jax.tree.map(joined, tree)
 
@@ -177,6 +177,8 @@ def on_devices(
         fetch=fetch,
         shapes=functools.partial(jax.eval_shape, start),
         shared=parts * processes,
+        groups=groups,
+        side_by_side=side_by_side,
     )
 
 

@@ -51,7 +51,8 @@ def from_disk(within: Engine, schedule: Schedule, rows: Data) -> Engine:
         return within.start(params, keys, epoch_of(own, nothing, own.real))
 
     def advance(state: State, jobs: Job) -> tuple[State, Bool[Array, "*_"]]:
-        own, going = within.fetch(jobs), within.place(np.zeros(within.size, bool))
+        own = within.fetch(jobs)
+        going = within.place(np.zeros(len(own.real), bool))
         for _ in range(schedule.chunk):
             seen = jax.tree.map(within.fetch, _seen(state))
             running = ~np.asarray(stopped(schedule, seen, own))

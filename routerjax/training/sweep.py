@@ -2,8 +2,9 @@
 
 On a CPU one network fills the machine, and runs go one after another (`lax.map`): bit by bit
 what each would be alone, and a stopped run costs nothing. An accelerator is filled by many
-small networks side by side (`vmap`): equal up to the order of sums. Either way no more runs
-are held at once than a memory budget allows.
+small networks side by side (`vmap`): equal up to the order of sums; those that have stopped
+leave between chunks (compaction.py). Either way no more runs are held at once than a memory
+budget allows.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from routerjax.errors import InputError
 from routerjax.records.on_disk import stored
+from routerjax.support import mapping
 from routerjax.training import run
 from routerjax.training.config import Schedule
 from routerjax.training.run import Data, Job, Params, Recipe, State, Tree
@@ -55,20 +57,22 @@ class Sweep:
     @property
     def side_by_side(self) -> bool:
         """Whether runs are vmapped on JAX's default backend."""
-        return self.mode == "vmap" or (self.mode == "auto" and jax.default_backend() != "cpu")
+        return self.mode == "vmap" or (self.mode == "auto" and mapping.side_by_side())
 
 
 class Engine(NamedTuple):
     """Where and how a block of runs is trained, with the rows in place.
 
     Attributes:
-      size: runs in a block.
-      place: pytree with a leading axis `size` → as the other functions want it.
+      size: runs in a block; a smaller one may be placed, of a multiple of `groups` runs.
+      place: pytree with a leading axis of runs → as the other functions want it.
       start: (params, keys, jobs) → State.
       advance: (state, jobs) → State a chunk of epochs on, and which runs want more.
-      fetch: back from how `place` put it, leading axis `size`.
+      fetch: back from how `place` put it.
       shapes: Shapes of what `start` returns.
       shared: devices that share the rows of a batch.
+      groups: of devices, that share out the runs.
+      side_by_side: whether the runs of a device take their steps together.
     """
 
     size: int
@@ -78,6 +82,8 @@ class Engine(NamedTuple):
     fetch: Callable[[PyTree], PyTree]
     shapes: Callable[[Params, UInt32[Array | np.ndarray, "*_"], Job], State]
     shared: int = 1
+    groups: int = 1
+    side_by_side: bool = False
 
 
 def on_one_device(recipe: Recipe, side_by_side: bool, rows: Data, size: int) -> Engine:
@@ -91,6 +97,7 @@ def on_one_device(recipe: Recipe, side_by_side: bool, rows: Data, size: int) -> 
         advance=functools.partial(_advance, recipe, side_by_side, rows),
         fetch=lambda tree: tree,
         shapes=functools.partial(jax.eval_shape, begin),
+        side_by_side=side_by_side,
     )
 
 
@@ -162,10 +169,8 @@ def _bytes(tree: PyTree) -> int:
 
 
 def _half_of_memory() -> int:
-    statistics = jax.local_devices()[0].memory_stats()
-    if statistics and "bytes_limit" in statistics:
-        return int(statistics["bytes_limit"]) // 2
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    memory = mapping.device_memory() or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return memory // 2
 
 
 def blocks(count: int, size: int) -> list[Int[np.ndarray, " b"]]:
