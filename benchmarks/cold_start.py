@@ -8,13 +8,8 @@ compiles, and is reported apart.
 
 from __future__ import annotations
 
-import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +24,9 @@ AIM = (
 ROUTE = ["-m", "routerjax", "route", "run", "--cost-weight", "50", "--prompt", "What is 2 + 2?"]
 
 
-def timed(arguments: list[str], *, folder: str) -> tuple[float, float]:
+def timed(arguments: list[str], *, folder: str) -> measuring.Pair:
     """Wall and CPU seconds of one fresh Python process."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    environment = {**os.environ, "ROUTERJAX_CACHE": str(Path(folder) / "cache")}
-    subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, check=True, capture_output=True
-    )
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, cpu
+    return measuring.fresh_process(arguments, cache=Path(folder) / "cache", folder=folder)
 
 
 def measure(repeats: int) -> dict[str, Any]:
@@ -48,7 +36,7 @@ def measure(repeats: int) -> dict[str, Any]:
         "import jax, routerjax": ["-c", "import jax, routerjax"],
         "routerjax route, one prompt": ROUTE,
     }
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    seconds: dict[str, list[measuring.Pair]] = {name: [] for name in kinds}
     with tempfile.TemporaryDirectory() as folder:
         run = ["-m", "routerjax"]
         timed([*run, "simulate", "--rows", "3000", "--out", "log.parquet"], folder=folder)

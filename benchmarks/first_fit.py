@@ -8,13 +8,8 @@ programs is empty before a first fit, and kept for the other two. Repeats are in
 
 from __future__ import annotations
 
-import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +79,9 @@ def plug_in(path: str) -> None:
         print(cost_weight, models[utility.mean(axis=0).argmax()], np.bincount(utility.argmax(1)))
 
 
-def seconds(arguments: list[str], folder: str, cache: str) -> tuple[float, float]:
-    """Wall and CPU seconds of one fresh Python process."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    environment = {**os.environ, "ROUTERJAX_CACHE": str(Path(folder) / cache)}
-    subprocess.run([sys.executable, *arguments], env=environment, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - start, used
-
-
 def measure(repeats: int) -> dict[str, Any]:
     """By number of rows, medians of wall and CPU seconds of every kind."""
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    found: dict[str, dict[str, list[measuring.Pair]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for rows in ROWS:
             own, following = (Path(folder) / f"{name}{rows}.parquet" for name in ("own", "next"))
@@ -106,14 +91,16 @@ def measure(repeats: int) -> dict[str, Any]:
             for repeat in range(repeats):
                 run = ["-m", "routerjax", "fit", "--quiet", "--overwrite", "--out"]
                 run.append(str(Path(folder) / "router"))
-                cache = f"cache{rows}.{repeat}"
+                cache = Path(folder) / f"cache{rows}.{repeat}"
                 for kind, arguments in (
                     ("first", [*run, str(own)]),
                     ("again", [*run, str(own)]),
                     ("next", [*run, str(following)]),
                     ("scikit-learn", ["-m", "benchmarks.first_fit", "--plug-in", str(own)]),
                 ):
-                    kinds.setdefault(kind, []).append(seconds(arguments, folder, cache))
+                    kinds.setdefault(kind, []).append(
+                        measuring.fresh_process(arguments, cache=cache)
+                    )
     return {
         "repeats": repeats,
         "dimensions": DIMENSIONS,
@@ -125,7 +112,7 @@ def measure(repeats: int) -> dict[str, Any]:
     }
 
 
-def _medians(pairs: list[tuple[float, float]]) -> dict[str, float]:
+def _medians(pairs: list[measuring.Pair]) -> dict[str, float]:
     walls, cpus = zip(*pairs, strict=True)
     return {"wall_seconds": statistics.median(walls), "cpu_seconds": statistics.median(cpus)}
 

@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import measuring
-from benchmarks.first_fit import seconds
 from benchmarks.plain_loop import Choose, Rows, Steps, best_threads, loop
 from routerjax.errors import InputError
 
@@ -115,14 +114,14 @@ def compare(path: Path, repeats: int) -> dict[str, Any]:
     train = loop([given.train] * len(SEEDS), SEEDS, given.weights, STEPS)
     kinds = {"loop": train, "routerjax": lambda: routers(given.train, SEEDS)}
     chosen = {name: call() for name, call in kinds.items()}
-    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    pairs: dict[str, list[measuring.Pair]] = {name: [] for name in kinds}
     arguments = ["-m", "benchmarks.given_workload", "--workload", str(path), "--only-routerjax"]
     cold = []
     for repeat in range(repeats):
         for name, call in kinds.items():
             pairs[name].append(measuring.timed(call)[:2])
         with tempfile.TemporaryDirectory() as folder:
-            cold.append(seconds(arguments, folder, f"cache{repeat}"))
+            cold.append(measuring.fresh_process(arguments, cache=Path(folder) / f"cache{repeat}"))
     found = {name: utilities(own, given) for name, own in chosen.items()}
     return {
         "rows": len(given.train.x),

@@ -6,7 +6,10 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +20,9 @@ from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, git_commit, versions
 
 FOLDER = Path(__file__).parent / "results"
+
+Pair = tuple[float, float]
+"""Wall and CPU seconds."""
 
 
 class Seconds(NamedTuple):
@@ -52,7 +58,7 @@ def interleaved(kinds: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict
     """
     for call in kinds.values():
         call()
-    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    pairs: dict[str, list[Pair]] = {name: [] for name in kinds}
     for _ in range(repeats):
         for name, call in kinds.items():
             pairs[name].append(timed(call)[:2])
@@ -66,7 +72,27 @@ def timed(call: Callable[[], Any]) -> tuple[float, float, Any]:
     return time.perf_counter() - wall, time.process_time() - cpu, result
 
 
-def medians(pairs: list[tuple[float, float]]) -> Seconds:
+def fresh_process(arguments: Sequence[str], *, cache: Path, folder: str | None = None) -> Pair:
+    """Wall and CPU seconds of a Python process of its own.
+
+    It may keep the bytecode of its modules, as Python does unless it is told not to: a second one
+    compiles none.
+
+    Args:
+      arguments: of Python.
+      cache: folder of what routerjax keeps.
+      folder: the process runs in; None is this one's.
+    """
+    environment = {**os.environ, "ROUTERJAX_CACHE": str(cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [sys.executable, *arguments]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def medians(pairs: list[Pair]) -> Seconds:
     """Medians of (wall, CPU) pairs."""
     walls, cpus = zip(*pairs, strict=True)
     return Seconds(statistics.median(walls), statistics.median(cpus), min(walls))
