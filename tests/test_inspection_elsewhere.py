@@ -209,8 +209,8 @@ def test_scores_of_which_a_lower_one_is_better_are_no_quality(tmp_path):
 
 
 def test_a_column_of_costs_that_are_no_numbers_is_named(tmp_path):
-    rows = [{**r, "quality": r["good"], "cost": f"{at / 10}¢"} for at, r in enumerate(drawn())]
-    assert "; '0.0¢' in column 'cost' is no number" in lacks(tmp_path / "log.jsonl", rows)
+    rows = [{**r, "quality": r["good"], "cost": f"{at / 10}pt"} for at, r in enumerate(drawn())]
+    assert "; '0.0pt' in column 'cost' is no number" in lacks(tmp_path / "log.jsonl", rows)
     rows = [{**r, "score": f"note {at}, well done"} for at, r in enumerate(drawn())]
     for row in rows:
         del row["good"]

@@ -19,7 +19,7 @@ from routerjax.data.columns.names import AVAILABLE, COST, SCORE
 from routerjax.data.columns.prompts import Prompts
 from routerjax.data.columns.schema import Schema, cost_unit
 from routerjax.data.columns.times import times_of
-from routerjax.data.columns.values import Notation, numbers, same, words
+from routerjax.data.columns.values import CENTS, Notation, numbers, same, words
 from routerjax.data.formats import loading, several
 from routerjax.data.formats.arrow import first_line
 from routerjax.data.formats.frames import Frame
@@ -177,10 +177,15 @@ class SourceFile:
             name=general,
             worth=schema.values.get(name, schema.values.get(general, {})),
             decimal=schema.decimal,
-            currency=cost_unit(schema.cost_unit)[1] if is_cost and schema.money else None,
+            currency=self._sign() if is_cost and schema.money else None,
             ratings=schema.ratings and is_quality,
             whole=name in ("input_tokens", "output_tokens"),
         )
+
+    def _sign(self) -> str:
+        """The currency whose sign may stand beside a cost."""
+        unit = self.schema.cost_unit
+        return CENTS if unit.strip().lower() == CENTS else cost_unit(unit)[1]
 
     def _empty(self, shape: tuple[int, int]) -> np.ndarray:
         if math.prod(shape) * 4 <= self.in_memory:

@@ -15,6 +15,7 @@ from routerjax.data.columns import arrays, separators
 from routerjax.data.columns.arrays import NO_NUMBER, is_text, quoted
 from routerjax.errors import InputError
 
+CENTS = "cents"
 PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 NUMBER = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)"
 RATING = re.compile(
@@ -22,9 +23,12 @@ RATING = re.compile(
     rf"(?:\s*(?:/|out of|of)\s*({NUMBER})(?:\s*stars?)?|\s*(%))?\.?",
     re.IGNORECASE,
 )
-SIGNS = {"$": "usd", "us$": "usd", "usd": "usd", "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp"}
+SIGNS = {
+    **dict.fromkeys(("$", "us$", "usd"), "usd"),
+    **{"¢": CENTS, "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp"},
+}
 MONEY = re.compile(
-    r"([+-]?)\s*(us\$|usd|\$|eur|€|gbp|£)?\s*([\d.,e+-]+?)\s*(usd|eur|gbp|[$€£])?", re.I
+    r"([+-]?)\s*(us\$|usd|\$|eur|€|gbp|£)?\s*([\d.,e+-]+?)\s*(usd|eur|gbp|[$€£¢])?", re.I
 )
 GROUPS = {
     ".": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?"),
@@ -235,12 +239,14 @@ def _without_sign(text: str, notation: Notation) -> str:
         return text
     for sign in filter(None, (match[2], match[4])):
         currency = SIGNS[sign.lower()]
+        if currency in ("usd", CENTS) and currency != notation.currency:
+            name = "dollars" if currency == "usd" else CENTS
+            raise InputError(f"{quoted(text)} is in {name}, as --cost-unit {currency} says")
         if currency != notation.currency:
-            problem = (
+            raise InputError(
                 f"{quoted(text)} is in {currency.upper()}; say what one is worth in dollars "
                 f"with --cost-unit {currency}:1.08"
             )
-            raise InputError(problem if currency != "usd" else f"{quoted(text)} is in dollars")
     return match[1] + match[3]
 
 
@@ -261,7 +267,8 @@ def _advice(text: str, notation: Notation) -> str:
     name, low = notation.name, text.strip().lower()
     money, rating = MONEY.fullmatch(low), RATING.fullmatch(low)
     if notation.name.startswith("cost") and money and (money[2] or money[4]):
-        return "; --money (money=True) reads it" if notation.currency is None else ""
+        unit = f" with --cost-unit {CENTS}" if "¢" in low else ""
+        return f"; --money (money=True) reads it{unit}" if notation.currency is None else ""
     if re.fullmatch(r"[+-]?\d*,\d+", low) and notation.decimal != ",":
         return "; --decimal , (decimal=',') reads it"
     if rating and (rating[1] or rating[3] or rating[4]) and not notation.ratings:

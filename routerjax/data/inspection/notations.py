@@ -8,7 +8,7 @@ from typing import Any
 
 from routerjax.data.columns.separators import COMMA, POINT, without_blanks
 
-SIGN = r"(?:us\$|[$€£¥]|usd|eur|gbp)"
+SIGN = r"(?:us\$|[$€£¥¢]|usd|eur|gbp)"
 MONEY = re.compile(rf"^(-?)\s*{SIGN}\s*(-?[\d.,]+)$|^(-?)([\d.,]+)\s*{SIGN}$")
 SEPARATED = re.compile(
     r"^-?(?:\d+,\d+(?:e[+-]?\d+)?|[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?|[1-9]\d{0,2}(?:\.\d{3})+,\d*)$"

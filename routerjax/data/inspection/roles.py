@@ -13,12 +13,11 @@ from routerjax.data.columns.synonyms import (
     MODEL_WORDS,
     NOT_PROMPTS,
     ROLES,
-    VALUES,
     named,
     plain,
-    unaccented,
 )
 from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.word_scales import words_of
 from routerjax.data.io.availability import NO, YES
 
 ORDER = (
@@ -31,6 +30,7 @@ ORDER = (
 WIDE = 8  # numbers at least of a vector that is known by its shape alone
 LONG = 12.0  # characters at least of a typical prompt that is known by its length alone
 MOST_MODELS = 200
+MOST_WORDS = 13  # of a scale of words: grades from A+ to F
 FEWEST_GROUPS = 5  # that a fit can part into folds
 SPLITS = {"train", "training", "test", "validation", "valid", "val", "dev", "eval", "holdout"}
 
@@ -69,16 +69,6 @@ def guess_roles(fields: Sequence[Field]) -> dict[str, Guess]:
             field = left.pop(-at)
             found[role] = Guess(role, field, by)
     return found
-
-
-def words_of(field: Field) -> dict[str, float] | None:
-    """What the words of a field of feedback are worth; None where one is not known."""
-    words = sorted({text.strip() for text in field.texts})
-    keys = [unaccented(word.lower()) for word in words]
-    keys = [re.sub(r"[\s-]+", "_", key) if len(key) > 2 else key for key in keys]
-    worth = {word: VALUES.get(key) for word, key in zip(words, keys, strict=True)}
-    found = {word: each for word, each in worth.items() if each is not None}
-    return found if words and len(found) == len(words) else None
 
 
 def _score(role: str, field: Field) -> tuple[float, str]:
@@ -144,7 +134,7 @@ def _is_model(field: Field) -> bool:
 def _is_quality(field: Field) -> bool:
     if field.kind in ("number", "bool"):
         return True
-    return field.kind == "text" and field.distinct <= 12 and words_of(field) is not None
+    return field.kind == "text" and field.distinct <= MOST_WORDS and words_of(field) is not None
 
 
 def _is_text(field: Field) -> bool:

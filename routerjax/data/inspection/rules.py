@@ -12,7 +12,8 @@ from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Schema
 from routerjax.data.columns.synonyms import plain
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.roles import Guess, words_of
+from routerjax.data.inspection.roles import Guess
+from routerjax.data.inspection.word_scales import words_of
 
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
 """What a status says of a call that went well."""
@@ -35,8 +36,13 @@ def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> di
     if field.kind == "bool":
         return {}
     if field.kind == "text":
-        worth = words_of(field) or {}
-        return {"values": {"quality": worth}}
+        scale = words_of(field)
+        if scale is None:
+            return {"values": {"quality": {}}}
+        if scale.note:
+            notes.append(scale.note)
+        bounds = {"quality_range": scale.quality_range} if scale.quality_range else {}
+        return {"values": {"quality": scale.worth}, **bounds}
     rules: dict[str, object] = {}
     if field.notation == "rating":
         rules["ratings"] = True
@@ -105,9 +111,14 @@ def cost_rules(
     words = set(re.split(r"[._]", plain(field.path)))
     signs = "".join(field.texts[:20]) if field.notation == "money" else ""
     said = {text.strip().lower() for text in currency.field.texts} if currency else set()
-    if words & {"cents", "cent"}:
+    cents = sum("¢" in text for text in field.texts)
+    if 0 < cents < len(field.texts):
+        lacks.append(f"one unit: {cents} of {len(field.texts)} costs are in cents, by their sign")
+        return rules
+    if cents or words & {"cents", "cent"}:
         rules["cost_unit"] = "cents"
-        notes.append(f"costs are in cents, by the name of the column {quoted(field.path)}")
+        by = "their sign" if cents else f"the name of the column {quoted(field.path)}"
+        notes.append(f"costs are in cents, by {by}")
         return rules
     if words & {"micros", "microdollars"}:
         rules["cost_unit"] = "per-1m"

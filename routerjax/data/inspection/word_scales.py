@@ -1,0 +1,70 @@
+"""Words that stand for qualities: thumbs and their kind, stars drawn as signs, letter grades."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from routerjax.data.columns.synonyms import VALUES, plain, unaccented
+from routerjax.data.inspection.fields import Field
+
+STARS = re.compile(r"[★⭐](?:\ufe0f?[★⭐])*\ufe0f?☆*|☆+")
+GRADE = re.compile(r"([A-DF])([+-]?)")
+POINTS = {"A": 4.0, "B": 3.0, "C": 2.0, "D": 1.0, "F": 0.0}
+STEP = {"": 0.0, "+": 0.3, "-": -0.3}
+GRADED = {"grade", "grades", "quality", "score", "rating", "mark"}
+"""Words in the name of a column that hold grades: a column of letters may be of answers."""
+
+
+class Scale(NamedTuple):
+    """What the words of a column are worth.
+
+    Attributes:
+      worth: word → quality.
+      quality_range: of the scale; None is [0, 1].
+      note: what is taken for granted; empty where nothing is.
+    """
+
+    worth: dict[str, float]
+    quality_range: tuple[float, float] | None = None
+    note: str = ""
+
+
+def words_of(field: Field) -> Scale | None:
+    """What the words of a field of feedback are worth; None where one is not known."""
+    words = sorted({text.strip() for text in field.texts})
+    if not words:
+        return None
+    return _stars(words) or _grades(words, field.path) or _feedback(words)
+
+
+def _feedback(words: list[str]) -> Scale | None:
+    keys = [unaccented(word.lower()) for word in words]
+    keys = [re.sub(r"[\s-]+", "_", key) if len(key) > 2 else key for key in keys]
+    worth = {word: VALUES.get(key) for word, key in zip(words, keys, strict=True)}
+    found = {word: each for word, each in worth.items() if each is not None}
+    return Scale(found) if len(found) == len(words) else None
+
+
+def _stars(words: list[str]) -> Scale | None:
+    if not all(STARS.fullmatch(word) for word in words):
+        return None
+    worth = {word: float(len(re.findall("[★⭐]", word))) for word in words}
+    drawn = [len(re.findall("[★⭐☆]", word)) for word in words]
+    low, high = min(worth.values()), max(5.0, *drawn)
+    return Scale(worth, (min(low, 1.0), float(high)))
+
+
+def _grades(words: list[str], path: str) -> Scale | None:
+    """Grade points of A to F, where the column's name says that it holds grades."""
+    matches = [GRADE.fullmatch(word) for word in words]
+    if len(words) < 2 or not GRADED & set(re.split(r"[._]", plain(path))):
+        return None
+    worth = {}
+    for word, match in zip(words, matches, strict=True):
+        if match is None:
+            return None
+        points = POINTS[match[1]] + (STEP[match[2]] if match[1] != "F" else 0.0)
+        worth[word] = min(points, 4.0)
+    note = f"letter grades of {path} are grade points, 4 for A to 0 for F: --values says otherwise"
+    return Scale(worth, (0.0, 4.0), note)
