@@ -34,14 +34,16 @@ def alike(
     """
     if embeddings.shape[1] < DIRECTIONS or len(equal) < 2:
         return equal
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     places = _projected(embeddings) / CLOSE
     shifts = (0.0, 1 / 3, 2 / 3)
     cells = [np.unique(equal, return_inverse=True)[1]]
     for shift in shifts:
         cells.append(_cells(np.floor(places + shift)))
+    if all(int(each.max()) + 1 == len(equal) for each in cells):
+        return np.arange(len(equal))
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     rows = np.tile(np.arange(len(equal)), len(cells))
     starts = np.cumsum([len(equal), *(int(each.max()) + 1 for each in cells)])
     columns = np.concatenate([each + start for each, start in zip(cells, starts, strict=False)])

@@ -78,13 +78,13 @@ def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
 
     A row whose `group` is empty belongs with rows of the same query that have none either.
     """
-    queries = _queries(record)
+    queries = record.queries
     if record.group is None:
         return group_numbers(queries)
     return group_numbers([name or int(query) for name, query in zip(record.group, queries)])  # noqa: B905
 
 
-def _queries(record: Rows) -> np.ndarray:
+def queries_of(record: Rows) -> np.ndarray:
     """[n] numbers that are equal where queries are, up to the rounding of embeddings."""
     found = query_digests(record)
     if record.prompts is not None or record.embeddings is None:
@@ -101,7 +101,7 @@ def repeated(log: Log) -> Bool[np.ndarray, " n"]:
     share p of the pairs. Rows that agree are repeats if p is below `CHANCE`, or if of the pairs of
     answers of one model to one query at least (1 + p)/2 agree, half way from chance to certainty.
     """
-    queries, arms = _queries(log), np.asarray(log.arms)
+    queries, arms = log.queries, np.asarray(log.arms)
     whose = queries if log.group is None else group_numbers(list(log.group))
     scored = arms if log.scored_by is None else group_numbers(list(log.scored_by))
     asked = _together(queries, whose, arms, scored)

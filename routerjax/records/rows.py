@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from routerjax.errors import InputError
-from routerjax.records.groups import groups_of
+from routerjax.records.groups import groups_of, queries_of
 from routerjax.records.on_disk import Stored, blocks
 
 Kind = TypeVar("Kind")
@@ -89,6 +89,11 @@ class Rows:
             elif hasattr(value, "shape"):
                 changes[field.name] = value[index]
         return dataclasses.replace(self, **changes)
+
+    @functools.cached_property
+    def queries(self) -> Array:
+        """[n] numbers that are equal where queries are, up to the rounding of embeddings."""
+        return queries_of(self)
 
     @functools.cached_property
     def groups(self) -> Array:
