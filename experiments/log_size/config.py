@@ -43,7 +43,7 @@ PRESETS = {
     "full": SizeConfig(rows=(500, 1_000, 2_500, 10_000), logging=LOGGING, seeds=20, queries=20_000),
 }
 """smoke: seconds, for CI. quick: a minute of one core. full: the sizes of the README's tables, with
-more seeds; about four minutes of one core a seed with the README's four tables."""
+more seeds; about two minutes of one core a seed with the README's four tables."""
 
 
 def check(config: SizeConfig) -> SizeConfig:
