@@ -17,7 +17,8 @@ from routerjax.data.columns.schema import Join, Schema
 from routerjax.data.inspection.commands import options_of, says_it_all
 from routerjax.data.inspection.fields import fields_of
 from routerjax.data.inspection.propose import propose
-from routerjax.data.inspection.roles import guess_roles, words_of
+from routerjax.data.inspection.roles import guess_roles
+from routerjax.data.inspection.word_scales import Scale, words_of
 from routerjax.errors import InputError
 
 MODELS = ("claude-sonnet", "gpt-4o", "llama-8b")
@@ -176,7 +177,7 @@ def test_an_id_or_an_answer_is_no_prompt():
 
 def test_words_of_feedback():
     (field,) = fields_of(pa.table({"x": ["Thumbs Up", "thumbs-down", "neutral"]}))
-    assert words_of(field) == {"Thumbs Up": 1.0, "thumbs-down": 0.0, "neutral": 0.5}
+    assert words_of(field) == Scale({"Thumbs Up": 1.0, "thumbs-down": 0.0, "neutral": 0.5})
     (field,) = fields_of(pa.table({"x": ["up", "sideways"]}))
     assert words_of(field) is None
 

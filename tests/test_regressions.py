@@ -54,19 +54,19 @@ def test_heads_recover_a_bias(learner, nuisance):
     assert np.sqrt(np.mean((bias - BIAS) ** 2)) < 0.3 * BIAS
 
 
-TREES = ("forest", "boosted")
+LONG = ("kernel-ridge", "forest", "boosted")
 
 
 @pytest.mark.parametrize(
     "nuisance",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in TREES else [])
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
         for name in REGRESSIONS
         if name != "heads"
     ],
 )
 def test_other_regressions_recover_it_too(nuisance):
-    if nuisance in TREES:
+    if nuisance in ("forest", "boosted"):
         pytest.importorskip("sklearn")
     bias = np.asarray(fit_gains(gains(), key=KEY, nuisance=nuisance).bias)[:, 0]
     most = 0.4 if nuisance == "boosted" else 0.3  # boosted trees vary more from row to row

@@ -8,13 +8,13 @@ halves of the first, so that few programs are compiled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Shaped
+from jaxtyping import Array, Bool, Int, PyTree
 
 from routerjax.training.run import Job, State, Tree
 from routerjax.training.sweep import Engine
@@ -80,22 +80,45 @@ def everyone(engine: Engine, block: Block) -> State:
     present = taken(engine.fetch(block.state), slice(len(block.runs)))
     parts = (*block.aside, Aside(block.runs, present))
     if len(parts) == 1:
-        return parts[0].state
+        return present
     order = np.argsort(np.concatenate([part.runs for part in parts]))
-    joined: State = jax.tree.map(
-        lambda *leaves: _joined(leaves)[order], *(part.state for part in parts)
-    )
+    states = [part.state for part in parts]
+    joined: State = _compiled(_in_order, states)(states, order)
     return joined
 
 
 def taken(tree: Tree, places: Int[np.ndarray, " p"] | slice) -> Tree:
-    """The leading axis of every leaf at these places."""
+    """The leading axis of every leaf at these places; a slice of all of it is the tree itself."""
+    leaves = jax.tree.leaves(tree)
+    if isinstance(places, slice) and all(len(leaf) == places.stop for leaf in leaves):
+        return tree
+    if isinstance(places, slice) and not _on_host(tree):
+        places = np.arange(places.stop)
+    found: Tree = _compiled(_at, tree)(tree, places)
+    return found
+
+
+def _at(tree: Tree, places: Int[np.ndarray, " p"] | slice) -> Tree:
     found: Tree = jax.tree.map(lambda leaf: leaf[places], tree)
     return found
 
 
-def _joined(leaves: Sequence[Shaped[Array | np.ndarray, "_ ..."]]) -> Array | np.ndarray:
-    """Where they are: on the device, or on the host."""
-    if all(isinstance(leaf, np.ndarray) for leaf in leaves):
-        return np.concatenate(leaves)
-    return jnp.concatenate(leaves)
+def _in_order(states: Sequence[State], order: Int[np.ndarray, " r"]) -> State:
+    def joined(*leaves: Array | np.ndarray) -> Array | np.ndarray:
+        host = all(isinstance(leaf, np.ndarray) for leaf in leaves)
+        return (np if host else jnp).concatenate(leaves)[order]
+
+    found: State = jax.tree.map(joined, *states)
+    return found
+
+
+def _on_host(tree: PyTree) -> bool:
+    return all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(tree))
+
+
+def _compiled(function: Callable[..., Any], tree: PyTree) -> Callable[..., Any]:
+    """As one program where the leaves are on a device, else as it is."""
+    return function if _on_host(tree) else _PROGRAMS[function.__name__]
+
+
+_PROGRAMS = {each.__name__: jax.jit(each) for each in (_at, _in_order)}
