@@ -7,7 +7,13 @@ import pytest
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.errors import InputError
 from routerjax.estimators.folds import make_folds, member_splits
-from routerjax.records.groups import digests, query_digests, repeated
+from routerjax.records.groups import (
+    among_seen,
+    digests,
+    query_digests,
+    repeated,
+    seen_queries,
+)
 from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
 
@@ -58,6 +64,36 @@ def test_a_digest_is_of_its_salt():
     assert (digests(["a"], salt="one") != digests(["a"], salt="two")).all()
     log = log_of([0, 1], [1, 0], [1e-3] * 2)
     assert (query_digests(log, salt="s") == digests(["prompt 0", "prompt 1"], salt="s")).all()
+
+
+WRITTEN = [
+    ["What is Rust?", "what is RUST?  ", " What\u00a0is\n\tRust?", "\ufeffWhat is\u200b Rust?"],
+    ["Que es un a\u00f1o?", "Que es un an\u0303o?"],
+    ["What is rust"],
+    ["Whatis Rust?"],
+    ["x\u00b2"],
+    ["x2"],
+]
+
+
+def test_prompts_of_one_wording_are_one_query_and_its_rows_repeats():
+    prompts = [prompt for each in WRITTEN for prompt in each]
+    query = np.repeat(np.arange(len(WRITTEN)), [len(each) for each in WRITTEN])
+    rng = np.random.default_rng(0)
+    log = log_of(query % 2, rng.random(6)[query], rng.random(6)[query], prompts=prompts)
+    assert log.groups.tolist() == query.tolist()
+    assert repeated(log).tolist() == [False, True, True, True, False, True] + [False] * 4
+    assert log.prompts == tuple(prompts)
+
+
+def test_a_router_that_was_saved_with_digests_of_prompts_as_they_are_knows_them():
+    log = log_of([0, 1, 0], [1, 0, 1], [1e-3] * 3, prompts=["Tell me.", "tell  me.", "Hear me."])
+    halves = digests(["Tell me."], salt="s").view(np.uint32).reshape(-1, 2)
+    assert among_seen(log, halves, salt="s").tolist() == [True, False, False]
+    assert among_seen(log, halves, salt="t").tolist() == [False, False, False]
+    assert among_seen(log, seen_queries(log.rows([0]), salt="s"), salt="s").tolist() == [
+        *(True, True, False)
+    ]
 
 
 GROUPS = np.repeat(np.arange(30), [1, 2, 3, 4, 5] * 6)
