@@ -90,7 +90,7 @@ def among_seen(record: Rows, seen: UInt32[np.ndarray, "g 2"], *, salt: str) -> B
 def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
     """[n] group of each row, 0, 1, …: by the record's `group`, else by equal queries.
 
-    Prompts of one wording, and embeddings that differ by rounding alone, are equal queries.
+    Prompts of one wording, and embeddings that differ by noise alone (`alike`), are equal queries.
 
     A row whose `group` is empty belongs with rows of the same query that have none either.
     """
@@ -101,7 +101,7 @@ def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
 
 
 def queries_of(record: Rows) -> np.ndarray:
-    """[n] numbers that are equal where queries are, up to the rounding of embeddings."""
+    """[n] numbers that are equal where queries are, up to the noise of embeddings."""
     found = query_digests(record)
     if record.prompts is not None or record.embeddings is None:
         return found
