@@ -112,6 +112,13 @@ def test_a_column_of_times_is_named_whatever_it_counts_in(form):
         rj.read_log(data, schema=Schema(strict=True))
 
 
+def test_rows_without_a_time_must_leave_and_a_column_of_few_times_is_none():
+    data = frame(*drifted())
+    (text,) = said(data.assign(created_at=data["created_at"].mask(data.index % 50 == 0)))
+    assert "--time created_at --drop-missing" in text
+    assert said(data.assign(created_at=data["created_at"].mask(data.index % 5 > 0))) == []
+
+
 def test_other_columns_and_times_over_which_nothing_changes_draw_no_word():
     data = frame(*drifted())
     assert said(data.drop(columns="created_at")) == []

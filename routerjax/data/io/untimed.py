@@ -69,9 +69,9 @@ def warn_of_times(file: SourceFile, log: Log, rows: np.ndarray) -> None:
     for path in sorted(columns, key=lambda path: -named("time", path)):
         time = _times(path, columns[path], rows[picked])
         found = None if time is None else _found(log, time, picked)
-        if found is None:
+        if time is None or found is None:
             continue
-        said = _said(path, found, log)
+        said = _said(path, found, log, whole=bool(np.isfinite(time).all()))
         if file.schema.strict:
             raise TimeError(said, path, source=file.source)
         warnings.warn(TimeWarning(f"{file.source}: {said}", path), stacklevel=5)
@@ -96,7 +96,8 @@ def _found(log: Log, time: np.ndarray, picked: np.ndarray) -> Together | None:
     )
 
 
-def _said(path: str, found: Together, log: Log) -> str:
+def _said(path: str, found: Together, log: Log, *, whole: bool) -> str:
+    """The warning; without `whole`, rows that have no time must leave."""
     model, before, after = log.models[found.arm], *found.shares
     way, much = "rose" if found.change > 0 else "fell", abs(found.change)
     off = "too high" if found.bias > 0 else "too low"
@@ -106,9 +107,10 @@ def _said(path: str, found: Together, log: Log) -> str:
     else:
         changed = f"the costs of the same models {way} by {much:.0%}"
         bias = f"cost is {abs(found.bias):.0%} {off}"
+    option = f"--time {shlex.quote(path)}{'' if whole else ' --drop-missing'}"
     return (
         f"over '{path}' {model}'s share went from {before:.0%} to {after:.0%} and {changed}, so "
-        f"that its mean {bias} for when it was asked; --time {shlex.quote(path)} (in Python "
+        f"that its mean {bias} for when it was asked; {option} (in Python "
         f'columns={{"time": "{path}"}}) compares models at the same time'
     )
 
