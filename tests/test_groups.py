@@ -7,7 +7,14 @@ import pytest
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.errors import InputError
 from routerjax.estimators.folds import make_folds, member_splits
-from routerjax.records.groups import digests, query_digests, repeated
+from routerjax.records.alike import alike
+from routerjax.records.groups import (
+    among_seen,
+    digests,
+    query_digests,
+    repeated,
+    seen_queries,
+)
 from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
 
@@ -52,12 +59,75 @@ def test_embeddings_equal_up_to_rounding_are_a_group():
     assert len(set(moved.groups.tolist())) == 180
 
 
+def test_queries_whose_embeddings_were_rounded_or_are_noisy_are_found(tmp_path):
+    """200 queries four times, by an encoder that is off by a thousandth, or in half precision."""
+    rng = np.random.default_rng(0)
+    query = np.tile(np.arange(200), 4)
+    x = (rng.normal(size=(200, 64)) + 3 * (np.arange(64) == 5))[query]
+    noisy = (x * (1 + 1e-3 * rng.normal(size=x.shape))).astype(np.float32)
+    halves = np.where((np.arange(800) < 400)[:, None], x.astype(np.float16), x).astype(np.float32)
+    np.save(tmp_path / "x.npy", noisy)
+    stored = Stored(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    for embeddings in (noisy, halves, stored):
+        assert alike(embeddings, np.arange(800)).tolist() == query.tolist()
+
+
+def test_queries_that_lie_densely_are_not_equal():
+    """On a curve or a surface, and by length and topic, neighbours are no repeats."""
+    rng = np.random.default_rng(0)
+    on_curve = np.sin(rng.random((3000, 1)) * np.linspace(1, 9, 32))
+    on_surface = np.sin(2 * rng.random((3000, 2)) @ rng.normal(size=(2, 32)))
+    length = np.column_stack([rng.permutation(3000), np.eye(4)[rng.integers(0, 4, 3000)]])
+    for embeddings in (on_curve, on_surface, length, rng.normal(size=(3000, 3))):
+        found = alike(embeddings.astype(np.float32), np.arange(3000))
+        assert len(np.unique(found)) == 3000
+
+
+def test_rows_that_differ_in_one_column_alone_are_not_equal():
+    """A flag beside 63 numbers of the query; without it each query is there twice."""
+    x = np.tile(np.random.default_rng(0).normal(size=(100, 64)), (2, 1)).astype(np.float32)
+    noise = np.float32(1e-6) * np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
+    assert len(np.unique(alike(x + noise, np.arange(200)))) == 100
+    x[:, 0] = np.repeat([0, 1], 100)
+    assert len(np.unique(alike(x, np.arange(200)))) == 200
+
+
 def test_a_digest_is_of_its_salt():
     assert (digests(["a", "b", "a"]) == digests(["a", "b", "a"])).all()
     assert len(set(digests(["a", "b", "a"]).tolist())) == 2
     assert (digests(["a"], salt="one") != digests(["a"], salt="two")).all()
     log = log_of([0, 1], [1, 0], [1e-3] * 2)
     assert (query_digests(log, salt="s") == digests(["prompt 0", "prompt 1"], salt="s")).all()
+
+
+WRITTEN = [
+    ["What is Rust?", "what is RUST?  ", " What\u00a0is\n\tRust?", "\ufeffWhat is\u200b Rust?"],
+    ["Que es un a\u00f1o?", "Que es un an\u0303o?"],
+    ["What is rust"],
+    ["Whatis Rust?"],
+    ["x\u00b2"],
+    ["x2"],
+]
+
+
+def test_prompts_of_one_wording_are_one_query_and_its_rows_repeats():
+    prompts = [prompt for each in WRITTEN for prompt in each]
+    query = np.repeat(np.arange(len(WRITTEN)), [len(each) for each in WRITTEN])
+    rng = np.random.default_rng(0)
+    log = log_of(query % 2, rng.random(6)[query], rng.random(6)[query], prompts=prompts)
+    assert log.groups.tolist() == query.tolist()
+    assert repeated(log).tolist() == [False, True, True, True, False, True] + [False] * 4
+    assert log.prompts == tuple(prompts)
+
+
+def test_a_router_that_was_saved_with_digests_of_prompts_as_they_are_knows_them():
+    log = log_of([0, 1, 0], [1, 0, 1], [1e-3] * 3, prompts=["Tell me.", "tell  me.", "Hear me."])
+    halves = digests(["Tell me."], salt="s").view(np.uint32).reshape(-1, 2)
+    assert among_seen(log, halves, salt="s").tolist() == [True, False, False]
+    assert among_seen(log, halves, salt="t").tolist() == [False, False, False]
+    assert among_seen(log, seen_queries(log.rows([0]), salt="s"), salt="s").tolist() == [
+        *(True, True, False)
+    ]
 
 
 GROUPS = np.repeat(np.arange(30), [1, 2, 3, 4, 5] * 6)

@@ -25,7 +25,7 @@ from routerjax.models.architectures import Architecture
 from routerjax.models.outcomes import OutcomeHead
 from routerjax.models.policy import Policy, within_range
 from routerjax.records.available import Available, available_mask
-from routerjax.records.groups import query_digests
+from routerjax.records.groups import among_seen
 from routerjax.records.repricing import PriceChange
 from routerjax.records.rows import Rows
 from routerjax.records.tables import Estimates
@@ -216,8 +216,7 @@ class Router(Saved):
         """[n] True where the router was fitted on a row of the same query."""
         if self.arrays.seen is None:
             return np.zeros(len(record), bool)
-        seen = np.ascontiguousarray(np.asarray(self.arrays.seen, np.uint32)).view(np.uint64)
-        return np.isin(query_digests(record, salt=self.salt), seen.ravel())
+        return among_seen(record, self.arrays.seen, salt=self.salt)
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
         """Expected quality and cost of every model for every query, [n, m] each."""

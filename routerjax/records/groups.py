@@ -7,7 +7,7 @@ times. Rows of a group stay together in every split, and a standard error counts
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Int, UInt32, UInt64
 
 from routerjax.records.alike import alike
 from routerjax.records.on_disk import blocks
+from routerjax.records.wording import wording
 
 if TYPE_CHECKING:
     from routerjax.records.logs import Log
@@ -32,7 +33,7 @@ def group_numbers(groups: Sequence[Any] | np.ndarray) -> Int[np.ndarray, " n"]:
     return np.asarray([number.setdefault(value, len(number)) for value in values], np.int32)
 
 
-def digests(values: Sequence[str] | np.ndarray, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
+def digests(values: Iterable[str] | np.ndarray, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
     """[n] numbers of 64 bits, equal where strings, or rows of a matrix, are equal.
 
     Args:
@@ -43,22 +44,25 @@ def digests(values: Sequence[str] | np.ndarray, *, salt: str = "") -> UInt64[np.
     def digest(content: bytes) -> bytes:
         return hashlib.blake2b(content, digest_size=8, key=salt.encode()[:64]).digest()
 
-    if isinstance(values, Sequence):
-        found = [digest(value.encode("utf-8", "surrogatepass")) for value in values]
-    else:
+    if hasattr(values, "shape"):
         found = [digest(row.tobytes()) for block in blocks(values) for row in block]
+    else:
+        found = [digest(value.encode("utf-8", "surrogatepass")) for value in values]
     return np.frombuffer(b"".join(found), np.uint64)
 
 
 def query_digests(record: Rows, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
-    """[n] digest of each query: of its prompt, or of its embedding where there are no prompts.
+    """[n] digest of each query: of its wording, or of its embedding where there are no prompts.
 
-    A record with neither has queries of which nothing is known; each stands for itself.
+    Prompts that differ in case, white space or unseen characters alone are one query
+    (`records.wording`). A record with neither prompts nor embeddings has queries of which nothing
+    is known; each stands for itself.
     """
-    queries = record.prompts if record.prompts is not None else record.embeddings
-    if queries is None:
+    if record.prompts is not None:
+        return digests(map(wording, record.prompts), salt=salt)
+    if record.embeddings is None:
         return np.arange(len(record), dtype=np.uint64)
-    return digests(queries, salt=salt)
+    return digests(record.embeddings, salt=salt)
 
 
 def salt_of(fingerprint: str, seed: int) -> str:
@@ -71,10 +75,22 @@ def seen_queries(record: Rows, *, salt: str) -> UInt32[np.ndarray, "g 2"]:
     return np.unique(query_digests(record, salt=salt)).view(np.uint32).reshape(-1, 2)
 
 
+def among_seen(record: Rows, seen: UInt32[np.ndarray, "g 2"], *, salt: str) -> Bool[Any, " n"]:
+    """[n] True where a query is one of those `seen` by a fit.
+
+    Routers were saved with digests of prompts as they are; these are looked for too.
+    """
+    known = np.ascontiguousarray(np.asarray(seen, np.uint32)).view(np.uint64).ravel()
+    found = np.isin(query_digests(record, salt=salt), known)
+    if record.prompts is not None:
+        found |= np.isin(digests(record.prompts, salt=salt), known)
+    return found
+
+
 def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
     """[n] group of each row, 0, 1, …: by the record's `group`, else by equal queries.
 
-    Embeddings that differ by rounding alone are equal queries.
+    Prompts of one wording, and embeddings that differ by noise alone (`alike`), are equal queries.
 
     A row whose `group` is empty belongs with rows of the same query that have none either.
     """
@@ -85,7 +101,7 @@ def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
 
 
 def queries_of(record: Rows) -> np.ndarray:
-    """[n] numbers that are equal where queries are, up to the rounding of embeddings."""
+    """[n] numbers that are equal where queries are, up to the noise of embeddings."""
     found = query_digests(record)
     if record.prompts is not None or record.embeddings is None:
         return found

@@ -92,7 +92,7 @@ class Rows:
 
     @functools.cached_property
     def queries(self) -> Array:
-        """[n] numbers that are equal where queries are, up to the rounding of embeddings."""
+        """[n] numbers that are equal where queries are, up to the noise of embeddings."""
         return queries_of(self)
 
     @functools.cached_property

@@ -19,6 +19,7 @@ from routerjax.data.inspection.propose import ASKED, Proposal
 from routerjax.data.inspection.roles import FEWEST_GROUPS
 from routerjax.data.io import files
 from routerjax.data.io.ungrouped import GroupError, GroupWarning
+from routerjax.data.io.untimed import TimeError
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table
@@ -124,7 +125,7 @@ def attempt(opened: Opened, kind: str, schema: Schema, *, drop_missing: bool) ->
                 )
             else:
                 record = files.read_table(table, schema=schema)
-        except GroupError:  # all else was well: it is read, and the group taken or said
+        except (GroupError, TimeError):  # all else was well: it is read, and the column said
             lenient = dataclasses.replace(schema, strict=False)
             found = attempt(opened, kind, lenient, drop_missing=drop_missing)
             return dataclasses.replace(found, schema=schema)

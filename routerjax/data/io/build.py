@@ -27,6 +27,7 @@ from routerjax.data.io.suspicious import (
     warn_of_scores,
 )
 from routerjax.data.io.ungrouped import warn_of_groups
+from routerjax.data.io.untimed import warn_of_times
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.logs import Log
 from routerjax.records.rows import Array
@@ -95,6 +96,7 @@ def log_of(
         log = _split(log, file, log.time)
     say_findings(log, file, rows, unbilled[rows])
     warn_of_groups(file, log, rows)
+    warn_of_times(file, log, rows)
     return log
 
 

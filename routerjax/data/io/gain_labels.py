@@ -17,6 +17,7 @@ from routerjax.data.formats import loading
 from routerjax.data.io.model_names import models_of
 from routerjax.errors import InputError
 from routerjax.records.groups import group_numbers
+from routerjax.records.wording import wording
 
 AUTHORS_FILE = "1_PC50_varstd.csv of the public repository github.com/yichistat/Meta-router"
 """Where the labels of the Meta-Router paper's Figure 1(a) are published (HealthBench)."""
@@ -144,9 +145,11 @@ def _groups(file: SourceFile, rows: np.ndarray, group: str | None) -> np.ndarray
     """[n] numbers of the queries of these rows, equal where the column `group` is."""
     if group is None:
         return np.arange(len(rows), dtype=np.int32)
-    texts = file.prompts().texts if group == "prompt" else file.texts(group)
+    by_prompt = group == "prompt"
+    texts = file.prompts().texts if by_prompt else file.texts(group)
+    named = [wording(text) if text and by_prompt else text for text in texts]
     # a missing group is a query of its own
-    return group_numbers([(row,) if texts[row] is None else texts[row] for row in rows])
+    return group_numbers([(row,) if named[row] is None else named[row] for row in rows])
 
 
 def _votes(

@@ -81,7 +81,7 @@ def warn_of_groups(file: SourceFile, log: Log, rows: np.ndarray) -> None:
         return
     arms, quality = np.asarray(log.arms), np.asarray(log.quality)
     found: list[tuple[int, str, Belonging, np.ndarray]] = []
-    for path, column in _free(file):
+    for path, column in free_columns(file):
         try:
             labels = _labels(column)
             is_id = None if labels is None else _look_of_ids(path, labels[1])
@@ -120,7 +120,7 @@ def _said(path: str, seen: Belonging) -> str:
     )
 
 
-def _free(file: SourceFile) -> Iterator[tuple[str, pa.ChunkedArray]]:
+def free_columns(file: SourceFile) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """Columns, and fields of objects, that play no role: path and cells."""
     known = [name for name in file.names if name in LOG_NAMES or name.startswith(AVAILABLE)]
     taken = {path for name in known for path in file.names[name].split(" or ")}
