@@ -20,11 +20,9 @@ ENOUGH_EXPLORED = 10
 rests on fewer answers, each of large weight, covers too little."""
 EXPLORED_BELOW = 2.0
 """Times the share of 1/m that is support elsewhere: recorded propensities below it are small."""
-PRIOR_HITS_OF_CUTS = 5.0
+PRIOR_HITS_OF_CUTS = 3.0
 """As `PRIOR_HITS`, of a cut: a direction can be laid through any rows, and takes the support of
 many at once. Rows of a group count as one."""
-PRIOR_HITS_LEFT = 2.0
-"""The same, among the rows that trees leave the arm."""
 ABOVE_CUT = 0.75
 """Share of an arm's mean propensity above a cut at which its edge lies."""
 PRIOR_HITS_EXPLORED = 2.0

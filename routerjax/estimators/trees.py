@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import jax
@@ -24,6 +25,10 @@ BINS = 32
 MOST_FEATURES = 32
 PATIENCE = 10
 """Rounds without a better held-out likelihood after which no more are grown."""
+ALONE = 0.05
+"""Chance, of all arms together, that trees are kept for an arm alone that does not need them."""
+SURE = 1 - 1e-6
+"""Propensity beyond which an arm is taken to be certain."""
 SMALLEST = -1e6
 """What a row's likelihood gains in a round that was not grown."""
 NEVER = -1e9
@@ -78,6 +83,20 @@ class TreeRows(NamedTuple):
     held_out_offsets: Float[np.ndarray, "h m"] | None = None
 
 
+class Told(NamedTuple):
+    """What trees gain on a fold's held-out rows, over none; after each of t rounds.
+
+    Attributes:
+      sums, squares: [t, 1 + m] over the rows, of the log likelihood of the arm that answered, and
+        of every arm's having answered or not.
+      rows: their number.
+    """
+
+    sums: Float[Array | np.ndarray, "*k t s"]
+    squares: Float[Array | np.ndarray, "*k t s"]
+    rows: Int[Array | np.ndarray, "*k"]
+
+
 def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Trees:
     """Grow trees by Newton boosting on the multinomial likelihood, stopped by held-out rows.
 
@@ -85,9 +104,10 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
     H = Σ p_m (1 − p_m) over a leaf's rows. Its questions are those with the largest Σ G² / (N + 1)
     over leaves and arms, N the rows of a leaf. Questions are asked of at most `MOST_FEATURES`
     columns, those whose means differ most between the arms, at `BINS` quantiles. Trees after
-    the round of the best held-out likelihood are set to 0; all of them, unless that is better than
-    none by a standard error of the paired difference. No more are grown after `PATIENCE` rounds
-    without a better one.
+    the round of the best held-out likelihood are set to 0, all of them unless that is better than
+    none (`_kept`). The folds decide together: an arm of many that is missing somewhere changes the
+    likelihood of all arms by little, and of one fold's rows by less than chance does. No more are
+    grown after `PATIENCE` rounds without a better one.
 
     Args:
       folds: k of them, of equal widths.
@@ -102,7 +122,7 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
     """
     columns = np.stack([_telling(rows.x, rows.arms, models) for rows in folds])
     edges = np.stack([_edges(rows, own) for rows, own in zip(folds, columns, strict=True)])
-    grown: Trees = _grown(
+    grown, told = _grown(
         _asked([rows.x for rows in folds], columns),
         _filled([rows.arms for rows in folds], -1),
         _asked([rows.held_out for rows in folds], columns),
@@ -114,7 +134,9 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
     )
     fold = np.arange(len(folds))[:, None, None]
     feature = columns[fold, np.asarray(grown.feature)].astype(np.int32)
-    return grown._replace(feature=jax.device_put(feature))
+    kept = np.arange(rounds)[:, None] < _kept(Told(*map(np.asarray, told)), models)[None]
+    leaves = np.asarray(grown.leaves) * kept[None, :, None]
+    return Trees(grown.start, *map(jax.device_put, (feature, np.asarray(grown.edge), leaves)))
 
 
 def _offsets(folds: Sequence[TreeRows]) -> tuple[np.ndarray, ...]:
@@ -166,11 +188,13 @@ def _grown(
     *offsets: Float[Array, "k _ m"],
     models: int,
     rounds: int,
-) -> Trees:
-    def one(fold: tuple[Array, ...]) -> Trees:
+) -> tuple[Trees, Told]:
+    def one(fold: tuple[Array, ...]) -> tuple[Trees, Told]:
         return _boosted(*fold, models=models, rounds=rounds)
 
-    grown: Trees = jax.lax.map(one, (x, arms, held_out, held_out_arms, edges, *offsets))
+    grown: tuple[Trees, Told] = jax.lax.map(
+        one, (x, arms, held_out, held_out_arms, edges, *offsets)
+    )
     return grown
 
 
@@ -183,7 +207,7 @@ def _boosted(
     *offsets: Float[Array, "_ m"],
     models: int,
     rounds: int,
-) -> Trees:
+) -> tuple[Trees, Told]:
     """The trees of a fold; their features are positions among the columns that are asked.
 
     `offsets` are those of the rows to grow on and of those held out, or none.
@@ -212,32 +236,52 @@ def _boosted(
         one = Trees(jnp.zeros(models), *(each[None] for each in tree))
         outside = outside + log_odds(one, held_out)
         grown = [every.at[place].set(own) for every, own in zip(grown, tree, strict=True)]
-        scores = scores.at[place].set(_likelihood(outside, held_out_arms))
+        scores = scores.at[place].set(_likelihoods(outside, held_out_arms))
         return logits + leaves[leaf], outside, place + 1, *grown, scores
 
     first = jnp.broadcast_to(start, (rows.shape[0], models))
     outside = jnp.broadcast_to(start, (held_out.shape[0], models))
     if offsets:
         first, outside = first + offsets[0], outside + offsets[1]
-    untouched = _likelihood(outside, held_out_arms)
+    untouched = _likelihoods(outside, held_out_arms)
 
     def promising(state: tuple[Array, ...]) -> Array:
-        place, scores = state[2], jnp.mean(state[-1], axis=1)
+        place, scores = state[2], jnp.mean(state[-1][..., 0], axis=1)
         best = jnp.max(scores)
-        last = jnp.where(best > jnp.mean(untouched), jnp.argmax(scores) + 1, 0)
+        last = jnp.where(best > jnp.mean(untouched[:, 0]), jnp.argmax(scores) + 1, 0)
         return (place < rounds) & (place - last < PATIENCE)
 
     none = (
         jnp.zeros((rounds, DEPTH), jnp.int32),
         jnp.zeros((rounds, DEPTH)),
         jnp.zeros((rounds, 2**DEPTH, models)),
-        jnp.full((rounds, held_out.shape[0]), -jnp.inf),
+        jnp.full((rounds, held_out.shape[0], 1 + models), -jnp.inf),
     )
     state: tuple[Array, ...] = (first, outside, jnp.zeros((), jnp.int32), *none)
-    *_, feature, edge, leaves, scores = jax.lax.while_loop(promising, one_round, state)
-    better = jnp.maximum(scores - untouched[None], SMALLEST)
-    kept = jnp.arange(rounds) < _rounds(better, held_out_arms)
-    return Trees(start, feature, edge, leaves * kept[:, None, None])
+    *_, place, feature, edge, leaves, scores = jax.lax.while_loop(promising, one_round, state)
+    last = jnp.minimum(jnp.arange(rounds), place - 1)  # rounds that were not grown change nothing
+    better = (scores[last] - untouched[None]) * (held_out_arms >= 0)[None, :, None]
+    told = Told(jnp.sum(better, axis=1), jnp.sum(better**2, axis=1), jnp.sum(held_out_arms >= 0))
+    return Trees(start, feature, edge, leaves), told
+
+
+def _kept(told: Told, models: int) -> Int[np.ndarray, " m"]:
+    """How many trees of every arm to keep, by the held-out rows of all folds together.
+
+    All up to the best round, if that is better than none by a standard error of the paired
+    difference; of an arm up to its own best too, where its own likelihood says so at a level of
+    `ALONE` over the number of arms.
+    """
+    count = max(float(np.sum(told.rows)), 2.0)
+    mean = np.asarray(told.sums, np.float64).sum(axis=0) / count  # [t, 1 + m]
+    spread = np.asarray(told.squares, np.float64).sum(axis=0) / count - np.square(mean)
+    error = np.sqrt(np.maximum(spread, 0.0) / count)
+    best = mean.argmax(axis=0)
+    every = np.arange(1 + models)
+    errors = np.where(every == 0, 1.0, NormalDist().inv_cdf(1 - ALONE / models))
+    rounds = np.where(mean[best, every] > errors * error[best, every], best + 1, 0)
+    found: np.ndarray = np.maximum(rounds[0], rounds[1:])
+    return found
 
 
 def _gains(
@@ -258,16 +302,13 @@ def _gains(
     return gain(left) + gain(right)
 
 
-def _likelihood(logits: Float[Array, "h m"], arms: Int[Array, " h"]) -> Float[Array, " h"]:
-    """Log likelihood of the arms that answered; 0 for −1, no row."""
-    return jnp.sum(jax.nn.log_softmax(logits) * jax.nn.one_hot(arms, logits.shape[1]), axis=1)
+def _likelihoods(logits: Float[Array, "h m"], arms: Int[Array, " h"]) -> Float[Array, "h m+1"]:
+    """Log likelihood of the arm that answered, and of every arm having answered or not.
 
-
-def _rounds(better: Float[Array, "t h"], arms: Int[Array, " h"]) -> Int[Array, ""]:
-    """How many trees to keep, from what the rows' likelihood gains after each round."""
-    real = (arms >= 0)[None].astype(jnp.float32)
-    count = jnp.maximum(jnp.sum(real), 2.0)
-    mean = jnp.sum(better * real, axis=1) / count
-    spread = jnp.sum(((better - mean[:, None]) * real) ** 2, axis=1) / (count - 1)
-    best = jnp.argmax(mean)
-    return jnp.where(mean[best] > jnp.sqrt(spread[best] / count), best + 1, 0)
+    Of −1, no row, the first is 0.
+    """
+    answered = jax.nn.one_hot(arms, logits.shape[1])
+    chance = jax.nn.log_softmax(logits)
+    other = jnp.log1p(-jnp.minimum(jnp.exp(chance), SURE))
+    whole = jnp.sum(chance * answered, axis=1, keepdims=True)
+    return jnp.concatenate([whole, jnp.where(answered > 0, chance, other)], axis=1)

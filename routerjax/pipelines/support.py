@@ -11,7 +11,6 @@ from routerjax.estimators.cuts import Cut, fit_cut
 from routerjax.estimators.discriminants import discriminants
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.support import (
-    PRIOR_HITS_LEFT,
     PRIOR_HITS_OF_CUTS,
     edge_of_cut,
     support_threshold,
@@ -71,9 +70,9 @@ def cuts_of(
     """Cuts along sums of many numbers of the query, which trees see in part only.
 
     An arm has a cut where the rows lowest along its discriminant have no support, so many that
-    `PRIOR_HITS_OF_CUTS` answers or more are missing, and trees leave it so many of them that
-    `PRIOR_HITS_LEFT` are. Its direction is then fitted again (`fit_cut`), and its edge is
-    `edge_of_cut` among the rows that trees leave.
+    `PRIOR_HITS_OF_CUTS` answers or more are missing, and trees leave it so many of them that its
+    own number is. Its direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut`
+    among the rows that trees leave.
 
     Args:
       asked: by all rows on which the policy could have chosen the arm.
@@ -93,10 +92,7 @@ def cuts_of(
     together = len(groups) / len(np.unique(groups))  # rows that count as one
     every, left = (
         own._replace(prior_hits=np.maximum(asked.prior_hits, least) * together)
-        for own, least in (
-            (asked, PRIOR_HITS_OF_CUTS),
-            (asked._replace(rows=by_trees), PRIOR_HITS_LEFT),
-        )
+        for own, least in ((asked, PRIOR_HITS_OF_CUTS), (asked._replace(rows=by_trees), 0.0))
     )
     found = discriminants(x, answered, asked.rows, folds.of_row)
     cut_off = [np.isfinite(thresholds(found.scores, each)) for each in (every, left)]
