@@ -69,6 +69,7 @@ class CutsConfig:
 
     kinds: tuple[Kind, ...] = (
         Kind(NUMBER, 8, 1_000, 3),
+        Kind(NUMBER, 8, 1_200, 12),
         Kind(SUM, 8, 1_000, 3),
         Kind(SUM, 16, 1_500, 5),
         Kind(SUM, 64, 2_000, 3),
