@@ -106,8 +106,9 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
     columns, those whose means differ most between the arms, at `BINS` quantiles. Trees after
     the round of the best held-out likelihood are set to 0, all of them unless that is better than
     none (`_kept`). The folds decide together: an arm of many that is missing somewhere changes the
-    likelihood of all arms by little, and of one fold's rows by less than chance does. In that number
-    alone a row has a say in the trees of its own fold. No more are grown after `PATIENCE` rounds without a better one.
+    likelihood of all arms by little, and of one fold's rows by less than chance does. In that
+    number alone a row has a say in the trees of its own fold. No more are grown after `PATIENCE`
+    rounds without a better one.
 
     Args:
       folds: k of them, of equal widths.
