@@ -80,6 +80,16 @@ def test_cache_hits_are_said_and_not_refused():
     assert findings(log_of(values)) == ()
 
 
+def test_a_model_that_costs_less_than_a_query_can_is_said():
+    values = drawn()
+    values["cost"][values["arms"] == 1] = 1e-9  # what a tool wrote for want of a price
+    found = the_one(log_of(values))
+    assert (found.name, found.model, found.share, found.row) == ("placeholder-cost", "mid", 1, 1)
+    assert "costs $1e-09 per query" in found.problem and not found.refused
+    values["cost"][values["arms"] == 1] = 2e-7  # thirty tokens of a very cheap model
+    assert findings(log_of(values)) == ()
+
+
 def test_a_table_whose_model_costs_nothing_is_warned_of():
     log, table = simulate(
         None, policy="uniform", strength=1.0, rows=500, test_share=0.5, record=False, seed=0

@@ -13,6 +13,7 @@ from routerjax.data.columns.arrays import quoted
 LARGELY = 0.1  # share of a model's rows at cost 0 that is said
 ENOUGH = 20  # rows from which anything is said
 FEW = 5  # rows below which a share says nothing
+LEAST_COST = 1e-7  # dollars that a query costs: ten tokens at a cent per million
 OUTLYING = 1000.0  # times the model's median
 LETTERS_A_TOKEN = 4.0
 HIDDEN_TOKENS = 1000.0  # of context and answer, which a log does not hold
@@ -35,6 +36,7 @@ def cost_findings(cells: Cells) -> Iterator[Finding]:
     for model, own in zip(cells.models, groups, strict=True):
         yield from _zero(cells, model, own)
     for model, own in zip(cells.models, groups, strict=True):
+        yield from _placeholder(cells, model, own)
         yield from _outlying(cells, model, own)
     yield from _unit(cells, groups)
 
@@ -58,6 +60,28 @@ def _zero(cells: Cells, model: str, own: np.ndarray) -> Iterator[Finding]:
         share=count / rows,
         row=int(cells.rows[own[zero.argmax()]]),
         refused=whole and not cells.wide,
+    )
+
+
+def _placeholder(cells: Cells, model: str, own: np.ndarray) -> Iterator[Finding]:
+    """A model whose queries cost less than any query can, while those of others do not."""
+    cost, others = cells.cost[own], np.delete(cells.cost, own)
+    positive = cost[cost > 0]
+    if positive.size < FEW or not others.any():
+        return
+    typical, elsewhere = (float(np.median(each[each > 0])) for each in (cost, others))
+    if typical >= LEAST_COST or elsewhere < OUTLYING * typical:
+        return
+    low = cost < LEAST_COST
+    yield Finding(
+        name="placeholder-cost",
+        column=cells.column("cost", model),
+        problem=f"model {quoted(model)} costs ${typical:.3g} per query at the median, less than a "
+        f"query can, and other models cost ${elsewhere:.3g}: probably no price was known",
+        right="say what it costs: take it from its tokens with --prices prices.toml, or correct it",
+        model=model,
+        share=float(low.mean()),
+        row=int(cells.rows[own[low.argmax()]]),
     )
 
 
