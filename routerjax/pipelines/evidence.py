@@ -18,7 +18,13 @@ from routerjax.evaluation.metrics import Choice
 from routerjax.evaluation.ope import Scores, logged_scores, policy_scores
 from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.propensities import Propensities
-from routerjax.pipelines.uncorrected import Uncorrected, uncorrected_arms, uncorrected_models
+from routerjax.pipelines.uncorrected import (
+    ENOUGH_OF_MODEL,
+    Uncorrected,
+    uncorrected_arms,
+    uncorrected_models,
+    unseen_share,
+)
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
 
@@ -87,6 +93,20 @@ class Evidence(NamedTuple):
         return self.propensities.supported & ~self.untold[None]
 
     @property
+    def unseen(self) -> Float[np.ndarray, " m"]:
+        """[m] what a judge may be off by that few gold scores never saw off, 0 elsewhere."""
+        log, models = self.log, len(self.log.models)
+        if self.corrected is None or log.gold_quality is None:
+            return np.zeros(models)
+        (telling, unknown), arms = self.flags, np.asarray(log.arms)
+        off = telling & (np.asarray(log.gold_quality) != np.asarray(log.quality))
+        every, wrong, more = (
+            np.bincount(arms[rows], minlength=models) for rows in (telling, off, unknown)
+        )
+        agreed = (every > 0) & (every < ENOUGH_OF_MODEL) & (wrong == 0) & (more > 0)
+        return np.where(agreed, log.quality_width * unseen_share(every), 0.0)
+
+    @property
     def unknown(self) -> Bool[np.ndarray, " n"]:
         """[n] True where not even what the logged answer was worth is known."""
         return self.flags[1] & self.untold[np.asarray(self.log.arms)]
@@ -114,25 +134,30 @@ class Scored(NamedTuple):
 
 
 def scored(choice: Choice, evidence: Evidence) -> Scored:
-    """Score a choice: doubly robust where the log supports it, the quality range elsewhere."""
+    """Score a choice: doubly robust where the log supports it, the quality range elsewhere.
+
+    A judge that was never seen to be off on a model may be off by `Evidence.unseen` on it.
+    """
     supported, (lowest, highest) = evidence.supported, evidence.log.quality_range
+    unseen = evidence.unseen
     if choice.ndim == 1:
         known = supported[np.arange(len(choice)), choice]
-        found = _scores(choice, evidence)
-        if known.all():
+        found, slack = _scores(choice, evidence), unseen[choice] * known
+        if known.all() and not slack.any():
             return Scored(found, found, choice)
         price = np.asarray(evidence.predicted.cost, np.float64)[np.arange(len(choice)), choice]
         quality, cost = np.where(known, found.quality, 0.0), np.where(known, found.cost, price)
         missing = (~known).astype(np.float64)
     else:
-        if supported.all():
+        slack = (choice * supported) @ unseen
+        if supported.all() and not slack.any():
             found = _scores(choice, evidence)
             return Scored(found, found, choice)
         found = _scores(choice * supported, evidence)
         quality, missing = found.quality, (choice * ~supported).sum(axis=1)
         cost = found.cost + (choice * ~supported * evidence.predicted.cost).sum(axis=1)
-    low, high = (Scores(quality + missing * end, cost) for end in (lowest, highest))
-    return Scored(low, high, choice)
+    low, high = quality + missing * lowest - slack, quality + missing * highest + slack
+    return Scored(Scores(low, cost), Scores(high, cost), choice)
 
 
 def _scores(choice: Choice, evidence: Evidence) -> Scores:
@@ -161,7 +186,7 @@ def today(evidence: Evidence) -> Scored:
         residual = np.where(known, found.quality - expected, 0.0) / probability
         found = Scores(expected + residual, found.cost)
     own = evidence.untold[np.asarray(evidence.log.arms)]
-    if not own.any():
+    if not own.any() and not evidence.unseen.any():
         return Scored(found, found, None)
     low, high = _ends(found.quality, own, evidence)
     return Scored(Scores(low, found.cost), Scores(high, found.cost), None)
@@ -176,8 +201,9 @@ def _ends(
     else:
         alone = np.asarray(evidence.log.quality, np.float64)
     known = np.where(own, alone, quality)
-    low, high = (np.where(evidence.unknown, end, known) for end in evidence.log.quality_range)
-    return low, high
+    slack = evidence.unseen[np.asarray(evidence.log.arms)] * evidence.flags[1]
+    (lowest, highest), unknown = evidence.log.quality_range, evidence.unknown
+    return np.where(unknown, lowest, known - slack), np.where(unknown, highest, known + slack)
 
 
 def interval(

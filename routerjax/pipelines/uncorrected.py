@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from routerjax.errors import DataWarning, printable
 from routerjax.records.logs import Log
 
 FEWEST_OF_MODEL = 5
 """Gold scores of a model with fewer of which its judge's scores are uncorrected."""
+ENOUGH_OF_MODEL = 30
+"""Gold scores of a model from which a judge that was right on all of them is taken to be right."""
 MOST_NAMED, LONGEST_NAME = 3, 30
 """Models that a sentence names, and characters of a name."""
 
@@ -60,6 +62,20 @@ def uncorrected_arms(
     """
     few = np.bincount(arms[telling], minlength=models) < FEWEST_OF_MODEL
     return few & (np.bincount(arms[unknown], minlength=models) > 0)
+
+
+def unseen_share(rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """[m] share of answers on which a judge may be off that was right on so many, 1 − 0.05^(1/g).
+
+    With 95 % confidence; about 3/g. Scores that agree everywhere show no spread of their own.
+
+    Reference: Hanley, Lippman-Hand (1983), If nothing goes wrong, is everything all right?
+
+    >>> unseen_share(np.array([5, 30])).round(3).tolist()
+    [0.451, 0.095]
+    """
+    found: np.ndarray = 1 - 0.05 ** (1 / np.maximum(rows, 1))
+    return found
 
 
 def gold_flags(log: Log, gold: str | None) -> tuple[np.ndarray, np.ndarray] | None:
