@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -114,16 +115,26 @@ def with_support(
     """π̂(m | x) ≥ threshold of m, inside its cut; of a query without such an arm the likeliest.
 
     Of arms that are not available π̂ is 0, and none is supported. The likeliest is one inside its
-    cut where there is any.
+    cut where there is any, and not one that has support nowhere where there is another.
     """
     enough = propensities >= threshold[None]
     for other in (available, inside):
         if other is not None:
             enough = enough & other
-    if inside is not None:
-        propensities = propensities + (inside & (propensities > 0))
+    propensities = preferred(propensities, threshold, inside)
     likeliest = jax.nn.one_hot(jnp.argmax(propensities, axis=-1), propensities.shape[-1]) > 0
     return jnp.where(jnp.any(enough, axis=-1, keepdims=True), enough, likeliest)
+
+
+def preferred(propensities: Any, threshold: Any, inside: Any) -> Any:
+    """[n, m] propensities, raised for arms that have support anywhere, and inside their cuts.
+
+    Of JAX or of NumPy, as they are; those of 0 stay so.
+    """
+    raised = 2.0 * (threshold < math.inf)[None]
+    if inside is not None:
+        raised = raised + inside
+    return propensities + raised * (propensities > 0)
 
 
 def supported_rows(
@@ -137,7 +148,6 @@ def supported_rows(
     for other in (available, inside):
         if other is not None:
             enough = enough & other
-    if inside is not None:
-        propensities = propensities + (inside & (propensities > 0))
+    propensities = preferred(propensities, threshold, inside)
     likeliest = np.arange(len(threshold)) == propensities.argmax(axis=-1)[:, None]
     return np.where(enough.any(axis=-1, keepdims=True), enough, likeliest)

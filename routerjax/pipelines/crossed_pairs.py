@@ -20,7 +20,7 @@ from routerjax.data.checks.drift import drift_notes
 from routerjax.models.policy import Policy
 from routerjax.pipelines.crossed import CROSSED, crossed_choices, own_predictions, widening
 from routerjax.pipelines.evidence import Evidence
-from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities, gold_rows
+from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities, gold_rows, of_gold_rows
 from routerjax.pipelines.judge_scores import scores_without
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.nuisance import folds_of, outcomes_of
@@ -34,11 +34,6 @@ from routerjax.pipelines.paired import (
 )
 from routerjax.pipelines.prepare import Prepared
 from routerjax.records.logs import Log
-
-GOLD_ROWS = (
-    "qualities are those of the {} gold scores among {} rows; intervals are as wide as these make "
-    "them"
-)
 
 
 class Scores(NamedTuple):
@@ -100,7 +95,7 @@ def paired_page(
     else:
         chance = gold_propensities(log, prepared.x, folds, known)
         evidence = evidence._replace(gold=(known, chance))
-        note = GOLD_ROWS.format(int(known.sum()), len(log))
+        note = of_gold_rows(known)
     return page(
         crossed_choices(policy, learnt, cost_weights),
         evidence,

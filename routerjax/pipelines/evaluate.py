@@ -24,7 +24,7 @@ from routerjax.evaluation.metrics import Choice, outcome
 from routerjax.pipelines import retiring
 from routerjax.pipelines.evaluated import encoded_for, test_rows, unseen
 from routerjax.pipelines.evidence import Evidence
-from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
+from routerjax.pipelines.gold import gold_propensities, gold_rows, judges, of_gold_rows
 from routerjax.pipelines.lines import Evaluation, Line, Retiring
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.page import LIMITED, Choices, page, router_choices
@@ -32,6 +32,7 @@ from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.repeats import said_once
+from routerjax.pipelines.uncorrected import warn_of_uncorrected
 from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange, repriced
 from routerjax.records.tables import Table
@@ -255,6 +256,7 @@ def _evidence(
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
     check_propensities(log, covered, trust=trust_propensities)
     warn_of_overlap(log, covered)
+    warn_of_uncorrected(log, gold)
     evidence = Evidence(
         log=log,
         predicted=router.expected(log.features),
@@ -265,6 +267,7 @@ def _evidence(
     )
     notes = _judged(log) if gold is None and not pairs else ()
     notes += () if evidence.corrected is None else (evidence.corrected.note,)
+    notes += () if known is None else (of_gold_rows(known),)
     return evidence, covered, (*notes, *drift_notes(log))
 
 

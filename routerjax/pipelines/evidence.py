@@ -3,6 +3,7 @@
 Everything is scored row by row, so that differences are paired and standard errors count groups.
 A choice that the log does not support has a quality somewhere in the quality range, and so a
 policy has two scores a row, a lowest and a highest, which are one where support is everywhere.
+So it is for a model whose judge's scores no gold ones correct (`pipelines.uncorrected`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from routerjax.evaluation.metrics import Choice
 from routerjax.evaluation.ope import Scores, logged_scores, policy_scores
 from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.propensities import Propensities
+from routerjax.pipelines.uncorrected import (
+    ENOUGH_OF_MODEL,
+    Uncorrected,
+    uncorrected_arms,
+    uncorrected_models,
+    unseen_share,
+)
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
 
@@ -57,6 +65,52 @@ class Evidence(NamedTuple):
         wide = (min(low, float(quality.min())), max(high, float(quality.max())))
         return self.log.replace(quality=quality, quality_range=wide)
 
+    @property
+    def flags(self) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+        """[n] rows whose gold score tells of the judge's bias, and rows without a gold score."""
+        if self.gold is not None:
+            return self.gold[0], ~self.gold[0]
+        if self.corrected is not None:
+            known, judged = self.corrected.gold, self.log.judged
+            return known if judged is None else known & np.asarray(judged), ~known
+        every = np.ones(len(self.log), bool)
+        return every, ~every
+
+    @property
+    def uncorrected(self) -> tuple[Uncorrected, ...]:
+        """Models whose judge's scores no gold ones correct."""
+        return uncorrected_models(self.log, *self.flags)
+
+    @property
+    def untold(self) -> Bool[np.ndarray, " m"]:
+        """[m] True for these models."""
+        models = len(self.log.models)
+        return uncorrected_arms(np.asarray(self.log.arms), *self.flags, models=models)
+
+    @property
+    def supported(self) -> Bool[np.ndarray, "n m"]:
+        """[n, m] True where the log says what the model's answer would be worth."""
+        return self.propensities.supported & ~self.untold[None]
+
+    @property
+    def unseen(self) -> Float[np.ndarray, " m"]:
+        """[m] what a judge may be off by that few gold scores never saw off, 0 elsewhere."""
+        log, models = self.log, len(self.log.models)
+        if self.corrected is None or log.gold_quality is None:
+            return np.zeros(models)
+        (telling, unknown), arms = self.flags, np.asarray(log.arms)
+        off = telling & (np.asarray(log.gold_quality) != np.asarray(log.quality))
+        every, wrong, more = (
+            np.bincount(arms[rows], minlength=models) for rows in (telling, off, unknown)
+        )
+        agreed = (every > 0) & (every < ENOUGH_OF_MODEL) & (wrong == 0) & (more > 0)
+        return np.where(agreed, log.quality_width * unseen_share(every), 0.0)
+
+    @property
+    def unknown(self) -> Bool[np.ndarray, " n"]:
+        """[n] True where not even what the logged answer was worth is known."""
+        return self.flags[1] & self.untold[np.asarray(self.log.arms)]
+
     def widening_of(self, method: str) -> float:
         """`widening`, of a policy that does not depend on the log 1."""
         return 1.0 if method in FIXED else self.widening
@@ -80,25 +134,30 @@ class Scored(NamedTuple):
 
 
 def scored(choice: Choice, evidence: Evidence) -> Scored:
-    """Score a choice: doubly robust where the log supports it, the quality range elsewhere."""
-    supported, (lowest, highest) = evidence.propensities.supported, evidence.log.quality_range
+    """Score a choice: doubly robust where the log supports it, the quality range elsewhere.
+
+    A judge that was never seen to be off on a model may be off by `Evidence.unseen` on it.
+    """
+    supported, (lowest, highest) = evidence.supported, evidence.log.quality_range
+    unseen = evidence.unseen
     if choice.ndim == 1:
         known = supported[np.arange(len(choice)), choice]
-        found = _scores(choice, evidence)
-        if known.all():
+        found, slack = _scores(choice, evidence), unseen[choice] * known
+        if known.all() and not slack.any():
             return Scored(found, found, choice)
         price = np.asarray(evidence.predicted.cost, np.float64)[np.arange(len(choice)), choice]
         quality, cost = np.where(known, found.quality, 0.0), np.where(known, found.cost, price)
         missing = (~known).astype(np.float64)
     else:
-        if supported.all():
+        slack = (choice * supported) @ unseen
+        if supported.all() and not slack.any():
             found = _scores(choice, evidence)
             return Scored(found, found, choice)
         found = _scores(choice * supported, evidence)
         quality, missing = found.quality, (choice * ~supported).sum(axis=1)
         cost = found.cost + (choice * ~supported * evidence.predicted.cost).sum(axis=1)
-    low, high = (Scores(quality + missing * end, cost) for end in (lowest, highest))
-    return Scored(low, high, choice)
+    low, high = quality + missing * lowest - slack, quality + missing * highest + slack
+    return Scored(Scores(low, cost), Scores(high, cost), choice)
 
 
 def _scores(choice: Choice, evidence: Evidence) -> Scores:
@@ -115,7 +174,9 @@ def today(evidence: Evidence) -> Scored:
     """Scores of the policy that wrote the log: the outcomes it met, of gold rows where they count.
 
     q̃_i = ŷ(x_i, t_i) + s_i/e_i·(r_i − ŷ(x_i, t_i)) where scores come from mixed sources, and y_i
-    of `pipelines.paired` where rows have a judge's score and some a gold one beside it.
+    of `pipelines.paired` where rows have a judge's score and some a gold one beside it. Of an
+    uncorrected model's rows each stands for itself, and those without a gold score for the whole
+    quality range.
     """
     found = logged_scores(evidence.outcomes)
     if evidence.gold is not None:
@@ -124,7 +185,25 @@ def today(evidence: Evidence) -> Scored:
         expected = np.asarray(evidence.predicted.quality, np.float64)[rows, evidence.log.arms]
         residual = np.where(known, found.quality - expected, 0.0) / probability
         found = Scores(expected + residual, found.cost)
-    return Scored(found, found, None)
+    own = evidence.untold[np.asarray(evidence.log.arms)]
+    if not own.any() and not evidence.unseen.any():
+        return Scored(found, found, None)
+    low, high = _ends(found.quality, own, evidence)
+    return Scored(Scores(low, found.cost), Scores(high, found.cost), None)
+
+
+def _ends(
+    quality: np.ndarray, own: Bool[np.ndarray, " n"], evidence: Evidence
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest quality of logged answers, those of uncorrected models by gold alone."""
+    if evidence.gold is None:
+        alone = np.asarray(evidence.log.gold_quality, np.float64)
+    else:
+        alone = np.asarray(evidence.log.quality, np.float64)
+    known = np.where(own, alone, quality)
+    slack = evidence.unseen[np.asarray(evidence.log.arms)] * evidence.flags[1]
+    (lowest, highest), unknown = evidence.log.quality_range, evidence.unknown
+    return np.where(unknown, lowest, known - slack), np.where(unknown, highest, known + slack)
 
 
 def interval(
@@ -165,10 +244,10 @@ def difference(one: Scored, other: Scored, *, cost_weight: float) -> tuple[np.nd
 
 
 def unsupported_share(choice: Choice | None, evidence: Evidence) -> float:
-    """Share of the queries on which the log does not support the choice."""
-    supported = evidence.propensities.supported
+    """Share of the queries on which the log does not say what the choice is worth."""
+    supported = evidence.supported
     if choice is None:
-        return 0.0
+        return float(evidence.unknown.mean())
     if choice.ndim == 1:
         return float(1 - supported[np.arange(len(choice)), choice].mean())
     return float((choice * ~supported).sum(axis=1).mean())

@@ -23,7 +23,9 @@ from routerjax.pipelines.judge_scores import corrected_scores
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.paired import Corrected, has_pairs, learnt_log
 from routerjax.pipelines.prepare import Prepared, prepare
+from routerjax.pipelines.propensities import withheld
 from routerjax.pipelines.repeats import said_once
+from routerjax.pipelines.uncorrected import gold_flags, uncorrected_arms, warn_of_uncorrected
 from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
@@ -98,6 +100,8 @@ def fit(
         assert prepared.nuisances is not None
         check_propensities(rows.learnt, prepared.nuisances.overlap, trust=config.trust_propensities)
         warn_of_overlap(rows.learnt, prepared.nuisances.overlap)
+        warn_of_uncorrected(rows.logged, gold)
+        prepared = _corrected_only(prepared, rows.logged, gold)
         problem = prepared.problem(config.estimator)
         trained = train_router(
             problem,
@@ -157,6 +161,17 @@ def _parts(given: Log, gold: str | None, config: FitConfig, *, key: jax.Array) -
         return _Parts(logged, logged, apart)
     learnt, correction = corrected_scores(logged, gold, key=jax.random.fold_in(key, 2))
     return _Parts(learnt, logged, apart, correction=correction)
+
+
+def _corrected_only(prepared: Prepared, logged: Log, gold: str | None) -> Prepared:
+    """Without support for models of which hardly any gold score tells what the judge is off by."""
+    flags, nuisances = gold_flags(logged, gold), prepared.nuisances
+    if flags is None:
+        return prepared
+    assert nuisances is not None
+    arms = uncorrected_arms(np.asarray(logged.arms), *flags, models=len(logged.models))
+    known = withheld(nuisances.propensities, arms, logged.available)
+    return prepared._replace(nuisances=nuisances._replace(propensities=known))
 
 
 def _router(

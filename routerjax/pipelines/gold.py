@@ -12,7 +12,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
+from scipy.special import chdtrc
 
 from routerjax.errors import InputError
 from routerjax.estimators.folds import Folds
@@ -22,8 +23,19 @@ from routerjax.records.on_disk import Stored, read
 
 CERTAIN = 2.0
 """Standard errors by which what tells gold rows apart must be likelier than their share."""
+CHANCE = 0.05
+"""Probability below which that models differ so much in their shares of gold rows is not chance."""
 FEWEST_GOLD = 10
 """Gold rows with fewer of which nothing can be said."""
+
+
+def of_gold_rows(gold: Bool[np.ndarray, " n"]) -> str:
+    """What a reader of a page by gold rows must know."""
+    return (
+        f"qualities are those of the {int(gold.sum())} gold scores among {len(gold)} rows, and "
+        "intervals are as wide as these make them; which rows have one is taken to be random given "
+        "the query and the model, and not to depend on a judge's score"
+    )
 
 
 def gold_rows(log: Log, gold: str) -> Bool[np.ndarray, " n"]:
@@ -50,7 +62,8 @@ def gold_propensities(
     """[n] probability e(x, t) that a row's score is gold, out of fold.
 
     It is estimated as the log's policy is, by trees on the query and on the model that answered.
-    Where gold rows were picked at random, or for all that the rows say, it is their share.
+    Where gold rows were picked at random, or for all that the rows say, it is their share, of each
+    model where models differ in it (`scaled_by_model`).
     """
     if gold.all():
         return np.ones(len(log))
@@ -64,21 +77,55 @@ def gold_propensities(
         embeddings=features,
     )
     found = fit_propensities(sources, features, folds, support=0.0).every[:, 1]
-    return _told_apart(np.clip(found, 1.0 / len(log), 1.0 - 1.0 / len(log)), gold)
+    found = np.clip(found, 1.0 / len(log), 1.0 - 1.0 / len(log))
+    plain = np.full(len(log), gold.mean())
+    arms = np.asarray(log.arms)
+    found, plain = (scaled_by_model(each, gold, arms) for each in (found, plain))
+    counted = np.bincount(arms, gold)[arms] > 0
+    return np.asarray(found if _told_apart(found, plain, gold, counted) else plain)
+
+
+def scaled_by_model(
+    chance: Float[np.ndarray, " n"], gold: Bool[np.ndarray, " n"], arms: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """[n] probabilities of a gold score that add up to a model's gold rows, where models differ.
+
+    Of the rows of model m, g_m are gold and G_m = Σ e are due. Where these differ by more than
+    chance has it, by a χ² of Σ_m (g_m − G_m)² / Σ e(1 − e), probabilities of m are multiplied by
+    g_m / G_m: its gold rows then stand for its own rows, and not for those of a model with hardly
+    any. Those of a model without gold rows stay as they are.
+
+    >>> arms = np.repeat([0, 1, 2], 100)
+    >>> chances, gold = np.full(300, 0.2), np.tile(np.arange(100) < 20, 3)
+    >>> scaled_by_model(chances, gold, arms)[::100].tolist()
+    [0.2, 0.2, 0.2]
+    >>> gold = np.concatenate([np.arange(100) < count for count in (28, 28, 4)])
+    >>> scaled_by_model(chances, gold, arms)[::100].round(3).tolist()
+    [0.28, 0.28, 0.04]
+    """
+    count, due = np.bincount(arms, gold), np.bincount(arms, chance)
+    noise = due - np.bincount(arms, chance**2)
+    off = np.divide((count - due) ** 2, noise, out=np.zeros_like(due), where=noise > 0)
+    if chdtrc((noise > 0).sum() - 1, off.sum()) > CHANCE:
+        return chance
+    factor = np.divide(count, due, out=np.ones_like(due), where=count > 0)
+    return np.minimum(chance * factor[arms], 1.0)
 
 
 def _told_apart(
-    found: Float[np.ndarray, " n"], gold: Bool[np.ndarray, " n"]
-) -> Float[np.ndarray, " n"]:
-    """The probabilities found, or the share of gold rows if the rows do not speak for them.
+    found: Float[np.ndarray, " n"],
+    plain: Float[np.ndarray, " n"],
+    gold: Bool[np.ndarray, " n"],
+    counted: Bool[np.ndarray, " n"],
+) -> bool:
+    """Whether the rows that are counted speak for the probabilities found, and not the plain ones.
 
     They must be likelier, out of fold, by `CERTAIN` standard errors: where gold rows were picked at
     random, trees that found something by chance cost a third of an interval's width.
     """
-    share = np.full(len(gold), gold.mean())
-    better = np.log(np.where(gold, found / share, (1 - found) / (1 - share)))
-    certain = better.mean() > CERTAIN * better.std() / np.sqrt(len(gold))
-    return np.asarray(found if certain else share)
+    one, other = (np.clip(each[counted], 1e-12, 1 - 1e-12) for each in (found, plain))
+    better = np.log(np.where(gold[counted], one / other, (1 - one) / (1 - other)))
+    return bool(better.mean() > CERTAIN * better.std() / np.sqrt(len(better)))
 
 
 def judges(log: Log) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from routerjax.estimators.overlap import overlap
 from routerjax.pipelines.crossed import crossed_page
 from routerjax.pipelines.crossed_pairs import Scores, paired_page
 from routerjax.pipelines.evidence import Evidence
-from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows
+from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows, of_gold_rows
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.page import page, router_choices
 from routerjax.pipelines.paired import Corrected
@@ -170,8 +170,15 @@ def _page_of_apart(
         covered,
         left_out=0,
         cost_weights=router.cost_weights,
-        notes=(*(() if corrected is None else (corrected.note,)), *drift_notes(learnt)),
+        notes=(*_of_scores(evidence), *drift_notes(learnt)),
     )
+
+
+def _of_scores(evidence: Evidence) -> tuple[str, ...]:
+    """What a reader must know of a judge's and gold scores."""
+    if evidence.corrected is not None:
+        return (evidence.corrected.note,)
+    return () if evidence.gold is None else (of_gold_rows(evidence.gold[0]),)
 
 
 def _said(found: Evaluation, expected: Sequence[Mapping[str, Any]]) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from routerjax.artefacts.base import listed
 from routerjax.evaluation.intervals import Interval
+from routerjax.pipelines.uncorrected import Uncorrected
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +35,8 @@ class Line:
       over_today: paired difference in utility to the policy that wrote the log; None on a table.
       band: (lowest, highest) of `over_today`, at all cost weights at once; None on a table.
       effective_sample_size: of the groups that speak of the policy; None on a table.
-      unsupported: Share of the queries on which the log does not support the choice.
+      unsupported: Share of the queries on which the log does not support the choice, or on which
+        what the judge is off by is not known (`Evaluation.uncorrected`).
       mostly: (model, share) the policy chooses most.
     """
 
@@ -119,6 +121,8 @@ class Evaluation:
       singles: every model asked for every query; none on a table.
       verdict: sentences that the numbers support; none on a table.
       retiring: what it costs to retire the models that were to be left out, at every cost weight.
+      uncorrected: models whose judge's scores hardly any gold score corrects, so that what they are
+        worth the log does not say.
     """
 
     kind: str
@@ -134,6 +138,7 @@ class Evaluation:
     singles: tuple[Single, ...] = ()
     verdict: tuple[str, ...] = ()
     retiring: tuple[Retiring, ...] = ()
+    uncorrected: tuple[Uncorrected, ...] = ()
 
     def __repr__(self) -> str:
         methods = list(dict.fromkeys(line.method for line in self.lines))
@@ -214,5 +219,6 @@ def evaluation_of(saved: dict[str, Any]) -> Evaluation:
                 Retiring(**{**intervals(own), "exclude": tuple(own["exclude"])})
                 for own in saved.get("retiring", ())
             ),
+            "uncorrected": tuple(Uncorrected(**own) for own in saved.get("uncorrected", ())),
         }
     )

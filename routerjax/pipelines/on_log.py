@@ -148,7 +148,7 @@ def singles(evidence: Evidence) -> tuple[Single, ...]:
         choice, rows = np.full(len(evidence.log), arm), _could(evidence.log, arm)
         own = scored(choice, evidence)
         low, high = (each.quality[rows] for each in own[:2])
-        known = evidence.propensities.supported[rows, arm]
+        known = evidence.supported[rows, arm]
         found.append(
             Single(
                 model=model,

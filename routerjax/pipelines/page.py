@@ -67,6 +67,7 @@ def page(
         lines=policy_lines(choices, evidence, cost_weights=cost_weights, base="best-single-log"),
         overlap=dataclasses.asdict(covered),
         singles=singles(evidence),
+        uncorrected=evidence.uncorrected,
     )
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
@@ -107,8 +108,13 @@ def of_the_policy(choices: Choices, evidence: Evidence) -> tuple[Choices, Eviden
         answered=known.answered[rows], every=known.every[rows], supported=known.supported[rows]
     )
     gold = None if evidence.gold is None else tuple(each[rows] for each in evidence.gold)
+    corrected = None if evidence.corrected is None else evidence.corrected.rows(rows)
     evidence = evidence._replace(
-        log=log.rows(rows), predicted=evidence.predicted[rows], propensities=own, gold=gold
+        log=log.rows(rows),
+        predicted=evidence.predicted[rows],
+        propensities=own,
+        gold=gold,
+        corrected=corrected,
     )
     chosen = {method: [each[rows] for each in own] for method, own in choices.items()}
     return chosen, evidence, int((~rows).sum())

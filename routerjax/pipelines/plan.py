@@ -38,6 +38,7 @@ from routerjax.pipelines.plan_records import Plan, Standing, Traffic
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.pipelines.quick_outcomes import quick_outcomes
 from routerjax.pipelines.repeats import said_once
+from routerjax.pipelines.uncorrected import FEWEST_OF_MODEL, warn_of_uncorrected
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table
 from routerjax.training.config import FitConfig
@@ -116,6 +117,7 @@ def plan(
         least_share=least,
         random_loss=loss,
         notes=NOTES if models is None else NOTES[:2],
+        uncorrected=evidence.uncorrected,
     )
 
 
@@ -150,6 +152,7 @@ def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
     floor = floor_of(None, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
     check_propensities(log, covered, trust=trust)
+    warn_of_uncorrected(log, gold)
     sources = judges(log)
     if gold is None and not pairs and len(sources) > 1:
         warnings.warn(
@@ -219,7 +222,7 @@ def _residual_weights(name: str, evidence: Evidence) -> np.ndarray:
         return np.ones(len(log))
     arm = log.models.index(name)
     chance = np.maximum(evidence.propensities.answered, evidence.floor)
-    weights: np.ndarray = (arms == arm) * evidence.propensities.supported[:, arm] / chance
+    weights: np.ndarray = (arms == arm) * evidence.supported[:, arm] / chance
     return weights
 
 
@@ -228,6 +231,9 @@ def _gold(names, evidence: Evidence, found: Interval, now: float, width: float):
     if evidence.gold is None and evidence.corrected is None:
         return None, None
     log = evidence.log
+    first = [x for x in evidence.uncorrected if x.model in names or TODAY in names]
+    if first:  # of which nothing is known before
+        return None, sum(FEWEST_OF_MODEL - own.gold for own in first)
     weights = [_residual_weights(name, evidence) for name in names]
     weight = weights[0] if len(weights) == 1 else weights[0] - weights[1]
     if evidence.corrected is not None:

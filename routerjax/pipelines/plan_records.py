@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from routerjax.evaluation.intervals import Interval
+from routerjax.pipelines.uncorrected import Uncorrected
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Standing:
       more_rows, more_groups: that it takes; None where no number of rows is enough.
       gold_share: Share of the variance that only gold rows shrink; None with one source.
       more_gold: rows of the log that need a gold score in addition, for a half-width half of
-        today's; None where gold on every row is not enough, and with one source.
+        today's, or to tell what the judge is off by at all where it rests on an uncorrected model;
+        None where gold on every row is not enough, and with one source.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Plan:
       least_share: ε that finds it with 80 % power at 5 %; None where no share does.
       random_loss: utility per query that a random choice loses against today's policy.
       notes: what the numbers leave out.
+      uncorrected: models whose judge's scores hardly any gold score corrects.
     """
 
     source: str
@@ -86,3 +89,4 @@ class Plan:
     least_share: float | None
     random_loss: Interval
     notes: tuple[str, ...]
+    uncorrected: tuple[Uncorrected, ...] = ()

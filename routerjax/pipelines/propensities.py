@@ -114,6 +114,30 @@ def fit_propensities(
     )
 
 
+def withheld(
+    known: Propensities,
+    arms: Bool[np.ndarray, " m"],
+    available: Bool[np.ndarray, "n m"] | None,
+) -> Propensities:
+    """The same with support for some arms nowhere, but where no other could answer a query.
+
+    Args:
+      known: of n rows and m models.
+      arms: [m] True for the arms that lose their support.
+      available: [n, m] True where the arm could be chosen; None where every arm could.
+    """
+    if not arms.any():
+        return known
+    threshold = np.where(arms, np.inf, known.model.threshold).astype(np.float32)
+    enough = known.supported & ~arms[None]
+    could = known.every if available is None else known.every * available
+    fallen = supported_rows(could, np.where(arms, np.inf, 2.0))
+    return known._replace(
+        supported=np.where(enough.any(axis=1, keepdims=True), enough, fallen),
+        model=known.model._replace(threshold=threshold),
+    )
+
+
 def _where(values: np.ndarray | None, chosen: np.ndarray, other: float) -> Any:
     """The values, another one on rows whose model a user pinned."""
     return values if values is None or chosen.all() else np.where(chosen, values, other)

@@ -43,7 +43,7 @@ def suited(evidence: Evidence) -> dict[str, float]:
     least = -NormalDist().inv_cdf(LEVEL / (2 * len(models)))
     for arm, model in enumerate(models):
         own = arms == arm
-        known = evidence.propensities.supported[:, arm]
+        known = evidence.supported[:, arm]
         if not own.any() or 1 - known.mean() > UNSUPPORTED:
             continue
         mean = float(quality[own].mean())

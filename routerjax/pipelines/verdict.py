@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from routerjax.pipelines.lines import FEW, Evaluation, Line
+from routerjax.pipelines.uncorrected import MOST_NAMED, Uncorrected, advice, counted
 
 SAME = 0.999
 """A policy that chooses one model at least this often is that model."""
@@ -27,9 +28,10 @@ def verdict(evaluation: Evaluation) -> tuple[str, ...]:
     lines = sorted(evaluation.of("router"), key=lambda line: line.cost_weight)
     log_policy = {line.cost_weight: line for line in evaluation.of("today")}
     said = [_headline(lines)]
-    said += [_sentence(some, log_policy) for some in _alike(lines)]
+    said += [_sentence(some, log_policy, evaluation.uncorrected) for some in _alike(lines)]
     said += _best_single(evaluation, lines)
     said += _support(evaluation)
+    said += _uncorrected(evaluation, lines)
     return tuple(said)
 
 
@@ -75,11 +77,15 @@ def _and(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _sentence(lines: Sequence[Line], log_policy: Mapping[float, Line]) -> str:
+def _sentence(
+    lines: Sequence[Line],
+    log_policy: Mapping[float, Line],
+    uncorrected: Sequence[Uncorrected],
+) -> str:
     """What is said of some cost weights: how much more or less, at what cost, like which model."""
     at = f"At {_weights(lines)}"
     if lines[0].verdict == "cannot tell":
-        said = f"{at} the log cannot tell: {_why(lines)}"
+        said = f"{at} the log cannot tell: {_why(lines, uncorrected)}"
     else:
         means = [abs(line.over_today.mean) for line in lines if line.over_today]
         ends = [abs(end) for line in lines for end in line.band or ()]
@@ -102,12 +108,16 @@ def _span(values: Sequence[float], digits: int = 3) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _why(lines: Sequence[Line]) -> str:
+def _why(lines: Sequence[Line], uncorrected: Sequence[Uncorrected]) -> str:
     size = min(line.effective_sample_size or 0.0 for line in lines)
     if size < FEW:
         return f"only {size:.0f} effective rows speak of what the router chooses"
     low, high = (pick(line.band[end] for line in lines if line.band) for pick, end in ENDS)
     between = f"the difference from today's policy lies between {low:+.3g} and {high:+.3g}"
+    if uncorrected:
+        models = [own.model for own in uncorrected]
+        several = f"{len(models)} models" if len(models) > MOST_NAMED else _and(models)
+        return f"{between}, since what the judge is off by on answers of {several} is not known"
     without = max(line.unsupported or 0.0 for line in lines)
     if without > 0.005:
         return (
@@ -152,6 +162,8 @@ def _support(evaluation: Evaluation) -> list[str]:
     if not thin:
         return []
     chosen = max(line.unsupported or 0.0 for line in evaluation.of("router"))
+    if evaluation.uncorrected:  # of which there is a sentence of its own
+        return [f"Today's policy hardly ever asks {_and(thin)} of the queries."]
     then = (
         f"the router chooses so on up to {chosen:.1%} of the queries, and its value there may be "
         "anything in the quality range"
@@ -161,6 +173,26 @@ def _support(evaluation: Evaluation) -> list[str]:
     return [
         f"Today's policy hardly ever asks {_and(thin)} of the queries; what would come of it the "
         f"log does not say, and {then}."
+    ]
+
+
+def _uncorrected(evaluation: Evaluation, lines: Sequence[Line]) -> list[str]:
+    """Models of which hardly any gold score tells what the judge is off by."""
+    if not evaluation.uncorrected:
+        return []
+    chosen, wanted = (
+        max((line.unsupported or 0.0 for line in some), default=0.0)
+        for some in (lines, evaluation.of("regression-plug-in"))
+    )
+    then = "the router does not choose so"
+    if chosen > 0:
+        then = f"the router's choice is of that kind on up to {chosen:.1%} of the queries"
+    elif wanted > 0:
+        then = f"{then}, though its outcome models would on up to {wanted:.1%} of the queries"
+    return [
+        f"Only {counted(evaluation.uncorrected)} have a gold score. What the judge is off by on "
+        "the others may be anything, so that values that rest on them reach over the quality "
+        f"range, and {then}; {advice(evaluation.uncorrected)}."
     ]
 
 

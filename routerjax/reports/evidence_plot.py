@@ -23,9 +23,9 @@ THIN = 0.01
 """A single model that the log does not support on more than this share is drawn hollow."""
 NOTE = (
     "Doubly robust estimates from the log. Left: bars and shading are 95 % intervals of each point "
-    "alone; a hollow model is one that today's policy hardly ever asks on part of the queries, and "
-    "its bar is what the log leaves open. Right: the shading holds at all cost weights at once, "
-    "95 %."
+    "alone; a hollow model is one that today's policy hardly ever asks on part of the queries, or "
+    "whose judge's scores no gold ones correct, and its bar is what the log leaves open. Right: "
+    "the shading holds at all cost weights at once, 95 %."
 )
 NOTE_OF_TABLE = (
     "Means of known cells. Shading and bars are 95 % intervals of each point alone. The best "

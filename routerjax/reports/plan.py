@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from routerjax.pipelines.plan_records import Plan, Standing
+from routerjax.pipelines.uncorrected import advice, counted
 from routerjax.reports.words import cell, say
 
 
@@ -47,10 +48,21 @@ def print_plan(plan: Plan, console: Console) -> None:
 def _sentences(plan: Plan) -> list[str]:
     """The answers in words."""
     between, found = plan.difference, []
+    if plan.uncorrected:
+        found.append(
+            f"Only {counted(plan.uncorrected)} have a gold score. What the judge is off by on the "
+            "others may be anything, and what rests on them reaches over the quality range: "
+            f"{advice(plan.uncorrected)} first."
+        )
     if between.more_rows is None:
         found.append(
             "No number of rows of the same kind is enough for that half-width of "
-            f"{between.name}: the policy must ask models where it does not ask them today."
+            f"{between.name}: "
+            + (
+                "what the judge is off by is not known."
+                if plan.uncorrected
+                else "the policy must ask models where it does not ask them today."
+            )
         )
     else:
         found.append(
