@@ -124,7 +124,7 @@ def _evidence(router: Router, log: Log) -> Evidence:
     )
     floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
-    check_propensities(log, covered, trust=False)
+    check_propensities(log, covered, trust=False, known=propensities)
     return Evidence(log, router.expected(log.features), propensities, floor)
 
 

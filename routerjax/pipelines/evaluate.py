@@ -253,7 +253,7 @@ def _evidence(
     propensities = fit_propensities(log, x, folds, support=config.support)
     floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
-    check_propensities(log, covered, trust=trust_propensities)
+    check_propensities(log, covered, trust=trust_propensities, known=propensities)
     warn_of_overlap(log, covered)
     evidence = Evidence(
         log=log,
