@@ -112,7 +112,7 @@ def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:
             found.append(found[-1])
             continue
         scores = scored(own, evidence)
-        found.append(interval(scores.low.cost, scores.high.cost, log.groups))
+        found.append(interval(scores.high.cost, scores.low.cost, log.groups))
     return found
 
 

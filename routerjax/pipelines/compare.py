@@ -106,7 +106,7 @@ def compare(
         quality_change=change(
             ours.low.quality - others.high.quality, ours.high.quality - others.low.quality
         ),
-        cost_change=change(ours.low.cost - others.high.cost, ours.high.cost - others.low.cost),
+        cost_change=change(ours.high.cost - others.low.cost, ours.low.cost - others.high.cost),
         same=float(np.mean(mine == theirs)),
         unsupported=unsupported_share(mine, evidence),
     )

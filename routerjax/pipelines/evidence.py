@@ -1,8 +1,10 @@
 """Policies on a log they did not write: a log as what speaks of them, and their scores on it.
 
 Everything is scored row by row, so that differences are paired and standard errors count groups.
-A choice that the log does not support has a quality somewhere in the quality range, and so a
-policy has two scores a row, a lowest and a highest, which are one where support is everywhere.
+A choice that the log does not support has a quality somewhere in the quality range and a cost
+somewhere among those that the log saw of the model, and so a policy has two scores a row, a worst
+and a best, which are one where support is everywhere. A range of costs is no bound as the quality
+range is: what a model was never asked may cost more than all that it was asked, and pages say so.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from routerjax.records.tables import Estimates
 
 FIXED = ("today", "random")
 """Policies that nothing is fitted for."""
+FEWEST_COSTS = 10
+"""Answers of a model from which their costs are a range; of fewer it is that of all models."""
 
 
 class Evidence(NamedTuple):
@@ -72,32 +76,47 @@ class Evidence(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A policy's lowest and highest scores, [n] each; `choice` is None for the log's own."""
+    """A policy's worst and best scores, [n] each; `choice` is None for the log's own.
+
+    Attributes:
+      low: lowest quality, highest cost.
+      high: highest quality, lowest cost.
+    """
 
     low: Scores
     high: Scores
     choice: Choice | None
 
 
+def seen_costs(log: Log) -> Float[np.ndarray, "2 m"]:
+    """The least and the greatest cost that the log saw of every model."""
+    cost, arms = np.asarray(log.cost, np.float64), np.asarray(log.arms)
+    ends = np.repeat([[cost.min()], [cost.max()]], len(log.models), axis=1)
+    for arm in np.flatnonzero(log.arm_counts >= FEWEST_COSTS):
+        own = cost[arms == arm]
+        ends[:, arm] = own.min(), own.max()
+    return ends
+
+
 def scored(choice: Choice, evidence: Evidence) -> Scored:
-    """Score a choice: doubly robust where the log supports it, the quality range elsewhere."""
+    """Score a choice: doubly robust where the log supports it, by its ranges elsewhere."""
     supported, (lowest, highest) = evidence.propensities.supported, evidence.log.quality_range
     if choice.ndim == 1:
         known = supported[np.arange(len(choice)), choice]
         found = _scores(choice, evidence)
         if known.all():
             return Scored(found, found, choice)
-        price = np.asarray(evidence.predicted.cost, np.float64)[np.arange(len(choice)), choice]
-        quality, cost = np.where(known, found.quality, 0.0), np.where(known, found.cost, price)
-        missing = (~known).astype(np.float64)
+        quality, cost = (np.where(known, each, 0.0) for each in found)
+        missing, ends = (~known).astype(np.float64), seen_costs(evidence.log)[:, choice] * ~known
     else:
         if supported.all():
             found = _scores(choice, evidence)
             return Scored(found, found, choice)
-        found = _scores(choice * supported, evidence)
-        quality, missing = found.quality, (choice * ~supported).sum(axis=1)
-        cost = found.cost + (choice * ~supported * evidence.predicted.cost).sum(axis=1)
-    low, high = (Scores(quality + missing * end, cost) for end in (lowest, highest))
+        quality, cost = _scores(choice * supported, evidence)
+        without = choice * ~supported
+        missing, ends = without.sum(axis=1), seen_costs(evidence.log) @ without.T
+    low = Scores(quality + missing * lowest, cost + ends[1])
+    high = Scores(quality + missing * highest, cost + ends[0])
     return Scored(low, high, choice)
 
 
