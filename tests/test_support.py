@@ -269,12 +269,12 @@ def test_calibration_counts_groups_and_rows_where_a_model_could_be_asked():
 
 
 def test_likelihood_gain_by_hand():
-    """log 1.6 on two of four rows: mean log 1.6 / 2, and its error mean·√(4/3)/√4."""
-    recorded, estimated = np.full(4, 0.5), np.array([0.5, 0.5, 0.8, 0.8])
+    """log (0.5 + 0.9)/(2·0.5) = log 1.4 on two of four rows, its error mean·√(4/3)/√4."""
+    recorded, estimated = np.full(4, 0.5), np.array([0.5, 0.5, 0.9, 0.9])
     got = likelihood_gain(recorded, estimated)
-    assert got.mean == pytest.approx(np.log(1.6) / 2)
+    assert got.mean == pytest.approx(np.log(1.4) / 2)
     assert got.errors == pytest.approx(np.sqrt(3))
-    assert got.total == pytest.approx(2 * np.log(1.6))
+    assert got.total == pytest.approx(2 * np.log(1.4))
     twice = likelihood_gain(np.tile(recorded, 2), np.tile(estimated, 2), groups=np.arange(8) % 4)
     np.testing.assert_allclose(twice, got)
 
@@ -384,10 +384,10 @@ def test_shares_of_a_log_whose_policy_looked_at_the_query_are_refused_unless_tru
 def test_propensities_of_which_the_query_tells_more_draw_a_warning():
     log, own = curved_log(4)
     half = np.where(np.arange(len(log)) % 2, own, shares(log))
-    with pytest.warns(DataWarning, match="may be wrong: the models that answered are 1.* times"):
+    with pytest.warns(DataWarning, match="may be wrong: what the query tells.* foretells better"):
         checked(log, half)
     some = np.where(np.arange(len(log)) % 4, shares(log) + 1e-4 * (own > 0.4), np.nan)
-    with pytest.warns(DataWarning, match="may be wrong: the models that answered are 1.* times"):
+    with pytest.warns(DataWarning, match="may be wrong: what the query tells.* foretells better"):
         checked(log, some)
 
 

@@ -82,10 +82,11 @@ def _clustered(
 
 
 class LikelihoodGain(NamedTuple):
-    """By how much estimated propensities foretell better than recorded ones which model answers.
+    """By how much recorded propensities foretell better which model answers, once half estimated.
 
     Attributes:
-      mean: log π̂(t | x) − log π(t) per row, in nats; right π have at most 0 in expectation.
+      mean: log of the half estimated over the recorded propensity per row, in nats; right ones have
+        at most 0 in expectation.
       errors: how many standard errors, clustered by group, that is above 0.
       total: of all rows, in nats, where rows of a group count as one.
     """
@@ -103,18 +104,20 @@ def likelihood_gain(
 ) -> LikelihoodGain:
     """Test recorded propensities against estimates that never saw the rows they are tested on.
 
-    E[log π̂(t | x) − log π(t | x)] = −KL(π ‖ π̂) ≤ 0 for the π by which t was drawn, whatever π̂ is
-    (Gibbs' inequality), also where π knew of more than x. And E[π̂/π] ≤ 1, so that the total exceeds
-    log(1/a) with probability a at most where rows are independent: a heavy tail cannot mislead it.
+    E[log (π + π̂)/2 − log π] = −KL(π ‖ (π + π̂)/2) ≤ 0 for the π by which the model was drawn,
+    whatever π̂ is (Gibbs' inequality), also where π knew of more than the query. And E[π̂/π] ≤ 1, so
+    that the total exceeds log(1/a) with probability a at most where rows are independent: no heavy
+    tail misleads it. The half of π keeps a π̂ that is rough from hiding that π is wrong.
 
     Args:
       recorded: [n] propensity of the model that answered, above 0.
-      estimated: [n] of the same model by other rows, above 0.
+      estimated: [n] of the same model by other rows.
       groups: [n] numbers of what is independent; None where every row is.
 
-    >>> likelihood_gain(np.full(4, 0.5), np.array([0.5, 0.5, 0.8, 0.8])).mean.__round__(3)
-    0.235
+    >>> likelihood_gain(np.full(4, 0.5), np.array([0.5, 0.5, 0.9, 0.9])).mean.__round__(3)
+    0.168
     """
-    gains = np.log(np.asarray(estimated, float)) - np.log(np.asarray(recorded, float))
+    recorded, estimated = (np.asarray(each, np.float64) for each in (recorded, estimated))
+    gains = np.log((recorded + estimated) / (2 * recorded))
     mean, error, count = _clustered(gains, np.arange(len(gains)) if groups is None else groups)
     return LikelihoodGain(mean, mean / error if error > 0 else 0.0, mean * count)

@@ -34,7 +34,7 @@ TOO_LARGE, TOO_SMALL = 1.5, 0.75
 LEAST_TOTAL = 7.0
 """Nats by which all rows together must be foretold better: right propensities are beaten by as much
 once in e⁷, or 1,100, logs."""
-BEATEN = 0.05
+BEATEN = 0.03
 """Nats a row from which shares of the whole log are not taken for propensities."""
 
 
@@ -100,7 +100,7 @@ def _foretold(log: Log, known: Propensities, overlap: Overlap) -> LikelihoodGain
     scale = np.maximum(np.asarray(overlap.calibration), 1.0)[np.asarray(log.arms)[rows]]
     gain = likelihood_gain(
         recorded[rows] * scale,
-        np.maximum(by_query[rows], np.finfo(np.float32).tiny),
+        by_query[rows],
         groups=log.groups[rows],
     )
     return gain if gain.errors > ERRORS_OFF and gain.total > LEAST_TOTAL else None
@@ -116,9 +116,10 @@ def _is_share(log: Log) -> bool:
 
 def _beaten(gain: LikelihoodGain) -> str:
     return (
-        f"the models that answered are {np.exp(gain.mean):.2f} times as probable by the query, "
-        "estimated on other rows, where right propensities cannot be beaten; they may be shares of "
-        "the whole log, not probabilities given the query, or rows belong together (--group)"
+        "what the query tells, by other rows, foretells better which model answered "
+        f"({gain.errors:.0f} standard errors), and nothing foretells better than right ones; they "
+        "may be shares of the whole log, not probabilities given the query, or rows belong "
+        "together (--group)"
     )
 
 
