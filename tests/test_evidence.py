@@ -15,7 +15,7 @@ from routerjax.estimators.folds import make_folds
 from routerjax.estimators.trees import Trees
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.models.propensity import PropensityModel
-from routerjax.pipelines.evidence import Evidence, scored, today
+from routerjax.pipelines.evidence import Evidence, scored, seen_costs, today
 from routerjax.pipelines.gold import gold_propensities, gold_rows
 from routerjax.pipelines.held_out import set_apart
 from routerjax.pipelines.lines import Line, evaluation_of
@@ -24,6 +24,7 @@ from routerjax.pipelines.propensities import Propensities
 from routerjax.pipelines.suited import suited, suited_note
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
+from routerjax.reports.words import costs
 from routerjax.support.provenance import plain
 
 NONE = PropensityModel(Trees(*[jnp.zeros(1)] * 4), jnp.zeros(2))
@@ -83,7 +84,10 @@ def test_a_choice_without_support_is_worth_anything_in_the_quality_range():
     found = scored(np.zeros(4, int), known)
     assert found.low.quality.tolist() == [1.5, -1.0, 0.5, -1.0]
     assert found.high.quality.tolist() == [1.5, 3.0, 0.5, 3.0]
-    assert found.low.cost.tolist() == found.high.cost.tolist() == [0.25] * 4
+    # of so few answers costs are those of all models, 0.125 to 0.25
+    assert found.low.cost.tolist() == [0.25] * 4
+    assert found.high.cost.tolist() == [0.25, 0.125, 0.25, 0.125]
+    assert found.low.utility(2.0).tolist() == [1.0, -1.5, 0.0, -1.5]
     # the same as probabilities
     same = scored(np.tile([1.0, 0.0], (4, 1)), known)
     for one, other in zip(found[:2], same[:2], strict=True):
@@ -175,6 +179,36 @@ def test_single_models_by_hand():
     assert a.quality.low == mean_interval(np.array([1.5, 0.0, 0.5, 0.5]), heavy_tails=True).low
     assert a.quality.high == mean_interval(np.array([1.5, 1.0, 0.5, 0.5]), heavy_tails=True).high
     assert b.cost.mean == 0.125
+    assert a.cost.low == mean_interval(np.array([0.25, 0.125, 0.25, 0.25]), heavy_tails=True).low
+    assert (costs(a), costs(b)) == (f"{1000 * a.cost.low:.3g} to {1000 * a.cost.high:.3g}", "125")
+
+
+def test_costs_that_a_log_saw_by_hand():
+    """Ten answers of a model are a range of their own; nine are not."""
+    cost = np.r_[np.linspace(1.0, 2.0, 10), np.linspace(4.0, 5.0, 9), 0.5]
+    arms = [0] * 10 + [1] * 9 + [2]
+    log = Log.from_arrays(arms, np.zeros(20), cost, models="abc", prompts=["q"] * 20, warn=False)
+    np.testing.assert_allclose(seen_costs(log), [[1.0, 0.5, 0.5], [2.0, 5.0, 5.0]])
+
+
+def test_of_what_a_model_costs_where_it_was_never_asked_nothing_is_claimed():
+    """c is cheap where it is asked, and never asked on the half where it costs fifty times that."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1200, 8)).astype(np.float32)
+    arms = np.where(x[:, 0] < 0, rng.integers(0, 2, 1200), rng.integers(0, 3, 1200))
+    cost = np.array([4e-3, 2e-3, 4e-4])[arms] * np.exp(0.2 * rng.normal(size=1200))
+    log = Log.from_arrays(arms, rng.random(1200) < 0.6, cost, models="abc", embeddings=x)
+    router = rj.fit(log, config=rj.FitConfig(cost_weights=(0.0, 1000.0)))
+    found = evaluation_of(plain(router.report["evaluation"]))
+    assert found.of("best-single-log")[1].mostly == ("c", 1.0)
+    said = " ".join(found.verdict)
+    assert ". At cost weight 1000 c for every query" not in said
+    assert "At cost weight 1000 the log cannot tell whether c for every query is worth more" in said
+    assert "What a call would cost there is not known either" in said
+    (single,) = (each for each in found.singles if each.model == "c")
+    seen = cost[arms == 2]
+    assert seen.min() < single.cost.low < 0.9 * seen.mean()
+    assert 1.1 * seen.mean() < single.cost.high < seen.max()
 
 
 # --- verdicts ---

@@ -121,6 +121,27 @@ def test_a_best_single_model_that_is_worth_more_is_named():
     assert f"At cost weight 9 {STRANGE} for every query is worth 0.3 more than the router." in said
 
 
+def test_a_lead_that_rests_on_costs_the_log_never_saw_is_not_claimed():
+    """The lead is 0.1 at least: 9 × 0.3 × (0.04 − 0.002) = 0.1026 is more, by 0.039 less."""
+    at = line(9.0, (0.1, 0.3), advantage=(-0.5, -0.1))
+    found = made(line(0.0, (0.1, 0.3), advantage=(-0.5, -0.1)), at)
+    lines = [
+        dataclasses.replace(each, unsupported=0.3) if each.method == "best-single-log" else each
+        for each in found.lines
+    ]
+    found = dataclasses.replace(found, lines=tuple(lines))
+    lead = f"At cost weight 0 {STRANGE} for every query is worth 0.3 more than the router."
+    unknown = (
+        f"At cost weight 9 the log cannot tell whether {STRANGE} for every query is worth more "
+        "than the router: what it would cost on the 30% of the queries on which it is hardly ever "
+        "asked is not known."
+    )
+    said = verdict(found, dearest={"small": 0.04, STRANGE: 0.002})
+    assert lead in said and unknown in said
+    said = verdict(found, dearest={"small": 0.039, STRANGE: 0.002})
+    assert lead.replace("weight 0", "weights 0 and 9") in said and unknown not in said
+
+
 def test_an_estimate_that_no_policy_can_have_is_said():
     wrong = dataclasses.replace(line(0.0, (0.1, 0.3)), quality=interval(1.8, 1.7, 1.9))
     assert impossible(made(line(0.0, (0.1, 0.3)))) == []

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from routerjax.errors import DataWarning, InputError
-from routerjax.estimators.calibration import calibration
+from routerjax.estimators.calibration import calibration, likelihood_gain
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.support import (
     PRIOR_HITS_EXPLORED,
@@ -303,6 +303,17 @@ def test_calibration_counts_groups_and_rows_where_a_model_could_be_asked():
     assert calibration(arms, chance, models=2, available=available).mean[1] == 1.0
 
 
+def test_likelihood_gain_by_hand():
+    """log (0.5 + 0.9)/(2·0.5) = log 1.4 on two of four rows, its error mean·√(4/3)/√4."""
+    recorded, estimated = np.full(4, 0.5), np.array([0.5, 0.5, 0.9, 0.9])
+    got = likelihood_gain(recorded, estimated)
+    assert got.mean == pytest.approx(np.log(1.4) / 2)
+    assert got.errors == pytest.approx(np.sqrt(3))
+    assert got.total == pytest.approx(2 * np.log(1.4))
+    twice = likelihood_gain(np.tile(recorded, 2), np.tile(estimated, 2), groups=np.arange(8) % 4)
+    np.testing.assert_allclose(twice, got)
+
+
 WRONG = {
     "are 1 in every row": lambda own, chance, arms: np.ones_like(own),
     "are 0.1 in every row": lambda own, chance, arms: np.full_like(own, 0.1),
@@ -370,6 +381,88 @@ def test_right_propensities_pass_in_either_form(seed):
     for propensities in (chance[np.arange(len(log)), log.arms], chance):
         own = log.replace(propensities=propensities.astype(np.float32))
         check_propensities(own, overlap(own, own.logged_propensities), trust=False)
+
+
+def curved_log(seed, n=1200):
+    """A policy that looks at |x₀|, so that no share of a model by half-spaces tells of it."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 8)).astype(np.float32)
+    odds = np.exp(1.5 * (np.abs(x[:, :1]) - 0.8) * np.array([[1.0, 0.0, -1.0]]))
+    chance = odds / odds.sum(axis=1, keepdims=True)
+    arms = (chance.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(0, 2)
+    log = Log.from_arrays(arms, rng.random(n) < 0.6, np.full(n, 1e-3), models="abc", embeddings=x)
+    return log, chance[np.arange(n), arms]
+
+
+def checked(log, propensities, *, trust=False):
+    log = log.replace(propensities=propensities.astype(np.float32))
+    known = found(log)
+    covered = overlap(log, known.answered, supported=known.supported)
+    check_propensities(log, covered, trust=trust, known=known)
+
+
+def shares(log):
+    return (np.bincount(log.arms) / len(log))[log.arms]
+
+
+def test_shares_of_a_log_whose_policy_looked_at_the_query_are_refused_unless_trusted():
+    log, _ = curved_log(3)  # the mean of 1/share is 1 of every model, by construction
+    problem = "are the same for every query of a model: .* may be shares of the whole log"
+    with pytest.raises(InputError, match=problem) as caught:
+        checked(log, shares(log))
+    assert str(caught.value).endswith("(--trust-propensities takes them as they are)")
+    assert "..." not in str(caught.value)
+    with pytest.warns(DataWarning, match=problem):
+        checked(log, shares(log), trust=True)
+
+
+def test_propensities_of_which_the_query_tells_more_draw_a_warning():
+    log, own = curved_log(4)
+    half = np.where(np.arange(len(log)) % 2, own, shares(log))
+    with pytest.warns(DataWarning, match="may be wrong: what the query tells.* foretells better"):
+        checked(log, half)
+    some = np.where(np.arange(len(log)) % 4, shares(log) + 1e-4 * (own > 0.4), np.nan)
+    with pytest.warns(DataWarning, match="may be wrong: what the query tells.* foretells better"):
+        checked(log, some)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_right_propensities_are_not_beaten(seed):
+    log, own = curved_log(seed)
+    checked(log, own)
+    few, chance = curved_log(seed, n=200)
+    checked(few, chance)
+    rng = np.random.default_rng(seed)
+    even = log.replace(arms=rng.integers(0, 3, len(log)))
+    checked(even, np.full(len(log), 1 / 3))
+    checked(even, np.full(len(log), 0.33))  # rounded, and so a hundredth too small everywhere
+
+
+@pytest.mark.slow
+def test_right_propensities_of_many_kinds_are_not_beaten():
+    """200 logs: 2 to 12 models, 300 to 5,000 rows, even, soft, sharp, and by what x lacks."""
+    for seed in range(200):
+        rng = np.random.default_rng([5, seed])
+        models, rows = int(rng.choice([2, 3, 5, 12])), int(rng.choice([300, 1000, 5000]))
+        x = rng.normal(size=(rows, 16)).astype(np.float32)
+        seen = x @ rng.normal(size=(16, models)) / 4
+        unseen = rng.normal(size=(rows, models))
+        odds = np.exp((0 * seen, seen, 4 * seen, seen + 1.5 * unseen)[seed % 4])
+        chance = odds / odds.sum(axis=1, keepdims=True)
+        arms = (chance.cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1).clip(0, models - 1)
+        if len(np.unique(arms)) < models:
+            continue
+        log = Log.from_arrays(
+            arms,
+            np.zeros(rows),
+            np.full(rows, 1e-3),
+            models=[f"m{at}" for at in range(models)],
+            embeddings=x,
+            propensities=chance[np.arange(rows), arms].astype(np.float32),
+            warn=False,
+        )
+        by_query = found(log).by_query
+        assert likelihood_gain(log.logged_propensities, by_query).errors < 3, seed
 
 
 def test_a_log_without_recorded_propensities_passes():

@@ -104,7 +104,7 @@ def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:
     propensities = fit_propensities(log, x, folds, support=config.support)
     floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
-    check_propensities(log, covered, trust=False)
+    check_propensities(log, covered, trust=False, known=propensities)
     evidence = Evidence(log, _means(log, folds), propensities, floor)
     found: list[Interval] = []
     for k, own in enumerate(choices):
@@ -112,7 +112,7 @@ def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:
             found.append(found[-1])
             continue
         scores = scored(own, evidence)
-        found.append(interval(scores.low.cost, scores.high.cost, log.groups))
+        found.append(interval(scores.high.cost, scores.low.cost, log.groups))
     return found
 
 

@@ -106,7 +106,7 @@ def compare(
         quality_change=change(
             ours.low.quality - others.high.quality, ours.high.quality - others.low.quality
         ),
-        cost_change=change(ours.low.cost - others.high.cost, ours.high.cost - others.low.cost),
+        cost_change=change(ours.high.cost - others.low.cost, ours.low.cost - others.high.cost),
         same=float(np.mean(mine == theirs)),
         unsupported=unsupported_share(mine, evidence),
     )
@@ -124,7 +124,7 @@ def _evidence(router: Router, log: Log) -> Evidence:
     )
     floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
-    check_propensities(log, covered, trust=False)
+    check_propensities(log, covered, trust=False, known=propensities)
     return Evidence(log, router.expected(log.features), propensities, floor)
 
 

@@ -254,7 +254,7 @@ def _evidence(
     propensities = fit_propensities(log, x, folds, support=config.support)
     floor = floor_of(config.floor, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
-    check_propensities(log, covered, trust=trust_propensities)
+    check_propensities(log, covered, trust=trust_propensities, known=propensities)
     warn_of_overlap(log, covered)
     warn_of_uncorrected(log, gold)
     evidence = Evidence(

@@ -1,8 +1,10 @@
 """Policies on a log they did not write: a log as what speaks of them, and their scores on it.
 
 Everything is scored row by row, so that differences are paired and standard errors count groups.
-A choice that the log does not support has a quality somewhere in the quality range, and so a
-policy has two scores a row, a lowest and a highest, which are one where support is everywhere.
+A choice that the log does not support has a quality somewhere in the quality range and a cost
+somewhere among those that the log saw of the model, and so a policy has two scores a row, a worst
+and a best, which are one where support is everywhere. A range of costs is no bound as the quality
+range is: what a model was never asked may cost more than all that it was asked, and pages say so.
 So it is for a model whose judge's scores no gold ones correct (`pipelines.uncorrected`).
 """
 
@@ -30,6 +32,8 @@ from routerjax.records.tables import Estimates
 
 FIXED = ("today", "random")
 """Policies that nothing is fitted for."""
+FEWEST_COSTS = 10
+"""Answers of a model from which their costs are a range; of fewer it is that of all models."""
 
 
 class Evidence(NamedTuple):
@@ -126,38 +130,58 @@ class Evidence(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A policy's lowest and highest scores, [n] each; `choice` is None for the log's own."""
+    """A policy's worst and best scores, [n] each; `choice` is None for the log's own.
+
+    Attributes:
+      low: lowest quality, highest cost.
+      high: highest quality, lowest cost.
+    """
 
     low: Scores
     high: Scores
     choice: Choice | None
 
 
-def scored(choice: Choice, evidence: Evidence) -> Scored:
-    """Score a choice: doubly robust where the log supports it, the quality range elsewhere.
+def seen_costs(log: Log) -> Float[np.ndarray, "2 m"]:
+    """The least and the greatest cost that the log saw of every model."""
+    cost, arms = np.asarray(log.cost, np.float64), np.asarray(log.arms)
+    ends = np.repeat([[cost.min()], [cost.max()]], len(log.models), axis=1)
+    for arm in np.flatnonzero(log.arm_counts >= FEWEST_COSTS):
+        own = cost[arms == arm]
+        ends[:, arm] = own.min(), own.max()
+    return ends
 
-    A judge that was never seen to be off on a model may be off by `Evidence.unseen` on it.
+
+def scored(choice: Choice, evidence: Evidence) -> Scored:
+    """Score a choice: doubly robust where the log supports it, by its ranges elsewhere.
+
+    A judge that was never seen to be off on a model may be off by `Evidence.unseen` on it. What an
+    uncorrected model costs is known all the same.
     """
-    supported, (lowest, highest) = evidence.supported, evidence.log.quality_range
+    supported, asked = evidence.supported, evidence.propensities.supported
+    lowest, highest = evidence.log.quality_range
     unseen = evidence.unseen
     if choice.ndim == 1:
         known = supported[np.arange(len(choice)), choice]
         found, slack = _scores(choice, evidence), unseen[choice] * known
         if known.all() and not slack.any():
             return Scored(found, found, choice)
-        price = np.asarray(evidence.predicted.cost, np.float64)[np.arange(len(choice)), choice]
-        quality, cost = np.where(known, found.quality, 0.0), np.where(known, found.cost, price)
-        missing = (~known).astype(np.float64)
+        seen = asked[np.arange(len(choice)), choice]
+        quality, cost = np.where(known, found.quality, 0.0), np.where(seen, found.cost, 0.0)
+        missing, ends = (~known).astype(np.float64), seen_costs(evidence.log)[:, choice] * ~seen
     else:
         slack = (choice * supported) @ unseen
         if supported.all() and not slack.any():
             found = _scores(choice, evidence)
             return Scored(found, found, choice)
-        found = _scores(choice * supported, evidence)
-        quality, missing = found.quality, (choice * ~supported).sum(axis=1)
-        cost = found.cost + (choice * ~supported * evidence.predicted.cost).sum(axis=1)
-    low, high = quality + missing * lowest - slack, quality + missing * highest + slack
-    return Scored(Scores(low, cost), Scores(high, cost), choice)
+        quality, cost = _scores(choice * supported, evidence)
+        if evidence.untold.any():
+            cost = _scores(choice * asked, evidence).cost
+        missing = (choice * ~supported).sum(axis=1)
+        ends = seen_costs(evidence.log) @ (choice * ~asked).T
+    low = Scores(quality + missing * lowest - slack, cost + ends[1])
+    high = Scores(quality + missing * highest + slack, cost + ends[0])
+    return Scored(low, high, choice)
 
 
 def _scores(choice: Choice, evidence: Evidence) -> Scores:

@@ -98,8 +98,9 @@ def fit(
             execution=execution,
         )
         assert prepared.nuisances is not None
-        check_propensities(rows.learnt, prepared.nuisances.overlap, trust=config.trust_propensities)
-        warn_of_overlap(rows.learnt, prepared.nuisances.overlap)
+        covered, known = prepared.nuisances.overlap, prepared.nuisances.propensities
+        check_propensities(rows.learnt, covered, trust=config.trust_propensities, known=known)
+        warn_of_overlap(rows.learnt, covered)
         warn_of_uncorrected(rows.logged, gold)
         prepared = _corrected_only(prepared, rows.logged, gold)
         problem = prepared.problem(config.estimator)

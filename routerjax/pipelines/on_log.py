@@ -118,7 +118,7 @@ def _line(
         utility=between(own.low.utility(cost_weight), own.high.utility(cost_weight)),
         regret=None,
         quality=between(own.low.quality, own.high.quality),
-        cost=between(own.low.cost, own.high.cost),
+        cost=between(own.high.cost, own.low.cost),
         advantage=between(*difference(own, base, cost_weight=cost_weight)),
         over_today=between(*difference(own, log_policy, cost_weight=cost_weight)),
         band=band,
@@ -148,12 +148,13 @@ def singles(evidence: Evidence) -> tuple[Single, ...]:
         choice, rows = np.full(len(evidence.log), arm), _could(evidence.log, arm)
         own = scored(choice, evidence)
         low, high = (each.quality[rows] for each in own[:2])
+        dear, cheap = (each.cost[rows] for each in own[:2])
         known = evidence.supported[rows, arm]
         found.append(
             Single(
                 model=model,
                 quality=interval(low, high, groups[rows]),
-                cost=interval(own.low.cost[rows], own.high.cost[rows], groups[rows]),
+                cost=interval(cheap, dear, groups[rows]),
                 unsupported=float(1 - known.mean()),
             )
         )

@@ -1,7 +1,8 @@
 """Is a log what its propensities say, and does it cover its models? Warnings, and what is refused.
 
 Recorded propensities are tested before they are believed: for each model the mean of
-1{t = m} / π must be 1 within its error.
+1{t = m} / π must be 1 within its error, and propensities estimated from the query must not foretell
+better than they do which model answers.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from routerjax.errors import DataWarning, InputError, printable
+from routerjax.estimators.calibration import LikelihoodGain, likelihood_gain
 from routerjax.estimators.overlap import Overlap
+from routerjax.pipelines.circumstances import chosen_rows
+from routerjax.pipelines.propensities import Propensities
 from routerjax.records.logs import Log
 
 FEW_ROWS = 30
@@ -26,41 +31,101 @@ MOST_NAMED, LONGEST_NAME = 3, 30
 """Models that a sentence names, and characters of a name: its end must not be cut off."""
 TOO_LARGE, TOO_SMALL = 1.5, 0.75
 """Means beyond which recorded propensities are not a matter of chance or of a model's outages."""
+LEAST_TOTAL = 7.0
+"""Nats by which all rows together must be foretold better: right propensities are beaten by as much
+once in e⁷, or 1,100, logs."""
+BEATEN = 0.03
+"""Nats a row from which shares of the whole log are not taken for propensities."""
 
 
-def check_propensities(log: Log, overlap: Overlap, *, trust: bool) -> None:
+def check_propensities(
+    log: Log, overlap: Overlap, *, trust: bool, known: Propensities | None = None
+) -> None:
     """Refuse recorded propensities that cannot be right, and warn of those that may not be.
 
     Args:
       log: with recorded propensities; one without them passes.
       overlap: of the log, from its propensities.
       trust: whether what would be refused is only warned of.
+      known: the log's propensities, with those that the query tells; None leaves out the test
+        against these.
 
     Raises:
       InputError: a constant that does not fit how often the models answered, a model asked half
-        as often again as its propensities say, or all models asked much less often.
+        as often again as its propensities say, all models asked much less often, or one
+        propensity a model where the query tells which model answers.
     """
     recorded = log.logged_propensities
     if recorded is None or log.propensities is None:
         return
-    known = recorded[np.isfinite(recorded)]
-    off, far = _off(overlap, ERRORS_OFF), _off(overlap, HOPELESS)
-    if not len(known) or not off:
+    values = recorded[np.isfinite(recorded)]
+    off, far = _off(overlap, _of_several(len(overlap.models))), _off(overlap, HOPELESS)
+    gain = None if known is None else _foretold(log, known, overlap)
+    if not len(values) or not (off or gain):
         return
     means = np.asarray(overlap.calibration)
-    constant = log.propensities.ndim == 1 and len(np.unique(known)) == 1
+    constant = log.propensities.ndim == 1 and len(np.unique(values)) == 1
     if constant and far:
-        _refuse_or_warn(log, f"are {known[0]:g} in every row", off, overlap, trust=trust)
+        what = f"are {values[0]:g} in every row: {_means(off, overlap)}"
+        _refuse_or_warn(log, what, trust=trust)
     elif any(means[arm] > TOO_LARGE for arm in far) or (
         len(far) == len(means) and (means < TOO_SMALL).all()
     ):
-        _refuse_or_warn(log, "do not fit how often the models answered", off, overlap, trust=trust)
+        what = f"do not fit how often the models answered: {_means(off, overlap)}"
+        _refuse_or_warn(log, what, trust=trust)
+    elif gain and gain.errors > HOPELESS and gain.mean > BEATEN and _is_share(log):
+        what = f"are the same for every query of a model: {_beaten(gain)}"
+        _refuse_or_warn(log, what, trust=trust)
     else:
+        told = ([_means(off, overlap)] if off else []) + ([_beaten(gain)] if gain else [])
         warnings.warn(
-            f"{log.source}: recorded propensities may be wrong: {_means(off, overlap)}",
+            f"{log.source}: recorded propensities may be wrong: {'; '.join(told)}",
             DataWarning,
             stacklevel=3,
         )
+
+
+def _foretold(log: Log, known: Propensities, overlap: Overlap) -> LikelihoodGain | None:
+    """By how much the query foretells the model better than recorded propensities, if it does.
+
+    Recorded ones that are too small for a model, as rounding makes them, are scaled up first: what
+    is tested is how they change with the query.
+    """
+    recorded, by_query = log.logged_propensities, known.by_query
+    if recorded is None or by_query is None:
+        return None
+    rows = np.isfinite(recorded) & chosen_rows(log)
+    if rows.sum() < 2:
+        return None
+    scale = np.maximum(np.asarray(overlap.calibration), 1.0)[np.asarray(log.arms)[rows]]
+    gain = likelihood_gain(
+        recorded[rows] * scale,
+        by_query[rows],
+        groups=log.groups[rows],
+    )
+    return gain if gain.errors > ERRORS_OFF and gain.total > LEAST_TOTAL else None
+
+
+def _is_share(log: Log) -> bool:
+    """Whether every model has one recorded propensity, whatever the query."""
+    recorded = np.asarray(log.logged_propensities)
+    rows = np.isfinite(recorded) & chosen_rows(log)
+    arms = np.asarray(log.arms)[rows]
+    return len({*zip(arms.tolist(), recorded[rows].tolist(), strict=True)}) == len(np.unique(arms))
+
+
+def _beaten(gain: LikelihoodGain) -> str:
+    return (
+        "what the query tells, by other rows, foretells better which model answered "
+        f"({gain.errors:.0f} standard errors), and nothing foretells better than right ones; they "
+        "may be shares of the whole log, not probabilities given the query, or rows belong "
+        "together (--group)"
+    )
+
+
+def _of_several(models: int) -> float:
+    """Standard errors that one of m means is off by chance as rarely as one is by `ERRORS_OFF`."""
+    return min(float(-ndtri(ndtr(-ERRORS_OFF) / models)), HOPELESS)
 
 
 def _off(overlap: Overlap, errors_off: float) -> list[int]:
@@ -89,12 +154,12 @@ def _means(off: list[int], overlap: Overlap) -> str:
     )
 
 
-def _refuse_or_warn(log: Log, what: str, off: list[int], overlap: Overlap, *, trust: bool) -> None:
+def _refuse_or_warn(log: Log, what: str, *, trust: bool) -> None:
     advice = (
         "record the probability of the model that answered, or leave the column out and it is "
         "estimated"
     )
-    problem = f"recorded propensities {what}: {_means(off, overlap)}; {advice}"
+    problem = f"recorded propensities {what}; {advice}"
     if not trust:
         raise InputError(
             f"{problem} (--trust-propensities takes them as they are)",

@@ -12,7 +12,7 @@ from routerjax.artefacts.router import Router
 from routerjax.baselines.policies import greedy, random_choice
 from routerjax.estimators.overlap import Overlap
 from routerjax.evaluation.metrics import Choice
-from routerjax.pipelines.evidence import Evidence
+from routerjax.pipelines.evidence import Evidence, seen_costs
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.on_log import policy_lines, singles
 from routerjax.pipelines.suited import suited_note
@@ -69,6 +69,7 @@ def page(
         singles=singles(evidence),
         uncorrected=evidence.uncorrected,
     )
+    dearest = seen_costs(log)[1].tolist()
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
         suits = suited_note(evidence)
@@ -80,7 +81,7 @@ def page(
     return dataclasses.replace(
         evaluation,
         notes=(*said, *impossible(evaluation)),
-        verdict=verdict(evaluation),
+        verdict=verdict(evaluation, dearest=dict(zip(log.models, dearest, strict=True))),
     )
 
 

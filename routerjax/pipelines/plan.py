@@ -151,7 +151,7 @@ def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
     propensities = fit_propensities(log, x, folds, support=SUPPORT)
     floor = floor_of(None, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
-    check_propensities(log, covered, trust=trust)
+    check_propensities(log, covered, trust=trust, known=propensities)
     warn_of_uncorrected(log, gold)
     sources = judges(log)
     if gold is None and not pairs and len(sources) > 1:

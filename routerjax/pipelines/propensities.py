@@ -40,6 +40,8 @@ class Propensities(NamedTuple):
       supported: [n, m] True where the log's policy asked the arm often enough of such queries.
       model: for queries that the log does not hold.
       recorded: share of the rows whose propensity was recorded.
+      by_query: [n] of the arm that answered, estimated from the query whatever is recorded, by
+        trees that never saw the row; against it recorded ones are tested.
       circumstances: what the policy depended on beside the query; None where on nothing.
     """
 
@@ -48,6 +50,7 @@ class Propensities(NamedTuple):
     supported: Bool[np.ndarray, "n m"]
     model: PropensityModel
     recorded: float
+    by_query: Float[np.ndarray, " n"] | None = None
     circumstances: Circumstances | None = None
 
 
@@ -103,13 +106,15 @@ def fit_propensities(
     if every is not estimated:
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
-    answered, share = _answered(recorded, estimated[np.arange(len(arms)), arms])
+    by_query = estimated[np.arange(len(arms)), arms]
+    answered, share = _answered(recorded, by_query)
     return Propensities(
         answered=_where(answered, chosen, np.inf),
         every=every,
         supported=support_of,
         model=model._replace(threshold=threshold.astype(np.float32), cuts=cuts),
         recorded=share,
+        by_query=by_query,
         circumstances=around,
     )
 
@@ -177,12 +182,11 @@ def applied(
     inside = None
     if model.cuts is not None:
         inside = over_blocks(lambda rows, _: np.asarray(inside_cuts(model, rows)), x)
-    answered, share = _answered(
-        log.logged_propensities, every[np.arange(len(log)), np.asarray(log.arms)]
-    )
+    by_query = every[np.arange(len(log)), np.asarray(log.arms)]
+    answered, share = _answered(log.logged_propensities, by_query)
     supported = supported_rows(every, np.asarray(model.threshold), log.available, inside)
     answered = _where(answered, chosen_rows(log), np.inf)
-    return Propensities(answered, every, supported, model, share, circumstances)
+    return Propensities(answered, every, supported, model, share, by_query, circumstances)
 
 
 def _answered(

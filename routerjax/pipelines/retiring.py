@@ -99,7 +99,7 @@ def on_log(
                     less.low.quality - whole.high.quality, less.high.quality - whole.low.quality
                 ),
                 cost_change=change(
-                    less.low.cost - whole.high.cost, less.high.cost - whole.low.cost
+                    less.high.cost - whole.low.cost, less.low.cost - whole.high.cost
                 ),
                 moved=_moved(choices, k),
                 unsupported=unsupported_share(choices["less"][k], evidence),

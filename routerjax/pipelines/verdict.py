@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,23 @@ NEAR = 0.05
 ENDS = ((min, 0), (max, 1))
 
 
-def verdict(evaluation: Evaluation) -> tuple[str, ...]:
+def verdict(
+    evaluation: Evaluation, *, dearest: Mapping[str, float] = MappingProxyType({})
+) -> tuple[str, ...]:
     """Sentences on the router beside today's policy and the best single model of its log.
 
     Those on today's policy hold at all cost weights at once, with 95 % confidence: what is
     compared is the band. Neighbouring cost weights of which the same is said share a sentence.
+
+    Args:
+      evaluation: without them.
+      dearest: model → the greatest cost that the log saw of it.
     """
     lines = sorted(evaluation.of("router"), key=lambda line: line.cost_weight)
     log_policy = {line.cost_weight: line for line in evaluation.of("today")}
     said = [_headline(lines)]
     said += [_sentence(some, log_policy, evaluation.uncorrected) for some in _alike(lines)]
-    said += _best_single(evaluation, lines)
+    said += _best_single(evaluation, lines, dearest)
     said += _support(evaluation)
     said += _uncorrected(evaluation, lines)
     return tuple(said)
@@ -137,18 +144,43 @@ def _resemblance(lines: Sequence[Line]) -> str:
     return f"It is the same policy as {model} on {share} of the queries."
 
 
-def _best_single(evaluation: Evaluation, lines: Sequence[Line]) -> list[str]:
-    """Where the best single model of the router's log is worth more than the router."""
-    best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
+def _best_single(
+    evaluation: Evaluation, lines: Sequence[Line], dearest: Mapping[str, float]
+) -> list[str]:
+    """Where the best single model of the router's log is worth more than the router.
+
+    The log cannot tell where the model is hardly asked on part of the queries and would be worth no
+    more if its calls there cost as much as the dearest call of all models.
+    """
+    best = {line.cost_weight: line for line in evaluation.of("best-single-log")}
     behind = [line for line in lines if line.advantage.high < 0]
     said = []
-    for model in dict.fromkeys((best[line.cost_weight] or ("", 0))[0] for line in behind):
-        own = [line for line in behind if (best[line.cost_weight] or ("", 0))[0] == model]
-        more = _span([-line.advantage.mean for line in own])
-        said.append(
-            f"At {_weights(own)} {model} for every query is worth {more} more than the router."
-        )
+    for model in dict.fromkeys(_model(best[line.cost_weight]) for line in behind):
+        own = [line for line in behind if _model(best[line.cost_weight]) == model]
+        unknown = [line for line in own if _rests_on_costs(line, best[line.cost_weight], dearest)]
+        known = [line for line in own if line not in unknown]
+        if known:
+            more = _span([-line.advantage.mean for line in known])
+            text = f"At {_weights(known)} {model} for every query is worth {more} more than the"
+            said.append(f"{text} router.")
+        if unknown:
+            share = max(best[line.cost_weight].unsupported or 0.0 for line in unknown)
+            text = f"At {_weights(unknown)} the log cannot tell whether {model} for every query is"
+            said.append(
+                f"{text} worth more than the router: what it would cost on the {share:.0%} of the "
+                "queries on which it is hardly ever asked is not known."
+            )
     return said
+
+
+def _model(line: Line) -> str:
+    return line.mostly[0] if line.mostly else ""
+
+
+def _rests_on_costs(router: Line, best: Line, dearest: Mapping[str, float]) -> bool:
+    """Whether the best single model's lead is gone where it costs as much as the dearest call."""
+    more = max(dearest.values(), default=0.0) - dearest.get(_model(best), 0.0)
+    return router.cost_weight * (best.unsupported or 0.0) * more >= -router.advantage.high
 
 
 def _support(evaluation: Evaluation) -> list[str]:
@@ -172,7 +204,9 @@ def _support(evaluation: Evaluation) -> list[str]:
     )
     return [
         f"Today's policy hardly ever asks {_and(thin)} of the queries; what would come of it the "
-        f"log does not say, and {then}."
+        f"log does not say, and {then}. What a call would cost there is not known either: a "
+        "policy that does choose so is taken to pay what the log saw of the model elsewhere, from "
+        "the least to the most, and its utility at a cost weight above 0 holds only if that is so."
     ]
 
 

@@ -12,7 +12,7 @@ from routerjax.artefacts.router import Router
 from routerjax.errors import printable
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.lines import FEW, Evaluation, Line, evaluation_of
-from routerjax.reports.words import cell, grid_of, say
+from routerjax.reports.words import cell, costs, grid_of, say
 
 CELL = 8  # characters of a column of numbers
 
@@ -119,7 +119,7 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
         grid.add_row(
             cell(single.model),
             _range(single.quality),
-            f"{1000 * single.cost.mean:.3g}",
+            costs(single),
             f"{single.unsupported:.0%}",
         )
     console.print(grid)

@@ -85,9 +85,11 @@ def _model(axes: Any, single: Single) -> None:
     thin = single.unsupported > THIN
     x, y = 1000 * single.cost.mean, single.quality.mean
     reach = [[y - single.quality.low], [single.quality.high - y]]
+    spent = [[x - 1000 * single.cost.low], [1000 * single.cost.high - x]]
     axes.errorbar(
         [x],
         [y],
+        xerr=spent if thin else None,
         yerr=reach,
         fmt="s",
         color=FAINT if thin else REFERENCE,

@@ -14,6 +14,7 @@ import numpy as np
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.lines import Evaluation, Line
 from routerjax.reports.evidence_plot import plot_evidence
+from routerjax.reports.words import costs
 from routerjax.support.atomic import write_text
 
 STYLE = """
@@ -157,7 +158,7 @@ def _singles(evaluation: Evaluation) -> str:
         (
             single.model,
             _interval(single.quality),
-            f"{1000 * single.cost.mean:.3g}",
+            costs(single),
             f"{single.unsupported:.0%}",
         )
         for single in evaluation.singles

@@ -8,6 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from routerjax.errors import printable
+from routerjax.pipelines.lines import Single
 
 
 def cell(text: str) -> Text:
@@ -27,3 +28,10 @@ def grid_of(first: str, *others: str) -> Grid:
     for name in others:
         grid.add_column(cell(name), no_wrap=True, justify="right")
     return grid
+
+
+def costs(single: Single) -> str:
+    """Dollars per 1,000 queries of a model; the ends where the log does not support all."""
+    if single.unsupported == 0:
+        return f"{1000 * single.cost.mean:.3g}"
+    return f"{1000 * single.cost.low:.3g} to {1000 * single.cost.high:.3g}"
