@@ -25,6 +25,8 @@ BINS = 32
 MOST_FEATURES = 32
 PATIENCE = 10
 """Rounds without a better held-out likelihood after which no more are grown."""
+BETTER = 2.0
+"""Standard errors by which trees must better the likelihood of all arms, to be kept."""
 ALONE = 0.05
 """Chance, of all arms together, that trees are kept for an arm alone that does not need them."""
 SURE = 1 - 1e-6
@@ -269,7 +271,7 @@ def _boosted(
 def _kept(told: Told, models: int) -> Int[np.ndarray, " m"]:
     """How many trees of every arm to keep, by the held-out rows of all folds together.
 
-    All up to the best round, if that is better than none by a standard error of the paired
+    All up to the best round, if that is better than none by `BETTER` standard errors of the paired
     difference; of an arm up to its own best too, where its own likelihood says so at a level of
     `ALONE` over the number of arms.
     """
@@ -279,7 +281,7 @@ def _kept(told: Told, models: int) -> Int[np.ndarray, " m"]:
     error = np.sqrt(np.maximum(spread, 0.0) / count)
     best = mean.argmax(axis=0)
     every = np.arange(1 + models)
-    errors = np.where(every == 0, 1.0, NormalDist().inv_cdf(1 - ALONE / models))
+    errors = np.where(every == 0, BETTER, NormalDist().inv_cdf(1 - ALONE / models))
     rounds = np.where(mean[best, every] > errors * error[best, every], best + 1, 0)
     found: np.ndarray = np.maximum(rounds[0], rounds[1:])
     return found
