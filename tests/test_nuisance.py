@@ -153,10 +153,13 @@ def test_propensities_estimated_follow_the_policy():
 
 
 def test_propensities_of_a_uniform_log_are_nearly_constant():
-    log, *_ = _log()
-    got = _fit(log)
-    assert np.abs(got.propensities.answered - 1 / 3).mean() < 0.04
-    assert got.overlap.source == "estimated"
+    """But for shares of 900 rows; in a log of ten or so chance looks like a rule of the policy."""
+    away = []
+    for seed in range(5):
+        got = _fit(_log(seed=seed)[0])
+        assert got.overlap.source == "estimated"
+        away.append(np.abs(got.propensities.answered - 1 / 3).mean())
+    assert np.median(away) < 0.03 and max(away) < 0.08
 
 
 def test_predict_averages_the_folds():
