@@ -365,7 +365,7 @@ def test_real_labels_grouped_by_prompt():
         )
     )
     (source,) = sources(config)
-    assert "1182 distinct queries" in source.note
+    assert "1179 distinct queries" in source.note
     (outcome,) = study(config, source)
     # the two models are not named and their mean gain is near 0: 200 runs found nothing to learn,
     # so that no method's area may stand out from random by more than chance in a few runs
