@@ -1,6 +1,7 @@
 """Side by side, runs that have stopped leave the block; the others do not notice."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from training_toys import Wave, on_disk, trained, wave
@@ -13,7 +14,7 @@ from routerjax.training.sweep import Engine, Sweep
 
 RUNS = 12
 SCHEDULE = Schedule(batch_size=32, max_epochs=24, patience=2, chunk=2)
-RATES = np.geomspace(0.01, 2.0, RUNS).astype(np.float32)
+RATES = jnp.geomspace(0.01, 2.0, RUNS)
 SETTINGS = {"learning_rate": RATES, "schedule": SCHEDULE, "sweep": Sweep("vmap")}
 
 

@@ -98,12 +98,12 @@ def taken(tree: Tree, places: Int[np.ndarray, " p"] | slice) -> Tree:
     return found
 
 
-def _at(tree: Tree, places: Int[np.ndarray, " p"] | slice) -> Tree:
+def _at(tree: Tree, places: Int[Array | np.ndarray, " p"] | slice) -> Tree:
     found: Tree = jax.tree.map(lambda leaf: leaf[places], tree)
     return found
 
 
-def _in_order(states: Sequence[State], order: Int[np.ndarray, " r"]) -> State:
+def _in_order(states: Sequence[State], order: Int[Array | np.ndarray, " r"]) -> State:
     def joined(*leaves: Array | np.ndarray) -> Array | np.ndarray:
         host = all(isinstance(leaf, np.ndarray) for leaf in leaves)
         return (np if host else jnp).concatenate(leaves)[order]
