@@ -4,7 +4,7 @@
 model where a score of the query is low, fits a router to each with the defaults, and compares its
 page with the truth on other queries. The score is one number of the embedding, a sum of all of them
 with random weights, or, on the complete table, what a ridge regression on other rows of it expects
-the model to be better than the rest. It writes cuts.json beside this file: ten minutes of one core.
+the model to be better than the rest. It writes cuts.json beside this file, in minutes of one core.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ EXPLORED_BELOW = 2.0
 """Times the share of 1/m that is support elsewhere: recorded propensities below it are small."""
 PRIOR_HITS_OF_CUTS = 3.0
 """As `PRIOR_HITS`, of a cut: a direction can be laid through any rows, and takes the support of
-many at once. Rows of a group count as one."""
+many at once. Rows of a group count as one. Rows without an answer are no chance, by h such prior
+hits, from h·(1/s − 1) times as many as an even share has for one, s the share that is support."""
 ABOVE_CUT = 0.75
 """Share of an arm's mean propensity above a cut at which its edge lies."""
 PRIOR_HITS_EXPLORED = 2.0

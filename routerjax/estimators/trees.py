@@ -31,8 +31,6 @@ ALONE = 0.05
 """Chance, of all arms together, that trees are kept for an arm alone that does not need them."""
 SURE = 1 - 1e-6
 """Propensity beyond which an arm is taken to be certain."""
-SMALLEST = -1e6
-"""What a row's likelihood gains in a round that was not grown."""
 NEVER = -1e9
 """Log odds of an arm that could not be chosen: their softmax is 0, and no number is infinite."""
 STEP = 0.25

@@ -69,9 +69,9 @@ def cuts_of(
 ) -> tuple[Cuts | None, Bool[np.ndarray, "n m"] | None]:
     """Cuts along sums of many numbers of the query, which trees see in part only.
 
-    An arm has a cut where the rows lowest along its discriminant have no support, so many that
-    `PRIOR_HITS_OF_CUTS` answers or more are missing, and trees leave it so many of them that its
-    own number is. Its direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut`
+    An arm has a cut where the rows lowest along its discriminant have no support, by
+    `PRIOR_HITS_OF_CUTS` prior hits, and those of them that trees leave it have none by its own. Its
+    direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut`
     among the rows that trees leave.
 
     Args:
