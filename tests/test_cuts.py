@@ -18,7 +18,7 @@ from routerjax.estimators.support import edge_of_cut, support_threshold
 from routerjax.models.heads import Scaling
 from routerjax.models.propensity import (
     Cuts,
-    inside_cuts,
+    asked_there,
     supported,
     supported_rows,
     with_support,
@@ -329,12 +329,12 @@ def test_it_is_saved_with_its_cuts_and_routes_alike(cut_router, tmp_path):
 def test_the_same_cuts_in_jax_and_in_numpy(cut_router):
     router, x, *_ = cut_router
     model, scaled = router.arrays.propensities, np.asarray(router.arrays.scaling(x))
-    in_jax = jax.jit(inside_cuts)(jax.tree.map(jnp.asarray, model), jnp.asarray(scaled))
-    assert (inside_cuts(model, scaled) == np.asarray(in_jax)).mean() > 0.999
-    assert inside_cuts(model._replace(cuts=None), scaled) is None
+    in_jax = jax.jit(asked_there)(jax.tree.map(jnp.asarray, model), jnp.asarray(scaled))
+    assert (asked_there(model, scaled) == np.asarray(in_jax)).mean() > 0.999
+    assert asked_there(model._replace(cuts=None, holes=None), scaled) is None
     own = model.cuts
     wider = Cuts(_joined(own.directions, np.zeros(8)), _joined(own.least, np.array(-np.inf)))
-    assert np.asarray(inside_cuts(model._replace(cuts=wider), scaled))[:, -1].all()
+    assert np.asarray(asked_there(model._replace(cuts=wider, holes=None), scaled))[:, -1].all()
 
 
 def test_a_manifest_whose_cuts_are_no_switch_is_refused(cut_router):

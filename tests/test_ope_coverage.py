@@ -367,7 +367,7 @@ def test_the_table_of_cuts_by_hand():
     ]
 
 
-@pytest.mark.parametrize("cut", [cuts.NUMBER, cuts.SUM])
+@pytest.mark.parametrize("cut", [cuts.NUMBER, cuts.PRODUCT, cuts.FAR, cuts.SUM])
 def test_a_model_is_never_asked_below_the_cut(cut):
     kind = cuts.Kind(cut, 5, 2_000, 3)
     own = cuts.drawn(kind, cuts.CutsConfig(others=3_000), 0, None)

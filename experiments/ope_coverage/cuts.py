@@ -1,10 +1,11 @@
-"""Is a model that today's policy never asks on one side of a cut trusted there?
+"""Is a model that today's policy never asks on part of the queries trusted there?
 
 `python -m experiments.ope_coverage.cuts TABLE EMBEDDINGS` draws logs whose policy never asks one
 model where a score of the query is low, fits a router to each with the defaults, and compares its
-page with the truth on other queries. The score is one number of the embedding, a sum of all of them
-with random weights, or, on the complete table, what a ridge regression on other rows of it expects
-the model to be better than the rest. It writes cuts.json beside this file, in minutes of one core.
+page with the truth on other queries. The score is one number of the embedding, a product of two,
+how far out the query lies, a sum of all numbers with random weights, or, on the complete table,
+what a ridge regression on other rows of it expects the model to be better than the rest. It writes
+cuts.json beside this file, in minutes of one core.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from routerjax.support.provenance import plain
 from routerjax.training.config import FitConfig
 
 CUTS = Path(__file__).with_name("cuts.json")
-NUMBER, SUM, TABLE = "one number", "a sum", "a score on RouterBench"
+NUMBER, PRODUCT, FAR = "one number", "a product of two", "how far out"
+SUM, TABLE = "a sum", "a score on RouterBench"
 COSTS = (4e-3, 1e-3)
 RIGHT, WRONG = 0.95, 0.05
 """Quality of the model on both sides of the cut; that of the others falls from `OTHERS`."""
@@ -70,6 +72,9 @@ class CutsConfig:
     kinds: tuple[Kind, ...] = (
         Kind(NUMBER, 8, 1_000, 3),
         Kind(NUMBER, 8, 1_200, 12),
+        Kind(PRODUCT, 8, 1_000, 3),
+        Kind(PRODUCT, 8, 1_500, 8),
+        Kind(FAR, 8, 1_200, 5),
         Kind(SUM, 8, 1_000, 3),
         Kind(SUM, 16, 1_500, 5),
         Kind(SUM, 64, 2_000, 3),
@@ -109,7 +114,7 @@ def drawn(kind: Kind, config: CutsConfig, seed: int, table: Table | None) -> Dra
         return _of_table(table, kind, config, rng)
     count, width, last = kind.rows + config.others, kind.width, kind.models - 1
     x = rng.normal(size=(count, width)).astype(np.float32)
-    score = x[:, 0] if kind.cut == NUMBER else x @ rng.normal(size=width)
+    score = _score(kind, x, rng)
     below = score < np.quantile(score, config.share)
     ease = 0.1 * np.tanh(x @ rng.normal(size=(width, kind.models)) / np.sqrt(width))
     quality = np.clip(np.linspace(*OTHERS, kind.models) + ease, 0.02, 0.98)
@@ -123,6 +128,16 @@ def drawn(kind: Kind, config: CutsConfig, seed: int, table: Table | None) -> Dra
     own, others = np.split(np.arange(count), [kind.rows])
     log = _logged(answered.rows(own), below[own], last, seed)
     return Drawn(log, x[others], quality[others], below[others], last)
+
+
+def _score(kind: Kind, x: np.ndarray, rng: np.random.Generator) -> Float[np.ndarray, " n"]:
+    """What the policy cuts, of queries x [n, d]."""
+    if kind.cut == SUM:
+        return np.asarray(x @ rng.normal(size=kind.width))
+    found: np.ndarray = {NUMBER: x[:, 0], PRODUCT: x[:, 0] * x[:, 1], FAR: (x**2).mean(axis=1)}[
+        kind.cut
+    ]
+    return found
 
 
 def _of_table(table: Table, kind: Kind, config: CutsConfig, rng: np.random.Generator) -> Drawn:

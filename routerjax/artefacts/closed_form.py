@@ -16,7 +16,7 @@ from routerjax.estimators.trees import NEVER, Trees
 from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
 from routerjax.models.policy import LEAST
-from routerjax.models.propensity import PropensityModel, inside_cuts, supported_rows
+from routerjax.models.propensity import PropensityModel, asked_there, supported_rows
 from routerjax.records.tables import Estimates
 
 ROWS = 256
@@ -143,8 +143,10 @@ def chances_of(trees: Trees) -> Chances:
 
 
 def _everywhere(model: PropensityModel | None, chances: Chances | None) -> np.ndarray | None:
-    """The arms with support, [m], where neither a tree nor a cut asks of the query."""
-    if model is None or chances is None or len(chances.feature) or model.cuts is not None:
+    """The arms with support, [m], where no tree, cut or hole asks of the query."""
+    if model is None or chances is None or len(chances.feature):
+        return None
+    if not (model.cuts is None and model.holes is None):
         return None
     nothing = np.zeros((1, 1), np.float32)
     return supported_rows(propensities(chances, nothing, None), np.asarray(model.threshold))[0]
@@ -180,7 +182,7 @@ def decide(
     known = form.support
     if known is None or available is not None:
         shares = propensities(form.chances, x, available)
-        inside = inside_cuts(model, x)
+        inside = asked_there(model, x)
         known = supported_rows(shares, np.asarray(model.threshold), available, inside)
     kept = kept[:, None] if kept.ndim == 1 else kept
     allowed = np.where(known, found + np.float32(LEAST), np.float32(0))

@@ -17,12 +17,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from routerjax.artefacts.router import Router
 from routerjax.errors import InputError
+from routerjax.estimators.holes import Holes
 from routerjax.estimators.trees import NEVER
 from routerjax.models.pooled import PooledHead
 from routerjax.models.propensity import Cuts
@@ -122,7 +124,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
     arrays, left = router.arrays, {each: known[each] for each in known if each not in names}
     assert arrays.propensities is not None
     trees, outcomes, mean = arrays.propensities.trees, arrays.outcomes, arrays.constant
-    cuts = arrays.propensities.cuts
+    cuts, holes = arrays.propensities.cuts, arrays.propensities.holes
     arrays = arrays._replace(
         constant=Estimates(quality=kept(mean.quality), cost=kept(mean.cost)),
         outcomes=outcomes._replace(
@@ -134,6 +136,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
             trees=trees._replace(start=kept(trees.start), leaves=kept(trees.leaves)),
             threshold=kept(arrays.propensities.threshold),
             cuts=None if cuts is None else Cuts(kept(cuts.directions), kept(cuts.least)),
+            holes=None if holes is None else jax.tree.map(lambda each: each[arms], holes),
         ),
     )
     return dataclasses.replace(
@@ -213,11 +216,23 @@ def _arrays(router: Router, arm: int, price: PriceChange, offset: float, factor:
             directions=_joined(cuts.directions, np.zeros(len(np.asarray(cuts.directions)))),
             least=_joined(cuts.least, np.array(-np.inf)),
         )
+    holes = None if log_policy.holes is None else _with_no_box(log_policy.holes)
     quality, cost = (_joined(each, np.asarray(each)[arm]) for each in (mean.quality, mean.cost))
     return arrays._replace(
         constant=Estimates(quality=quality, cost=cost),
         outcomes=outcomes,
-        propensities=log_policy._replace(trees=trees, threshold=never, cuts=cuts),
+        propensities=log_policy._replace(trees=trees, threshold=never, cuts=cuts, holes=holes),
+    )
+
+
+def _with_no_box(holes: Holes) -> Holes:
+    """Holes of one arm more, which has none."""
+    column, sign, edge = (np.asarray(each) for each in holes)
+    one = (1, *edge.shape[1:])
+    return Holes(
+        jnp.asarray(np.concatenate([column, np.zeros(one, column.dtype)])),
+        jnp.asarray(np.concatenate([sign, np.ones(one, sign.dtype)])),
+        jnp.asarray(np.concatenate([edge, np.full(one, -np.inf, edge.dtype)])),
     )
 
 

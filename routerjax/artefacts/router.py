@@ -59,6 +59,7 @@ class Router(Saved):
       prompt_form: what became of lists of messages in the log: their "last-user" turn, or the whole
         "conversation"; what is routed should have the same form.
       cuts: whether a sum of many numbers of the embedding says which models the log supports.
+      holes: how many boxes of queries leave a model without support, of the model of most.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -84,6 +85,7 @@ class Router(Saved):
     kept: tuple[bool, ...] = ()
     prompt_form: str = "last-user"
     cuts: bool = False
+    holes: int = 0
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -293,6 +295,7 @@ class Router(Saved):
             seen=self.seen,
             components=self.config.components,
             cuts=self.cuts,
+            holes=self.holes,
         )
 
     def check(self) -> None:

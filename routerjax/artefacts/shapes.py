@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from routerjax.artefacts.arrays import Arrays, FormerArrays
+from routerjax.estimators.holes import Holes
 from routerjax.estimators.trees import DEPTH, ROUNDS, Trees
 from routerjax.models.architectures import Architecture
 from routerjax.models.heads import Scaling
@@ -28,6 +29,7 @@ def router(
     seen: int,
     components: int | None = None,
     cuts: bool = False,
+    holes: int = 0,
 ) -> Arrays | FormerArrays:
     """Shapes of all that a router stores.
 
@@ -41,6 +43,7 @@ def router(
         propensities either.
       components: of the embeddings, on which all else is; None where it is on all of them.
       cuts: whether its propensity model has any.
+      holes: how many boxes of each arm it has.
     """
     models, width = architecture.models, components or dimensions
     directions = real(dimensions, components) if components else None
@@ -56,6 +59,10 @@ def router(
     own = propensities(models, folds)
     if cuts:
         own = own._replace(cuts=Cuts(directions=real(width, models), least=real(models)))
+    if holes:
+        sides = (models, holes, 2)
+        columns: Any = jax.ShapeDtypeStruct(sides, jnp.int32)
+        own = own._replace(holes=Holes(columns, real(*sides), real(*sides)))
     return Arrays(*former, own, digests)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from routerjax.errors import InputError
+from routerjax.estimators.holes import BOXES
 from routerjax.training.config import FitConfig
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def check_router(router: Router) -> None:
     check_whole("seen", router.seen, least=0, most=1 << 40)
     check_text("salt", router.salt)
     check_switches("cuts", (router.cuts,), counts=(1,))
+    check_whole("holes", router.holes, least=0, most=BOXES)
     check_text("encoder", router.encoder, optional=True)
     check_among("prompt form", (router.prompt_form,), PROMPT_FORMS, count=1)
     for name in ("report", "provenance"):

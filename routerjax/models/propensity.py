@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from routerjax.estimators.holes import Holes, in_holes
 from routerjax.estimators.trees import NEVER, Trees, log_odds
 
 SIZES = (0, 10, 25)
@@ -35,11 +36,13 @@ class PropensityModel(NamedTuple):
       trees: leading axis k.
       threshold: [m] propensity from which an arm has support; infinite where it never has.
       cuts: of sums of many numbers of the embedding, which trees do not see; None without any.
+      holes: boxes of queries that trees of all arms together pass over; None without any.
     """
 
     trees: Trees
     threshold: Float[Array | np.ndarray, " m"]
     cuts: Cuts | None = None
+    holes: Holes | None = None
 
 
 def without_unused_trees(model: PropensityModel) -> PropensityModel:
@@ -93,17 +96,21 @@ def supported(
     Where `available` says which arms there are, no other is supported.
     """
     chances = jnp.mean(propensities_by_fold(model, x, available), axis=0)
-    return with_support(chances, model.threshold, available, inside_cuts(model, x))
+    return with_support(chances, model.threshold, available, asked_there(model, x))
 
 
-def inside_cuts(model: PropensityModel, x: Any) -> Any:
-    """[n, m] True where queries x lie on the side of an arm's cut that was asked of it.
+def asked_there(model: PropensityModel, x: Any) -> Any:
+    """[n, m] True where queries x lie on the asked side of an arm's cut and in none of its holes.
 
-    Of JAX or of NumPy, as x is; None where the model has no cuts.
+    Of JAX or of NumPy, as x is; None where the model has neither cuts nor holes.
     """
-    if model.cuts is None:
-        return None
-    return x @ model.cuts.directions >= model.cuts.least[None]
+    found = None
+    if model.cuts is not None:
+        found = x @ model.cuts.directions >= model.cuts.least[None]
+    if model.holes is not None:
+        apart = ~in_holes(model.holes, x)
+        found = apart if found is None else found & apart
+    return found
 
 
 def with_support(
@@ -112,10 +119,10 @@ def with_support(
     available: Bool[Array, "n m"] | None = None,
     inside: Bool[Array, "n m"] | None = None,
 ) -> Bool[Array, "n m"]:
-    """π̂(m | x) ≥ threshold of m, inside its cut; of a query without such an arm the likeliest.
+    """π̂(m | x) ≥ threshold of m, where it is asked; of a query without such an arm the likeliest.
 
-    Of arms that are not available π̂ is 0, and none is supported. The likeliest is one inside its
-    cut where there is any, and not one that has support nowhere where there is another.
+    Of arms that are not available π̂ is 0, and none is supported. The likeliest is one `inside` its
+    cut and no hole where there is any, and not one that has support nowhere where there is another.
     """
     enough = propensities >= threshold[None]
     for other in (available, inside):
@@ -127,7 +134,7 @@ def with_support(
 
 
 def preferred(propensities: Any, threshold: Any, inside: Any) -> Any:
-    """[n, m] propensities, raised for arms that have support anywhere, and inside their cuts.
+    """[n, m] propensities, raised for arms that have support anywhere, and inside what is asked.
 
     Of JAX or of NumPy, as they are; those of 0 stay so.
     """

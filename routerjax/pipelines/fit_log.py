@@ -217,6 +217,7 @@ def _router(
         kept=() if expected is None else tuple(expected.kept.tolist()),
         prompt_form=given.prompt_form or Router.prompt_form,
         cuts=log_policy.cuts is not None,
+        holes=0 if log_policy.holes is None else log_policy.holes.edge.shape[1],
     )
 
 

@@ -13,13 +13,13 @@ from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
 from routerjax.models.propensity import (
     PropensityModel,
-    inside_cuts,
+    asked_there,
     log_odds_by_fold,
     propensities_by_fold,
     supported_rows,
 )
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
-from routerjax.pipelines.support import Asked, cuts_of, thresholds
+from routerjax.pipelines.support import Asked, cuts_of, holes_of, thresholds
 from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored, read
 from routerjax.support.kept_programs import kept_program
@@ -100,9 +100,10 @@ def fit_propensities(
     prior = np.where(small, PRIOR_HITS_EXPLORED, PRIOR_HITS)
     asked = Asked(hits, could, level, prior)
     threshold = thresholds(estimated, asked)
-    by_trees = could & (estimated >= threshold[None])
-    cuts, inside = cuts_of(asked, by_trees, arms, x, folds, groups=log.groups)
-    support_of = supported_rows(estimated, threshold, log.available, inside)
+    holes, apart = holes_of(asked, x, groups=log.groups)
+    left = could & (estimated >= threshold[None]) & ~apart
+    cuts, inside = cuts_of(asked, left, arms, x, folds, groups=log.groups)
+    support_of = supported_rows(estimated, threshold, log.available, inside & ~apart)
     if every is not estimated:
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
@@ -112,7 +113,7 @@ def fit_propensities(
         answered=_where(answered, chosen, np.inf),
         every=every,
         supported=support_of,
-        model=model._replace(threshold=threshold.astype(np.float32), cuts=cuts),
+        model=model._replace(threshold=threshold.astype(np.float32), cuts=cuts, holes=holes),
         recorded=share,
         by_query=by_query,
         circumstances=around,
@@ -180,8 +181,8 @@ def applied(
 
     every = over_blocks(block, x)
     inside = None
-    if model.cuts is not None:
-        inside = over_blocks(lambda rows, _: np.asarray(inside_cuts(model, rows)), x)
+    if not (model.cuts is None and model.holes is None):
+        inside = over_blocks(lambda rows, _: np.asarray(asked_there(model, rows)), x)
     by_query = every[np.arange(len(log)), np.asarray(log.arms)]
     answered, share = _answered(log.logged_propensities, by_query)
     supported = supported_rows(every, np.asarray(model.threshold), log.available, inside)

@@ -1,4 +1,4 @@
-"""Which part of the queries has support: by estimated propensities, and beyond a policy's cuts."""
+"""Which part of the queries has support: by propensities, outside holes, and beyond cuts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from routerjax.estimators.cuts import Cut, fit_cut
 from routerjax.estimators.discriminants import discriminants
 from routerjax.estimators.folds import Folds
+from routerjax.estimators.holes import Holes, find_holes, in_holes
 from routerjax.estimators.support import (
     PRIOR_HITS_OF_CUTS,
     edge_of_cut,
@@ -21,6 +22,10 @@ from routerjax.records.on_disk import Stored, read
 
 MOST_ROWS = 8192
 """Rows on which a cut is fitted."""
+ROWS_OF_HOLES = (4096, 16_384)
+"""Rows among which holes are found: these at least and at most, and between them"""
+ROWS_OF_HOLES_A_MODEL = 256
+"""as many a model; drawn where there are more."""
 
 
 class Asked(NamedTuple):
@@ -58,68 +63,89 @@ def thresholds(scores: Float[np.ndarray, "n m"], asked: Asked) -> Float[np.ndarr
     return found
 
 
+def holes_of(
+    asked: Asked, x: Float[np.ndarray, "n d"] | Stored, *, groups: Int[np.ndarray, " n"]
+) -> tuple[Holes | None, Bool[np.ndarray, "n m"]]:
+    """Boxes of queries of which an arm was never asked, and [n, m] True on the rows in them.
+
+    Args:
+      asked: by all rows on which the policy could have chosen the arm.
+      x: [n, d] scaled embeddings.
+      groups: [n] numbers of what is independent.
+    """
+    most = int(np.clip(ROWS_OF_HOLES_A_MODEL * len(asked.level), *ROWS_OF_HOLES))
+    rows = _some(np.flatnonzero(asked.rows.any(axis=1)), most)
+    together = len(groups) / len(np.unique(groups))
+    features = np.asarray(read(x[rows]))
+    own = asked.hits[rows], asked.rows[rows], asked.level
+    holes = find_holes(features, *own, together=together) if (asked.level > 0).any() else None
+    if holes is None:
+        return None, np.zeros(asked.hits.shape, bool)
+    return holes, over_blocks(lambda rows, _: in_holes(holes, rows), x)
+
+
 def cuts_of(
     asked: Asked,
-    by_trees: Bool[np.ndarray, "n m"],
+    left: Bool[np.ndarray, "n m"],
     arms: Int[np.ndarray, " n"],
     x: Float[np.ndarray, "n d"] | Stored,
     folds: Folds,
     *,
     groups: Int[np.ndarray, " n"],
-) -> tuple[Cuts | None, Bool[np.ndarray, "n m"] | None]:
-    """Cuts along sums of many numbers of the query, which trees see in part only.
+) -> tuple[Cuts | None, Bool[np.ndarray, "n m"]]:
+    """Cuts along sums of many numbers of the query, which trees and boxes see in part only.
 
     An arm has a cut where the rows lowest along its discriminant have no support, by
-    `PRIOR_HITS_OF_CUTS` prior hits, and those of them that trees leave it have none by its own. Its
-    direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut`
-    among the rows that trees leave.
+    `PRIOR_HITS_OF_CUTS` prior hits, and those of them that are left have none by its own. Its
+    direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut` among the rows that
+    are left.
 
     Args:
       asked: by all rows on which the policy could have chosen the arm.
-      by_trees: [n, m] True on those of them that have support by the trees.
+      left: [n, m] True on those of them that have support by trees and holes.
       arms: [n] arm that answered.
       x: [n, d] scaled embeddings.
       folds: of the rows.
       groups: [n] numbers of what is independent.
 
     Returns:
-      The cuts, and [n, m] True on the side with support; None twice where no arm has a cut.
+      The cuts, None where no arm has any, and [n, m] True on the side with support.
     """
     models = len(asked.level)
     if not (asked.level > 0).any():
-        return None, None
+        return None, np.ones(asked.hits.shape, bool)
     answered = np.arange(models) == arms[:, None]
     together = len(groups) / len(np.unique(groups))  # rows that count as one
-    every, left = (
+    every, rest = (
         own._replace(prior_hits=np.maximum(asked.prior_hits, least) * together)
-        for own, least in ((asked, PRIOR_HITS_OF_CUTS), (asked._replace(rows=by_trees), 0.0))
+        for own, least in ((asked, PRIOR_HITS_OF_CUTS), (asked._replace(rows=left), 0.0))
     )
     found = discriminants(x, answered, asked.rows, folds.of_row)
-    cut_off = [np.isfinite(thresholds(found.scores, each)) for each in (every, left)]
+    cut_off = [np.isfinite(thresholds(found.scores, each)) for each in (every, rest)]
     columns = np.flatnonzero(found.directions.any(axis=(0, 2)))
     directions, least = np.zeros((x.shape[1], models)), np.full(models, -np.inf)
     inside = np.ones(asked.hits.shape, bool)
     for arm in np.flatnonzero(np.logical_and(*cut_off)):
-        rows = _some(np.flatnonzero(asked.rows[:, arm]))
+        rows = _some(np.flatnonzero(asked.rows[:, arm]), MOST_ROWS)
         features = np.asarray(read(x[rows]), np.float64)[:, columns]
         starts = found.directions[:, columns, arm]
         cut = fit_cut(features, answered[rows, arm], folds.of_row[rows], starts)
         distances = _distances(cut, x, columns, folds)
-        edge = edge_of_cut(**left.of(int(arm), distances), error=cut.standard_error(features))
+        edge = edge_of_cut(**rest.of(int(arm), distances), error=cut.standard_error(features))
         if np.isfinite(edge):
             directions[columns, arm] = cut.directions.mean(axis=0)
             least[arm] = edge - cut.offsets.mean()
             inside[:, arm] = distances >= edge
     if not np.isfinite(least).any():
-        return None, None
+        return None, inside
     return Cuts(directions.astype(np.float32), least.astype(np.float32)), inside
 
 
-def _some(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " r"]:
-    """`MOST_ROWS` of the rows at most, drawn: a step through them may keep time with the log."""
-    if len(rows) <= MOST_ROWS:
+def _some(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " r"]:
+    """So many of the rows at most, drawn: a step through them may keep time with the log."""
+    if len(rows) <= most:
         return rows
-    return np.sort(np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False))
+    return np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
 
 
 def _distances(
