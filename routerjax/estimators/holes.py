@@ -29,7 +29,7 @@ CORNERS_AT = tuple(place / 8 for place in range(1, 8))
 """Quantiles at which boxes of two sides end."""
 MOST_COLUMNS = 512
 """Columns of wider features that boxes of one side are tried on: those that vary most."""
-MOST_PAIRED = 32
+MOST_PAIRED = 20
 """Columns that boxes of two sides are tried on, likewise."""
 ROWS_OF_QUANTILES = 2048
 """Rows of which the quantiles are."""
@@ -73,11 +73,10 @@ class _Family(NamedTuple):
 
     def counts(self, weights: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "c t"]:
         """Sums of weights within every box; of two sides each box comes twice."""
-        if not self.paired:
-            return np.asarray(weights @ self.member.T)
         alike = (weights == weights[:1]).all()
-        own = [self._of_pairs(each) for each in weights[: 1 if alike else None]]
-        return np.broadcast_to(own, (len(weights), own[0].size))
+        own = weights[:1] if alike else weights
+        sums = [self._of_pairs(each) for each in own] if self.paired else own @ self.member.T
+        return np.broadcast_to(sums, (len(weights), len(sums[0])))
 
     def _of_pairs(self, weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " t"]:
         member = self.member[:, weights > 0]
@@ -223,10 +222,12 @@ def _family(
     columns = np.append(np.sort(np.argsort(-spread, kind="stable")[:most]), v.shape[1] - 1)
     edges = np.quantile(some[:, columns], quantiles, axis=0).T.astype(np.float32)  # [c, q]
     along = np.ascontiguousarray(v[:, columns].T)[:, None]
-    member = np.stack([along < edges[..., None], along > edges[..., None]]).reshape(-1, len(v))
+    member = np.empty((2, *edges.shape, len(v)), np.float32)
+    np.less(along, edges[..., None], out=member[0])
+    np.greater(along, edges[..., None], out=member[1])
     column, sign = np.tile(columns.repeat(len(quantiles)), 2), np.repeat([1.0, -1.0], edges.size)
     edge = np.concatenate([edges.ravel(), -edges.ravel()])
-    return _Family(column, sign, edge, member.astype(np.float32), paired)
+    return _Family(column, sign, edge, member.reshape(-1, len(v)), paired)
 
 
 def _boxes(
