@@ -91,3 +91,12 @@ def test_member_splits_refuse():
 def test_fewer_rows_than_folds_are_refused():
     with pytest.raises(InputError, match="4 rows are too few; 5 folds need as many at least"):
         make_folds(np.arange(4) % 2, folds=5, held_out=0.1, key=jax.random.key(0))
+
+
+def test_folds_hold_out_other_rows():
+    """Of five folds with a fifth held out no row is held out twice, but at the edges of turns."""
+    arms = np.random.default_rng(0).integers(0, 3, 1000)
+    got = make_folds(arms, folds=5, held_out=0.2, key=jax.random.key(0))
+    times = np.bincount(np.concatenate(np.asarray(got.held_out)), minlength=1000)
+    assert got.held_out.shape == (5, 160) and (times > 1).mean() < 0.02
+    assert (times == 1).mean() > 0.75

@@ -130,6 +130,21 @@ def test_what_held_out_rows_do_not_confirm_is_not_kept():
     assert np.asarray(chance[new[:, 2] < -0.2, 0]).min() > 0.9
 
 
+def test_rows_of_a_group_confirm_once():
+    """Held-out rows of noise, each twenty times: as groups they keep what single rows keep."""
+    kept = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x, new = (rng.normal(size=(200, 5)).astype(np.float32) for _ in range(2))
+        arms, others = (rng.integers(0, 3, 200) for _ in range(2))
+        again = TreeRows(x, arms, new.repeat(20, axis=0), others.repeat(20))
+        rows = [again, again._replace(held_out_groups=np.arange(200).repeat(20))]
+        rows.append(TreeRows(x, arms, new, others))
+        kept.append([np.asarray(grow([own], models=3).leaves).any() for own in rows])
+    alone, grouped, single = np.array(kept).T
+    assert (grouped == single).all() and alone.sum() > single.sum()
+
+
 # --- support ---
 
 

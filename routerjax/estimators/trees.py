@@ -73,6 +73,7 @@ class TreeRows(NamedTuple):
       offsets, held_out_offsets: [t, m] and [h, m] log odds that are added to those of the trees:
         `NEVER` where an arm could not be chosen, or what the shares of a period say. None, in all
         folds or in none, adds nothing.
+      held_out_groups: [h] numbers of what is independent; None where every row is.
     """
 
     x: Float[np.ndarray, "t d"]
@@ -81,14 +82,16 @@ class TreeRows(NamedTuple):
     held_out_arms: Int[np.ndarray, " h"]
     offsets: Float[np.ndarray, "t m"] | None = None
     held_out_offsets: Float[np.ndarray, "h m"] | None = None
+    held_out_groups: Int[np.ndarray, " h"] | None = None
 
 
 class Told(NamedTuple):
     """What trees gain on a fold's held-out rows, over none; after each of t rounds.
 
     Attributes:
-      sums, squares: [t, 1 + m] over the rows, of the log likelihood of the arm that answered, and
-        of every arm's having answered or not.
+      sums: [t, 1 + m] over the rows, of the log likelihood of the arm that answered, and of every
+        arm's having answered or not.
+      squares: [t, 1 + m] sum over groups of the square of a group's sum.
       rows: their number.
     """
 
@@ -128,6 +131,7 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
         _filled([rows.arms for rows in folds], -1),
         _asked([rows.held_out for rows in folds], columns),
         _filled([rows.held_out_arms for rows in folds], -1),
+        _filled([_numbered(rows) for rows in folds], 0),
         edges,
         *_offsets(folds),
         models=models,
@@ -138,6 +142,13 @@ def grow(folds: Sequence[TreeRows], *, models: int, rounds: int = ROUNDS) -> Tre
     kept = np.arange(rounds)[:, None] < _kept(Told(*map(np.asarray, told)), models)[None]
     leaves = np.asarray(grown.leaves) * kept[None, :, None]
     return Trees(grown.start, *map(jax.device_put, (feature, np.asarray(grown.edge), leaves)))
+
+
+def _numbered(rows: TreeRows) -> Int[np.ndarray, " h"]:
+    """Numbers 0, 1, … of the groups of a fold's held-out rows."""
+    if rows.held_out_groups is None:
+        return np.arange(len(rows.held_out_arms), dtype=np.int32)
+    return np.unique(rows.held_out_groups, return_inverse=True)[1].astype(np.int32)
 
 
 def _offsets(folds: Sequence[TreeRows]) -> tuple[np.ndarray, ...]:
@@ -185,6 +196,7 @@ def _grown(
     arms: Int[Array, "k t"],
     held_out: Float[Array, "k h f"],
     held_out_arms: Int[Array, "k h"],
+    held_out_groups: Int[Array, "k h"],
     edges: Float[Array, "k f bins"],
     *offsets: Float[Array, "k _ m"],
     models: int,
@@ -194,7 +206,7 @@ def _grown(
         return _boosted(*fold, models=models, rounds=rounds)
 
     grown: tuple[Trees, Told] = jax.lax.map(
-        one, (x, arms, held_out, held_out_arms, edges, *offsets)
+        one, (x, arms, held_out, held_out_arms, held_out_groups, edges, *offsets)
     )
     return grown
 
@@ -204,6 +216,7 @@ def _boosted(
     arms: Int[Array, " t"],
     held_out: Float[Array, "h f"],
     held_out_arms: Int[Array, " h"],
+    held_out_groups: Int[Array, " h"],
     edges: Float[Array, "f bins"],
     *offsets: Float[Array, "_ m"],
     models: int,
@@ -262,7 +275,11 @@ def _boosted(
     *_, place, feature, edge, leaves, scores = jax.lax.while_loop(promising, one_round, state)
     last = jnp.minimum(jnp.arange(rounds), place - 1)  # rounds that were not grown change nothing
     better = (scores[last] - untouched[None]) * (held_out_arms >= 0)[None, :, None]
-    told = Told(jnp.sum(better, axis=1), jnp.sum(better**2, axis=1), jnp.sum(held_out_arms >= 0))
+    together = jax.vmap(
+        lambda own: jax.ops.segment_sum(own, held_out_groups, num_segments=own.shape[0])
+    )(better)
+    squares = jnp.sum(together**2, axis=1)
+    told = Told(jnp.sum(better, axis=1), squares, jnp.sum(held_out_arms >= 0))
     return Trees(start, feature, edge, leaves), told
 
 
@@ -270,8 +287,8 @@ def _kept(told: Told, models: int) -> Int[np.ndarray, " m"]:
     """How many trees of every arm to keep, by the held-out rows of all folds together.
 
     All up to the best round, if that is better than none by `BETTER` standard errors of the paired
-    difference; of an arm up to its own best too, where its own likelihood says so at a level of
-    `ALONE` over the number of arms.
+    difference, clustered by group; of an arm up to its own best too, where its own likelihood says
+    so at a level of `ALONE` over the number of arms.
     """
     count = max(float(np.sum(told.rows)), 2.0)
     mean = np.asarray(told.sums, np.float64).sum(axis=0) / count  # [t, 1 + m]

@@ -76,6 +76,7 @@ def fit_propensities(
         TreeRows(*_picked(x, arms, train[k]), *_picked(x, arms, apart[k]))._replace(
             offsets=None if around is None else around.offsets(log, k, train[k]),
             held_out_offsets=None if around is None else around.offsets(log, k, apart[k]),
+            held_out_groups=np.where(apart[k] >= 0, log.groups[apart[k]], -1),
         )
         for k in range(len(train))
     ]
