@@ -171,7 +171,7 @@ def test_an_edge_by_hand():
     hits = np.concatenate([np.zeros(10), np.tile([1.0, 0, 0, 1, 0], 2), np.ones(10)])
     told = dict(level=0.05, models=2)
     assert support_threshold(scores, hits, **told) == pytest.approx(0.4)
-    assert edge_of_cut(scores, hits, **told) == pytest.approx(0.6)  # 0.4 is below 0.75 · 0.7
+    assert edge_of_cut(scores, hits, **told) == pytest.approx(0.6)  # 0.4 is below 0.9 · 0.7
     assert edge_of_cut(scores, hits, **told, error=0.05) == pytest.approx(0.5)
     assert edge_of_cut(scores, np.ones(30), **told) == -np.inf
     assert edge_of_cut(scores, np.zeros(30), **told) == np.inf

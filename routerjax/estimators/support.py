@@ -24,7 +24,7 @@ PRIOR_HITS_OF_CUTS = 3.0
 """As `PRIOR_HITS`, of a cut: a direction can be laid through any rows, and takes the support of
 many at once. Rows of a group count as one. Rows without an answer are no chance, by h such prior
 hits, from h·(1/s − 1) times as many as an even share has for one, s the share that is support."""
-ABOVE_CUT = 0.75
+ABOVE_CUT = 0.9
 """Share of an arm's mean propensity above a cut at which its edge lies."""
 PRIOR_HITS_EXPLORED = 2.0
 """As `PRIOR_HITS`, where the level is that low: so few answers are due that some may be missing."""
