@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.stats import norm
 
 from routerjax.losses import (
@@ -33,13 +34,18 @@ def test_perturbed_argmax_of_two_arms_is_a_normal_probability():
         assert found == pytest.approx(2 * norm.cdf(-0.5 / (noise * np.sqrt(2))), rel=1e-5)
 
 
-@pytest.mark.slow
-def test_perturbed_argmax_of_four_arms_is_the_share_of_draws_won():
-    logits, utilities = np.array([0.5, 0.0, -0.2, 0.9]), np.array([1.0, 0.3, 0.0, 0.6])
-    won = (logits + np.random.default_rng(0).normal(size=(200_000, 4))).argmax(axis=1)
-    regrets = (utilities.max() - utilities)[won]
-    found = float(perturbed_argmax(jnp.asarray(logits), jnp.asarray(utilities)))
-    assert abs(found - regrets.mean()) < 4 * regrets.std() / np.sqrt(200_000)
+@pytest.mark.parametrize(("arms", "spread"), [(4, 1.0), (30, 0.0), (30, 3.0)])
+def test_perturbed_argmax_of_many_arms_is_the_integral(arms, spread):
+    """Over z, the noise of the arm that is largest: ∫ φ(z) Π_{j≠m} Φ(z + (f_m − f_j)/ε) dz."""
+    rng = np.random.default_rng(arms)
+    logits, utilities = spread * rng.normal(size=arms), rng.normal(size=arms)
+    want = 0.0
+    for m in range(arms):
+        leads = (logits[m] - np.delete(logits, m)) / 0.5
+        chance, _ = quad(lambda z, a=leads: norm.pdf(z) * np.prod(norm.cdf(z + a)), -9, 9)
+        want += chance * (utilities.max() - utilities[m])
+    row = (jnp.asarray(logits, jnp.float32), jnp.asarray(utilities, jnp.float32))
+    assert perturbed_argmax(*row, noise=0.5) == pytest.approx(want, abs=3e-6)
 
 
 def test_cost_sensitive_hinge_by_hand():
