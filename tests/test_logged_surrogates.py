@@ -54,6 +54,19 @@ def test_cost_sensitive_hinge_by_hand():
     assert found == pytest.approx(0.5 + 6.0)
 
 
+def test_barp_by_hand():
+    """Utilities 3 and 1, their mean 2: −1·log 1/3 where the first arm is drawn, else log 2/3."""
+    keys = jax.random.split(jax.random.key(0), 20)
+    row = (THIRD, jnp.array([3.0, 1.0]))
+    found, slopes = jax.vmap(lambda key: jax.value_and_grad(barp)(*row, key, entropy=0.0))(keys)
+    drawn = [int(jax.random.categorical(key, THIRD)) for key in keys]
+    assert set(drawn) == {0, 1}
+    np.testing.assert_allclose(found, [(np.log(3), np.log(2 / 3))[arm] for arm in drawn], rtol=1e-5)
+    # −(ũ_a − 2)·(1{m = a} − p_m)
+    want = [((-2 / 3, 2 / 3), (-1 / 3, 1 / 3))[arm] for arm in drawn]
+    np.testing.assert_allclose(slopes, want, rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_the_mean_gradient_of_barp_is_that_of_the_policy_gradient():
     logits, utilities = jnp.array([0.3, -0.2, 0.1]), jnp.array([0.0, 1.0, 0.4])

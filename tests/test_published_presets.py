@@ -157,8 +157,18 @@ def test_equal_rows_are_explained():
         }
     )
     text = equal_rows(records, [r["method"] for r in records[::2]])
-    assert "share their networks" in text and "stayed there" in text
+    assert "`rm-softmax-dr` and `rm-interval-dr` share their networks" in text
+    assert "stayed there. `greedy` and `best-single-log` are equal: " in text
     assert "every query to the same model" in text and "random" not in text
+
+
+def test_a_single_model_that_equals_routers_shares_no_networks_with_them():
+    one = [1.0, 0.0]
+    names = ("best-single-log", "regression-plug-in", "rm-softmax-dr", "rm-interval-dr")
+    text = equal_rows(results(**{name: ((0.5, 0.6), one) for name in names}), names)
+    assert text.count("`best-single-log`") == 1 and text.endswith(
+        "stayed there; at every cost weight all of them send every query to the same model."
+    )
 
 
 def test_ten_rows_at_most():
