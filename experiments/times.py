@@ -46,7 +46,8 @@ def measured(study: str, arguments: Sequence[str]) -> Run:
     if study not in STUDIES:
         raise InputError(f"no study {study!r}; known are {', '.join(STUDIES)}")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", f"experiments.{study}", *arguments, "--out", folder]
+        out = ["--out", str(Path(folder, "out"))]
+        command = [sys.executable, "-m", f"experiments.{study}", *arguments, *out]
         own = {**os.environ, "ROUTERJAX_CACHE": str(Path(folder, "cache"))}
         wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, env=own, stdout=subprocess.DEVNULL, check=False)
