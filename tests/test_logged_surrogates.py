@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.stats import norm
 
 from routerjax.losses import (
@@ -33,19 +34,37 @@ def test_perturbed_argmax_of_two_arms_is_a_normal_probability():
         assert found == pytest.approx(2 * norm.cdf(-0.5 / (noise * np.sqrt(2))), rel=1e-5)
 
 
-@pytest.mark.slow
-def test_perturbed_argmax_of_four_arms_is_the_share_of_draws_won():
-    logits, utilities = np.array([0.5, 0.0, -0.2, 0.9]), np.array([1.0, 0.3, 0.0, 0.6])
-    won = (logits + np.random.default_rng(0).normal(size=(200_000, 4))).argmax(axis=1)
-    regrets = (utilities.max() - utilities)[won]
-    found = float(perturbed_argmax(jnp.asarray(logits), jnp.asarray(utilities)))
-    assert abs(found - regrets.mean()) < 4 * regrets.std() / np.sqrt(200_000)
+@pytest.mark.parametrize(("arms", "spread"), [(4, 1.0), (30, 0.0), (30, 3.0)])
+def test_perturbed_argmax_of_many_arms_is_the_integral(arms, spread):
+    """Over z, the noise of the arm that is largest: ∫ φ(z) Π_{j≠m} Φ(z + (f_m − f_j)/ε) dz."""
+    rng = np.random.default_rng(arms)
+    logits, utilities = spread * rng.normal(size=arms), rng.normal(size=arms)
+    want = 0.0
+    for m in range(arms):
+        leads = (logits[m] - np.delete(logits, m)) / 0.5
+        chance, _ = quad(lambda z, a=leads: norm.pdf(z) * np.prod(norm.cdf(z + a)), -9, 9)
+        want += chance * (utilities.max() - utilities[m])
+    row = (jnp.asarray(logits, jnp.float32), jnp.asarray(utilities, jnp.float32))
+    assert perturbed_argmax(*row, noise=0.5) == pytest.approx(want, abs=3e-6)
 
 
 def test_cost_sensitive_hinge_by_hand():
     # mean 1; centred (−1, 0, 1), margin 1/2: hinges (0, 0.5, 1.5); regrets (0, 1, 4)
     found = cost_sensitive_hinge(jnp.array([0.0, 1.0, 2.0]), jnp.array([4.0, 3.0, 0.0]))
     assert found == pytest.approx(0.5 + 6.0)
+
+
+def test_barp_by_hand():
+    """Utilities 3 and 1, their mean 2: −1·log 1/3 where the first arm is drawn, else log 2/3."""
+    keys = jax.random.split(jax.random.key(0), 20)
+    row = (THIRD, jnp.array([3.0, 1.0]))
+    found, slopes = jax.vmap(lambda key: jax.value_and_grad(barp)(*row, key, entropy=0.0))(keys)
+    drawn = [int(jax.random.categorical(key, THIRD)) for key in keys]
+    assert set(drawn) == {0, 1}
+    np.testing.assert_allclose(found, [(np.log(3), np.log(2 / 3))[arm] for arm in drawn], rtol=1e-5)
+    # −(ũ_a − 2)·(1{m = a} − p_m)
+    want = [((-2 / 3, 2 / 3), (-1 / 3, 1 / 3))[arm] for arm in drawn]
+    np.testing.assert_allclose(slopes, want, rtol=1e-5)
 
 
 @pytest.mark.slow

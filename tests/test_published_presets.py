@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 
 from experiments import expected
-from experiments.causal_routing import changes, recorded
-from experiments.causal_routing.config import PRESETS, Orbit, Paper, check
+from experiments.causal_routing import changes, data, recorded
+from experiments.causal_routing.config import (
+    PRESETS,
+    STAND_INS,
+    Orbit,
+    Paper,
+    StudyConfig,
+    check,
+)
 from experiments.causal_routing.published_nuisances import _per_arm, boosted_propensities
 from experiments.causal_routing.summary import MOST_ROWS, equal_rows, shown
 from experiments.expected import Ours
 from routerjax.baselines.boosted import boosted
+from routerjax.data.io.writing import write_table
+from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import InputError
 from routerjax.estimators.folds import member_splits
 from routerjax.estimators.ridge import fit_ridge
@@ -157,8 +166,46 @@ def test_equal_rows_are_explained():
         }
     )
     text = equal_rows(records, [r["method"] for r in records[::2]])
-    assert "share their networks" in text and "stayed there" in text
+    assert "`rm-softmax-dr` and `rm-interval-dr` share their networks" in text
+    assert "stayed there. `greedy` and `best-single-log` are equal: " in text
     assert "every query to the same model" in text and "random" not in text
+
+
+def test_a_single_model_that_equals_routers_shares_no_networks_with_them():
+    one = [1.0, 0.0]
+    names = ("best-single-log", "regression-plug-in", "rm-softmax-dr", "rm-interval-dr")
+    text = equal_rows(results(**{name: ((0.5, 0.6), one) for name in names}), names)
+    assert text.count("`best-single-log`") == 1 and text.endswith(
+        "stayed there; at every cost weight all of them send every query to the same model."
+    )
+
+
+@pytest.mark.parametrize(("encoder", "same"), [("minilm", True), ("wordllama", False)])
+def test_only_orbits_own_encoder_is_compared_with_orbit(encoder, same):
+    config = {"dataset": "routerbench", "table": None, "seeds": 2, "encoder": encoder}
+    parts = [{"methods": {"m": {"peak_score": [0.8, 0.9]}}}]
+    results = {"orbit": {"provenance": {"config": config}, "parts": parts}}
+    line = {"recorded": "orbit", "method": "m", "score": "peak_score", "dataset": "routerbench"}
+    found = recorded.ours_of(line, results)
+    assert found.value == pytest.approx(0.85) and found.same == same
+
+
+def test_another_encoder_stands_in_where_the_presets_own_cannot_be_loaded(tmp_path, monkeypatch):
+    table = embedded_table(0, queries=60, dimensions=16).table.replace(encoder=None)
+    write_table(table, tmp_path / "table.parquet")
+
+    def encoded(table, *, encoder):
+        if encoder != "wordllama":
+            raise InputError(f"no {encoder}")
+        return table.replace(encoder=encoder)
+
+    monkeypatch.setattr(data, "encoded", encoded)
+    config = StudyConfig(table=str(tmp_path / "table.parquet"), encoder="bert-base-uncased")
+    found = data.load_source(config, stand_ins=STAND_INS[config.encoder])
+    told = "The encoder bert-base-uncased cannot be loaded here; wordllama stands in for it."
+    assert found.table.encoder == "wordllama" and told in found.notices
+    with pytest.raises(InputError, match="no bert-base-uncased"):
+        data.load_source(config)
 
 
 def test_ten_rows_at_most():

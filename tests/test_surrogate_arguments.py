@@ -214,6 +214,31 @@ WRONG = {
     "def f(x, u):\n    return -jax.nn.softmax(x) @ jnp.exp(u)": "where utilities lie 100 apart",
     "def f(x, u):\n    return -(x * u / (u.max() - u.mean())).sum()": "where utilities are equal",
     "def f(x, u):\n    return -(x * u).sum() / jnp.std(x)": "where all logits are equal",
+    "def f(x, u):\n    return -jnp.log(u) @ jax.nn.softmax(x)": (
+        "not finite on ordinary rows: logits and utilities have either sign"
+    ),
+    "def f(x, u, cost_weight):\n    return -(x @ u) / cost_weight": "where the cost weight is 0",
+    "def f(x, u, propensity):\n    return -(x @ u) / (propensity - 0.01)": (
+        "where the propensity is 0.01"
+    ),
+    "def f(x, u, propensity):\n    return -(x @ u) * jnp.exp(1 / propensity)": (
+        "where the propensity is 0.01"
+    ),
+    "def f(x, u, mask):\n    return -(x @ u) / (mask.sum() - 1)": (
+        "where the mask leaves one model"
+    ),
+    "def f(x, u, propensities):\n    return -(x @ u)": (
+        "asks for 'propensities', which nobody has (did you mean 'propensity'?); it may ask for"
+    ),
+    "def f(x, u, cost_weight):\n    return -(x @ u) * cost_weight[0]": (
+        "it must take (logits [m], utilities [m], cost_weight []) and return"
+    ),
+    "@batchwise\ndef f(logits, utilities, weight):\n    return logits[:, 3:] @ utilities": (
+        "fails on a batch of 24 rows of three arms (TypeError: dot_general requires"
+    ),
+    "@batchwise\ndef f(logits, arm, cost_weight, weight):\n    return logits[weight]": (
+        "it must take (logits [b, m], arm [b], cost_weight [], weight [b]) and return"
+    ),
     "@batchwise\ndef f(logits, utilities):\n    return -(logits * utilities).sum()": (
         "is of a whole batch and does not ask for `weight`"
     ),
@@ -234,7 +259,7 @@ def test_what_is_wrong_is_said_in_words(tmp_path, body):
     )
     with pytest.raises(InputError) as error:
         resolve(f"{path}:f")
-    assert WRONG[body] in str(error.value)
+    assert WRONG[body] in str(error.value) and str(error.value).startswith(f"{path}:f: surrogate ")
 
 
 def test_what_only_a_log_has_is_refused_where_every_model_answered():

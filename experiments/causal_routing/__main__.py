@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from experiments.causal_routing.config import PRESETS, StudyConfig, check
+from experiments.causal_routing.config import PRESETS, STAND_INS, StudyConfig, check
 from routerjax.cli import study as studies
 from routerjax.cli import training
 from routerjax.cli.app import Options, Parsed
@@ -53,7 +53,10 @@ def _run(parsed: Parsed, config: StudyConfig) -> None:
 
     check_free(options.out, marker=MARKER, overwrite=options.overwrite)
     keep_compiled()
-    source = load_source(config)
+    named = ("encoder",) in parsed.given[type(PRESETS["quick"])]
+    source = load_source(config, stand_ins=() if named else STAND_INS.get(config.encoder, ()))
+    if source.table.encoder is not None:
+        config = dataclasses.replace(config, encoder=source.table.encoder)
     settings = {"config": config, "data": source.table.fingerprint}
     with (
         _progress(quiet=options.quiet) as on_progress,

@@ -240,6 +240,11 @@ PRESETS = {
 }
 
 
+STAND_INS = {"bert-base-uncased": ("minilm", "wordllama"), "minilm": ("wordllama",)}
+"""By a preset's own encoder: those that stand in, in this order, where it cannot be loaded. An
+encoder that is asked for by name has none."""
+
+
 def check(config: StudyConfig) -> StudyConfig:
     """The configuration, if it can be run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -38,8 +39,14 @@ class Source(NamedTuple):
     notices: tuple[str, ...]
 
 
-def load_source(config: StudyConfig) -> Source:
-    """The table of a study, encoded, rows with missing cells left out and counted."""
+def load_source(config: StudyConfig, *, stand_ins: Sequence[str] = ()) -> Source:
+    """The table of a study, encoded, rows with missing cells left out and counted.
+
+    Args:
+      config: of the study.
+      stand_ins: encoders that are tried in this order where the configured one cannot be loaded;
+        the table names the one that was taken, and a notice tells it.
+    """
     if config.table is None and config.dataset is None:
         synthetic = embedded_table(0, queries=config.queries, dimensions=config.dimensions)
         note = "Policies are evaluated by the true mean quality and cost of each query."
@@ -51,9 +58,9 @@ def load_source(config: StudyConfig) -> Source:
             (SYNTHETIC_NOTICE, note),
         )
     table, notices = _read(config)
-    table = encoded(table, encoder=config.encoder)
+    table, told = _encoded(table, (config.encoder, *stand_ins))
     whole = table.complete()
-    notices += ["Policies are evaluated by the table's cells, single observations."]
+    notices += [*told, "Policies are evaluated by the table's cells, single observations."]
     if config.test_share is None and whole.split is not None and "test" in whole.split:
         notices.append(
             "Every seed is evaluated on the table's own test split: standard errors over seeds "
@@ -63,6 +70,18 @@ def load_source(config: StudyConfig) -> Source:
         notices.append(f"{len(table) - len(whole)} rows with a missing cell are left out.")
     name = table.source.rsplit("/", maxsplit=1)[-1]
     return Source(name, whole, whole.estimates, None, tuple(notices))
+
+
+def _encoded(table: Table, encoders: Sequence[str]) -> tuple[Table, list[str]]:
+    """The table by the first encoder that can be loaded, and what must be said of it."""
+    first, *others = encoders
+    try:
+        return encoded(table, encoder=first), []
+    except InputError:
+        if not others:
+            raise
+    found, _ = _encoded(table, others)
+    return found, [f"The encoder {first} cannot be loaded here; {found.encoder} stands in for it."]
 
 
 def _read(config: StudyConfig) -> tuple[Table, list[str]]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from experiments import expected
 from experiments.causal_routing import changes
+from experiments.causal_routing.config import Orbit
 from experiments.causal_routing.parts import parts
 from experiments.causal_routing.roles import BASE, CEILING
 from experiments.causal_routing.summary import COLUMNS, FIRST, MOST_ROWS, PLUG_INS
@@ -85,7 +86,10 @@ def kept() -> dict[str, Record]:
 
 
 def ours_of(line: Line, results: dict[str, Record]) -> Ours | None:
-    """Our value of a line: the mean over the seeds of the run it names."""
+    """Our value of a line: the mean over the seeds of the run it names.
+
+    Published values are ORBIT's: with another encoder in its place the data are not the same.
+    """
     run = results.get(line.get("recorded") or "")
     if run is None:
         return None
@@ -96,7 +100,8 @@ def ours_of(line: Line, results: dict[str, Record]) -> Ours | None:
     values = np.array([_number(each) for each in own[line["score"]]])
     name = config["dataset"] or Path(config["table"] or "embedded").stem
     on = f"{name}, {config['seeds']} seeds"
-    known, same = values[np.isfinite(values)], config["dataset"] == line["dataset"]
+    known = values[np.isfinite(values)]
+    same = config["dataset"] == line["dataset"] and config["encoder"] == Orbit().encoder
     if len(known) < len(values):
         on += f", reached in {len(known)}" if len(known) else ", never reached"
     return Ours(float(known.mean()) if len(known) else float("nan"), on, same)

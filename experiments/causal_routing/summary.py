@@ -127,16 +127,21 @@ def equal_rows(results: Results, methods: Sequence[str]) -> str:
 
 
 def _why(same: Sequence[str], grid: Results) -> str:
-    """The reason, as far as the names tell it."""
+    """The reason, as far as the names tell it and the shares of the models."""
     endpoints = [name for name in same if name.startswith(ENDPOINTS)]
+    others = [name for name in same if not name.startswith("rm-") and name not in PLUG_INS]
     reasons = []
     if len(endpoints) > 1:
-        reasons.append(
-            "they share their networks at the cost weights of the grid and differ between them"
-        )
+        names = words([f"`{name}`" for name in endpoints])
+        reasons.append(f"{names} share their networks at the cost weights of the grid")
     if endpoints and any(name in PLUG_INS for name in same):
         reasons.append("no epoch beat the plug-in start, and the routers stayed there")
     shares = [record.get("shares") for name in same for record in where(grid, method=name)]
-    if not reasons and all(each is not None and max(each) == 1 for each in shares):
-        reasons.append("they send every query to the same model")
-    return " and ".join(reasons) or "they chose the same models on the test rows"
+    if others or not reasons:
+        alone = all(each is not None and max(each) == 1 for each in shares)
+        reasons.append(
+            "at every cost weight all of them send every query to the same model"
+            if alone
+            else "they chose the same models on the test rows"
+        )
+    return "; ".join(reasons)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.meta_router.protocol import RATIOS
-from routerjax.reports.plots import COLOURS
+from routerjax.reports.style import FAINT, PAGE, drawing, looks, title
 
 PUBLISHED = Path(__file__).parent / "published_figure.json"
-DASHES = ("-", "--", "-.", ":")
+NOTE = "Lines: means over runs. Bands: ± 2 standard errors over runs."
+APART = 0.045
+"""Between the names of published curves, in their unit."""
+BEHIND = " Grey, named at their ends: the published Figure 1(a)."
 
 
 class Published(NamedTuple):
@@ -40,7 +43,8 @@ def draw(
     methods: Mapping[str, np.ndarray],
     path: Path,
     *,
-    title: str,
+    heading: str,
+    references: Collection[str],
     divided: bool,
     published: bool,
 ) -> None:
@@ -49,32 +53,36 @@ def draw(
     Args:
       methods: name → [r, 61] curves of the runs.
       path: of the PNG.
-      title: of the figure.
+      heading: of the figure.
+      references: names of methods that are drawn in grey.
       divided: whether curves are divided by the mean gold gain.
       published: whether the published curves are drawn behind, in grey, named at their end.
     """
-    import matplotlib
+    look = looks(list(methods), references=references)
+    with drawing(path, size=(PAGE, 3.6), note=NOTE + BEHIND * published) as drawn:
+        axes = drawn.subplots()
+        if published:
+            _behind(axes)
+        for name, curves in methods.items():
+            mean = curves.mean(axis=0)
+            reach = 2 * curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
+            colour, line = look[name].colour, look[name].line
+            axes.plot(RATIOS, mean, linestyle=line, color=colour, label=name, zorder=3)
+            edges = (mean - reach, mean + reach)
+            axes.fill_between(RATIOS, *edges, color=colour, alpha=0.12, linewidth=0)
+        axes.set_xlabel("share of queries sent to the primary model")
+        unit = " / mean gold gain" if divided else ", a query"
+        axes.set_ylabel(f"gain over a random choice{unit}")
+        title(axes, heading)
+        drawn.legend(loc="outside right upper")
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8.6, 4.6), layout="constrained")
-    if published:
-        known = published_curves()
-        for name, curve in known.curves.items():
-            axes.plot(known.ratio, curve["efficiency"], color="0.75", linewidth=2.4, zorder=1)
-            last = (known.ratio[-1], curve["efficiency"][-1])
-            axes.annotate(name.replace("_", " "), last, color="0.5", fontsize=6, va="center")
-    for place, (name, curves) in enumerate(methods.items()):
-        colour, style = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
-        mean = curves.mean(axis=0)
-        reach = 2 * curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
-        axes.plot(RATIOS, mean, style, color=colour, label=name, linewidth=1.6, zorder=3)
-        axes.fill_between(RATIOS, mean - reach, mean + reach, color=colour, alpha=0.15, linewidth=0)
-    axes.set_xlabel("share of queries sent to the primary model")
-    axes.set_ylabel("gain over a random choice" + (" / mean gold gain" if divided else ", a query"))
-    behind = "; grey: the published Figure 1(a)" if published else ""
-    axes.set_title(f"{title}\nbands: ± 2 standard errors over runs{behind}", fontsize=9)
-    figure.legend(fontsize=8, loc="outside right upper")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+def _behind(axes: Any) -> None:
+    """The published curves, each with its name at its end."""
+    known = published_curves()
+    height = -np.inf
+    for name, curve in sorted(known.curves.items(), key=lambda item: item[1]["efficiency"][-1]):
+        axes.plot(known.ratio, curve["efficiency"], color="0.75", linewidth=2, zorder=1)
+        height = max(curve["efficiency"][-1], height + APART)
+        text, at = name.replace("_", " "), (known.ratio[-1] + 0.005, height)
+        axes.annotate(text, at, color=FAINT, fontsize=5.5, va="center")

@@ -258,7 +258,8 @@ def write(
         draw(
             methods,
             folder / figure_name(outcome, outcomes),
-            title=title(outcome),
+            heading=title(outcome),
+            references=[NAMES["all_gold"]],
             divided=outcome.source.mean_gain != 1.0,
             published=outcome.source.published and outcome.gold_rows == PUBLISHED_GOLD,
         )

@@ -160,10 +160,21 @@ PRESETS = {
             schedule=Schedule(batch_size=256, max_epochs=30, patience=5, chunk=30),
         ),
     ),
-    "quick": SurrogatesConfig(),
+    "quick": SurrogatesConfig(
+        queries=3_000,
+        router=RouterConfig(
+            members=1,
+            architecture="shared",
+            widths=(64,),
+            learning_rate=LEARNING_RATES[1:],
+            schedule=Schedule(batch_size=256, max_epochs=40, patience=8, chunk=10, caution=1.0),
+        ),
+    ),
+    "full": SurrogatesConfig(),
 }
 """smoke: seconds, for CI. fast: within a minute of processor time, whether one or two ideas are
-worth a night. quick: ten seeds, some minutes on two cores."""
+worth a night. quick: all surrogates, ten seeds, some minutes. full: more rows, larger networks and
+another learning rate."""
 
 
 def width_of(quality_range: str) -> float:

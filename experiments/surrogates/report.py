@@ -12,11 +12,10 @@ from experiments.surrogates.config import FULL, SurrogatesConfig
 from experiments.surrogates.run import ORACLE, START, Found, Target, Targets
 from experiments.surrogates.source import Source
 from routerjax.evaluation.intervals import Interval, mean_interval
+from routerjax.reports.style import COLOURS, PAGE, REFERENCE, drawing
 from routerjax.reports.tables import markdown
-from routerjax.support.atomic import new_file, write_text
+from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, provenance
-
-BLUE, GREY = "#0072B2", "#7F7F7F"
 
 
 def write_results(
@@ -167,56 +166,41 @@ def verdict(own: Sequence[Found], config: SurrogatesConfig) -> str:
 
 def draw(path: Path, found: Sequence[Found], config: SurrogatesConfig, name: str) -> Path:
     """Each surrogate's paired difference to the base with its 95% interval, by target and start."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    starts = config.starts
+    starts, base = config.starts, name_of(config.base)
     columns = list(dict.fromkeys(one.group[:2] for one in found))
     methods = [START, *[s for s in config.surrogates if s != config.base]]
-    height = 0.8 + len(starts) * (0.6 + 0.28 * len(methods))
-    figure, grid = plt.subplots(
-        len(starts),
-        len(columns),
-        figsize=(2.2 + 3.4 * len(columns), height),
-        sharex="col",
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
+    note = (
+        f"{name}, {config.seeds} seeds. Points: mean utility less that of {base}, paired by seed. "
+        "Bars: 95% intervals, one by one; hollow: 0 is inside."
     )
-    for row, start in enumerate(starts):
-        for column, (rows, estimator) in enumerate(columns):
-            axes = grid[row][column]
-            own = [one for one in found if one.group == (rows, estimator, start)]
-            _forest(axes, {one.method: difference(one, own, config) for one in own}, methods)
-            (base,) = [one for one in own if one.method == config.base]
-            size = f"{rows} rows, " if rows else ""
-            axes.set_title(
-                f"{size}{estimator}, {start} start\n"
-                f"{name_of(config.base)} {base.overall.mean():.3f}",
-                fontsize=9,
-            )
-            if row == len(starts) - 1:
-                axes.set_xlabel(f"mean utility − {name_of(config.base)}", fontsize=8)
-    figure.suptitle(
-        f"{name}, {config.seeds} seeds, 95% intervals, one by one; hollow: 0 is inside", fontsize=9
-    )
-    with new_file(path) as temporary:
-        figure.savefig(temporary, dpi=160)
-    plt.close(figure)
+    size = (PAGE, 0.5 + len(starts) * (0.5 + 0.15 * len(methods)))
+    with drawing(path, size=size, note=note) as drawn:
+        grid = drawn.subplots(len(starts), len(columns), sharex="col", sharey=True, squeeze=False)
+        for row, start in enumerate(starts):
+            for column, (rows, estimator) in enumerate(columns):
+                axes = grid[row][column]
+                own = [one for one in found if one.group == (rows, estimator, start)]
+                _forest(axes, {one.method: difference(one, own, config) for one in own}, methods)
+                (reference,) = [one for one in own if one.method == config.base]
+                of_rows = f"{rows:,} rows, " if rows else ""
+                axes.set_title(
+                    f"{of_rows}{estimator}, {start} start\n{base} {reference.overall.mean():.3f}",
+                    loc="left",
+                )
+                if row == len(starts) - 1:
+                    axes.set_xlabel(f"mean utility − {base}")
     return path
 
 
 def _forest(axes, gaps: dict[str, Interval], methods: Sequence[str]) -> None:
     """Points with intervals, first method on top; hollow where the interval holds 0."""
-    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.axvline(0, color=REFERENCE, linewidth=0.6)
     for place, method in enumerate(methods):
         if method not in gaps:
             continue  # it reads a log, and there is none
         gap = gaps[method]
         reach = 0.0 if np.isnan(gap.high) else gap.high - gap.mean
-        colour = GREY if method == START else BLUE
+        colour = REFERENCE if method == START else COLOURS[0]
         clear = gap.low > 0 or gap.high < 0
         axes.errorbar(
             gap.mean,
@@ -224,13 +208,10 @@ def _forest(axes, gaps: dict[str, Interval], methods: Sequence[str]) -> None:
             xerr=reach,
             color=colour,
             marker="s" if method == START else "o",
-            markersize=5,
             markerfacecolor=colour if clear else "white",
-            elinewidth=1.2,
-            capsize=2,
+            elinewidth=0.9,
         )
-    axes.set_yticks(range(len(methods)), [name_of(method) for method in methods], fontsize=8)
+    axes.set_yticks(range(len(methods)), [name_of(method) for method in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)
-    axes.tick_params(axis="x", labelsize=7)
     axes.locator_params(axis="x", nbins=5)
-    axes.grid(axis="x", alpha=0.25)
+    axes.grid(axis="y", visible=False)

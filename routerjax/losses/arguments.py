@@ -8,6 +8,7 @@ settings of the surrogate. Data go one way: problem → batch → the arguments 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -134,15 +135,20 @@ def form_of(surrogate: Surrogate) -> Form:
             continue
         if name not in ARGUMENTS:
             if place > 1 or not by_position:
-                known = ", ".join(ARGUMENTS)
-                problem = f"surrogate asks for {name!r}, which nobody has; it may ask for {known}"
-                raise InputError(
-                    f"{problem}; a setting of its own needs a default", source=name_of(surrogate)
-                )
+                raise InputError(_unknown(name), source=name_of(surrogate))
             name = ("logits", "utilities")[place]
         leading = by_position and not settings and not named
         (positional if leading else named).append(name)
     return Form(tuple(positional), tuple(named), tuple(settings), batch)
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, ARGUMENTS, n=1, cutoff=0.7)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return (
+        f"surrogate asks for {name!r}, which nobody has{meant}; it may ask for "
+        f"{', '.join(ARGUMENTS)}; a setting of its own needs a default"
+    )
 
 
 def losses(

@@ -80,7 +80,8 @@ def chosen(surrogate: str | Surrogate) -> Chosen:
         return Chosen(surrogate)
     name, _, settings = surrogate.partition("?")
     found: Surrogate = named(name, SURROGATES, kind="surrogate")
-    fixed, swept = _settings(settings, form_of(found), surrogate) if settings else ((), ())
+    form = _form(found, name)
+    fixed, swept = _settings(settings, form, surrogate) if settings else ((), ())
     own = Chosen(_bound(found, fixed) if fixed else found, swept)
     if name not in SURROGATES or settings:
         for each in own.combinations:
@@ -106,6 +107,14 @@ def joined_names(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 Fixed = tuple[tuple[str, Any], ...]
 Swept = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def _form(surrogate: Surrogate, name: str) -> Form:
+    """Its signature; what cannot be read is told with the file."""
+    try:
+        return form_of(surrogate)
+    except InputError as error:
+        raise InputError(error.problem, source=name) from None
 
 
 def _settings(text: str, form: Form, surrogate: str) -> tuple[Fixed, Swept]:

@@ -1,14 +1,13 @@
 """A surrogate tried out before anything is trained: what is wrong with it, in words.
 
-Rows of one to twelve arms, drawn at random, with ties, with logits and utilities far apart. A
-surrogate of the logged answer is tried on rows that every arm answered in turn, with equal
-propensities, so that what is true of its mean shows.
+Rows of one to twelve arms, drawn at random, with ties, with logits and utilities far apart, and at
+the ends of what else it asks for: cost weight, propensity, mask.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from routerjax.errors import InputError
-from routerjax.losses.arguments import ARGUMENTS, Surrogate, form_of, losses
+from routerjax.losses.arguments import ARGUMENTS, Form, Surrogate, form_of, losses
+from routerjax.losses.trial_rows import Rows, left_alone, ordinary, with_axes
 
 MOST = 12
 TRIED = (3, 2, 12, 1)
@@ -25,9 +25,14 @@ TRIED = (3, 2, 12, 1)
 LEADS = (10.0, 30.0, 100.0, 1e3, 1e4)
 """Distances between logits, and between utilities."""
 
+ENDS = {"cost_weight": (0.0, 1e4), "unit": (1.0, 1e3), "propensity": (1.0, 0.01, 1e-4)}
+"""Ends of what a grid or a log may hold, for surrogates that ask for it. The default grids begin at
+the cost weight 0; 0.01 is the floor of estimated propensities, and recorded ones may be smaller."""
+
 WORDS = dict(enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1))
 
-Rows = dict[str, np.ndarray]
+NOT_FINITE = "gives a loss or gradient that is not finite"
+
 Graded = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]
 
 
@@ -59,7 +64,8 @@ def _problems(surrogate: Surrogate, settings: dict[str, float]) -> Iterator[str]
         yield from _shape_problem(surrogate, settings, arms)
     for arms in TRIED:
         yield from _not_finite(graded, settings, arms)
-    plain = {arms: _ordinary(arms) for arms in TRIED}
+        yield from _not_finite_at_ends(graded, settings, arms, form_of(surrogate).asked)
+    plain = {arms: ordinary(arms) for arms in TRIED}
     found = {arms: graded(rows, settings) for arms, rows in plain.items()}
     slopes = {arms: found[arms][1] for arms in TRIED if arms > 1}
     if not any(slope.any() for slope in slopes.values()):
@@ -83,7 +89,7 @@ def _graded(surrogate: Surrogate) -> Graded:
     """(rows, settings) → losses [n], and slopes of their sum in the logits [n, m]."""
 
     def total(logits: jax.Array, rows: Any, settings: Any) -> tuple[jax.Array, jax.Array]:
-        each = losses(surrogate, _with_axes(rows | {"logits": logits}), settings)[:, 0]
+        each = losses(surrogate, with_axes(rows | {"logits": logits}), settings)[:, 0]
         shared = len(logits) if form_of(surrogate).batchwise else 1  # each row holds the batch's
         return jnp.sum(each) / shared, each
 
@@ -96,92 +102,56 @@ def _graded(surrogate: Surrogate) -> Graded:
     return graded
 
 
-def _with_axes(rows: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows of one cost weight with the axis of cost weights where they have one, and keys."""
-    with_axis = {
-        name: jnp.asarray(value)[:, None]
-        if ARGUMENTS[name].by_cost_weight and ARGUMENTS[name].by_row
-        else jnp.asarray(value)
-        for name, value in rows.items()
-    }
-    count = len(rows["logits"])
-    return with_axis | {"key": jax.random.split(jax.random.key(0), (count, 1))}
-
-
 def _shape_problem(surrogate: Surrogate, settings: dict[str, float], arms: int) -> Iterator[str]:
-    rows, count = _with_axes(_ordinary(arms)), WORDS[arms]
+    rows, form = with_axes(ordinary(arms)), form_of(surrogate)
     one = "arm" if arms == 1 else "arms"
+    own = f"a batch of {len(rows['logits'])} rows" if form.batchwise else "a row"
+    where = f"fails on {own} of {WORDS[arms]} {one}"
     of_three = "" if arms == 3 else ", though not on one of three: nothing may rest on their number"
     try:
         found = jax.eval_shape(functools.partial(losses, surrogate), rows, dict(settings))
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
         yield (
-            f"fails on a row of {count} {one} ({type(error).__name__}: {reason}){of_three}; it "
-            "must take (logits [m], utilities [m]) and return a differentiable scalar"
+            f"{where} ({type(error).__name__}: {reason}){of_three}; it must take "
+            f"({_taken(form)}) and return a differentiable scalar"
         )
         return
     shape = getattr(found, "shape", None)
     if shape != rows["logits"].shape[:2] or not jnp.issubdtype(found.dtype, jnp.floating):
-        own = "a batch" if form_of(surrogate).batchwise else "a row"
         given = f"an array of shape {shape[2:]}" if shape is not None else "no array"
         if shape == rows["logits"].shape[:2]:
             given = "a number that is no float"
+        each = "a batch" if form.batchwise else "a row"
         yield (
-            f"fails on a row of {count} {one} (it gives {given} for {own}){of_three}; it must "
-            "return a differentiable scalar"
+            f"{where} (it gives {given} for {each}){of_three}; it must return a differentiable "
+            "scalar"
         )
 
 
-def _ordinary(arms: int, seed: int = 0) -> Rows:
-    """Rows of utilities drawn at random, each answered by every arm in turn."""
-    rng = np.random.default_rng([arms, seed])
-    queries = max(1, 24 // arms)
-    logits, utilities = rng.normal(size=(2, queries, arms))
-    predicted = utilities + 0.3 * rng.normal(size=(queries, arms))
-    cost = rng.uniform(0.001, 0.01, size=(queries, arms))
-    return _logged(logits, utilities, predicted, cost)
+def _taken(form: Form) -> str:
+    """What a surrogate is called with, each with its shape, for a message."""
+
+    def shape(name: str) -> str:
+        arms = ["m"] if ARGUMENTS[name].text.startswith("[m]") else []
+        of_rows = form.batchwise and ARGUMENTS[name].by_row and name != "key"
+        return f"{name} [{', '.join(['b'] * of_rows + arms)}]"
+
+    return ", ".join(map(shape, form.asked))
 
 
-def _logged(
-    logits: np.ndarray, utilities: np.ndarray, predicted: np.ndarray, cost: np.ndarray
-) -> Rows:
-    """Rows [n, m] as rows of a log, n·m of them; utilities are (q − 50·c) / 1.25."""
-    count, arms = utilities.shape
-    arm = np.tile(np.arange(arms), count)
-
-    def each(values: np.ndarray) -> np.ndarray:
-        return np.repeat(values, arms, axis=0).astype(np.float32)
-
-    repeated = each(utilities)
-    return {
-        "logits": each(logits),
-        "utilities": repeated,
-        "predicted": each(predicted),
-        "quality": each(1.25 * utilities + 50 * cost),
-        "cost": each(cost),
-        "cost_weight": np.array([50.0], np.float32),
-        "unit": np.array([1.25], np.float32),
-        "arm": arm,
-        "outcome": repeated[np.arange(len(arm)), arm],
-        "propensity": np.full(len(arm), 1 / arms, np.float32),
-        "weight": np.ones(len(arm), np.float32),
-        "mask": np.ones(repeated.shape, bool),
-    }
+def _fails(graded: Graded, settings: dict[str, float], rows: Rows) -> bool:
+    loss, slopes = graded(rows, settings)
+    return not (np.isfinite(loss).all() and np.isfinite(slopes).all())
 
 
 def _not_finite(graded: Graded, settings: dict[str, float], arms: int) -> Iterator[str]:
     """Where the loss or its gradient is not finite: ordinary rows, ties, then ever larger."""
-    what = "gives a loss or gradient that is not finite"
-    plain = _ordinary(arms)
-
-    def fails(rows: Rows) -> bool:
-        loss, slopes = graded(rows, settings)
-        return not (np.isfinite(loss).all() and np.isfinite(slopes).all())
-
+    what, plain = NOT_FINITE, ordinary(arms)
+    fails = functools.partial(_fails, graded, settings)
     zero = np.zeros_like(plain["logits"])
     if fails(plain):
-        yield what
+        yield f"{what} on ordinary rows: logits and utilities have either sign"
     if fails(plain | {"logits": zero}):
         yield f"{what} where all logits are equal"
     tied = zero + 0.5
@@ -203,6 +173,19 @@ def _not_finite(graded: Graded, settings: dict[str, float], arms: int) -> Iterat
             yield f"{what} where utilities lie {lead:g} apart"
 
 
+def _not_finite_at_ends(
+    graded: Graded, settings: dict[str, float], arms: int, asked: Sequence[str]
+) -> Iterator[str]:
+    """Where it is not finite at the ends of what else it asks for."""
+    plain = ordinary(arms)
+    for name in (name for name in ENDS if name in asked):
+        for value in ENDS[name]:
+            if _fails(graded, settings, plain | {name: np.full_like(plain[name], value)}):
+                yield f"{NOT_FINITE} where the {name.replace('_', ' ')} is {value:g}"
+    if "mask" in asked and _fails(graded, settings, left_alone(plain)):
+        yield f"{NOT_FINITE} where the mask leaves one model"
+
+
 def _centred(slopes: np.ndarray) -> np.ndarray:
     """Slopes [n, m] without what moves all logits of a row alike."""
     centred: np.ndarray = slopes - slopes.mean(axis=1, keepdims=True)
@@ -215,7 +198,7 @@ def _alike(slopes: np.ndarray) -> bool:
 
 def _lowers(graded: Graded, settings: dict[str, float], arms: int) -> bool:
     """Whether a step down the gradient lowers the mean utility of every query, from even logits."""
-    rows = _ordinary(arms, seed=1)
+    rows = ordinary(arms, seed=1)
     _, slopes = graded(rows | {"logits": np.zeros_like(rows["logits"])}, settings)
     by_query = slopes.reshape(-1, arms, arms).mean(axis=1)
     utilities = rows["utilities"].reshape(-1, arms, arms)[:, 0]
