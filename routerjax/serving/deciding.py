@@ -142,16 +142,22 @@ def decide(
     known = available & (own > 0)
     utility = quality - asked.cost_weight * cost
     choice = best_of(own, known) if known.any() else best_of(utility, available)
-    policy = choice
+    near = explorable(quality, choice, available, within=exploring.limits.within)
+    policy, sampled = choice, 0.0
     if exploring.by != "floor":
         draws = _draws(served, embedding, asked.cost_weight, found.expected, cost, exploring.by)
-        policy = share_of_best(draws, available)
-    near = explorable(quality, choice, available, within=exploring.limits.within)
-    if exploring.by != "floor":
-        policy = _near_alone(policy, near | (choice > 0))
+        thompson = _near_alone(share_of_best(draws, available), near | (choice > 0))
+        added = max(float((thompson - choice) @ cost), 0.0)
+        if left is None or added <= left:
+            policy, sampled = thompson, added
     rate, dollars = rate_within(
-        exploring.rate, left=left, cost=cost, probabilities=policy, explorable=near
+        exploring.rate,
+        left=None if left is None else left - sampled,
+        cost=cost,
+        probabilities=policy,
+        explorable=near,
     )
+    dollars += sampled
     propensities = with_floor(policy, near, rate=rate)
     shares = _of_newcomers(router, exploring.newcomers, near)
     more = max(float(shares @ cost - shares.sum() * (propensities @ cost)), 0.0)

@@ -109,6 +109,7 @@ def refit(
     if cost_weight is None:
         cost_weight = float(np.median(joined.cost_weights))
     check_range(cost_weight, old.cost_weights)
+    log = log.replace(prompt_form=log.prompt_form or old.prompt_form)
     learnt, apart = set_apart(log, share=held_out)
     compared = _unseen(old, apart)
     config = dataclasses.replace(old.config, cost_weights=old.cost_weights)

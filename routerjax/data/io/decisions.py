@@ -3,7 +3,8 @@
 A folder of JSON lines, ``DATE.SERVER.decisions.jsonl``, one file a day and server. Each line is an
 event with its `time` (seconds since 1970, UTC):
 
-- ``start``: a server began to write, with `encoder` and `quality_range` of its router.
+- ``start``: a server began to write, with `encoder`, `prompt_form` and `quality_range` of its
+  router; what follows in the file is of these.
 - ``decision``: `id`, `models` that were available, `propensities` of these in their order, `model`
   that was drawn, `cost_weight`, `router` (fingerprint), `expected_quality` and `expected_cost` of
   these models, `embedding` (base64 of float32, little-endian) or its `digest`, and where there are
@@ -32,12 +33,15 @@ from typing import Any
 
 import numpy as np
 
+from routerjax.data.columns.schema import FORMS
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.logs import Log
 
 SUFFIX = ".decisions.jsonl"
 LARGEST = 1 << 26
 """Characters of a line at most."""
+ALIKE = ("encoder", "prompt_form", "quality_range")
+"""What the servers of all rows must have in common."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Joined:
     Attributes:
       log: the decisions whose quality and cost are known.
       counts: what was left out and what was met, by name: decisions, rows, without feedback,
-        without cost, answered by another model, repeated feedback, unknown ids, out of range,
-        damaged lines.
+        without cost, answered by another model, of another encoder or quality range than the
+        last server's, repeated feedback, unknown ids, out of range, damaged lines.
       routers: fingerprint of the router that decided, [n].
       times: [n] seconds since 1970.
       cost_weights: [n] λ of the decision.
@@ -96,12 +100,12 @@ def read_decisions(
     said: dict[str, dict[str, tuple[float, float]]] = {}
     answered: dict[str, tuple[float, dict[str, Any]]] = {}
     header: dict[str, Any] = {}
-    for event in _events(folder, counts):
+    for event, start in _events(folder, counts):
         kind, time = event["event"], event["time"]
         if kind == "start":
             header = event if time >= header.get("time", -math.inf) else header
         elif kind == "decision" and time >= (since or -math.inf):
-            decisions[event["id"]] = event
+            decisions[event["id"]] = {**event, "start": start}
         elif kind == "answer":
             if time >= answered.get(event["id"], (-math.inf, {}))[0]:
                 answered[event["id"]] = (time, event)
@@ -111,12 +115,18 @@ def read_decisions(
     counts["decisions"] = len(decisions)
     if since is None:
         counts["unknown ids"] = len(said.keys() - decisions.keys())
-    rows = _rows(decisions, said, answered, (low, high), counts)
+    alike = {name: header[name] for name in ALIKE if name in header}
+    if quality_range is not None:
+        alike.pop("quality_range", None)
+    rows = _rows(decisions, said, answered, (low, high), alike, counts)
     return _joined(rows, counts, header, folder, (low, high), models)
 
 
-def _events(folder: Path, counts: collections.Counter[str]) -> Iterator[dict[str, Any]]:
-    """The events of all files; lines that are none are counted."""
+def _events(
+    folder: Path, counts: collections.Counter[str]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The events of all files, each with the ``start`` of its router in its file, else the one
+    before it; lines that are none are counted."""
     try:
         files = sorted(folder.glob(f"*{SUFFIX}"))
     except OSError as error:
@@ -125,14 +135,19 @@ def _events(folder: Path, counts: collections.Counter[str]) -> Iterator[dict[str
         problem = f"holds no decision log (*{SUFFIX}), which `routerjax serve --log` writes"
         raise InputError(problem, source=str(folder))
     for file in files:
+        starts: dict[str, dict[str, Any]] = {}
+        last: dict[str, Any] = {}
         try:
             with open(file, "rb") as lines:
                 for line in lines:
                     event = _event(line)
                     if event is None:
                         counts["damaged lines"] += bool(line.strip())
-                    else:
-                        yield event
+                        continue
+                    router = str(event.get("router"))
+                    if event["event"] == "start":
+                        last = starts[router] = event
+                    yield event, starts.get(router, last)
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", source=str(file)) from None
 
@@ -182,9 +197,14 @@ def _rows(
     said: dict[str, dict[str, tuple[float, float]]],
     answered: dict[str, tuple[float, dict[str, Any]]],
     quality_range: tuple[float, float],
+    alike: dict[str, Any],
     counts: collections.Counter[str],
 ) -> list[tuple[dict[str, Any], float, float]]:
-    """(decision, quality, cost) of the decisions that can be learnt from, in order of time."""
+    """(decision, quality, cost) of the decisions that can be learnt from, in order of time.
+
+    `alike` is what a ``start`` must say, where it says anything of it: embeddings of two encoders,
+    or scores of two ranges, are no one log.
+    """
     rows = []
     for name, decision in sorted(decisions.items(), key=lambda each: (each[1]["time"], each[0])):
         answer = answered.get(name, (0.0, {}))[1]
@@ -193,6 +213,8 @@ def _rows(
             counts["damaged lines"] += 1
         elif answer.get("model", decision["model"]) != decision["model"]:
             counts["answered by another model"] += 1
+        elif any(decision["start"].get(each, value) != value for each, value in alike.items()):
+            counts["of another encoder or quality range"] += 1
         elif "quality" not in known:
             counts["without feedback"] += 1
         elif not quality_range[0] <= known["quality"][1] <= quality_range[1]:
@@ -254,7 +276,9 @@ def _joined(
         group=[str(each or "") for each in groups] if any(groups) else None,
         quality_range=quality_range,
         encoder=header.get("encoder"),
+        prompt_form=form if (form := header.get("prompt_form")) in FORMS else None,
         source=str(folder),
+        ids=[each["id"] for each in found],
     )
     return Joined(
         log=log,
