@@ -67,16 +67,17 @@ def test_a_query_is_routed_logged_and_fed_back(client, tmp_path):
     assert found["expected_cost"] == pytest.approx(0.004)
     dear = client.post("/route", json={**QUERY, "cost_weight": 100, "models": ["b", "c"]}).json()
     assert dear["model"] == "c" and set(dear["probabilities"]) == {"b", "c"}
+    assert client.post("/route", json={**QUERY, "budget": 0.003}).json()["model"] == "c"
     for id, known in ((found["id"], True), ("nobody", False)):
         fed = client.post("/feedback", json={"id": id, "quality": 0.5, "cost": 0.001})
         assert fed.json() == {"id": id, "known": known, "logged": True}
-    start, first, second, *feedback = events(tmp_path / "log")
+    start, first, second, third, *feedback = events(tmp_path / "log")
     assert start["event"] == "start" and start["quality_range"] == [0.0, 1.0]
     assert first["id"] == found["id"] and first["models"] == ["a", "b", "c"]
     assert first["propensities"] == [1.0, 0.0, 0.0] and first["group"] == "anna"
     embedding = np.frombuffer(base64.b64decode(first["embedding"]), "<f4")
     assert embedding.tolist() == QUERY["embedding"] and "prompt" not in first
-    assert second["models"] == ["b", "c"] and len(feedback) == 2
+    assert second["models"] == third["models"] == ["b", "c"] and len(feedback) == 2
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,8 @@ def test_a_query_is_routed_logged_and_fed_back(client, tmp_path):
         ({**QUERY, "models": ["nobody"]}, 422, "no model 'nobody'"),
         ({**QUERY, "models": []}, 422, "no model is left"),
         ({**QUERY, "tenant": 5}, 422, "tenant must be text"),
+        ({**QUERY, "budget": 0}, 422, "dollars above 0"),
+        ({**QUERY, "budget": 1e-6}, 422, "for 1e-06 dollars; the least is 0.001"),
         ([1], 400, "no object"),
         ({"embedding": [0.5] * 1000}, 413, "larger than 2,000 bytes"),
     ],
@@ -417,6 +420,22 @@ def test_a_stream_that_breaks_off_says_so_and_is_logged_as_cut(chat, tmp_path):
         answer = client.post("/v1/chat/completions", json={**HELLO, "stream": True})
     assert "upstream_error" in answer.text and answer.text.endswith("data: [DONE]\n\n")
     assert events(tmp_path / "log")[-1]["outcome"] == "cut"
+
+
+def test_a_budget_in_a_header_holds_for_the_fallback_order_as_well(chat):
+    mock = Mock(c=500)
+    with chat(mock) as client:
+        headers = {"x-routerjax-budget": "0.0015"}
+        answer = client.post("/v1/chat/completions", json=HELLO, headers=headers)
+        assert answer.status_code == 500 and [name for name, _ in mock.asked] == ["c"]
+        for text in ("nan", "cheap"):
+            headers = {"x-routerjax-budget": text, "x-routerjax-cost-weight": text}
+            answer = client.post("/v1/chat/completions", json=HELLO, headers=headers)
+            assert answer.status_code == 422 and "must be a number" in answer.text
+        answer = client.post(
+            "/v1/chat/completions", json=HELLO, headers={"x-routerjax-cost-weight": "nan"}
+        )
+        assert answer.status_code == 422
 
 
 def test_a_request_goes_to_no_model_whose_context_it_exceeds(chat):

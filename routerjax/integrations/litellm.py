@@ -11,14 +11,15 @@
 The deployments of a model group are the candidates; the plugin leaves those of the model that it
 drew and writes id, propensities and cost weight into the context's `signals`. The callback, which
 the plugin registers, writes which model answered and what it cost. A retry is a decision of its
-own. In a request's metadata ``{"routerjax": {"cost_weight": ..., "tenant": ..., "group": ...}}``
-says more.
+own. In a request's metadata ``{"routerjax": {"cost_weight": ..., "budget": ..., "tenant": ...,
+"group": ...}}`` says more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from routerjax.serving.service import Service, Settings
 
 SIGNAL = "routerjax"
 """What the plugin's entry in `signals`, and a request's in `metadata`, is called."""
-OWN = ("cost_weight", "tenant", "group")
+OWN = ("cost_weight", "budget", "tenant", "group")
 REMEMBERED = 100_000
 """Answers whose decision is remembered, for `RouterPlugin.feedback`."""
 
@@ -153,8 +154,8 @@ class RouterPlugin:
         low, high = self.service.served.router.quality_range
         if quality is not None and not low <= quality <= high:
             raise InputError(f"quality is {quality:g}; it must lie between {low:g} and {high:g}")
-        if cost is not None and not cost >= 0:
-            raise InputError(f"cost is {cost:g}; it must be 0 or more")
+        if cost is not None and not 0 <= cost < math.inf:
+            raise InputError(f"cost is {cost:g}; it must be 0 or more, and finite")
         said = {"quality": quality, "cost": cost}
         known = {name: float(value) for name, value in said.items() if value is not None}
         return self.service.note("feedback", id=self._answered.get(answer, answer), **known)

@@ -22,8 +22,8 @@ from routerjax.serving.upstreams import Upstream
 
 NAME = "routerjax"
 """The model that a request asks for."""
-HEADERS = {"cost_weight": "x-routerjax-cost-weight", "tenant": "x-routerjax-tenant"}
-HEADERS |= {"group": "x-routerjax-group"}
+NUMBERS = ("cost_weight", "budget")
+HEADERS = {name: f"x-routerjax-{name.replace('_', '-')}" for name in (*NUMBERS, "tenant", "group")}
 LARGEST_ANSWER = 1 << 26
 """Bytes of an answer in one piece at most."""
 
@@ -55,11 +55,12 @@ def own_fields(body: dict[str, Any], headers: Mapping[str, str]) -> dict[str, An
     for field, header in HEADERS.items():
         if header in headers and field not in found:
             found[field] = headers[header]
-    if isinstance(found.get("cost_weight"), str):
-        try:
-            found["cost_weight"] = float(found["cost_weight"])
-        except ValueError:
-            raise InputError("cost_weight must be a number") from None
+    for field in NUMBERS:
+        if isinstance(found.get(field), str):
+            try:
+                found[field] = float(found[field])
+            except ValueError:
+                raise InputError(f"{field} must be a number") from None
     return found
 
 

@@ -57,11 +57,13 @@ class Asked(NamedTuple):
       cost_weight: λ, quality given up per dollar.
       models: that may be chosen; None leaves it to the service.
       tenant: for whom, where the service has limits by tenant.
+      budget: US dollars that the answer may be expected to cost; None sets no limit.
     """
 
     cost_weight: float
     models: tuple[str, ...] | None = None
     tenant: str | None = None
+    budget: float | None = None
 
 
 class Decision(NamedTuple):
@@ -131,13 +133,15 @@ def decide(
       left: dollars that exploration may still cost today; None where there is no limit.
 
     Raises:
-      InputError: no model is left, a name that the router does not have, a cost weight outside
-        the fitted range, or an embedding of another width or not finite.
+      InputError: no model is left, or none for the budget, a name that the router does not have,
+        a cost weight outside the fitted range, or an embedding of another width or not finite.
     """
     router = served.router
     available = _available(served, asked, exploring.limits)
     found = outlook(router, embedding[None], cost_weights=(asked.cost_weight,))
     quality, cost = (np.asarray(each[0], np.float64) for each in _both(found.expected))
+    if asked.budget is not None:
+        available = _affordable(available, cost, asked.budget)
     own = np.asarray(found.probabilities[0, 0], np.float64)
     known = available & (own > 0)
     utility = quality - asked.cost_weight * cost
@@ -146,7 +150,7 @@ def decide(
     policy, sampled = choice, 0.0
     if exploring.by != "floor":
         draws = _draws(served, embedding, asked.cost_weight, found.expected, cost, exploring.by)
-        thompson = _near_alone(share_of_best(draws, available), near | (choice > 0))
+        thompson = _near_alone(share_of_best(draws, available), near)
         added = max(float((thompson - choice) @ cost), 0.0)
         if left is None or added <= left:
             policy, sampled = thompson, added
@@ -210,6 +214,17 @@ def _available(served: Served, asked: Asked, limits: Limits) -> Bool[np.ndarray,
     if not available.any():
         raise InputError("no model is left for this query: every one is ruled out")
     return available
+
+
+def _affordable(
+    available: Bool[np.ndarray, " m"], cost: Float[np.ndarray, " m"], budget: float
+) -> Bool[np.ndarray, " m"]:
+    """The available models that are expected to answer for the budget."""
+    found = available & (cost <= budget)
+    if not found.any():
+        least = f"the least is {cost[available].min():.3g}"
+        raise InputError(f"no model is expected to answer for {budget:g} dollars; {least}")
+    return found
 
 
 def check_known(names: Sequence[str], models: Sequence[str]) -> None:
