@@ -339,13 +339,19 @@ def test_prompts_are_logged_only_where_that_is_asked_for(chat, tmp_path):
         read_decisions(tmp_path / "log")
 
 
-def test_a_stream_passes_line_by_line_with_the_chosen_model_in_it(chat, tmp_path):
-    with chat(Mock()) as client:
-        body = {**HELLO, "stream": True}
+@pytest.mark.parametrize("asked", [None, {"include_usage": True, "x": 1}, {"x": 1}])
+def test_a_stream_passes_line_by_line_with_the_chosen_model_in_it(chat, tmp_path, asked):
+    """And what it cost is logged whether the client had asked for that or not."""
+    mock, is_asked = Mock(), (asked or {}).get("include_usage", False)
+    with chat(mock) as client:
+        body = {**HELLO, "stream": True, **({"stream_options": asked} if asked else {})}
         with client.stream("POST", "/v1/chat/completions", json=body) as answer:
             lines = [line for line in answer.iter_lines() if line]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
-    assert [chunk["model"] for chunk in chunks] == ["a"] * 3 and lines[-1] == "data: [DONE]"
+    assert lines[-1] == "data: [DONE]"
+    assert [chunk["model"] for chunk in chunks] == ["a"] * (3 if is_asked else 2)
+    sent = json.loads(mock.asked[0][1].content)
+    assert sent["stream_options"] == {**(asked or {}), "include_usage": True}
     assert "".join(c["choices"][0]["delta"]["content"] for c in chunks[:2]) == "hello"
     done = events(tmp_path / "log")[-1]
     assert done["outcome"] == "ok" and done["cost"] == pytest.approx(0.0007)
@@ -412,6 +418,29 @@ def test_a_request_that_is_wrong_falls_back_nowhere(chat, tmp_path):
             refused = client.post("/v1/chat/completions", json=body)
             assert refused.status_code == 422 and said in refused.json()["error"]["message"]
     assert len(mock.asked) == 1 and "cost" not in events(tmp_path / "log")[-1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"hello\n\ndata: world\n\n", b'data: {"error": {"message": "busy"}}\n\n', b": wait\n\n", b""],
+)
+def test_a_stream_that_begins_with_no_piece_of_an_answer_is_garbage(chat, tmp_path, content):
+    odd = httpx.Response(200, content=content, headers={"content-type": "text/event-stream"})
+    with chat(Mock(a=odd, c=503)) as client:
+        answer = client.post("/v1/chat/completions", json={**HELLO, "stream": True})
+    assert answer.headers["x-routerjax-model"] == "b" and "hello" not in answer.text
+    assert events(tmp_path / "log")[2]["outcome"] == "garbage"
+
+
+def test_comments_before_a_stream_pass_with_it_and_half_characters_stay(chat, tmp_path):
+    piece = b'data: {"choices": [{"delta": {"content": "\\ud83d"}}]}'
+    content = b": wait\n\n" + piece + b"\n\ndata: [DONE]\n\n"
+    late = httpx.Response(200, content=content, headers={"content-type": "text/event-stream"})
+    with chat(Mock(a=late)) as client:
+        answer = client.post("/v1/chat/completions", json={**HELLO, "stream": True})
+    assert answer.text.startswith(": wait\n\ndata: {") and "\\ud83d" in answer.text
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert events(tmp_path / "log")[-1]["outcome"] == "ok"
 
 
 def test_a_stream_that_breaks_off_says_so_and_is_logged_as_cut(chat, tmp_path):
