@@ -73,6 +73,7 @@ def test_a_query_is_routed_logged_and_fed_back(client, tmp_path):
         assert fed.json() == {"id": id, "known": known, "logged": True}
     start, first, second, third, *feedback = events(tmp_path / "log")
     assert start["event"] == "start" and start["quality_range"] == [0.0, 1.0]
+    assert start["prompt_form"] == "last-user"
     assert first["id"] == found["id"] and first["models"] == ["a", "b", "c"]
     assert first["propensities"] == [1.0, 0.0, 0.0] and first["group"] == "anna"
     embedding = np.frombuffer(base64.b64decode(first["embedding"]), "<f4")

@@ -211,9 +211,7 @@ def _cost_weight(spending: Spending, folder: str, settings: Settings) -> float:
     log = read_log(spending.calibrate)
     if router.encoder is not None:
         log = encoded(log, encoder=router.encoder)
-    found = cost_weight_for(
-        router, log, dollars=spending.budget, share=spending.share, offered=may
-    )
+    found = cost_weight_for(router, log, dollars=spending.budget, share=spending.share, offered=may)
     unit = "dollars a query" if spending.share is None else f"of the queries to {spending.share[0]}"
     print(
         f"cost weight {found.cost_weight:g} (from {found.low:g} to {found.high:g}) is expected to "
