@@ -15,6 +15,7 @@ from routerjax.cli.commands import main
 from routerjax.data.io.decisions import read_decisions
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import Interval
+from routerjax.exploration.limits import Limits
 from routerjax.exploration.posterior import Draws, load_draws, qualities, save_draws
 from routerjax.pipelines.compare import Comparison
 from routerjax.serving.deciding import Asked, Exploring
@@ -31,9 +32,18 @@ def truth(x: np.ndarray) -> np.ndarray:
     return np.array([0.5 + 0.1 * np.sign(x[0]), 0.5, 0.05 + 0.9 * (x[1] > 0)])
 
 
-def logged(folder: Path, log: Path, *, rows: int = 1200, first: int = 0, rate: float = 0.9) -> None:
+def logged(
+    folder: Path,
+    log: Path,
+    *,
+    rows: int = 1200,
+    first: int = 0,
+    rate: float = 0.9,
+    settings: Settings | None = None,
+) -> None:
     """Decisions of the router in a folder on queries of its world, with feedback."""
-    service = Service(folder, Settings(0.0, Exploring(rate)), log=log, seed=first)
+    own = settings or Settings(0.0, Exploring(rate))
+    service = Service(folder, own, log=log, seed=first)
     rng = np.random.default_rng(first)
     for x in QUERIES[first : first + rows]:
         made = service.decide(service.served, Query(None, x, None), Asked(0.0))
@@ -71,6 +81,26 @@ def test_a_router_that_is_worth_more_is_promoted_and_the_old_one_kept(world):
     low, high = told["comparison"]["advantage"]["low"], told["comparison"]["advantage"]["high"]
     assert low > 0 and low < gained[0] - gained[1] < high
     assert old.report == {} and new.cost_weights == old.cost_weights
+
+
+@pytest.mark.slow
+def test_a_model_that_a_refit_lost_is_named_and_the_same_server_starts_again(tmp_path, capsys):
+    folder = tmp_path / "router"
+    small_router().save(folder)
+    settings = Settings(0.0, Exploring(0.9, limits=Limits({"bank": ("c",)})), exclude=("c",))
+    logged(folder, tmp_path / "log", rows=400, settings=settings)
+    rule = ["--promote-if", "advantage.high > -1e9", "--exclude", "c"]
+    for _ in range(2):
+        assert main(["refit", str(tmp_path / "log"), "--router", str(folder), *rule]) == 0
+        assert Router.load(folder).models == ("a", "b")
+    first, second = capsys.readouterr().out.split("it is in service now")[:2]
+    assert "The new router is without c" in first and "without c" not in second
+    service = Service(folder, settings, seed=0)
+    query = Query(None, QUERIES[0], None)
+    made = service.decide(service.served, query, Asked(0.0, ("c", "b"), "bank"))
+    assert made.decision.model == "b"
+    with pytest.raises(InputError, match="no model 'x'; its models are a, b$"):
+        Service(folder, dataclasses.replace(settings, exclude=("x",)))
 
 
 @pytest.mark.slow

@@ -209,7 +209,7 @@ def _available(served: Served, asked: Asked, limits: Limits) -> Bool[np.ndarray,
     models = served.router.models
     available = served.offered & limits.allowed(models, asked.tenant)
     if asked.models is not None:
-        check_known(asked.models, models)
+        check_known(asked.models, served.router)
         available = available & np.array([name in asked.models for name in models])
     if not available.any():
         raise InputError("no model is left for this query: every one is ruled out")
@@ -227,12 +227,20 @@ def _affordable(
     return found
 
 
-def check_known(names: Sequence[str], models: Sequence[str]) -> None:
-    """Raise InputError for a name that is none of the router's models."""
-    strange = [name for name in names if name not in models]
+def check_known(names: Sequence[str], router: Router) -> None:
+    """Raise InputError for a name that is no model of the router, and was none of those whose
+    place it took: who names a model does not know that a refit has lost it."""
+    known = {*router.models, *gone(router)}
+    strange = [name for name in names if name not in known]
     if strange:
         problem = f"the router has no model {strange[0][:80]!r}"
-        raise InputError(f"{problem}; its models are {', '.join(models)}")
+        raise InputError(f"{problem}; its models are {', '.join(router.models)}")
+
+
+def gone(router: Router) -> tuple[str, ...]:
+    """Models that routers before this one had in its place, and that it lost by refits."""
+    found = router.provenance.get("gone", ())
+    return tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
 
 
 def _both(expected) -> tuple[np.ndarray, np.ndarray]:
