@@ -221,6 +221,9 @@ def test_a_folder_is_read_by_the_commands_as_it_is(tmp_path, capsys):
     assert len(read_rows(folder)) == 120
     assert main(["plan", folder, "--columns", "quality=x"]) == 2
     assert "is read as it is, without rules" in capsys.readouterr().err
+    for name in (folder, str(files(tmp_path / "log")[0])):
+        assert main(["inspect", name]) == 2
+        assert f"refit take the folder {folder} as it is" in capsys.readouterr().err
 
 
 def test_without_a_place_to_write_the_log_is_refused(tmp_path):
