@@ -36,6 +36,9 @@ from routerjax.serving.service import Service, Settings
 SIGNAL = "routerjax"
 """What the plugin's entry in `signals`, and a request's in `metadata`, is called."""
 OWN = ("cost_weight", "budget", "tenant", "group")
+CACHE = "(cache)"
+"""What answered where LiteLLM had kept an answer: not the model that was drawn, so that a fit leaves
+it out."""
 REMEMBERED = 100_000
 """Answers whose decision is remembered, for `RouterPlugin.feedback`."""
 
@@ -204,13 +207,15 @@ class DecisionLogger(CustomLogger):
             return
         cost = payload.get("response_cost")
         known = {"cost": float(cost)} if isinstance(cost, int | float) and cost >= 0 else {}
-        if payload.get("cache_hit"):
-            known["cost"] = 0.0
         answer = getattr(response_obj, "id", None) or payload.get("id")
         if isinstance(answer, str):
             self._plugin.answered(answer, decision["id"])
-        model = self._model(kwargs, decision)
-        self._plugin.service.note("answer", id=decision["id"], model=model, outcome="ok", **known)
+        model, outcome = self._model(kwargs, decision), "ok"
+        if payload.get("cache_hit"):  # of whom the answer was, and what it cost, nobody knows
+            model, outcome, known = CACHE, "cache", {}
+        self._plugin.service.note(
+            "answer", id=decision["id"], model=model, outcome=outcome, **known
+        )
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
