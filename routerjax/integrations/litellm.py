@@ -37,8 +37,8 @@ SIGNAL = "routerjax"
 """What the plugin's entry in `signals`, and a request's in `metadata`, is called."""
 OWN = ("cost_weight", "budget", "tenant", "group")
 CACHE = "(cache)"
-"""What answered where LiteLLM had kept an answer: not the model that was drawn, so that a fit leaves
-it out."""
+"""What answered where LiteLLM had kept an answer: not the model that was drawn, so that a fit
+leaves it out."""
 REMEMBERED = 100_000
 """Answers whose decision is remembered, for `RouterPlugin.feedback`."""
 
