@@ -32,7 +32,8 @@ from routerjax.data.inspection.trying import (
     read_as,
     without_zeros,
 )
-from routerjax.data.io.decisions import SUFFIX, is_decision_log
+from routerjax.data.io.decision_events import SUFFIX
+from routerjax.data.io.decisions import is_decision_log
 from routerjax.errors import InputError
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table

@@ -14,7 +14,8 @@ event with its `time` (seconds since 1970, UTC):
 - ``feedback``: `id`, `quality` and `cost`, either of which may come later than the other.
 
 Feedback may be written by another server than the decision, or days later. What is said twice
-holds as it was said last. What cannot be used is left out and counted.
+holds as it was said last. What cannot be used is left out and counted; where it is left out more
+often of some models than of others, `feedback_rates` says what becomes of the propensities.
 """
 
 from __future__ import annotations
@@ -23,23 +24,21 @@ import base64
 import binascii
 import collections
 import dataclasses
-import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from routerjax.data.columns.schema import FORMS
+from routerjax.data.io.decision_events import SUFFIX, events, is_number
+from routerjax.data.io.feedback_rates import of_known, said_of, shares_known
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.logs import Log
 
-SUFFIX = ".decisions.jsonl"
-LARGEST = 1 << 26
-"""Characters of a line at most."""
 ALIKE = ("encoder", "prompt_form", "quality_range")
 """What the servers of all rows must have in common."""
 
@@ -100,7 +99,7 @@ def read_decisions(
     said: dict[str, dict[str, tuple[float, float]]] = {}
     answered: dict[str, tuple[float, dict[str, Any]]] = {}
     header: dict[str, Any] = {}
-    for event, start in _events(folder, counts):
+    for event, start in events(folder, counts):
         kind, time = event["event"], event["time"]
         if kind == "start":
             header = event if time >= header.get("time", -math.inf) else header
@@ -119,51 +118,13 @@ def read_decisions(
     if quality_range is not None:
         alike.pop("quality_range", None)
     rows = _rows(decisions, said, answered, (low, high), alike, counts)
-    return _joined(rows, counts, header, folder, (low, high), models)
-
-
-def _events(
-    folder: Path, counts: collections.Counter[str]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """The events of all files, each with the ``start`` of its router in its file, else the one
-    before it; lines that are none are counted."""
-    try:
-        files = sorted(folder.glob(f"*{SUFFIX}"))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", source=str(folder)) from None
-    if not files:
-        problem = f"holds no decision log (*{SUFFIX}), which `routerjax serve --log` writes"
-        raise InputError(problem, source=str(folder))
-    for file in files:
-        starts: dict[str, dict[str, Any]] = {}
-        last: dict[str, Any] = {}
-        try:
-            with open(file, "rb") as lines:
-                for line in lines:
-                    event = _event(line)
-                    if event is None:
-                        counts["damaged lines"] += bool(line.strip())
-                        continue
-                    router = str(event.get("router"))
-                    if event["event"] == "start":
-                        last = starts[router] = event
-                    yield event, starts.get(router, last)
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", source=str(file)) from None
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    """An event, or None where the line is cut off or is none."""
-    if not line.endswith(b"\n") or len(line) > LARGEST:
-        return None
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict) or not _is_number(event.get("time")):
-        return None
-    named = event.get("event") == "start" or isinstance(event.get("id"), str)
-    return event if named and isinstance(event.get("event"), str) else None
+    known = {decision["id"] for decision, _, _ in rows}
+    drawn = [
+        (each["model"], name in known)
+        for name, each in decisions.items()
+        if _is_whole(each) and _is_alike(each, alike)
+    ]
+    return _joined(rows, drawn, counts, header, folder, (low, high), models)
 
 
 def _note(
@@ -177,7 +138,7 @@ def _note(
         value = event.get(name)
         if value is None:
             continue
-        if not _is_number(value) or (name == "cost" and value < 0):
+        if not is_number(value) or (name == "cost" and value < 0):
             counts["out of range"] += 1
             continue
         counts["repeated feedback"] += name in known
@@ -187,7 +148,7 @@ def _note(
 
 def _range(header: dict[str, Any], folder: Path) -> tuple[float, float]:
     found = header.get("quality_range", (0.0, 1.0))
-    if isinstance(found, list | tuple) and len(found) == 2 and all(map(_is_number, found)):
+    if isinstance(found, list | tuple) and len(found) == 2 and all(map(is_number, found)):
         return float(found[0]), float(found[1])
     raise InputError("its quality range is damaged; give --quality-range LO:HI", source=str(folder))
 
@@ -213,7 +174,7 @@ def _rows(
             counts["damaged lines"] += 1
         elif answer.get("model", decision["model"]) != decision["model"]:
             counts["answered by another model"] += 1
-        elif any(decision["start"].get(each, value) != value for each, value in alike.items()):
+        elif not _is_alike(decision, alike):
             counts["of another encoder or quality range"] += 1
         elif "quality" not in known:
             counts["without feedback"] += 1
@@ -221,23 +182,28 @@ def _rows(
             counts["out of range"] += 1
         else:
             cost: Any = known["cost"][1] if "cost" in known else answer.get("cost")
-            if not _is_number(cost) or cost < 0:
+            if not is_number(cost) or cost < 0:
                 counts["without cost"] += 1
             else:
                 rows.append((decision, known["quality"][1], float(cost)))
     return rows
 
 
+def _is_alike(decision: dict[str, Any], alike: dict[str, Any]) -> bool:
+    return all(decision["start"].get(name, value) == value for name, value in alike.items())
+
+
 def _is_whole(decision: dict[str, Any]) -> bool:
     models, chances = decision.get("models"), decision.get("propensities")
     if not isinstance(models, list) or not isinstance(chances, list):
         return False
-    right = len(models) == len(chances) and all(map(_is_number, chances))
+    right = len(models) == len(chances) and all(map(is_number, chances))
     return right and decision.get("model") in models and min(chances) >= 0
 
 
 def _joined(
     rows: list[tuple[dict[str, Any], float, float]],
+    drawn: list[tuple[str, bool]],
     counts: collections.Counter[str],
     header: dict[str, Any],
     folder: Path,
@@ -262,6 +228,13 @@ def _joined(
         chances[row, arms], available[row, arms] = each["propensities"], True
     if len(rows) < counts["decisions"]:
         warnings.warn(f"{folder}: of its decisions {met}", DataWarning, stacklevel=3)
+    own = np.array(
+        [(position[name], is_known) for name, is_known in drawn if name in position], int
+    )
+    shares = shares_known(own[:, 0], own[:, 1], len(names))
+    if shares is not None:
+        warnings.warn(f"{folder}: {said_of(shares, names)}", DataWarning, stacklevel=3)
+        chances = of_known(chances, shares)
     prompts: Any = [each.get("prompt") for each in found]
     groups = [each.get("group") for each in found]
     log = Log.from_arrays(
@@ -300,8 +273,3 @@ def _embeddings(found: list[dict[str, Any]], folder: Path) -> np.ndarray:
         raise InputError(
             "its embeddings are damaged or of several widths", source=str(folder)
         ) from (None)
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
