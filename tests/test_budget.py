@@ -46,6 +46,26 @@ def test_a_share_of_a_model_is_that_of_the_routers_choices(log):
         cost_weight_for(router, log)
 
 
+def test_models_that_are_not_offered_are_not_chosen(log):
+    """Without "b" the queries of x₀ < 0 go to "c", or to "a" where it is better."""
+    router, offered = small_router(), np.array([True, False, True])
+    found = cost_weight_for(router, log, share=("a", 0.5), offered=offered)
+    x = log.embeddings[:, 0]
+    share = np.mean(0.5 + 0.2 * x - found.cost_weight * 0.004 > 0.4 - found.cost_weight * 0.001)
+    assert found.spent.mean == pytest.approx(share)
+    assert found.cost_weight > cost_weight_for(router, log, share=("a", 0.5)).cost_weight
+    could = np.ones((400, 3), bool)
+    could[:100, [0, 2]] = False  # and of these rows none is left
+    some = log.replace(
+        available=could,
+        arms=np.where(could.all(1), log.arms, 1),
+        propensities=(could / could.sum(1, keepdims=True)).astype(np.float32),
+    )
+    own = cost_weight_for(router, some, share=("a", 0.5), offered=offered)
+    rest = cost_weight_for(router, log.rows(slice(100, None)), share=("a", 0.5), offered=offered)
+    assert own.spent == rest.spent
+
+
 def test_the_smallest_cost_weight_from_which_on_a_budget_is_kept():
     def spent(mean: float) -> Interval:
         return Interval(mean, 0.5, mean - 1, mean + 1, 9)

@@ -326,7 +326,7 @@ def test_help_fits_eighty_columns_and_names_no_empty_default(command, capsys, mo
         (
             "",
             "a command is needed: inspect, fit, evaluate, route, serve, refit, rollback, newcomer, "
-            "plan, simulate, data (see routerjax --help)",
+            "reprice, plan, simulate, data (see routerjax --help)",
         ),
         (
             "learn",

@@ -18,6 +18,8 @@ import routerjax as rj
 from routerjax.cli.commands import main
 from routerjax.data.io.decisions import read_decisions
 from routerjax.data.io.files import read_rows
+from routerjax.pipelines.repeats import said_once
+from routerjax.records.groups import repeated
 from routerjax.serving.decision_log import DecisionLog
 
 HEADER = {"encoder": None, "quality_range": [0.0, 1.0]}
@@ -102,6 +104,46 @@ def test_decisions_answers_and_late_feedback_are_joined_whoever_wrote_them(tmp_p
         read_decisions(tmp_path, since=11 * DAY)
 
 
+def test_decisions_that_look_alike_are_two_where_a_row_logged_twice_is_one(tmp_path):
+    """One query, asked again and again: without its repeats, a model that is asked once in ten
+    times would stand in every other row, with the weight of one in ten."""
+    log = DecisionLog(tmp_path, header=HEADER)
+    for number in range(60):
+        model, quality = ("b", 0.2) if number % 10 == 0 else ("a", 0.8)
+        log.write("decision", **decision(f"{number:02}", model))  # the query of all of two signs
+        log.write("feedback", id=f"{number:02}", quality=quality, cost=0.001)
+        other = str(number) + "." * number
+        log.write("decision", **decision(f"{other} alone", model))
+        log.write("feedback", id=f"{other} alone", quality=quality, cost=number * 1e-4)
+    log.close()
+    found = read_decisions(tmp_path).log
+    assert repeated(found.replace(ids=None)).sum() == 60 - 2
+    assert said_once(found) is found and len(found.rows(slice(9)).ids) == 9
+    weight = (found.arms == 1) / found.logged_propensities
+    assert weight.mean() == pytest.approx(1.0)
+    with pytest.raises(rj.InputError, match="'ids': holds 1 rows"):
+        found.replace(ids=("0",))
+
+
+def test_rows_of_another_encoder_or_range_than_the_last_servers_are_left_out(tmp_path):
+    clock = Clock(10 * DAY)
+    log = DecisionLog(tmp_path, header={**HEADER, "router": "f0", "encoder": "other"}, clock=clock)
+    log.write("decision", **{**decision("first"), "router": "f0"})
+    log.change({**HEADER, "router": "f1", "prompt_form": "conversation"})
+    log.write("decision", **{**decision("in flight"), "router": "f0"})
+    log.write("decision", **decision("second"))
+    log.close()
+    clock.now += 1
+    later = DecisionLog(tmp_path, header={**HEADER, "router": "f1"}, clock=clock)
+    later.change({**HEADER, "router": "f1", "prompt_form": "conversation"})
+    for name in ("first", "in flight", "second"):
+        later.write("feedback", id=name, quality=1.0, cost=0.001)
+    later.close()
+    with pytest.warns(rj.DataWarning, match="2 of another encoder or quality range"):
+        joined = read_decisions(tmp_path)
+    assert joined.log.ids == ("second",) and joined.log.prompt_form == "conversation"
+
+
 def test_models_that_were_not_available_have_no_propensity(tmp_path):
     log = DecisionLog(tmp_path, header=HEADER)
     log.write("decision", **decision("x"))
@@ -179,6 +221,9 @@ def test_a_folder_is_read_by_the_commands_as_it_is(tmp_path, capsys):
     assert len(read_rows(folder)) == 120
     assert main(["plan", folder, "--columns", "quality=x"]) == 2
     assert "is read as it is, without rules" in capsys.readouterr().err
+    for name in (folder, str(files(tmp_path / "log")[0])):
+        assert main(["inspect", name]) == 2
+        assert f"refit take the folder {folder} as it is" in capsys.readouterr().err
 
 
 def test_without_a_place_to_write_the_log_is_refused(tmp_path):

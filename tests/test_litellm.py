@@ -11,7 +11,7 @@ import pytest
 from served_router import events, small_router
 
 from routerjax.data.io.decisions import read_decisions
-from routerjax.errors import InputError
+from routerjax.errors import DataWarning, InputError
 
 with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -79,6 +79,26 @@ def test_the_plugin_narrows_the_candidates_and_the_callback_writes_the_log(plugi
     assert (cost > 0).all() and len(np.unique(cost)) == 1
     with pytest.raises(InputError, match="between 0 and 1"):
         plugin.feedback(answers[0].id, quality=2.0)
+    with pytest.raises(InputError, match="and finite"):
+        plugin.feedback(answers[0].id, cost=float("inf"))
+
+
+def test_an_answer_that_was_kept_is_no_models(plugin, tmp_path):
+    """Else a model would seem to cost nothing, for an answer that may be another one's."""
+    models = [deployment(name, f"I am {own}") for name, own in NAMES.items()]
+    asked(litellm.Router(models, plugins=[plugin]), 2)
+    first, second = (e for e in events(tmp_path / "log") if e["event"] == "decision")
+    signals = {"routing_plugin_signals": {"routerjax": {"id": first["id"], "model": "a"}}}
+    kept = {
+        "standard_logging_object": {"cache_hit": True, "response_cost": 0.0, "id": "answer"},
+        "litellm_params": {"metadata": signals},
+    }
+    asyncio.run(plugin.logger.async_log_success_event(kept, None, None, None))
+    assert events(tmp_path / "log")[-1]["outcome"] == "cache"
+    for name in ("answer", second["id"]):
+        plugin.feedback(name, quality=0.5)
+    with pytest.warns(DataWarning, match="1 answered by another model"):
+        assert read_decisions(tmp_path / "log").log.ids == (second["id"],)
 
 
 def test_where_no_candidate_is_the_routers_nothing_is_changed(plugin, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from routerjax.cli.commands import main
 from routerjax.data.io.decisions import read_decisions
 from routerjax.errors import InputError
 from routerjax.evaluation.intervals import Interval
-from routerjax.exploration.posterior import load_draws, qualities
+from routerjax.exploration.limits import Limits
+from routerjax.exploration.posterior import Draws, load_draws, qualities, save_draws
 from routerjax.pipelines.compare import Comparison
 from routerjax.serving.deciding import Asked, Exploring
 from routerjax.serving.refitting import previous, refit, rollback, rule_of
@@ -30,9 +32,18 @@ def truth(x: np.ndarray) -> np.ndarray:
     return np.array([0.5 + 0.1 * np.sign(x[0]), 0.5, 0.05 + 0.9 * (x[1] > 0)])
 
 
-def logged(folder: Path, log: Path, *, rows: int = 1200, first: int = 0, rate: float = 0.9) -> None:
+def logged(
+    folder: Path,
+    log: Path,
+    *,
+    rows: int = 1200,
+    first: int = 0,
+    rate: float = 0.9,
+    settings: Settings | None = None,
+) -> None:
     """Decisions of the router in a folder on queries of its world, with feedback."""
-    service = Service(folder, Settings(0.0, Exploring(rate)), log=log, seed=first)
+    own = settings or Settings(0.0, Exploring(rate))
+    service = Service(folder, own, log=log, seed=first)
     rng = np.random.default_rng(first)
     for x in QUERIES[first : first + rows]:
         made = service.decide(service.served, Query(None, x, None), Asked(0.0))
@@ -70,6 +81,41 @@ def test_a_router_that_is_worth_more_is_promoted_and_the_old_one_kept(world):
     low, high = told["comparison"]["advantage"]["low"], told["comparison"]["advantage"]["high"]
     assert low > 0 and low < gained[0] - gained[1] < high
     assert old.report == {} and new.cost_weights == old.cost_weights
+
+
+@pytest.mark.slow
+def test_a_model_that_a_refit_lost_is_named_and_the_same_server_starts_again(tmp_path, capsys):
+    folder = tmp_path / "router"
+    small_router().save(folder)
+    settings = Settings(0.0, Exploring(0.9, limits=Limits({"bank": ("c",)})), exclude=("c",))
+    logged(folder, tmp_path / "log", rows=400, settings=settings)
+    rule = ["--promote-if", "advantage.high > -1e9", "--exclude", "c"]
+    for _ in range(2):
+        assert main(["refit", str(tmp_path / "log"), "--router", str(folder), *rule]) == 0
+        assert Router.load(folder).models == ("a", "b")
+    first, second = capsys.readouterr().out.split("it is in service now")[:2]
+    assert "The new router is without c" in first and "without c" not in second
+    service = Service(folder, settings, seed=0)
+    query = Query(None, QUERIES[0], None)
+    made = service.decide(service.served, query, Asked(0.0, ("c", "b"), "bank"))
+    assert made.decision.model == "b"
+    with pytest.raises(InputError, match="no model 'x'; its models are a, b$"):
+        Service(folder, dataclasses.replace(settings, exclude=("x",)))
+
+
+@pytest.mark.slow
+def test_a_refit_keeps_the_form_of_prompts(tmp_path):
+    """Of a log that says none, as those of servers before say none, it is the old router's."""
+    folder = tmp_path / "router"
+    dataclasses.replace(small_router(), prompt_form="conversation").save(folder)
+    logged(folder, tmp_path / "log", rows=400)
+    joined = read_decisions(tmp_path / "log")
+    assert joined.log.prompt_form == "conversation"
+    for log in (joined.log, joined.log.replace(prompt_form=None)):
+        own = dataclasses.replace(joined, log=log)
+        assert refit(own, folder, rule="advantage.high > -1e9").promoted
+        assert Router.load(folder).prompt_form == "conversation"
+        rollback(folder)
 
 
 @pytest.mark.slow
@@ -121,6 +167,32 @@ def test_rollback_exchanges_the_two(tmp_path):
         assert main(["rollback", str(tmp_path / "router")]) == 0
         router = Router.load(tmp_path / "router")
         assert router.route(np.zeros((1, 4), np.float32), cost_weight=0.0).models == (wanted,)
+
+
+def test_a_router_in_service_is_put_at_other_prices_and_keeps_its_draws(tmp_path, capsys):
+    folder = tmp_path / "router"
+    small_router().save(folder)
+    own = small_router().arrays.outcomes.quality["params"]
+    features = {name: np.asarray(value)[0] for name, value in own["features"].items()}
+    every = np.repeat(np.asarray(own["coefficients"], np.float32), 64, axis=0)
+    save_draws(folder, small_router(), Draws(features, every))
+    service = Service(folder, Settings(50.0, Exploring(0.0, "posterior")), seed=0)
+    query = Query(None, np.float32([1.5, 0, 0, 0]), None)  # quality 0.8, 0.2 and 0.4
+    assert service.decide(service.served, query, Asked(50.0)).decision.model == "a"
+    assert main(["reprice", str(folder), "--price", "a=3x,c=0.0005"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "a is at its new price, 0.012 dollars" in said and "c is at its new price, 0.0005" in said
+    )
+    service.take_up(service.load())
+    made = service.decide(service.served, query, Asked(50.0)).decision
+    assert made.model == "c" and made.cost == pytest.approx([0.012, 0.002, 0.0005])
+    assert main(["rollback", str(folder)]) == 0
+    service.take_up(service.load())
+    assert service.decide(service.served, query, Asked(50.0)).decision.model == "a"
+    for options, wrong in (([], "no price is given"), (["--price", "x=2x"], "no model 'x'")):
+        assert main(["reprice", str(folder), *options]) == 2
+        assert wrong in capsys.readouterr().err
 
 
 def comparison(low: float, mean: float, cost: float) -> Comparison:

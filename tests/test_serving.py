@@ -67,16 +67,18 @@ def test_a_query_is_routed_logged_and_fed_back(client, tmp_path):
     assert found["expected_cost"] == pytest.approx(0.004)
     dear = client.post("/route", json={**QUERY, "cost_weight": 100, "models": ["b", "c"]}).json()
     assert dear["model"] == "c" and set(dear["probabilities"]) == {"b", "c"}
+    assert client.post("/route", json={**QUERY, "budget": 0.003}).json()["model"] == "c"
     for id, known in ((found["id"], True), ("nobody", False)):
         fed = client.post("/feedback", json={"id": id, "quality": 0.5, "cost": 0.001})
         assert fed.json() == {"id": id, "known": known, "logged": True}
-    start, first, second, *feedback = events(tmp_path / "log")
+    start, first, second, third, *feedback = events(tmp_path / "log")
     assert start["event"] == "start" and start["quality_range"] == [0.0, 1.0]
+    assert start["prompt_form"] == "last-user"
     assert first["id"] == found["id"] and first["models"] == ["a", "b", "c"]
     assert first["propensities"] == [1.0, 0.0, 0.0] and first["group"] == "anna"
     embedding = np.frombuffer(base64.b64decode(first["embedding"]), "<f4")
     assert embedding.tolist() == QUERY["embedding"] and "prompt" not in first
-    assert second["models"] == ["b", "c"] and len(feedback) == 2
+    assert second["models"] == third["models"] == ["b", "c"] and len(feedback) == 2
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,8 @@ def test_a_query_is_routed_logged_and_fed_back(client, tmp_path):
         ({**QUERY, "models": ["nobody"]}, 422, "no model 'nobody'"),
         ({**QUERY, "models": []}, 422, "no model is left"),
         ({**QUERY, "tenant": 5}, 422, "tenant must be text"),
+        ({**QUERY, "budget": 0}, 422, "dollars above 0"),
+        ({**QUERY, "budget": 1e-6}, 422, "for 1e-06 dollars; the least is 0.001"),
         ([1], 400, "no object"),
         ({"embedding": [0.5] * 1000}, 413, "larger than 2,000 bytes"),
     ],
@@ -336,13 +340,19 @@ def test_prompts_are_logged_only_where_that_is_asked_for(chat, tmp_path):
         read_decisions(tmp_path / "log")
 
 
-def test_a_stream_passes_line_by_line_with_the_chosen_model_in_it(chat, tmp_path):
-    with chat(Mock()) as client:
-        body = {**HELLO, "stream": True}
+@pytest.mark.parametrize("asked", [None, {"include_usage": True, "x": 1}, {"x": 1}])
+def test_a_stream_passes_line_by_line_with_the_chosen_model_in_it(chat, tmp_path, asked):
+    """And what it cost is logged whether the client had asked for that or not."""
+    mock, is_asked = Mock(), (asked or {}).get("include_usage", False)
+    with chat(mock) as client:
+        body = {**HELLO, "stream": True, **({"stream_options": asked} if asked else {})}
         with client.stream("POST", "/v1/chat/completions", json=body) as answer:
             lines = [line for line in answer.iter_lines() if line]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
-    assert [chunk["model"] for chunk in chunks] == ["a"] * 3 and lines[-1] == "data: [DONE]"
+    assert lines[-1] == "data: [DONE]"
+    assert [chunk["model"] for chunk in chunks] == ["a"] * (3 if is_asked else 2)
+    sent = json.loads(mock.asked[0][1].content)
+    assert sent["stream_options"] == {**(asked or {}), "include_usage": True}
     assert "".join(c["choices"][0]["delta"]["content"] for c in chunks[:2]) == "hello"
     done = events(tmp_path / "log")[-1]
     assert done["outcome"] == "ok" and done["cost"] == pytest.approx(0.0007)
@@ -411,12 +421,51 @@ def test_a_request_that_is_wrong_falls_back_nowhere(chat, tmp_path):
     assert len(mock.asked) == 1 and "cost" not in events(tmp_path / "log")[-1]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"hello\n\ndata: world\n\n", b'data: {"error": {"message": "busy"}}\n\n', b": wait\n\n", b""],
+)
+def test_a_stream_that_begins_with_no_piece_of_an_answer_is_garbage(chat, tmp_path, content):
+    odd = httpx.Response(200, content=content, headers={"content-type": "text/event-stream"})
+    with chat(Mock(a=odd, c=503)) as client:
+        answer = client.post("/v1/chat/completions", json={**HELLO, "stream": True})
+    assert answer.headers["x-routerjax-model"] == "b" and "hello" not in answer.text
+    assert events(tmp_path / "log")[2]["outcome"] == "garbage"
+
+
+def test_comments_before_a_stream_pass_with_it_and_half_characters_stay(chat, tmp_path):
+    piece = b'data: {"choices": [{"delta": {"content": "\\ud83d"}}]}'
+    content = b": wait\n\n" + piece + b"\n\ndata: [DONE]\n\n"
+    late = httpx.Response(200, content=content, headers={"content-type": "text/event-stream"})
+    with chat(Mock(a=late)) as client:
+        answer = client.post("/v1/chat/completions", json={**HELLO, "stream": True})
+    assert answer.text.startswith(": wait\n\ndata: {") and "\\ud83d" in answer.text
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert events(tmp_path / "log")[-1]["outcome"] == "ok"
+
+
 def test_a_stream_that_breaks_off_says_so_and_is_logged_as_cut(chat, tmp_path):
     broken = httpx.Response(200, content=_cut(), headers={"content-type": "text/event-stream"})
     with chat(Mock(a=broken)) as client:
         answer = client.post("/v1/chat/completions", json={**HELLO, "stream": True})
     assert "upstream_error" in answer.text and answer.text.endswith("data: [DONE]\n\n")
     assert events(tmp_path / "log")[-1]["outcome"] == "cut"
+
+
+def test_a_budget_in_a_header_holds_for_the_fallback_order_as_well(chat):
+    mock = Mock(c=500)
+    with chat(mock) as client:
+        headers = {"x-routerjax-budget": "0.0015"}
+        answer = client.post("/v1/chat/completions", json=HELLO, headers=headers)
+        assert answer.status_code == 500 and [name for name, _ in mock.asked] == ["c"]
+        for text in ("nan", "cheap"):
+            headers = {"x-routerjax-budget": text, "x-routerjax-cost-weight": text}
+            answer = client.post("/v1/chat/completions", json=HELLO, headers=headers)
+            assert answer.status_code == 422 and "must be a number" in answer.text
+        answer = client.post(
+            "/v1/chat/completions", json=HELLO, headers={"x-routerjax-cost-weight": "nan"}
+        )
+        assert answer.status_code == 422
 
 
 def test_a_request_goes_to_no_model_whose_context_it_exceeds(chat):

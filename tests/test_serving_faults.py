@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 from routerjax.data.io.decisions import read_decisions
 from routerjax.errors import DataWarning
-from routerjax.serving import chat
+from routerjax.serving import answers
 from routerjax.serving.app import make_app
 from routerjax.serving.decision_log import DecisionLog
 from routerjax.serving.pacing import DAY
@@ -81,6 +81,7 @@ FAULTS = {
     "nothing": (says(b""), "unreached"),
     "cut off": (says(http_answer(GOOD)[:-5]), "unreached"),
     "no JSON": (says(http_answer(b"<html>")), "garbage"),
+    "no number": (says(http_answer(GOOD.replace(b'"hi"', b"-Infinity"))), "garbage"),
     "too large": (says(http_answer(b'"' + b"x" * 5000 + b'"')), "garbage"),
     "busy": (says(http_answer(b"{}", status="429 Busy", more="retry-after: 7\r\n")), "status 429"),
     "broken": (says(http_answer(b"{}", status="500 Broken")), "status 500"),
@@ -105,7 +106,7 @@ def chatting(tmp_path, monkeypatch):
         "routerjax.data.encoders.encoding.encode",
         lambda prompts, **_: np.float32([[1, 0, 0, 0]] * len(prompts)),
     )
-    monkeypatch.setattr(chat, "LARGEST_ANSWER", 4096)
+    monkeypatch.setattr(answers, "LARGEST", 4096)
     folder = tmp_path / "router"
     dataclasses.replace(small_router(), encoder="wordllama").save(folder)
 
@@ -132,6 +133,16 @@ def test_a_fault_of_an_upstream_is_told_from_others_and_another_one_is_asked(
     assert got.status_code == 200 and got.json()["model"] == "b"
     failed = [each for each in events(tmp_path / "log") if each["event"] == "failure"]
     assert [(each["model"], each["outcome"]) for each in failed] == [("a", outcome)]
+
+
+def test_half_a_character_passes_as_it_came(chatting, tmp_path):
+    with (
+        upstream(says(http_answer(GOOD.replace(b"hi", b"h\\ud83d \xc3\xa9")))) as first,
+        chatting(first) as client,
+    ):
+        got = client.post("/v1/chat/completions", json=HELLO)
+    assert got.status_code == 200
+    assert got.json()["choices"][0]["message"]["content"] == "h\ud83d \xe9"
 
 
 def test_a_dead_upstream_is_an_error_of_one_sentence_and_a_busy_one_says_when_to_ask_again(

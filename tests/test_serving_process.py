@@ -125,6 +125,8 @@ def test_what_cannot_be_served_is_refused_in_one_sentence(tmp_path, capsys, opti
         ("[models]", "no model is named"),
         ("[other]\n[models.a]\nurl='http://x'", "holds 'other'"),
         ("[models.a]\nurl='ftp://x'", "needs a url"),
+        ("[models.a]\nurl='http://[::x/v1'", "is no url"),
+        ("[models.a]\nurl='http://x'\nstream_usage=0", "must be true or false"),
         ("[models.a]\nurl='http://x'\nkey='sk-1'", "a key is never written here"),
         ("[models.a]\nurl='http://x'\nkey_env='NOT_SET_HERE'", "NOT_SET_HERE is not set"),
         ("[models.a]\nurl='http://x'\ninput=-1", "input must be a number"),

@@ -206,6 +206,7 @@ def _with_first(joined: Joined, made: World, changed: float, *, is_known: bool) 
         propensities=propensities,
         available=np.concatenate([np.broadcast_to(available, (len(first), len(available))), could]),
         embeddings=np.concatenate([first.features, log.features]),
+        ids=(*(f"first {row}" for row in range(len(first))), *(log.ids or ())),
         source="the loop's log",
     )
     return dataclasses.replace(joined, log=both)

@@ -1,5 +1,5 @@
 """The command line: inspect, fit, evaluate, route, serve, refit, rollback, newcomer,
-plan, simulate, data.
+reprice, plan, simulate, data.
 
 Results go to standard output, progress and warnings to standard error. Input that cannot be
 used ends with one sentence and exit code 2.
@@ -20,6 +20,7 @@ from routerjax.cli import (
     newcomer,
     plan,
     refit,
+    reprice,
     route,
     serve,
     simulate,
@@ -43,7 +44,9 @@ def app() -> App:
         "per query.",
         version=f"routerjax {routerjax.__version__}",
     )
-    for command in (inspect, fit, evaluate, route, serve, refit, newcomer, plan, simulate, data):
+    for command in (inspect, fit, evaluate, route, serve, refit, newcomer, reprice):
+        command.add(found)
+    for command in (plan, simulate, data):
         command.add(found)
     return found
 

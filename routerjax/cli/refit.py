@@ -139,6 +139,9 @@ def sentences(found: Refit, folder: str) -> list[str]:
         f"(95 % {low:+.4g} to {high:+.4g}): quality {own.quality_change.mean:+.4g}, cost "
         f"{own.cost_change.mean:+.3g} dollars. They choose the same model for {own.same:.0%}.",
     ]
+    if found.lost:
+        names = ", ".join(found.lost)
+        said.append(f"The new router is without {names}: nobody said what their answers are worth.")
     if own.unsupported > 0.001:
         said.append(f"The log does not support its choice on {own.unsupported:.1%} of the queries.")
     if found.promoted:

@@ -175,11 +175,12 @@ def handle(parsed: Parsed) -> None:
     if logging.log is None and (logging.log_prompts or logging.log_digests):
         raise InputError("--log-prompts and --log-digests have no effect without --log")
     folder = parsed.arguments["router"]
-    weight = _cost_weight(spending, folder, trust_encoder=asked.trust_encoder)
+    settings = settings_of(parsed, cost_weight=0.0)
+    settings = dataclasses.replace(settings, cost_weight=_cost_weight(spending, folder, settings))
     upstreams = None if asked.upstreams is None else read_upstreams(asked.upstreams)
     service = Service(
         folder,
-        settings_of(parsed, cost_weight=weight),
+        settings,
         log=logging.log,
         upstreams=upstreams,
         dollars_a_day=spending.daily_budget,
@@ -187,8 +188,8 @@ def handle(parsed: Parsed) -> None:
     run(service, host=asked.host, port=asked.port)
 
 
-def _cost_weight(spending: Spending, folder: str, *, trust_encoder: bool) -> float:
-    """The cost weight that was given, or calibrated for a budget."""
+def _cost_weight(spending: Spending, folder: str, settings: Settings) -> float:
+    """The cost weight that was given, or calibrated for a budget among the models offered."""
     given = [spending.cost_weight, spending.budget, spending.share]
     if sum(each is not None for each in given) != 1:
         raise InputError("give one of --cost-weight, --budget and --share")
@@ -202,12 +203,15 @@ def _cost_weight(spending: Spending, folder: str, *, trust_encoder: bool) -> flo
     from routerjax.data.encoders.encoding import encoded
     from routerjax.data.io.files import read_log
     from routerjax.pipelines.budget import cost_weight_for
+    from routerjax.serving.deciding import offered
 
-    router = Router.load(folder, trust_encoder=trust_encoder)
+    router = Router.load(folder, trust_encoder=settings.trust_encoder)
+    may = offered(router.models, only=settings.only, exclude=settings.exclude)
+    may &= settings.exploring.limits.allowed(router.models, None)
     log = read_log(spending.calibrate)
     if router.encoder is not None:
         log = encoded(log, encoder=router.encoder)
-    found = cost_weight_for(router, log, dollars=spending.budget, share=spending.share)
+    found = cost_weight_for(router, log, dollars=spending.budget, share=spending.share, offered=may)
     unit = "dollars a query" if spending.share is None else f"of the queries to {spending.share[0]}"
     print(
         f"cost weight {found.cost_weight:g} (from {found.low:g} to {found.high:g}) is expected to "

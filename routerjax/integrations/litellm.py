@@ -11,14 +11,15 @@
 The deployments of a model group are the candidates; the plugin leaves those of the model that it
 drew and writes id, propensities and cost weight into the context's `signals`. The callback, which
 the plugin registers, writes which model answered and what it cost. A retry is a decision of its
-own. In a request's metadata ``{"routerjax": {"cost_weight": ..., "tenant": ..., "group": ...}}``
-says more.
+own. In a request's metadata ``{"routerjax": {"cost_weight": ..., "budget": ..., "tenant": ...,
+"group": ...}}`` says more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ from routerjax.serving.service import Service, Settings
 
 SIGNAL = "routerjax"
 """What the plugin's entry in `signals`, and a request's in `metadata`, is called."""
-OWN = ("cost_weight", "tenant", "group")
+OWN = ("cost_weight", "budget", "tenant", "group")
+CACHE = "(cache)"
+"""What answered where LiteLLM had kept an answer: not the model that was drawn, so that a fit
+leaves it out."""
 REMEMBERED = 100_000
 """Answers whose decision is remembered, for `RouterPlugin.feedback`."""
 
@@ -153,8 +157,8 @@ class RouterPlugin:
         low, high = self.service.served.router.quality_range
         if quality is not None and not low <= quality <= high:
             raise InputError(f"quality is {quality:g}; it must lie between {low:g} and {high:g}")
-        if cost is not None and not cost >= 0:
-            raise InputError(f"cost is {cost:g}; it must be 0 or more")
+        if cost is not None and not 0 <= cost < math.inf:
+            raise InputError(f"cost is {cost:g}; it must be 0 or more, and finite")
         said = {"quality": quality, "cost": cost}
         known = {name: float(value) for name, value in said.items() if value is not None}
         return self.service.note("feedback", id=self._answered.get(answer, answer), **known)
@@ -203,13 +207,15 @@ class DecisionLogger(CustomLogger):
             return
         cost = payload.get("response_cost")
         known = {"cost": float(cost)} if isinstance(cost, int | float) and cost >= 0 else {}
-        if payload.get("cache_hit"):
-            known["cost"] = 0.0
         answer = getattr(response_obj, "id", None) or payload.get("id")
         if isinstance(answer, str):
             self._plugin.answered(answer, decision["id"])
-        model = self._model(kwargs, decision)
-        self._plugin.service.note("answer", id=decision["id"], model=model, outcome="ok", **known)
+        model, outcome = self._model(kwargs, decision), "ok"
+        if payload.get("cache_hit"):  # of whom the answer was, and what it cost, nobody knows
+            model, outcome, known = CACHE, "cache", {}
+        self._plugin.service.note(
+            "answer", id=decision["id"], model=model, outcome=outcome, **known
+        )
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any

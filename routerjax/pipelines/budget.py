@@ -11,6 +11,7 @@ import dataclasses
 
 import jax
 import numpy as np
+from jaxtyping import Bool
 
 from routerjax.artefacts.router import Router
 from routerjax.errors import InputError
@@ -54,6 +55,7 @@ def cost_weight_for(
     *,
     dollars: float | None = None,
     share: tuple[str, float] | None = None,
+    offered: Bool[np.ndarray, " m"] | None = None,
 ) -> Calibrated:
     """Calibrate a cost weight on a log.
 
@@ -64,11 +66,13 @@ def cost_weight_for(
         That the router knows these rows is in no interval.
       dollars: per query on average.
       share: a model, and the share of the queries that may go to it.
+      offered: [m] models of the router that are offered at all; None: all are. Rows where none of
+        these could be chosen are left out.
 
     Raises:
       InputError: neither or both, a model that the router does not have, a share outside [0, 1],
         a row answered by a model the router does not have, recorded propensities that cannot be
-        right, or a budget that no cost weight keeps.
+        right, no row that is left, or a budget that no cost weight keeps.
     """
     if (dollars is None) == (share is None):
         raise InputError("give one of a budget in dollars per query and a share of a model")
@@ -76,7 +80,10 @@ def cost_weight_for(
     steps = np.linspace(0, fitted[-1], PLACES * (len(fitted) - 1) + 1)
     grid = np.interp(steps, fitted, router.cost_weights)
     log = log.with_models(router.models)
-    choices = router.choices(log.features, cost_weights=grid.tolist(), available=log.available)
+    if offered is not None:
+        log = log.rows(_could(log, offered).any(axis=1))
+    may = log.available if offered is None else _could(log, offered)
+    choices = router.choices(log.features, cost_weights=grid.tolist(), available=may)
     if share is not None:
         model, budget = share
         if model not in router.models or not 0 <= budget <= 1:
@@ -88,6 +95,12 @@ def cost_weight_for(
         assert dollars is not None
         budget, spent = dollars, _costs(router, log, choices)
     return _kept(grid, spent, budget)
+
+
+def _could(log: Log, offered: Bool[np.ndarray, " m"]) -> Bool[np.ndarray, "n m"]:
+    """[n, m] models that could be chosen on a row, of those that are offered."""
+    available = np.ones((len(log), len(offered)), bool) if log.available is None else log.available
+    return np.asarray(available & offered)
 
 
 def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:

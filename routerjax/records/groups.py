@@ -113,13 +113,16 @@ def repeated(log: Log) -> Bool[np.ndarray, " n"]:
 
     Such rows agree in query, group, model, score, cost, and in how they were scored. Where scores
     and costs are coarse, two answers to one query may agree by chance, and leaving the second out
-    would favour failures. Answers of a model to *different* queries tell how often that is, a
+    would favour failures, and models that are seldom asked: rows whose ids differ are never
+    repeats. Without ids, answers of a model to *different* queries tell how often that is, a
     share p of the pairs. Rows that agree are repeats if p is below `CHANCE`, or if of the pairs of
     answers of one model to one query at least (1 + p)/2 agree, half way from chance to certainty.
     """
     queries, arms = log.queries, np.asarray(log.arms)
     whose = queries if log.group is None else group_numbers(list(log.group))
     scored = arms if log.scored_by is None else group_numbers(list(log.scored_by))
+    if log.ids is not None:
+        whose = _together(whose, group_numbers(list(log.ids)))
     asked = _together(queries, whose, arms, scored)
     answered = _together(arms, np.asarray(log.quality), np.asarray(log.cost))
     said = _together(asked, answered)

@@ -38,6 +38,8 @@ class Log(Rows):
       pinned: [n] bool, True where not the log's policy but a user chose the model; None if nobody
         did. Such rows are outcomes, and say nothing of the policy.
       prompt_form: what became of lists of messages, where it was not their last user turn.
+      ids: n strings that tell decisions apart, or None: rows that are alike in all else are two
+        decisions where their ids differ, and one that was logged twice where there are no ids.
 
     Raises:
       InputError: as `Table`, and for arms outside `models`, missing quality or cost,
@@ -65,6 +67,7 @@ class Log(Rows):
     time: Array | None = None
     pinned: Array | None = None
     prompt_form: str | None = None
+    ids: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.quality, np.ndarray) or not isinstance(self.cost, np.ndarray):
@@ -94,6 +97,7 @@ class Log(Rows):
         time: np.ndarray | None = None,
         pinned: np.ndarray | None = None,
         prompt_form: str | None = None,
+        ids: Sequence[str] | None = None,
         warn: bool = True,
     ) -> Log:
         """Build a log from arrays, [n] each; warns of odd cost units if `warn`.
@@ -122,6 +126,7 @@ class Log(Rows):
             time=None if time is None else np.asarray(time, np.float64),
             pinned=None if pinned is None else np.asarray(pinned),
             prompt_form=prompt_form,
+            ids=strings(ids),
         )
         if warn:
             check.warn_of_cost_unit(log)

@@ -127,8 +127,8 @@ def check_rows(record: Rows) -> None:
     low, high = record.quality_range
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         _fail(record, f"quality range {low:g}:{high:g} must be two finite numbers, low to high")
-    for name in ("prompts", "task", "split", "group", "scored_by", "embeddings"):
-        values = getattr(record, name, None)  # a table has no `scored_by`
+    for name in ("prompts", "task", "split", "group", "scored_by", "ids", "embeddings"):
+        values = getattr(record, name, None)  # a table has no `scored_by` and no `ids`
         if values is not None and len(values) != len(record):
             _fail(record, f"holds {len(values)} rows where quality has {len(record)}", name)
     if record.split is not None:

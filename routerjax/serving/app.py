@@ -26,7 +26,7 @@ from routerjax.serving.service import Made, Service
 from routerjax.serving.watching import EVERY, watch
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
-ASKED = ("prompt", "messages", "embedding", "cost_weight", "models", "tenant", "group")
+ASKED = ("prompt", "messages", "embedding", "cost_weight", "budget", "models", "tenant", "group")
 SAID = ("id", "quality", "cost")
 LONGEST_ID = 64
 LONGEST_WHOLE = 300

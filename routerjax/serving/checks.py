@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from routerjax.artefacts.newcomer import newcomers
 from routerjax.artefacts.router import Router
 from routerjax.errors import DataWarning, InputError
-from routerjax.serving.deciding import check_known
+from routerjax.serving.deciding import check_known, gone
 from routerjax.serving.upstreams import Upstreams
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ def check_names(router: Router, settings: Settings, upstreams: Upstreams | None)
     """
     barred = settings.exploring.limits.forbidden.values()
     named = (*settings.only, *settings.exclude, *(name for names in barred for name in names))
-    check_known(named, router.models)
+    check_known(named, router)
     for name, _ in settings.exploring.newcomers:
+        if name in gone(router):
+            continue
         if name not in router.models:
             problem = f"the router has no model {name[:80]!r}; `routerjax newcomer` adds one"
             raise InputError(problem, source="newcomer")

@@ -57,11 +57,13 @@ class Asked(NamedTuple):
       cost_weight: λ, quality given up per dollar.
       models: that may be chosen; None leaves it to the service.
       tenant: for whom, where the service has limits by tenant.
+      budget: US dollars that the answer may be expected to cost; None sets no limit.
     """
 
     cost_weight: float
     models: tuple[str, ...] | None = None
     tenant: str | None = None
+    budget: float | None = None
 
 
 class Decision(NamedTuple):
@@ -131,27 +133,35 @@ def decide(
       left: dollars that exploration may still cost today; None where there is no limit.
 
     Raises:
-      InputError: no model is left, a name that the router does not have, a cost weight outside
-        the fitted range, or an embedding of another width or not finite.
+      InputError: no model is left, or none for the budget, a name that the router does not have,
+        a cost weight outside the fitted range, or an embedding of another width or not finite.
     """
     router = served.router
     available = _available(served, asked, exploring.limits)
     found = outlook(router, embedding[None], cost_weights=(asked.cost_weight,))
     quality, cost = (np.asarray(each[0], np.float64) for each in _both(found.expected))
+    if asked.budget is not None:
+        available = _affordable(available, cost, asked.budget)
     own = np.asarray(found.probabilities[0, 0], np.float64)
     known = available & (own > 0)
     utility = quality - asked.cost_weight * cost
     choice = best_of(own, known) if known.any() else best_of(utility, available)
-    policy = choice
+    near = explorable(quality, choice, available, within=exploring.limits.within)
+    policy, sampled = choice, 0.0
     if exploring.by != "floor":
         draws = _draws(served, embedding, asked.cost_weight, found.expected, cost, exploring.by)
-        policy = share_of_best(draws, available)
-    near = explorable(quality, choice, available, within=exploring.limits.within)
-    if exploring.by != "floor":
-        policy = _near_alone(policy, near | (choice > 0))
+        thompson = _near_alone(share_of_best(draws, available), near)
+        added = max(float((thompson - choice) @ cost), 0.0)
+        if left is None or added <= left:
+            policy, sampled = thompson, added
     rate, dollars = rate_within(
-        exploring.rate, left=left, cost=cost, probabilities=policy, explorable=near
+        exploring.rate,
+        left=None if left is None else left - sampled,
+        cost=cost,
+        probabilities=policy,
+        explorable=near,
     )
+    dollars += sampled
     propensities = with_floor(policy, near, rate=rate)
     shares = _of_newcomers(router, exploring.newcomers, near)
     more = max(float(shares @ cost - shares.sum() * (propensities @ cost)), 0.0)
@@ -199,19 +209,38 @@ def _available(served: Served, asked: Asked, limits: Limits) -> Bool[np.ndarray,
     models = served.router.models
     available = served.offered & limits.allowed(models, asked.tenant)
     if asked.models is not None:
-        check_known(asked.models, models)
+        check_known(asked.models, served.router)
         available = available & np.array([name in asked.models for name in models])
     if not available.any():
         raise InputError("no model is left for this query: every one is ruled out")
     return available
 
 
-def check_known(names: Sequence[str], models: Sequence[str]) -> None:
-    """Raise InputError for a name that is none of the router's models."""
-    strange = [name for name in names if name not in models]
+def _affordable(
+    available: Bool[np.ndarray, " m"], cost: Float[np.ndarray, " m"], budget: float
+) -> Bool[np.ndarray, " m"]:
+    """The available models that are expected to answer for the budget."""
+    found = available & (cost <= budget)
+    if not found.any():
+        least = f"the least is {cost[available].min():.3g}"
+        raise InputError(f"no model is expected to answer for {budget:g} dollars; {least}")
+    return found
+
+
+def check_known(names: Sequence[str], router: Router) -> None:
+    """Raise InputError for a name that is no model of the router, and was none of those whose
+    place it took: who names a model does not know that a refit has lost it."""
+    known = {*router.models, *gone(router)}
+    strange = [name for name in names if name not in known]
     if strange:
         problem = f"the router has no model {strange[0][:80]!r}"
-        raise InputError(f"{problem}; its models are {', '.join(models)}")
+        raise InputError(f"{problem}; its models are {', '.join(router.models)}")
+
+
+def gone(router: Router) -> tuple[str, ...]:
+    """Models that routers before this one had in its place, and that it lost by refits."""
+    found = router.provenance.get("gone", ())
+    return tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
 
 
 def _both(expected) -> tuple[np.ndarray, np.ndarray]:

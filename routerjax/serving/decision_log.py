@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from routerjax.data.io.decisions import SUFFIX
+from routerjax.data.io.decision_events import SUFFIX
 from routerjax.errors import InputError
 from routerjax.support.atomic import check_place
 

@@ -31,6 +31,7 @@ from routerjax.pipelines.repeats import said_once
 from routerjax.records.groups import digests, query_digests
 from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange
+from routerjax.serving.deciding import gone
 
 RULE = "advantage.low > 0"
 FEWEST = 50
@@ -56,6 +57,8 @@ class Refit:
       comparison: of the new router with the one in service.
       learnt: decisions that the new router was fitted on.
       counts: of the log, as `routerjax.data.io.decisions.Joined`.
+      lost: models of the router in service that the new one does not have: nobody said what
+        their answers were worth.
     """
 
     promoted: bool
@@ -63,6 +66,7 @@ class Refit:
     comparison: Comparison
     learnt: int
     counts: dict[str, int]
+    lost: tuple[str, ...] = ()
 
 
 def refit(
@@ -102,18 +106,21 @@ def refit(
             f"holds embeddings by {log.encoder!r}; the router in service takes {old.encoder!r}"
         )
         raise InputError(problem, source=log.source)
-    strange = [name for name in exclude if name not in (*old.models, *log.models)]
+    strange = [name for name in exclude if name not in (*old.models, *log.models, *gone(old))]
     if strange:
         known = ", ".join(old.models)
         raise InputError(f"no model {strange[0]!r} to leave out; the router's are {known}")
     if cost_weight is None:
         cost_weight = float(np.median(joined.cost_weights))
     check_range(cost_weight, old.cost_weights)
+    log = log.replace(prompt_form=log.prompt_form or old.prompt_form)
     learnt, apart = set_apart(log, share=held_out)
     compared = _unseen(old, apart)
     config = dataclasses.replace(old.config, cost_weights=old.cost_weights)
     fitted = fit(learnt, config=config, drop_unlogged=True)
     new = _with_newcomers_of(old, fitted)
+    lost = tuple(name for name in old.models if name not in new.models)
+    new = _remembering(new, old, lost)
     comparison = compare(new, old, compared, cost_weight=cost_weight, exclude=exclude)
     promoted = holds(comparison)
     if promoted:
@@ -122,7 +129,7 @@ def refit(
             save_draws(path, new, with_newcomers(own, new))
         put_in_service(path, new, old)
         remove_draws(path, but=(new, old))
-    return Refit(promoted, rule, comparison, len(learnt), joined.counts)
+    return Refit(promoted, rule, comparison, len(learnt), joined.counts, lost)
 
 
 def rollback(folder: str | Path, *, trust_encoder: bool = False) -> None:
@@ -198,6 +205,14 @@ def _with_newcomers_of(old: Router, new: Router) -> Router:
             price = PriceChange(known["scale"], known["dollars"])
             new = with_newcomer(new, name, like=known["like"], price=price)
     return new
+
+
+def _remembering(new: Router, old: Router, lost: Sequence[str]) -> Router:
+    """The new router, which knows the names of models that it and those before it have lost."""
+    names = [name for name in (*gone(old), *lost) if name not in new.models]
+    if not names:
+        return new
+    return dataclasses.replace(new, provenance={**new.provenance, "gone": names})
 
 
 def _unseen(old: Router, log: Log) -> Log:

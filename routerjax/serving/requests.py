@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -58,16 +59,24 @@ def asked_of(body: dict[str, Any]) -> Asked:
     """What a request that names a cost weight says beside its query.
 
     Raises:
-      InputError: a cost weight that is no number, or names that are none.
+      InputError: a cost weight that is no number, a budget that is not above 0, or names that are
+        none.
     """
-    weight, models = body["cost_weight"], body.get("models")
-    if not isinstance(weight, int | float) or isinstance(weight, bool):
+    weight, budget, models = body["cost_weight"], body.get("budget"), body.get("models")
+    if not _is_number(weight):
         raise InputError("cost_weight must be a number")
+    if budget is not None and not (_is_number(budget) and 0 < budget < math.inf):
+        raise InputError("budget must be a number of dollars above 0")
     if models is not None:
         if not isinstance(models, list) or not all(isinstance(each, str) for each in models):
             raise InputError("models must be a list of names")
         models = tuple(models)
-    return Asked(float(weight), models, _text(body, "tenant"))
+    own = None if budget is None else float(budget)
+    return Asked(float(weight), models, _text(body, "tenant"), own)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _row(values: Any) -> Any:

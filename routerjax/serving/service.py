@@ -230,6 +230,7 @@ class Service:
         router = self.served.router
         return {
             "encoder": router.encoder,
+            "prompt_form": self.settings.prompt_form or router.prompt_form,
             "quality_range": list(router.quality_range),
             "router": self.served.fingerprint,
         }

@@ -8,6 +8,7 @@ input = 2.5                     # US dollars per million tokens of the prompt
 output = 10.0                   # and of the answer
 timeout = 60                    # seconds without a byte
 context = 128000                # tokens that prompt and answer may have together
+stream_usage = true             # a stream is asked for its cost; false where that is refused
 
 [fallback]
 order = ["gpt-4o", "mixtral"]   # asked in turn where a model's upstream fails
@@ -22,9 +23,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
+
 from routerjax.errors import InputError
 
-FIELDS = ("url", "model", "key_env", "input", "output", "timeout", "context")
+FIELDS = ("url", "model", "key_env", "input", "output", "timeout", "context", "stream_usage")
 CHARACTERS_PER_TOKEN = 4
 TIMEOUT = 60.0
 
@@ -39,6 +42,7 @@ class Upstream(NamedTuple):
       input, output: US dollars per million tokens; None where the price is not known.
       timeout: seconds without a byte after which it has failed.
       context: tokens that a prompt and its answer may have together; None sets no limit.
+      stream_usage: Whether a stream may be asked for the tokens that it used.
     """
 
     url: str
@@ -48,6 +52,7 @@ class Upstream(NamedTuple):
     output: float | None
     timeout: float
     context: int | None
+    stream_usage: bool = True
 
     def cost(self, usage: Any) -> float | None:
         """US dollars of the tokens that an answer says it used; None where that is not known."""
@@ -127,6 +132,10 @@ def _upstream(name: str, entry: Any, source: str) -> Upstream:
     url = entry.get("url")
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise fail('needs a url such as "https://api.openai.com/v1"')
+    try:
+        httpx.URL(url).host.encode()
+    except httpx.InvalidURL as error:
+        raise fail(f"{url[:80]!r} is no url ({error})") from None
     model, variable = entry.get("model", name), entry.get("key_env")
     if not isinstance(model, str) or not isinstance(variable, str | None):
         raise fail("model and key_env must be text")
@@ -142,7 +151,9 @@ def _upstream(name: str, entry: Any, source: str) -> Upstream:
         if value is not None and not (is_number and math.isfinite(value) and value >= 0):
             raise fail(f"{field} must be a number, 0 or more")
         numbers[field] = value
-    context = numbers["context"]
+    context, stream_usage = numbers["context"], entry.get("stream_usage", True)
+    if not isinstance(stream_usage, bool):
+        raise fail("stream_usage must be true or false")
     return Upstream(
         url=url.rstrip("/"),
         model=model,
@@ -151,4 +162,5 @@ def _upstream(name: str, entry: Any, source: str) -> Upstream:
         output=numbers["output"],
         timeout=numbers["timeout"] or TIMEOUT,
         context=None if context is None else int(context),
+        stream_usage=stream_usage,
     )

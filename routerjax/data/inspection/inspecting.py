@@ -32,6 +32,8 @@ from routerjax.data.inspection.trying import (
     read_as,
     without_zeros,
 )
+from routerjax.data.io.decision_events import SUFFIX
+from routerjax.data.io.decisions import is_decision_log
 from routerjax.errors import InputError
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table
@@ -66,6 +68,7 @@ def inspect(
     tell = on_progress or (lambda what: None)
     if not sources:
         raise InputError("a file is needed")
+    _check_unknown(sources)
     given = schema or Schema()
     names = [SOURCE if is_frame(each) else str(each) for each in sources]
     tables = [loaded(each, name, tell) for each, name in zip(sources, names, strict=True)]
@@ -85,6 +88,16 @@ def inspect(
         None if written is None else str(written),
         tell,
     )
+
+
+def _check_unknown(sources: Sequence[Path | Frame]) -> None:
+    """Raise InputError for a decision log, which needs no columns to be guessed."""
+    for source in sources:
+        name = str(source) if isinstance(source, str | os.PathLike) else ""
+        if is_decision_log(source) or name.endswith(SUFFIX):
+            folder = (os.path.dirname(name) or ".") if name.endswith(SUFFIX) else name
+            problem = f"is of a decision log: fit, evaluate and refit take the folder {folder}"
+            raise InputError(f"{problem} as it is", source=name)
 
 
 def _answered(proposal: Proposal, given: Schema) -> Proposal:

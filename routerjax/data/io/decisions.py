@@ -3,7 +3,8 @@
 A folder of JSON lines, ``DATE.SERVER.decisions.jsonl``, one file a day and server. Each line is an
 event with its `time` (seconds since 1970, UTC):
 
-- ``start``: a server began to write, with `encoder` and `quality_range` of its router.
+- ``start``: a server began to write, with `encoder`, `prompt_form` and `quality_range` of its
+  router; what follows in the file is of these.
 - ``decision``: `id`, `models` that were available, `propensities` of these in their order, `model`
   that was drawn, `cost_weight`, `router` (fingerprint), `expected_quality` and `expected_cost` of
   these models, `embedding` (base64 of float32, little-endian) or its `digest`, and where there are
@@ -13,7 +14,8 @@ event with its `time` (seconds since 1970, UTC):
 - ``feedback``: `id`, `quality` and `cost`, either of which may come later than the other.
 
 Feedback may be written by another server than the decision, or days later. What is said twice
-holds as it was said last. What cannot be used is left out and counted.
+holds as it was said last. What cannot be used is left out and counted; where it is left out more
+often of some models than of others, `feedback_rates` says what becomes of the propensities.
 """
 
 from __future__ import annotations
@@ -22,22 +24,23 @@ import base64
 import binascii
 import collections
 import dataclasses
-import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from routerjax.data.columns.schema import FORMS
+from routerjax.data.io.decision_events import SUFFIX, events, is_number
+from routerjax.data.io.feedback_rates import of_known, said_of, shares_known
 from routerjax.errors import DataWarning, InputError
 from routerjax.records.logs import Log
 
-SUFFIX = ".decisions.jsonl"
-LARGEST = 1 << 26
-"""Characters of a line at most."""
+ALIKE = ("encoder", "prompt_form", "quality_range")
+"""What the servers of all rows must have in common."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Joined:
     Attributes:
       log: the decisions whose quality and cost are known.
       counts: what was left out and what was met, by name: decisions, rows, without feedback,
-        without cost, answered by another model, repeated feedback, unknown ids, out of range,
-        damaged lines.
+        without cost, answered by another model, of another encoder or quality range than the
+        last server's, repeated feedback, unknown ids, out of range, damaged lines.
       routers: fingerprint of the router that decided, [n].
       times: [n] seconds since 1970.
       cost_weights: [n] λ of the decision.
@@ -96,12 +99,12 @@ def read_decisions(
     said: dict[str, dict[str, tuple[float, float]]] = {}
     answered: dict[str, tuple[float, dict[str, Any]]] = {}
     header: dict[str, Any] = {}
-    for event in _events(folder, counts):
+    for event, start in events(folder, counts):
         kind, time = event["event"], event["time"]
         if kind == "start":
             header = event if time >= header.get("time", -math.inf) else header
         elif kind == "decision" and time >= (since or -math.inf):
-            decisions[event["id"]] = event
+            decisions[event["id"]] = {**event, "start": start}
         elif kind == "answer":
             if time >= answered.get(event["id"], (-math.inf, {}))[0]:
                 answered[event["id"]] = (time, event)
@@ -111,44 +114,17 @@ def read_decisions(
     counts["decisions"] = len(decisions)
     if since is None:
         counts["unknown ids"] = len(said.keys() - decisions.keys())
-    rows = _rows(decisions, said, answered, (low, high), counts)
-    return _joined(rows, counts, header, folder, (low, high), models)
-
-
-def _events(folder: Path, counts: collections.Counter[str]) -> Iterator[dict[str, Any]]:
-    """The events of all files; lines that are none are counted."""
-    try:
-        files = sorted(folder.glob(f"*{SUFFIX}"))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", source=str(folder)) from None
-    if not files:
-        problem = f"holds no decision log (*{SUFFIX}), which `routerjax serve --log` writes"
-        raise InputError(problem, source=str(folder))
-    for file in files:
-        try:
-            with open(file, "rb") as lines:
-                for line in lines:
-                    event = _event(line)
-                    if event is None:
-                        counts["damaged lines"] += bool(line.strip())
-                    else:
-                        yield event
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", source=str(file)) from None
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    """An event, or None where the line is cut off or is none."""
-    if not line.endswith(b"\n") or len(line) > LARGEST:
-        return None
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict) or not _is_number(event.get("time")):
-        return None
-    named = event.get("event") == "start" or isinstance(event.get("id"), str)
-    return event if named and isinstance(event.get("event"), str) else None
+    alike = {name: header[name] for name in ALIKE if name in header}
+    if quality_range is not None:
+        alike.pop("quality_range", None)
+    rows = _rows(decisions, said, answered, (low, high), alike, counts)
+    known = {decision["id"] for decision, _, _ in rows}
+    drawn = [
+        (each["model"], name in known)
+        for name, each in decisions.items()
+        if _is_whole(each) and _is_alike(each, alike)
+    ]
+    return _joined(rows, drawn, counts, header, folder, (low, high), models)
 
 
 def _note(
@@ -162,7 +138,7 @@ def _note(
         value = event.get(name)
         if value is None:
             continue
-        if not _is_number(value) or (name == "cost" and value < 0):
+        if not is_number(value) or (name == "cost" and value < 0):
             counts["out of range"] += 1
             continue
         counts["repeated feedback"] += name in known
@@ -172,7 +148,7 @@ def _note(
 
 def _range(header: dict[str, Any], folder: Path) -> tuple[float, float]:
     found = header.get("quality_range", (0.0, 1.0))
-    if isinstance(found, list | tuple) and len(found) == 2 and all(map(_is_number, found)):
+    if isinstance(found, list | tuple) and len(found) == 2 and all(map(is_number, found)):
         return float(found[0]), float(found[1])
     raise InputError("its quality range is damaged; give --quality-range LO:HI", source=str(folder))
 
@@ -182,9 +158,14 @@ def _rows(
     said: dict[str, dict[str, tuple[float, float]]],
     answered: dict[str, tuple[float, dict[str, Any]]],
     quality_range: tuple[float, float],
+    alike: dict[str, Any],
     counts: collections.Counter[str],
 ) -> list[tuple[dict[str, Any], float, float]]:
-    """(decision, quality, cost) of the decisions that can be learnt from, in order of time."""
+    """(decision, quality, cost) of the decisions that can be learnt from, in order of time.
+
+    `alike` is what a ``start`` must say, where it says anything of it: embeddings of two encoders,
+    or scores of two ranges, are no one log.
+    """
     rows = []
     for name, decision in sorted(decisions.items(), key=lambda each: (each[1]["time"], each[0])):
         answer = answered.get(name, (0.0, {}))[1]
@@ -193,29 +174,36 @@ def _rows(
             counts["damaged lines"] += 1
         elif answer.get("model", decision["model"]) != decision["model"]:
             counts["answered by another model"] += 1
+        elif not _is_alike(decision, alike):
+            counts["of another encoder or quality range"] += 1
         elif "quality" not in known:
             counts["without feedback"] += 1
         elif not quality_range[0] <= known["quality"][1] <= quality_range[1]:
             counts["out of range"] += 1
         else:
             cost: Any = known["cost"][1] if "cost" in known else answer.get("cost")
-            if not _is_number(cost) or cost < 0:
+            if not is_number(cost) or cost < 0:
                 counts["without cost"] += 1
             else:
                 rows.append((decision, known["quality"][1], float(cost)))
     return rows
 
 
+def _is_alike(decision: dict[str, Any], alike: dict[str, Any]) -> bool:
+    return all(decision["start"].get(name, value) == value for name, value in alike.items())
+
+
 def _is_whole(decision: dict[str, Any]) -> bool:
     models, chances = decision.get("models"), decision.get("propensities")
     if not isinstance(models, list) or not isinstance(chances, list):
         return False
-    right = len(models) == len(chances) and all(map(_is_number, chances))
+    right = len(models) == len(chances) and all(map(is_number, chances))
     return right and decision.get("model") in models and min(chances) >= 0
 
 
 def _joined(
     rows: list[tuple[dict[str, Any], float, float]],
+    drawn: list[tuple[str, bool]],
     counts: collections.Counter[str],
     header: dict[str, Any],
     folder: Path,
@@ -240,6 +228,13 @@ def _joined(
         chances[row, arms], available[row, arms] = each["propensities"], True
     if len(rows) < counts["decisions"]:
         warnings.warn(f"{folder}: of its decisions {met}", DataWarning, stacklevel=3)
+    own = np.array(
+        [(position[name], is_known) for name, is_known in drawn if name in position], int
+    )
+    shares = shares_known(own[:, 0], own[:, 1], len(names))
+    if shares is not None:
+        warnings.warn(f"{folder}: {said_of(shares, names)}", DataWarning, stacklevel=3)
+        chances = of_known(chances, shares)
     prompts: Any = [each.get("prompt") for each in found]
     groups = [each.get("group") for each in found]
     log = Log.from_arrays(
@@ -254,7 +249,9 @@ def _joined(
         group=[str(each or "") for each in groups] if any(groups) else None,
         quality_range=quality_range,
         encoder=header.get("encoder"),
+        prompt_form=form if (form := header.get("prompt_form")) in FORMS else None,
         source=str(folder),
+        ids=[each["id"] for each in found],
     )
     return Joined(
         log=log,
@@ -276,8 +273,3 @@ def _embeddings(found: list[dict[str, Any]], folder: Path) -> np.ndarray:
         raise InputError(
             "its embeddings are damaged or of several widths", source=str(folder)
         ) from (None)
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
