@@ -1,11 +1,15 @@
 """What is independent of what: groups, their folds and splits, and rows that say the same twice."""
 
+import json
+import warnings
+
 import jax
 import numpy as np
 import pytest
 
 from routerjax.baselines.knn import knn_outcomes
-from routerjax.errors import InputError
+from routerjax.data.io.files import read_log
+from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.folds import make_folds, member_splits
 from routerjax.records.alike import alike
 from routerjax.records.groups import (
@@ -228,3 +232,21 @@ def test_other_users_and_other_judges_say_no_repeats():
     users = log.replace(group=tuple(f"user {i}" for i in range(100)))
     judges = log.replace(scored_by=("human",) * 50 + ("judge",) * 50)
     assert not repeated(users).any() and not repeated(judges).any()
+
+
+@pytest.mark.parametrize(("ids", "repeats"), [("each", 0), ("one", 3), ("lacking", 3)])
+def test_a_files_request_ids_tell_repeats_from_decisions(tmp_path, ids, repeats):
+    """Forty requests of costs of their own, and one query that was asked four times alike."""
+    rows = [{"prompt": f"query {row}", "cost": row * 1e-4 + 1e-4} for row in range(40)]
+    rows += [{"prompt": "the same", "cost": 9e-3} for _ in range(4)]
+    for row, own in enumerate(rows):
+        own |= {"model": "ab"[row % 2 if row < 40 else 0], "quality": 1.0, "request_id": f"r{row}"}
+        if row >= 40 and ids != "each":
+            own["request_id"] = "r40" if ids == "one" else None
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        log = read_log(path)
+    assert repeated(log).sum() == repeats
+    assert (log.ids is None) == (ids == "lacking")

@@ -91,6 +91,7 @@ def log_of(
             time=None if time is None else time[rows],
             pinned=pinned,
             prompt_form=None if (form := file.schema.prompt_form) == LAST_USER else form,
+            ids=_request_ids(file, rows),
             warn=False,
         )
         log = _split(log, file, log.time)
@@ -109,6 +110,15 @@ def _no_quality(file: SourceFile) -> InputError:
         f"no column 'quality'{tried}; {found(file.table)}; --columns quality=COLUMN names another "
         f"one, and --join 'FILE on {on}' adds a second file that holds the scores"
     )
+
+
+def _request_ids(file: SourceFile, rows: np.ndarray) -> list[str] | None:
+    """Ids of the rows' requests, which tell repeats from decisions; None unless each has one."""
+    if "request_id" not in file:
+        return None
+    texts = file.texts("request_id")
+    found = [texts[row] for row in rows]
+    return [text for text in found if text] if all(found) else None
 
 
 def _gold_quality(file: SourceFile) -> np.ndarray | None:
