@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from routerjax.data.columns.schema import Join
 from routerjax.data.columns.values import words
 from routerjax.data.formats import loading
 from routerjax.errors import DataWarning, InputError
+
+WHOLE = re.compile(r"(\d+)\.0+")
+"""A whole number as it is written where a column of floats held it."""
 
 
 def joined(table: pa.Table, join: Join, *, source: str) -> pa.Table:
@@ -54,13 +58,25 @@ def joined(table: pa.Table, join: Join, *, source: str) -> pa.Table:
     return table
 
 
+def key_of(word: str | None) -> str | None:
+    """An id as it is compared: without blanks around, and a whole number without a point.
+
+    >>> key_of(" 1000.0"), key_of("")
+    ('1000', None)
+    """
+    if not word:
+        return None
+    match = WHOLE.fullmatch(word.strip())
+    return word.strip() if match is None else match[1]
+
+
 def _keys(table: pa.Table, path: str, source: str) -> list[str | None]:
     column = paths.column(table, path)
     if column is None:
         listed = ", ".join(table.column_names[:30])
         raise InputError(f"no column '{path}' to join on; its columns are {listed}", source=source)
     try:
-        return [key.strip() if key else None for key in words(column)]
+        return [key_of(key) for key in words(column)]
     except InputError as error:
         raise InputError(error.problem, source=source, field=path) from None
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from routerjax.data.columns import separators
-from routerjax.data.columns.arrays import DASHES
+from routerjax.data.columns.arrays import DASHES, UNRATED
 from routerjax.data.formats.nested_text import nested
 from routerjax.data.inspection.notations import digits, number
 from routerjax.errors import InputError
@@ -31,7 +31,7 @@ FLOAT = r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?"
 SPACED = re.compile(rf"^\s*\[\s*{FLOAT}(?:\s+(?:{FLOAT}|\.\.\.))+\s*\]\s*$")
 PLAIN_NAME = re.compile(r"^[^\[\]=,]{1,60}$")
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}|$)")
-MISSING = ("", "na", "n/a", "nan", "null", "none", *DASHES)
+MISSING = ("", "na", "n/a", "nan", "null", "none", *DASHES, *UNRATED)
 TURN_KEYS = ({"role", "content"}, {"role", "parts"}, {"from", "value"}, {"role", "text"})
 
 

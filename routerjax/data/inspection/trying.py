@@ -145,9 +145,14 @@ def one_spelling(opened: Opened, read: Reading, notes: list[str]) -> Reading:
     if not alike:
         return read
     for name, others in alike.items():
+        are, models = (
+            ("is", "it is a model of its own")
+            if len(others) == 1
+            else ("are", "they are models of their own")
+        )
         notes.append(
-            f"{', '.join(map(repr, others))} are taken for {name!r}: leave out "
-            f"{alias_of(name, others)} where they are models of their own"
+            f"{', '.join(map(repr, others))} {are} taken for {name!r}: leave out "
+            f"{alias_of(name, others)} where {models}"
         )
     schema = dataclasses.replace(read.schema, aliases={**alike, **read.schema.aliases})
     merged = attempt(opened, "log", schema, drop_missing=read.drop_missing)
