@@ -7,7 +7,7 @@ import pytest
 from test_inspection_elsewhere import drawn, lacks, read_as_told, written
 
 import routerjax as rj
-from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.schema import Join, Schema
 from routerjax.data.columns.synonyms import named, plain
 
 
@@ -262,3 +262,92 @@ def test_a_folder_is_told_by_what_it_holds(tmp_path):
     written(tmp_path / "parts" / "one.csv", drawn())
     with pytest.raises(rj.InputError, match=r"is a folder; name its files, as in .*parts/\*\.csv"):
         rj.read_log(str(tmp_path / "parts"))
+
+
+def traces(names: tuple[str, ...], at: int, row: dict) -> dict:
+    """A trace of Langfuse whose scores have these names; of those that say how bad, 1 is bad."""
+    scores = [
+        {"name": name, "value": float(row["good"] if name == "helpful" else 1 - row["good"])}
+        for name in names
+    ]
+    call = {"type": "GENERATION", "model": row["model"], "input": row["prompt"]}
+    return {
+        "id": f"t{at}",
+        "input": row["prompt"],
+        "totalCost": row["cost"],
+        "scores": scores,
+        "observations": [call],
+    }
+
+
+def test_a_score_is_asked_for_its_name_beside_a_preset_too(tmp_path):
+    path = tmp_path / "log.jsonl"
+    said = lacks(path, [traces(("toxicity",), at, row) for at, row in enumerate(drawn())])
+    assert "'scores[name=toxicity].value' seems to say how bad it was, which" in said
+    said = lacks(path, [traces(("latency", "tokens"), at, r) for at, r in enumerate(drawn())])
+    assert said.startswith("how good the answer was")
+    both = [traces(("toxicity", "helpful"), at, row) for at, row in enumerate(drawn())]
+    found = rj.inspect(written(path, both))
+    assert found.preset == "langfuse"
+    assert read_as_told(found).quality.tolist() == [row["good"] for row in drawn()]
+
+
+def test_scores_in_a_file_of_their_own_are_asked_for_their_name(tmp_path):
+    rows = [{"trace_id": f"t{at}", **row} for at, row in enumerate(drawn())]
+    good = [row.pop("good") for row in rows]
+    calls = written(tmp_path / "calls.csv", rows)
+
+    def scores(*names: str) -> str:
+        return written(
+            tmp_path / "scores.csv",
+            [
+                {
+                    "trace_id": f"t{at}",
+                    "name": name,
+                    "value": each if name == "helpful" else 1 - each,
+                }
+                for at, each in enumerate(good)
+                for name in names
+            ],
+        )
+
+    said = "; ".join(rj.inspect(calls, scores("hallucination")).problems)
+    assert said == (
+        "how good the answer was: 'value' holds 'hallucination', how bad it was (--columns "
+        "quality=value --values quality:0=1,1=0 turns it around)"
+    )
+    several = scores("hallucination", "helpful")
+    assert "; ".join(rj.inspect(calls, several).problems) == (
+        "scores of one name: 'value' holds those of 'hallucination', 'helpful'; keep the rows of "
+        "one, or write a column for each"
+    )
+    with pytest.raises(
+        rj.InputError, match=r"also in row 0; join a file of the scores of one name \(it holds 'ha"
+    ):
+        rj.read_log(calls, columns={"quality": "value"}, joins=(Join(several, "trace_id"),))
+    log = read_as_told(rj.inspect(calls, scores("helpful")))
+    assert log.quality.tolist() == good
+
+
+def test_a_class_is_no_quality_and_other_scores_are_said(tmp_path):
+    path = tmp_path / "log.jsonl"
+    rows = with_only("label", lambda row: len(row["prompt"]) % 7)
+    assert "how good the answer was" in lacks(path, rows)
+    rows = with_only("label", lambda row: row["good"])
+    assert not lacks(path, rows)
+    rows = [{**row, "fluency_score": at % 3, "style_score": 1} for at, row in enumerate(rows)]
+    assert not rj.inspect(written(path, rows)).notes  # a label is one by its name, these by an end
+    rows = [{"relevance_score": row.pop("label"), **row} for row in rows]
+    (note,) = rj.inspect(written(path, rows)).notes
+    assert note == (
+        "the quality is relevance_score; fluency_score sounds like a quality, too: --columns "
+        "quality=COLUMN takes it"
+    )
+
+
+def test_cents_by_the_sign_in_a_name(tmp_path):
+    rows = [{**row, "Cost (¢)": row["cost"] * 100} for row in drawn()]
+    for row in rows:
+        del row["cost"]
+    log = read_as_told(rj.inspect(written(tmp_path / "log.jsonl", rows)))
+    np.testing.assert_allclose(log.cost, [row["cost"] for row in drawn()], rtol=1e-5)

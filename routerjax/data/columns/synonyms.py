@@ -18,8 +18,9 @@ ROLES = {
     "feedback.rating feedback.thumb scores.value thumb thumbs feedback grade correct is_correct "
     "correctness accuracy vote user_feedback user_score helpfulness passed success satisfaction "
     "evaluation eval_score good is_good helpful is_helpful resolved is_resolved solved accepted "
-    "acceptable useful result label value gen_ai.evaluation.score.value bewertung urteil "
-    "qualitat qualitaet valoracion calificacion calidad avis qualite avaliacao valutazione",
+    "acceptable useful csat exact_match result label value gen_ai.evaluation.score.value "
+    "bewertung urteil qualitat qualitaet valoracion calificacion calidad avis qualite avaliacao "
+    "valutazione",
     "cost": "cost spend total_cost usage.total_cost response_cost cost_usd usd dollars "
     "calculated_total_cost gen_ai.usage.cost.amount gen_ai.usage.cost usage.cost price "
     "cost_dollars cost_cents cost_eur charge amount costs cost_in_usd total_price cost.total "
@@ -159,7 +160,7 @@ def plain(path: str) -> str:
     path = re.sub(r"\[[^\]]*\]|\.-?\d+(?=\.|$)", "", path)
     path = SCALE.sub("", path)
     path = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path)
-    return re.sub(r"[\s\-/|()$€£%]+", "_", unaccented(path)).lower().strip("_")
+    return re.sub(r"[\s\-/|()$€£¢¥%]+", "_", unaccented(path)).lower().strip("_")
 
 
 def unaccented(text: str) -> str:
@@ -173,7 +174,7 @@ def named(role: str, path: str) -> float:
     name, known = plain(path), ROLES[role].split()
     score = OF_SCORE.search(path)
     if role == "quality" and score is not None and NO_QUALITY.search(score[1]):
-        return 1.0
+        return 0.0
     if (role == "quality" and says_how_bad(path)) or (role == "cost" and is_of_part(path)):
         return 0.0
     if role in ASIDE and ASIDE[role].search(name):
@@ -191,7 +192,9 @@ def named(role: str, path: str) -> float:
 
 def says_how_bad(path: str) -> bool:
     """Whether a path sounds like a score of which a lower one is better."""
-    return BAD.search(plain(path).rsplit(".", 1)[-1]) is not None
+    score = OF_SCORE.search(path)
+    name = MEAN.sub("", plain(path)).rsplit(".", 1)[-1] if score is None else plain(score[1])
+    return BAD.search(name) is not None
 
 
 def is_of_part(path: str) -> bool:

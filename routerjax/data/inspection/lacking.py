@@ -34,8 +34,10 @@ PREFERENCE = "a column of cheap verdicts beside the gold ones of people (--prefe
 FIRST, SECOND = ("model_a", "left_model"), ("model_b", "right_model")
 
 
-def lacking(roles: Mapping[str, Guess], fields: Sequence[Field]) -> list[str]:
-    """What a log lacks, by the roles that its fields play."""
+def lacking(
+    roles: Mapping[str, Guess], fields: Sequence[Field], *, quality: str | None = None
+) -> list[str]:
+    """What a log lacks, by the roles that its fields play; `quality` where that is known."""
     lacks = []
     values = [field.path for field in fields if VALUE.fullmatch(field.path)]
     if values and not {"quality", "cost"} & roles.keys():
@@ -47,7 +49,7 @@ def lacking(roles: Mapping[str, Guess], fields: Sequence[Field]) -> list[str]:
     if "model" not in roles:
         lacks.append("the model that answered (--columns model=COLUMN)")
     if "quality" not in roles:
-        lacks.append(_worth(roles, fields))
+        lacks.append(quality or _worth(roles, fields))
     if "cost" not in roles and not {"input_tokens", "output_tokens"} <= roles.keys():
         lacks.append(
             "what the answer cost (--columns cost=COLUMN, in dollars per query; or input_tokens "

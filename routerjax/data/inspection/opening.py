@@ -23,6 +23,7 @@ from routerjax.data.inspection.roles import guess_roles
 from routerjax.errors import DataWarning, InputError
 
 Path = str | os.PathLike[str]
+FEWEST_IDS = 0.1  # share of different values among ids that are called so: several scores of one
 NEEDED = ({"prompt", "embedding"}, {"model"}, {"quality"})
 """Parts of a log, in names of roles."""
 
@@ -116,7 +117,8 @@ def _ids(table: pa.Table, fields: Sequence[Field]) -> dict[str, set[str]]:
     """Paths of fields that may be an id, and all their values."""
     found = {}
     for field in fields:
-        varied = field.distinct > 0.5 * max(len(field.texts), 1)
+        share = field.distinct / max(len(field.texts), 1)
+        varied = share > (FEWEST_IDS if named("request_id", field.path) else 0.5)
         if field.kind in ("text", "number") and varied and max(map(len, field.texts)) <= 100:
             column = paths.column(table, field.path)
             if column is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Names, Schema
-from routerjax.data.columns.synonyms import named, plain
+from routerjax.data.columns.synonyms import BY_ENDING, named, plain
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection import wide
 from routerjax.data.inspection.fields import Field
@@ -18,6 +18,7 @@ from routerjax.data.inspection.parts import cost_parts, sum_of_fields, whole_cos
 from routerjax.data.inspection.presets import preset_of
 from routerjax.data.inspection.roles import PLAYS, Guess, guess_roles
 from routerjax.data.inspection.rules import cost_rules, decimal_rule, quality_rules, status_rules
+from routerjax.data.inspection.score_names import wrong_scores
 from routerjax.data.io.availability import YES
 
 GROUP = "model_group"
@@ -27,6 +28,7 @@ ASKED_NAME = re.compile(r"(?:^|[._])(?:request|requested|asked|original|wanted|i
 """What columns are called that name the model that a client asked for."""
 ANOTHER = "is another model than"
 """What a note says of two columns of models, whatever else is known of a file."""
+MOST_OTHERS = 4  # columns that may be the quality, of which a note speaks
 UNLIKE = 0.01  # share of rows from which two columns of models are said to differ
 NUMBERS = ("cost", "quality", "gold_quality")
 """Roles of numbers that may have decimals."""
@@ -115,10 +117,17 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
         roles |= _two_scores(fields, roles, notes)
     if "cost" not in fixed:
         _of_parts(roles, fields, notes)
+    wrong: str | None = None
+    if "quality" in roles and "quality" not in fixed and roles["quality"].field.path != "quality":
+        wrong = wrong_scores(roles["quality"].field, fields)
+        if wrong is None:
+            _other_scores(roles, fields, notes)
+        else:
+            del roles["quality"]
     rules: dict[str, object] = {"columns": _columns(roles)}
     if "quality" in roles:
         rules |= quality_rules(roles["quality"].field, notes, given)
-    lacks = lacking(roles, fields)
+    lacks = lacking(roles, fields, quality=wrong)
     if "cost" in roles:
         rules |= cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
     if given.decimal is None:
@@ -228,6 +237,25 @@ def _two_scores(
         return {}
     by = roles["quality"].by if judge is _of(roles) else "name"
     return {"quality": Guess("quality", judge, by), "gold_quality": Guess("gold", gold, "name")}
+
+
+def _other_scores(roles: Mapping[str, Guess], fields: Sequence[Field], notes: list[str]) -> None:
+    """Say which other columns sound as much like the quality as the one that is taken for it."""
+    path = roles["quality"].field.path
+    played = [guess.field.path for guess in roles.values()]
+    sound = min(named("quality", path), BY_ENDING + 1)
+    others = [
+        field.path
+        for field in fields
+        if field.kind in ("number", "bool") and field.distinct > 1 and field.path not in played
+        if "." not in field.path and named("quality", field.path) >= sound > 0
+    ]
+    if others:
+        shown = ", ".join(others[:MOST_OTHERS])
+        are = "sounds like a quality, too: --columns quality=COLUMN takes it"
+        if len(others) > 1:
+            are = "sound like qualities, too: --columns quality=COLUMN takes one of them"
+        notes.append(f"the quality is {path}; {shown} {are}")
 
 
 def _of(roles: Mapping[str, Guess]) -> Field:

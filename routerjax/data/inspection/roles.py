@@ -134,6 +134,8 @@ def _is_model(field: Field) -> bool:
 
 
 def _is_quality(field: Field) -> bool:
+    if field.kind == "number" and plain(field.path).rsplit(".", 1)[-1] == "label":
+        return bool((abs(field.numbers) <= 1).all())  # else it is the number of a class
     if field.kind in ("number", "bool"):
         return True
     return field.kind == "text" and field.distinct <= MOST_WORDS and words_of(field) is not None

@@ -123,6 +123,7 @@ def cost_rules(
     signs = "".join(field.texts[:20]) if field.notation == "money" else ""
     said = {text.strip().lower() for text in currency.field.texts} if currency else set()
     cents = sum("¢" in text for text in field.texts)
+    words |= {"cents"} if "¢" in field.path else set()
     if 0 < cents < len(field.texts):
         lacks.append(f"one unit: {cents} of {len(field.texts)} costs are in cents, by their sign")
         return rules
