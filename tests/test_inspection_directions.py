@@ -276,7 +276,7 @@ def traces(names: tuple[str, ...], at: int, row: dict) -> dict:
         "input": row["prompt"],
         "totalCost": row["cost"],
         "scores": scores,
-        "observations": [call],
+        "observations": [{"type": "SPAN"}, call],
     }
 
 
@@ -289,6 +289,7 @@ def test_a_score_is_asked_for_its_name_beside_a_preset_too(tmp_path):
     both = [traces(("toxicity", "helpful"), at, row) for at, row in enumerate(drawn())]
     found = rj.inspect(written(path, both))
     assert found.preset == "langfuse"
+    assert "model is read from observations[type=GENERATION].model" in found.notes
     assert read_as_told(found).quality.tolist() == [row["good"] for row in drawn()]
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
-from routerjax.data.columns import schema_file
+from routerjax.data.columns import paths, schema_file
 from routerjax.data.columns.schema import Schema, each
 from routerjax.data.formats.frames import SOURCE, Frame, is_frame
 from routerjax.data.inspection import statistics
 from routerjax.data.inspection.commands import beside, commands_of, options_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
+from routerjax.data.inspection.fields import SAMPLE
 from routerjax.data.inspection.gold import WORDS
 from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.opening import loaded, together
@@ -129,6 +130,7 @@ def _inspection(
             schema = schema.having(columns=asked)
         if (answered := _answered_by(opened, proposal, schema)) is not None:
             schema = schema.having(columns={"model": answered})
+        notes += _read_elsewhere(opened, proposal, schema)
         proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
@@ -188,15 +190,27 @@ def _inspection(
     )
 
 
+def _read_elsewhere(opened: Opened, proposal: Proposal, schema: Schema) -> list[str]:
+    """From where a preset reads what no column is seen to be, by some rows."""
+    some = opened.whole.table.slice(0, SAMPLE)
+    found = []
+    for role in ("prompt", "model", "quality", "cost"):
+        if role not in proposal.roles and schema.layout == opened.whole.layout:
+            names = each(schema.columns.get(role, ()))
+            path = next((name for name in names if paths.column(some, name) is not None), None)
+            found += [f"{role} is read from {path}"] if path is not None else []
+    return found
+
+
 def _answered_by(opened: Opened, proposal: Proposal, schema: Schema) -> str | None:
     """The model that answered, by its rows, where a preset reads that of the request."""
     guess = proposal.roles.get("model")
     if guess is None or guess.by != "content":
         return None
     within = "attributes." if schema.layout == "otel" else ""  # of a span, which its rows have
-    paths = {field.path.removeprefix(within) for field in opened.whole.fields}
+    known = {field.path.removeprefix(within) for field in opened.whole.fields}
     path = guess.field.path.removeprefix(within)
-    first = next((name for name in each(schema.columns.get("model", ())) if name in paths), path)
+    first = next((name for name in each(schema.columns.get("model", ())) if name in known), path)
     return path if first != path else None
 
 

@@ -18,7 +18,7 @@ from routerjax.data.formats import json_rows, loading
 from routerjax.data.formats.arrow import first_line
 from routerjax.data.formats.json_columns import cleaned
 from routerjax.data.formats.kinds import KINDS, suffix_of
-from routerjax.data.formats.opening import blocks_of, located
+from routerjax.data.formats.opening import blocks, blocks_of, located
 from routerjax.data.io.availability import names_of
 from routerjax.errors import InputError
 
@@ -62,7 +62,9 @@ def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
 
 def _lines(path: str) -> list[str]:
     """The lines of a text, without their ends; the last one need not have an end."""
-    if path != "-":
+    if path != "-" and (place := located(path)).is_file():
+        content = b"".join(blocks(place))
+    elif path != "-":
         with open(located(path), "rb") as file:  # once: it may be a pipe
             content = b"".join(blocks_of(file))
     elif isinstance(sys.stdin, io.TextIOWrapper):
