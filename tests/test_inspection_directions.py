@@ -285,7 +285,7 @@ def test_a_score_is_asked_for_its_name_beside_a_preset_too(tmp_path):
     said = lacks(path, [traces(("toxicity",), at, row) for at, row in enumerate(drawn())])
     assert "'scores[name=toxicity].value' seems to say how bad it was, which" in said
     said = lacks(path, [traces(("latency", "tokens"), at, r) for at, r in enumerate(drawn())])
-    assert said.startswith("how good the answer was")
+    assert "how good the answer was" in said
     both = [traces(("toxicity", "helpful"), at, row) for at, row in enumerate(drawn())]
     found = rj.inspect(written(path, both))
     assert found.preset == "langfuse"
