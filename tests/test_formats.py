@@ -546,7 +546,7 @@ def test_a_file_read_in_parts_is_the_file_read_whole(tmp_path, small_parts, monk
     ("line", "message"),
     [
         (b'{"a": 1, "a": 2}', "the key 'a' stands twice in one object"),
-        (b'{"a": "\xe9"}', "is not UTF-8 text (byte 0xe9); save the file as UTF-8"),
+        (b'{"a": "\xe9"}', f"is not UTF-8 text (byte 0xe9); {opening.AS_UTF_8}"),
         (b'{"a": 1', "is not valid JSON: expecting ',' delimiter at its end; it may be cut short"),
         (b"[1]", "is not a JSON object"),
     ],

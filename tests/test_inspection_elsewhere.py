@@ -121,18 +121,6 @@ def test_thousands_are_told_by_the_column_by_another_one_or_lacking(tmp_path):
     assert found.schema.decimal == "." and "1,000 in cost are read with a comma" in found.notes[0]
 
 
-def test_costs_of_parts_are_no_cost(tmp_path):
-    rows = [{**r, "input_cost": r["cost"] / 4, "output_cost": r["cost"] / 2} for r in drawn()]
-    assert roles_of(rj.inspect(written(tmp_path / "log.jsonl", rows)))["cost"] == "cost"
-    for row in rows:
-        del row["cost"]
-    said = lacks(tmp_path / "log.jsonl", rows)
-    assert said.endswith(
-        "; 'input_cost' and 'output_cost' are costs of parts: add a column of their sum"
-    )
-    assert named("cost", "output.cost") and not named("cost", "cost.input")
-
-
 def test_the_sign_of_a_currency_in_the_name_of_a_column_is_its_unit(tmp_path):
     for sign, name in (("€", "eur"), ("£", "gbp")):
         rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -37,6 +38,17 @@ def test_marks_of_encodings_are_no_part_of_a_prompt(tmp_path, encoding):
     path = tmp_path / "p.txt"
     path.write_bytes("größer?\nzwei\n".encode(encoding))
     assert read_prompts(str(path)) == ["größer?", "zwei"]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_packed_text_is_unpacked(tmp_path, codec):
+    path = tmp_path / f"p.txt.{codec}"
+    packed = pa.compress(b"one\ntwo\n" * 99, codec="zstd", asbytes=True)
+    packed = gzip.compress(b"one\ntwo\n" * 99) if codec == "gzip" else packed
+    path.write_bytes(packed)
+    assert read_prompts(str(path)) == ["one", "two"] * 99
+    path.write_bytes(packed[:-6])
+    assert f"{path}: cannot be read" in said(read_prompts, str(path))
 
 
 def test_standard_input_is_read_as_a_file(monkeypatch):

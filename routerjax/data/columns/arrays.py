@@ -17,7 +17,17 @@ from routerjax.errors import InputError, printable
 
 DASHES = ("-", "--", "\u2013", "\u2014", "#n/a", "#na", "<na>", "n.a.", "(null)", "nil")
 """What spreadsheets and people write where there is no number."""
-NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "{}", "[]", *DASHES)
+UNRATED = (
+    "no feedback",
+    "no_feedback",
+    "no rating",
+    "not rated",
+    "not_rated",
+    "unrated",
+    "no vote",
+)
+"""What stands in the place of feedback that nobody gave."""
+NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "{}", "[]", *DASHES, *UNRATED)
 LONGEST_KIND = 60  # characters of a type that a message names
 LONGEST_QUOTE = 40  # characters of a cell that a message repeats
 

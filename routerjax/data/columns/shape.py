@@ -15,6 +15,7 @@ from routerjax.data.columns.join import joined
 from routerjax.data.columns.names import nearest
 from routerjax.data.columns.prompts import Prompts
 from routerjax.data.columns.schema import Names, Schema, condition, each
+from routerjax.data.columns.sums import parts_of, sum_of
 from routerjax.data.columns.values import same, words
 from routerjax.data.formats import loading, several
 from routerjax.data.formats.frames import SOURCE, Frame, is_frame
@@ -25,6 +26,7 @@ MOST_LISTED = 30  # columns of a file that a message lists
 LONGEST_LIST = 160  # characters of that list
 LONGEST_FIELD = 60  # characters of a name in it
 PICKLES = (".pkl", ".pickle")
+DEEPEST = 6  # levels of objects in which columns of models are looked for
 MOST_VALUES = 5  # values of a column that a message lists
 
 Cells = tuple[pa.ChunkedArray, ...]
@@ -48,25 +50,36 @@ def load(path: loading.Paths | Frame, schema: Schema, in_memory: int) -> tuple[p
     return table, source
 
 
-def columns_of(table: pa.Table, schema: Schema) -> tuple[dict[str, str], dict[str, Cells]]:
+def columns_of(
+    table: pa.Table, schema: Schema, rows: np.ndarray | None = None
+) -> tuple[dict[str, str], dict[str, Cells]]:
     """routerjax's names of the columns to the file's, in the file's order, and to their cells.
 
+    Args:
+      table: of n rows.
+      schema: the names.
+      rows: [n] bool, those that are read, of `kept`; None where all are.
+
     Raises:
-      InputError: the schema names a column that the file does not have.
+      InputError: the schema names a column that the file does not have, or adds up cells that are
+        no numbers.
     """
     wanted = _without_patterns(table, schema)
     names: dict[str, str] = {}
     cells: dict[str, Cells] = {}
-    taken = {each(columns)[0] for columns in wanted.values()}
+    taken = {
+        part
+        for name, columns in wanted.items()
+        for part in (each(columns)[0], *parts_of(name, each(columns)[0]))
+    }
     for name, columns in wanted.items():
-        found = _cells(table, name, each(columns))
+        found = _cells(table, name, each(columns), schema, rows)
         if found:
             names[name] = " or ".join(found)
             cells[name] = tuple(found.values())
         elif isinstance(columns, str):
-            raise InputError(
-                f"no column '{columns}' to read {name} from; {_nearby(table, columns)}"
-            )
+            absent = _absent(table, name, columns)
+            raise InputError(f"no column '{absent}' to read {name} from; {_nearby(table, absent)}")
     for column in table.column_names:
         if column not in taken and column not in wanted:  # a renamed one has lost its own name
             names[column], cells[column] = column, (table[column],)
@@ -163,11 +176,15 @@ def _unpickled(values: np.ndarray) -> pa.ChunkedArray:
     return paths.as_column([None if cell != cell else cell for cell in values.tolist()])
 
 
-def _cells(table: pa.Table, name: str, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+def _cells(
+    table: pa.Table, name: str, columns: Sequence[str], schema: Schema, rows: np.ndarray | None
+) -> dict[str, pa.ChunkedArray]:
     """Those of the columns that can be `name`, by their names in the file."""
     found = {}
     for column in columns:
         cells = paths.column(table, column)
+        if cells is None:
+            cells = sum_of(table, name, column, schema, rows)
         if cells is None:
             continue
         if len(columns) > 1:  # what may be there must be of the right kind
@@ -176,6 +193,11 @@ def _cells(table: pa.Table, name: str, columns: Sequence[str]) -> dict[str, pa.C
                 continue
         found[column] = cells
     return found
+
+
+def _absent(table: pa.Table, name: str, path: str) -> str:
+    """The first part of a sum that the file does not have, or the path."""
+    return next((p for p in parts_of(name, path) if paths.column(table, p) is None), path)
 
 
 def _without_patterns(table: pa.Table, schema: Schema) -> dict[str, Names]:
@@ -212,13 +234,16 @@ def _without_patterns(table: pa.Table, schema: Schema) -> dict[str, Names]:
 
 def _inside(table: pa.Table) -> list[str]:
     """Paths of what columns of objects hold, ``scores.large``."""
-    kinds = [(field.name, field.type) for field in table.schema]
-    return [
-        f"{name}.{kind.field(at).name}"
-        for name, kind in kinds
-        if pa.types.is_struct(kind)
-        for at in range(kind.num_fields)
-    ]
+    found: list[str] = []
+    left = [(field.name, field.type, 0) for field in table.schema]
+    while left:
+        name, kind, depth = left.pop(0)
+        if pa.types.is_struct(kind) and depth < DEEPEST:
+            inner = [kind.field(at) for at in range(kind.num_fields)]
+            left += [(f"{name}.{each.name}", each.type, depth + 1) for each in inner]
+        if depth:
+            found.append(name)
+    return found
 
 
 def _texts(table: pa.Table, column: str) -> list[str | None]:

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from routerjax.data.columns import arrays, prompts, shape
-from routerjax.data.columns.names import AVAILABLE, COST, SCORE
+from routerjax.data.columns.notation import notation_of
 from routerjax.data.columns.prompts import Prompts
 from routerjax.data.columns.schema import Schema, cost_unit
 from routerjax.data.columns.times import times_of
-from routerjax.data.columns.values import CENTS, Notation, numbers, same, words
+from routerjax.data.columns.values import numbers, same, words
 from routerjax.data.formats import loading, several
 from routerjax.data.formats.arrow import first_line
 from routerjax.data.formats.frames import Frame
@@ -95,7 +95,7 @@ class SourceFile:
     def numbers(self, name: str) -> np.ndarray:
         """[n] float64, NaN where missing."""
         with self.place(name):
-            return numbers(self.column(name), self._notation(name))
+            return numbers(self.column(name), notation_of(name, self.schema))
 
     def texts(self, name: str) -> list[str | None]:
         """n strings, None where missing."""
@@ -168,25 +168,6 @@ class SourceFile:
             return cells
         return pc.if_else(pa.array(self.kept), cells, pa.scalar(None, cells.type))
 
-    def _notation(self, name: str) -> Notation:
-        schema, is_cost = self.schema, name == "cost" or name.startswith(COST)
-        is_quality = name in ("quality", "gold_quality") or name.startswith(SCORE)
-        general = "cost" if is_cost else "quality" if is_quality else name
-        general = "available" if name.startswith(AVAILABLE) else general
-        return Notation(
-            name=general,
-            worth=schema.values.get(name, schema.values.get(general, {})),
-            decimal=schema.decimal,
-            currency=self._sign() if is_cost and schema.money else None,
-            ratings=schema.ratings and is_quality,
-            whole=name in ("input_tokens", "output_tokens"),
-        )
-
-    def _sign(self) -> str:
-        """The currency whose sign may stand beside a cost."""
-        unit = self.schema.cost_unit
-        return CENTS if unit.strip().lower() == CENTS else cost_unit(unit)[1]
-
     def _empty(self, shape: tuple[int, int]) -> np.ndarray:
         if math.prod(shape) * 4 <= self.in_memory:
             return np.empty(shape, np.float32)
@@ -212,10 +193,13 @@ def open_file(
     in_memory = memory() if in_memory is None else in_memory
     table, source = shape.load(path, schema, in_memory)
     try:
-        named, cells = shape.columns_of(table, schema)
         kept = shape.kept(table, schema)
+        named, cells = shape.columns_of(table, schema, kept)
     except InputError as error:
-        raise InputError(error.problem, source=source, field=error.field, row=error.row) from None
+        row = error.row
+        if row is not None:
+            source, row = several.place_of(table, row, source=source)
+        raise InputError(error.problem, source=source, field=error.field, row=row) from None
     matrix = None if embeddings is None else str(embeddings)
     return SourceFile(table, source, named, cells, schema, kept, matrix, in_memory)
 

@@ -18,8 +18,9 @@ ROLES = {
     "feedback.rating feedback.thumb scores.value thumb thumbs feedback grade correct is_correct "
     "correctness accuracy vote user_feedback user_score helpfulness passed success satisfaction "
     "evaluation eval_score good is_good helpful is_helpful resolved is_resolved solved accepted "
-    "acceptable useful result label value gen_ai.evaluation.score.value bewertung urteil "
-    "qualitat qualitaet valoracion calificacion calidad avis qualite avaliacao valutazione",
+    "acceptable useful csat exact_match result label value gen_ai.evaluation.score.value "
+    "bewertung urteil qualitat qualitaet valoracion calificacion calidad avis qualite avaliacao "
+    "valutazione",
     "cost": "cost spend total_cost usage.total_cost response_cost cost_usd usd dollars "
     "calculated_total_cost gen_ai.usage.cost.amount gen_ai.usage.cost usage.cost price "
     "cost_dollars cost_cents cost_eur charge amount costs cost_in_usd total_price cost.total "
@@ -60,7 +61,7 @@ ANSWERS = frozenset(
 
 NOT_PROMPTS = (
     "response output answer completion assistant system reply generated reasoning error stack "
-    "metadata reference expected target user_agent url"
+    "metadata reference expected target user_agent url template judge negative"
 ).split()
 """Words in the names of texts that are no prompts."""
 
@@ -76,6 +77,8 @@ ENDINGS = {
     "group": "user_id session_id",
 }
 """Words with which a longer name of a role may end, as in llm_judge_score."""
+BY_ENDING = 4.0
+"""How much a name that only ends so sounds like the role."""
 
 VALUES = {
     word: worth
@@ -101,6 +104,13 @@ VALUES = {
     for word in words.split()
 }
 """Words of feedback and what they are worth between 0 and 1."""
+YES_OR_NO = frozenset("yes y no n ja nein si sim nao oui non".split())
+"""Words of feedback that answer whatever the column asks, which its name says."""
+ASKS_HOW_GOOD = re.compile(
+    r"thumb|help|hilf|good|gut|bon|bue?n|corre|right|richtig|satisf|lik|resol|solv|accept|use?ful|"
+    r"util|happy|approv|feedback|pass|success|quality|vote|rating|bewert|agree|relevan|accura|valid"
+)
+"""What columns are called that ask whether an answer was good."""
 
 MODEL_WORDS = re.compile(
     r"gpt|claude|llama|gemini|gemma|mi[sx]tral|qwen|deepseek|sonnet|haiku|opus|command-r|grok|phi-"
@@ -117,19 +127,40 @@ NO_QUALITY = re.compile(
 """What scores are called that say how bad an answer is, or how long."""
 BAD = re.compile(
     r"hallucinat|toxic|harm(?!less)|unsafe|refusal|error|violation|risk|(?:^|_)(?:wer|rank)$"
+    r"|negative|unhelpful|incorrect|inaccura|dislike|downvote|thumbs?_?down|complain"
+    r"|(?:^|_)(?:not|bad|wrong|fail(?:ed|ures?)?|penalty|loss|regret|perplexity|distance)(?:_|$)"
 )
 """What columns are called that say how bad an answer is."""
+ASIDE = {
+    "quality": re.compile(
+        r"(?:^|[._])(?:max|min|maximum|minimum|required|target|threshold|expected|predicted|"
+        r"estimated|baseline|difficulty|complexity|confidence|priority|urgency|popularity|"
+        r"latency|length|duration)(?:[._]|$)"
+    ),
+    "cost": re.compile(
+        r"(?:^|[._])(?:max|min|maximum|minimum|limit|budget|threshold|remaining|expected|predicted|"
+        r"baseline|cumulative|cumulated|running|accumulated|monthly|daily|saved|savings?|balance)"
+        r"(?:[._]|$)"
+    ),
+}
+"""Words in the names of scores that are none of an answer, and of costs that no call had."""
 OF_PART = re.compile(r"(?:^|_)(?:input|output|prompt|completion|cached?|reasoning)(?:_|$)")
 """What columns are called that hold a part of a cost."""
-MEAN = re.compile(r"\.(?:avg|average|mean|value|score)$")
+SCALE = re.compile(r"\s*(?:\((?:out of )?\d+(?:\s*[-–/]\s*\d+)?\)|/\s*\d+)$")
+"""What says in a name between which numbers a score lies."""
+MEAN = re.compile(r"\.(?:avg|average|mean|value|score|overall)$")
 """Parts of a score that hold its number."""
 
 
 def plain(path: str) -> str:
-    """A path in words: no indexes, camel case in parts, small letters, no accents or brackets."""
+    """A path in words: no indexes, camel case in parts, small letters, no accents or brackets.
+
+    What says between which numbers a score lies is left out, as in ``Rating (1-5)``.
+    """
     path = re.sub(r"\[[^\]]*\]|\.-?\d+(?=\.|$)", "", path)
+    path = SCALE.sub("", path)
     path = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path)
-    return re.sub(r"[\s\-/|()$€£%]+", "_", unaccented(path)).lower().strip("_")
+    return re.sub(r"[\s\-/|()$€£¢¥%]+", "_", unaccented(path)).lower().strip("_")
 
 
 def unaccented(text: str) -> str:
@@ -143,8 +174,10 @@ def named(role: str, path: str) -> float:
     name, known = plain(path), ROLES[role].split()
     score = OF_SCORE.search(path)
     if role == "quality" and score is not None and NO_QUALITY.search(score[1]):
-        return 1.0
+        return 0.0
     if (role == "quality" and says_how_bad(path)) or (role == "cost" and is_of_part(path)):
+        return 0.0
+    if role in ASIDE and ASIDE[role].search(name):
         return 0.0
     for place, synonym in enumerate(known):
         if name == synonym or name.endswith(f".{synonym}") or name.replace("_", "") == synonym:
@@ -153,12 +186,15 @@ def named(role: str, path: str) -> float:
     ends = ENDINGS.get(role, "").split()
     if role == "quality" and MEAN.search(name) and (inner := named(role, MEAN.sub("", name))):
         return inner - 0.5
-    return 4.0 if any(last.endswith(f"_{each}") or last == each for each in ends) else 0.0
+    ended = any(last.endswith(f"_{each}") or last == each for each in ends)
+    return BY_ENDING if ended else 0.0
 
 
 def says_how_bad(path: str) -> bool:
     """Whether a path sounds like a score of which a lower one is better."""
-    return BAD.search(plain(path).rsplit(".", 1)[-1]) is not None
+    score = OF_SCORE.search(path)
+    name = MEAN.sub("", plain(path)).rsplit(".", 1)[-1] if score is None else plain(score[1])
+    return BAD.search(name) is not None
 
 
 def is_of_part(path: str) -> bool:

@@ -271,7 +271,10 @@ def _advice(text: str, notation: Notation) -> str:
         return f"; --money (money=True) reads it{unit}" if notation.currency is None else ""
     if re.fullmatch(r"[+-]?\d*,\d+", low) and notation.decimal != ",":
         return "; --decimal , (decimal=',') reads it"
-    if rating and (rating[1] or rating[3] or rating[4]) and not notation.ratings:
+    if rating and rating[4] and name == "propensity":
+        return f"; write a probability of {low} as {float(rating[2].replace(',', '.')) / 100:g}"
+    is_score = name == "quality" and not notation.ratings
+    if rating and (rating[1] or rating[3] or rating[4]) and is_score:
         return f"; --ratings (ratings=True) reads it as {rating[1] or rating[2]}"
     if low[:1] in ("{", "["):
         return f"; name the path of the number in it, as in --columns {name}=COLUMN[0].value"

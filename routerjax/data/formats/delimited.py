@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from routerjax.data.formats.opening import BLOCK, Joined, blocks
+from routerjax.data.formats.opening import AS_UTF_8, BLOCK, Joined, blocks
 from routerjax.errors import InputError, printable
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
@@ -114,7 +114,7 @@ def _header(head: str, separator: str) -> list[str]:
     if any(len(name) > LONGEST_NAME for name in names):
         raise InputError("the first line is no header: a name in it is far too long")
     if any("\0" in name or "\ufffd" in name for name in names):
-        raise InputError("the header is not UTF-8 text; save the file as UTF-8")
+        raise InputError(f"the header is not UTF-8 text; {AS_UTF_8}")
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         problem = (
@@ -180,7 +180,7 @@ def _text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         text = column.cast(pa.string())
     except pa.ArrowInvalid:
         row = next(row for row, cell in enumerate(column) if not _is_utf_8(cell.as_py()))
-        problem = "is not UTF-8 text; save the file as UTF-8"
+        problem = f"is not UTF-8 text; {AS_UTF_8}"
         raise InputError(problem, field=name, row=row) from None
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 

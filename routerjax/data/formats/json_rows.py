@@ -14,7 +14,7 @@ import pyarrow.json
 
 from routerjax.data.formats.json_columns import joined, known_after, table_of
 from routerjax.data.formats.json_shapes import unwrapped
-from routerjax.data.formats.opening import BLOCK, blocks
+from routerjax.data.formats.opening import AS_UTF_8, BLOCK, blocks
 from routerjax.errors import InputError, printable
 
 FIRST = 1 << 18  # bytes whose types are found by hand, and expected of what follows
@@ -182,7 +182,7 @@ def _decoded(content: bytes, first: int | None) -> str:
         before = content[: error.start].split(b"\n")[:-1]
         row = None if first is None else first + sum(bool(line.strip()) for line in before)
         problem = f"is not UTF-8 text (byte {content[error.start]:#04x})"
-        raise InputError(f"{problem}; save the file as UTF-8", row=row) from None
+        raise InputError(f"{problem}; {AS_UTF_8}", row=row) from None
 
 
 def _lines(text: str, first: int, *, objects: bool = True) -> list[Any]:

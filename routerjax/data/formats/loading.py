@@ -82,9 +82,19 @@ def _table(name: str, in_memory: int) -> pa.Table:
     return table
 
 
+def _entries(folder: Path) -> list[str]:
+    """The names in a folder; none where it cannot be looked into."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
 def _kind(place: Path, name: str) -> str:
     if place.is_dir():
-        raise InputError(f"is a folder; name its files, as in {name}/*.jsonl", source=name)
+        inside = sorted({suffix_of(Path(each)) for each in _entries(place)} & KINDS.keys())
+        like = f"{name.rstrip('/')}/*{inside[0] if inside else '.jsonl'}"
+        raise InputError(f"is a folder; name its files, as in {like}", source=name)
     kind = KINDS.get(suffix_of(place))
     try:
         with open(place, "rb") as file:

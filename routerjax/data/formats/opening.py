@@ -23,6 +23,8 @@ so many bytes. A gigabyte of zeros is a thousand times its own."""
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by the first bytes of a file
 
 UTF_8 = codecs.BOM_UTF8
+AS_UTF_8 = "save the file as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8 does, if it is from Windows)"
+"""What to do with a file that is no UTF-8 text."""
 WIDE = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
     codecs.BOM_UTF32_BE: "utf-32",

@@ -49,7 +49,8 @@ def commands_of(
     if drop_missing:
         options.append("--drop-missing")
     asked = ["--prompt", "How do I sort a list in Python?"] if has_prompts else []
-    queries = files[0] if kind == "log" and "embedding" not in schema.columns else "queries.npy"
+    vectors = _one(schema.columns.get("embedding", ""))
+    queries = files[0] if kind == "log" and not {".", "["} & set(vectors) else "queries.npy"
     route = ["route", ROUTER, *(asked or ["--embeddings", queries]), "--cost-weight", "0"]
     if kind == "table":
         kept = ["--test", TABLE] if rows >= ENOUGH else ["--test-share", "0.1"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from routerjax.data.columns.arena import ONE_HOT
+from routerjax.data.columns.sums import parts_of
 from routerjax.data.formats.frames import SOURCE
 from routerjax.data.formats.kinds import may_be_json
 from routerjax.data.inspection.fields import Field
@@ -60,7 +61,11 @@ def columns_of(
       proposal: which roles they seem to play.
       group: path of the field that is the group by what it holds; None where none is.
     """
-    roles = {guess.field.path: (guess.role, guess.by) for guess in proposal.roles.values()}
+    roles = {
+        path: (guess.role, guess.by)
+        for guess in proposal.roles.values()
+        for path in (guess.field.path, *parts_of(guess.role, guess.field.path))
+    }
     if group is not None:
         roles[group] = ("group", "content")
     if proposal.kind == "table":

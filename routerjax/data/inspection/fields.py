@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from routerjax.data.columns import separators
-from routerjax.data.columns.arrays import DASHES
+from routerjax.data.columns.arrays import DASHES, UNRATED
+from routerjax.data.columns.synonyms import says_how_bad
 from routerjax.data.formats.nested_text import nested
 from routerjax.data.inspection.notations import digits, number
 from routerjax.errors import InputError
@@ -31,7 +32,7 @@ FLOAT = r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?"
 SPACED = re.compile(rf"^\s*\[\s*{FLOAT}(?:\s+(?:{FLOAT}|\.\.\.))+\s*\]\s*$")
 PLAIN_NAME = re.compile(r"^[^\[\]=,]{1,60}$")
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}|$)")
-MISSING = ("", "na", "n/a", "nan", "null", "none", *DASHES)
+MISSING = ("", "na", "n/a", "nan", "null", "none", *DASHES, *UNRATED)
 TURN_KEYS = ({"role", "content"}, {"role", "parts"}, {"from", "value"}, {"role", "text"})
 
 
@@ -163,11 +164,15 @@ def _is_score(there: list[Any]) -> bool:
 
 
 def _entries(values: list[Any], full: list[Any]) -> dict[str, list[Any]]:
-    """The entries of lists of objects: the first, or those of each name where names differ."""
+    """The entries of lists of objects: the first, or those of each name where names differ.
+
+    Or where the one name is that of a score of which a lower one is better.
+    """
     every = [entry for value in full for entry in value]
     names = [entry.get("name") if isinstance(entry, dict) else None for entry in every]
     told = sorted({name for name in names if isinstance(name, str) and PLAIN_NAME.match(name)})
-    if any(name not in told for name in names) or not 1 < len(told) <= WORDS:
+    told = told if len(told) > 1 or any(map(says_how_bad, told)) else []
+    if any(name not in told for name in names) or not 0 < len(told) <= WORDS:
         return {"[0]": [value[0] if value else None for value in values]}
     return {
         f"[name={name}]": [

@@ -10,19 +10,21 @@ from collections.abc import Callable, Sequence
 from routerjax.data.checks.drift import drift_notes
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.findings import findings
-from routerjax.data.columns import schema_file
-from routerjax.data.columns.schema import Schema
+from routerjax.data.columns import paths, schema_file
+from routerjax.data.columns.schema import Schema, each
 from routerjax.data.formats.frames import SOURCE, Frame, is_frame
 from routerjax.data.inspection import statistics
 from routerjax.data.inspection.commands import beside, commands_of, options_of, says_it_all
 from routerjax.data.inspection.describe import columns_of, format_of
+from routerjax.data.inspection.fields import SAMPLE
 from routerjax.data.inspection.gold import WORDS
 from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.opening import loaded, together
 from routerjax.data.inspection.presets import kind_of
-from routerjax.data.inspection.propose import ASKED, Proposal, propose
+from routerjax.data.inspection.propose import ANOTHER, ASKED, Proposal, propose
 from routerjax.data.inspection.record import Inspection
 from routerjax.data.inspection.roles import FEWEST_GROUPS
+from routerjax.data.inspection.several_answers import several_answers
 from routerjax.data.inspection.trying import (
     Opened,
     Reading,
@@ -76,6 +78,8 @@ def inspect(
     whole = together(names, tables, layout=given.layout)
     fixed = {role: path for role, path in given.columns.items() if isinstance(path, str)}
     proposal = propose(whole.fields, fixed=fixed, given=given)
+    if proposal.kind == "log" and (lacks := several_answers(whole.table, proposal.roles)):
+        proposal = dataclasses.replace(proposal, lacks=(*proposal.lacks, lacks))
     guessed = dataclasses.replace(proposal.schema, joins=whole.joins)
     if whole.layout != Schema().layout:
         guessed = dataclasses.replace(guessed, layout=whole.layout)
@@ -129,13 +133,17 @@ def _inspection(
             read = read_as(opened, proposal)
     else:
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
-        schema, notes = schema.over(schema_file.named(preset)), []
+        schema = schema.over(schema_file.named(preset))
+        notes = [note for note in notes if ANOTHER in note]
         if kind_of(preset) == "log" and schema.layout == opened.whole.layout:
             kept = (*ASKED, "group", "gold_quality")
             asked = {k: path for k, path in proposal.schema.columns.items() if k in kept}
             if "[name=" in (path := str(proposal.schema.columns.get("quality", ""))):
                 asked["quality"] = path
             schema = schema.having(columns=asked)
+        if (answered := _answered_by(opened, proposal, schema)) is not None:
+            schema = schema.having(columns={"model": answered})
+        notes += _read_elsewhere(opened, proposal, schema)
         proposal = dataclasses.replace(proposal, kind=kind_of(preset), schema=schema, lacks=())
         read = read_as(opened, proposal, lossy=True)
     if isinstance(read.record, Log):
@@ -154,11 +162,15 @@ def _inspection(
         problems.append(_too_few_groups(record, proposal))
     if proposal.kind == "unknown" and not problems:
         problems = ["which column is the model and which the quality"]
+    found = () if record is None else _findings(record, read)
+    if gold is not None:  # of judges: a fit corrects none whose scores are on another scale
+        scales = [each for each in found if each.name == "mixed-scales" and each.model is None]
+        problems += [f"{each.problem}; {each.right}" for each in scales]
+        found = tuple(each for each in found if each not in scales)
     commands: tuple[str, ...] = ()
     if not problems:
         base = preset if written is None else written
         commands = _commands(opened, proposal, read, base, gold, given)
-    found = () if record is None else _findings(record, read)
     notes += _unsaid(read.said, found)
     notes += drift_notes(record) if record is not None else ()
     time = proposal.roles.get("time")
@@ -189,6 +201,30 @@ def _inspection(
         prompts=statistics.prompt_facts(record),
         gaps=statistics.gaps(record),
     )
+
+
+def _read_elsewhere(opened: Opened, proposal: Proposal, schema: Schema) -> list[str]:
+    """From where a preset reads what no column is seen to be, by some rows."""
+    some = opened.whole.table.slice(0, SAMPLE)
+    found = []
+    for role in ("prompt", "model", "quality", "cost"):
+        if role not in proposal.roles and schema.layout == opened.whole.layout:
+            names = each(schema.columns.get(role, ()))
+            path = next((name for name in names if paths.column(some, name) is not None), None)
+            found += [f"{role} is read from {path}"] if path is not None else []
+    return found
+
+
+def _answered_by(opened: Opened, proposal: Proposal, schema: Schema) -> str | None:
+    """The model that answered, by its rows, where a preset reads that of the request."""
+    guess = proposal.roles.get("model")
+    if guess is None or guess.by != "content":
+        return None
+    within = "attributes." if schema.layout == "otel" else ""  # of a span, which its rows have
+    known = {field.path.removeprefix(within) for field in opened.whole.fields}
+    path = guess.field.path.removeprefix(within)
+    first = next((name for name in each(schema.columns.get("model", ())) if name in known), path)
+    return path if first != path else None
 
 
 def _findings(record: Log | Table, read: Reading) -> tuple[Finding, ...]:

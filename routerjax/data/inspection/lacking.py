@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import collections
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arena import both_sides
 from routerjax.data.columns.arrays import quoted
-from routerjax.data.columns.synonyms import NO_QUALITY, is_of_part, named, plain, says_how_bad
+from routerjax.data.columns.synonyms import NO_QUALITY, named, plain, says_how_bad
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.notations import number
+from routerjax.data.inspection.parts import cost_parts
 from routerjax.data.inspection.roles import Guess
+from routerjax.data.inspection.word_scales import words_of
 
 MOST_WORDS = 6  # different words of a column whose worth is asked for
 MOST_CANDIDATES = 4
+VALUE = re.compile(r"[+-]?\d+(?:\.\d+)?")
+MILLIONS = ("1m", "1_m", "million", "m")
+OF_MANY = re.compile(
+    r"(?:cost|price|usd|spend)\w*_per_(1_?k|1000|thousand|1_?m|million|k|m)(?:_|$)"
+)
 COSTS = (
     "what the two models cost (routerjax fit FILE{} --gains --models {} --costs DOLLARS,DOLLARS, "
     "the dear one first)"
@@ -26,31 +34,53 @@ PREFERENCE = "a column of cheap verdicts beside the gold ones of people (--prefe
 FIRST, SECOND = ("model_a", "left_model"), ("model_b", "right_model")
 
 
-def lacking(roles: Mapping[str, Guess], fields: Sequence[Field]) -> list[str]:
-    """What a log lacks, by the roles that its fields play."""
+def lacking(
+    roles: Mapping[str, Guess], fields: Sequence[Field], *, quality: str | None = None
+) -> list[str]:
+    """What a log lacks, by the roles that its fields play; `quality` where that is known."""
     lacks = []
+    values = [field.path for field in fields if VALUE.fullmatch(field.path)]
+    if values and not {"quality", "cost"} & roles.keys():
+        lacks.append(
+            f"a first line that names the columns: {quoted(values[-1])} seems to be a value"
+        )
     if not {"prompt", "embedding"} & roles.keys():
         lacks.append("the prompt (--columns prompt=COLUMN)")
     if "model" not in roles:
         lacks.append("the model that answered (--columns model=COLUMN)")
     if "quality" not in roles:
-        lacks.append(_worth(roles, fields))
+        lacks.append(quality or _worth(roles, fields))
     if "cost" not in roles and not {"input_tokens", "output_tokens"} <= roles.keys():
         lacks.append(
             "what the answer cost (--columns cost=COLUMN, in dollars per query; or input_tokens "
             "and output_tokens beside --prices)"
-            f"{_of_parts(fields) or _no_numbers('cost', roles, fields)}"
+            f"{_of_parts(fields) or _of_many(fields) or _no_numbers('cost', roles, fields)}"
         )
     return lacks
 
 
 def _of_parts(fields: Sequence[Field]) -> str:
     """That columns hold the costs of parts of a call, whose sum is needed."""
-    ends = ("cost", "price", "usd", "spend")
-    parts = [field.path for field in fields if field.kind == "number" and is_of_part(field.path)]
-    parts = [path for path in parts if any(end in plain(path) for end in ends)]
-    shown = " and ".join(map(quoted, parts[:3]))
-    return f"; {shown} are costs of parts: add a column of their sum" if len(parts) > 1 else ""
+    parts = [field.path for field in cost_parts(fields)][:3]
+    if len(parts) < 2:
+        return ""
+    shown = " and ".join((", ".join(map(quoted, parts[:-1])), quoted(parts[-1])))
+    return (
+        f"; {shown} are costs of parts, which a plus adds, as in --columns cost={'+'.join(parts)}"
+    )
+
+
+def _of_many(fields: Sequence[Field]) -> str:
+    """That a column holds what a thousand or a million of something cost, and of what."""
+    for field in fields:
+        match = OF_MANY.search(plain(field.path))
+        if field.kind == "number" and match is not None:
+            unit = "per-1m" if match[1] in MILLIONS else "per-1k"
+            return (
+                f"; {quoted(field.path)} is read by --columns cost={field.path} --cost-unit {unit} "
+                "if it is the cost of so many queries; prices of tokens go into prices.toml"
+            )
+    return ""
 
 
 def _no_numbers(role: str, roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
@@ -73,10 +103,11 @@ def _worth(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
             worth = ",".join(f"{word}=X" for word in sorted({*field.texts}))
             option = shlex.quote(f"quality:{worth}")
             return f"what words are worth (--columns quality={field.path} --values {option})"
-    bad = next((each.path for each in fields if _may_be_turned(each, played)), None)
-    turned = "" if bad is None else f"; {quoted(bad)} seems to say how bad it was"
-    if bad is not None and next(f for f in fields if f.path == bad).distinct == 2:
-        turned += f", which --columns quality={bad} --values quality:0=1,1=0 turns around"
+    bad = next((each for each in fields if _may_be_turned(each, played)), None)
+    turned = "" if bad is None else f"; {quoted(bad.path)} seems to say how bad it was"
+    if bad is not None and bad.distinct == 2:
+        worth = ",".join(f"{word}={value:g}" for word, value in _turned(bad).items())
+        turned += f", which --columns quality={bad.path} --values quality:{worth} turns around"
     return (
         "how good the answer was (--columns quality=COLUMN, or a second file that holds scores)"
         f"{turned or _no_numbers('quality', roles, fields) or _candidates(roles, fields)}"
@@ -98,8 +129,21 @@ def _candidates(roles: Mapping[str, Guess], fields: Sequence[Field]) -> str:
 
 def _may_be_turned(field: Field, played: Sequence[str]) -> bool:
     """Whether a field holds scores of which a lower one is better."""
-    is_scores = field.kind in ("number", "bool") and 1 < field.distinct
-    return is_scores and field.path not in played and says_how_bad(field.path)
+    is_scores = field.kind in ("number", "bool") or words_of(field) is not None
+    return (
+        is_scores and field.distinct > 1 and field.path not in played and says_how_bad(field.path)
+    )
+
+
+def _turned(field: Field) -> dict[str, float]:
+    """What the two values of a field are worth that says how bad an answer was."""
+    if field.kind == "bool":
+        return {"false": 1.0, "true": 0.0}
+    scale = words_of(field) if field.kind == "text" else None
+    if scale is None:
+        low, high = sorted({*field.numbers.tolist()})
+        return {f"{low:g}": 1.0, f"{high:g}": 0.0}
+    return {word: 1.0 - worth for word, worth in scale.worth.items()}
 
 
 def of_pairs(fields: Sequence[Field]) -> tuple[str, ...]:

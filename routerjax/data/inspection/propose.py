@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Names, Schema
-from routerjax.data.columns.synonyms import named
+from routerjax.data.columns.synonyms import BY_ENDING, named, plain
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection import wide
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.gold import scores_by
 from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
+from routerjax.data.inspection.parts import cost_parts, sum_of_fields, whole_cost
 from routerjax.data.inspection.presets import preset_of
 from routerjax.data.inspection.roles import PLAYS, Guess, guess_roles
 from routerjax.data.inspection.rules import cost_rules, decimal_rule, quality_rules, status_rules
+from routerjax.data.inspection.score_names import wrong_scores
 from routerjax.data.io.availability import YES
 
 GROUP = "model_group"
 """Column of LiteLLM's spend logs: the model that a client asked for, not its deployment."""
 
+ASKED_NAME = re.compile(r"(?:^|[._])(?:request|requested|asked|original|wanted|intended)(?:[._]|$)")
+"""What columns are called that name the model that a client asked for."""
+ANOTHER = "is another model than"
+"""What a note says of two columns of models, whatever else is known of a file."""
+MOST_OTHERS = 4  # columns that may be the quality, of which a note speaks
 UNLIKE = 0.01  # share of rows from which two columns of models are said to differ
 NUMBERS = ("cost", "quality", "gold_quality")
 """Roles of numbers that may have decimals."""
@@ -97,6 +105,7 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
     roles = guess_roles([field for field in fields if field.path not in fixed.values()])
     for role, path in fixed.items():
         known = next((field for field in fields if field.path == path), None)
+        known = known or (sum_of_fields(path, fields) if role == "cost" else None)
         roles.pop(role, None)
         if known is not None:
             roles[role] = Guess(role, known, "option")
@@ -106,10 +115,19 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
         roles["model"] = _answering(asked, fields, notes) if asked == roles["model"] else asked
     if "quality" in roles and "gold_quality" not in roles:
         roles |= _two_scores(fields, roles, notes)
+    if "cost" not in fixed:
+        _of_parts(roles, fields, notes)
+    wrong: str | None = None
+    if "quality" in roles and "quality" not in fixed and roles["quality"].field.path != "quality":
+        wrong = wrong_scores(roles["quality"].field, fields)
+        if wrong is None:
+            _other_scores(roles, fields, notes)
+        else:
+            del roles["quality"]
     rules: dict[str, object] = {"columns": _columns(roles)}
     if "quality" in roles:
         rules |= quality_rules(roles["quality"].field, notes, given)
-    lacks = lacking(roles, fields)
+    lacks = lacking(roles, fields, quality=wrong)
     if "cost" in roles:
         rules |= cost_rules(roles["cost"].field, roles.get("currency"), notes, lacks)
     if given.decimal is None:
@@ -123,11 +141,27 @@ def _log(fields: Sequence[Field], fixed: Mapping[str, str], given: Schema) -> Pr
     return Proposal("log", schema, roles, tuple(lacks), tuple(notes))
 
 
+def _of_parts(roles: dict[str, Guess], fields: Sequence[Field], notes: list[str]) -> None:
+    """Take the sum of the costs of input and output for the cost, where no column has the whole."""
+    parts = [part.path for part in cost_parts(fields)]
+    if "cost" in roles and roles["cost"].field.path not in parts:
+        return
+    roles.pop("cost", None)
+    played = [*parts, *(guess.field.path for guess in roles.values())]
+    other = guess_roles([field for field in fields if field.path not in played]).get("cost")
+    if other is not None and other.by == "name":
+        roles["cost"] = other
+    elif (whole := whole_cost(fields)) is not None:
+        roles["cost"] = Guess("cost", whole, "name")
+        notes.append(f"the cost of a call is the sum of {parts[0]} and {parts[1]}")
+
+
 def _answering(model: Guess, fields: Sequence[Field], notes: list[str]) -> Guess:
     """The model that answered, where another column names it than the one that was asked for.
 
     Where the column has one name in every row, a router's own say, another one of several names is
-    taken; where both name the same models, and not always the same one, it is said.
+    taken; where both name the same models, and not always the same one, it is said, and the one
+    that is not called that of the request is taken.
     """
     named_so = [each for each in fields if each.path != model.field.path and _names_models(each)]
     if model.field.distinct == 1 and model.by == "name":
@@ -145,11 +179,19 @@ def _answering(model: Guess, fields: Sequence[Field], notes: list[str]) -> Guess
         unlike = [one != two for one, two in pairs if one is not None and two is not None]
         if set(other.texts) <= names and len(other.values) == len(model.field.values):
             if (share := sum(unlike) / max(len(unlike), 1)) > UNLIKE:
+                is_asked = model.by == "name" and _is_asked(model.field) and not _is_asked(other)
+                taken, left = (other, model.field) if is_asked else (model.field, other)
                 notes.append(
-                    f"{other.path} is another model than {model.field.path} in {share:.0%} of the "
-                    f"rows: if it is the one that answered, --columns model={other.path} takes it"
+                    f"{left.path} {ANOTHER} {taken.path} in {share:.0%} of the rows: "
+                    f"if it is the one that answered, --columns model={left.path} takes it"
                 )
+                if is_asked:
+                    return Guess("model", other, "content")
     return model
+
+
+def _is_asked(field: Field) -> bool:
+    return ASKED_NAME.search(plain(field.path)) is not None
 
 
 def _names_models(field: Field) -> bool:
@@ -195,6 +237,25 @@ def _two_scores(
         return {}
     by = roles["quality"].by if judge is _of(roles) else "name"
     return {"quality": Guess("quality", judge, by), "gold_quality": Guess("gold", gold, "name")}
+
+
+def _other_scores(roles: Mapping[str, Guess], fields: Sequence[Field], notes: list[str]) -> None:
+    """Say which other columns sound as much like the quality as the one that is taken for it."""
+    path = roles["quality"].field.path
+    played = [guess.field.path for guess in roles.values()]
+    sound = min(named("quality", path), BY_ENDING + 1)
+    others = [
+        field.path
+        for field in fields
+        if field.kind in ("number", "bool") and field.distinct > 1 and field.path not in played
+        if "." not in field.path and named("quality", field.path) >= sound > 0
+    ]
+    if others:
+        shown = ", ".join(others[:MOST_OTHERS])
+        are = "sounds like a quality, too: --columns quality=COLUMN takes it"
+        if len(others) > 1:
+            are = "sound like qualities, too: --columns quality=COLUMN takes one of them"
+        notes.append(f"the quality is {path}; {shown} {are}")
 
 
 def _of(roles: Mapping[str, Guess]) -> Field:

@@ -10,14 +10,16 @@ import numpy as np
 
 from routerjax.data.columns.synonyms import (
     ANSWERS,
+    BY_ENDING,
     MODEL_WORDS,
     NOT_PROMPTS,
     ROLES,
     named,
     plain,
+    says_how_bad,
 )
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.word_scales import words_of
+from routerjax.data.inspection.word_scales import words_of, words_tell
 from routerjax.data.io.availability import NO, YES
 
 ORDER = (
@@ -98,7 +100,7 @@ def _prompt(field: Field, by_name: float) -> tuple[float, str]:
     if ANSWERS & set(plain(field.path).split(".")[:-1]):
         return 0.0, ""
     if by_name:
-        return by_name, "name"
+        return (0.0 if away and by_name <= BY_ENDING else by_name), "name"
     length = float(np.median([len(text) for text in field.texts]))
     varied = field.distinct > 0.2 * len(field.texts)
     phrased = float(np.mean([" " in text.strip() for text in field.texts[:500]])) > 0.5
@@ -113,8 +115,8 @@ def _model(field: Field) -> tuple[float, str]:
 
 
 def _quality(field: Field) -> tuple[float, str]:
-    tells = field.kind == "text" and field.distinct > 1 and words_of(field)
-    return (2.0, "content") if tells else (0.0, "")
+    may_be = field.kind == "text" and field.distinct > 1 and not says_how_bad(field.path)
+    return (2.0, "content") if may_be and words_tell(field) else (0.0, "")
 
 
 def _cost(field: Field) -> tuple[float, str]:
@@ -132,6 +134,8 @@ def _is_model(field: Field) -> bool:
 
 
 def _is_quality(field: Field) -> bool:
+    if field.kind == "number" and plain(field.path).rsplit(".", 1)[-1] == "label":
+        return bool((abs(field.numbers) <= 1).all())  # else it is the number of a class
     if field.kind in ("number", "bool"):
         return True
     return field.kind == "text" and field.distinct <= MOST_WORDS and words_of(field) is not None

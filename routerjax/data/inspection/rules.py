@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from routerjax.data.columns import separators
 from routerjax.data.columns.arrays import quoted
 from routerjax.data.columns.schema import Schema
 from routerjax.data.columns.synonyms import plain
+from routerjax.data.columns.values import same
 from routerjax.data.inspection.fields import Field
 from routerjax.data.inspection.roles import Guess
 from routerjax.data.inspection.word_scales import words_of
@@ -18,6 +19,7 @@ from routerjax.data.inspection.word_scales import words_of
 WELL = {"200", "ok", "success", "succeeded", "completed", "complete", "stop", "true"}
 """What a status says of a call that went well."""
 
+MOST_TOLD = 50  # different values of which each may have been given a worth
 MANY = 0.1  # share of ratings of 0 that may stand for none
 RANGES = ((0.0, 1.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0), (0.0, 1000.0))
 CURRENCIES = {"eur": "euro", "gbp": "pound", "chf": "franc", "jpy": "yen", "inr": "rupee"}
@@ -33,8 +35,10 @@ def _become(given: Schema) -> str:
 
 def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> dict[str, object]:
     """How qualities are written, their range, and what stands for none, with notes of guesses."""
-    if field.kind == "bool":
-        return {}
+    worth = given.values.get("quality", {})
+    if field.kind == "bool" or _is_told(field, worth):
+        ends = (min(worth.values(), default=0.0), max(worth.values(), default=1.0))
+        return {"quality_range": ends} if ends[0] < 0 or ends[1] > 1 else {}
     if field.kind == "text":
         scale = words_of(field)
         if scale is None:
@@ -82,6 +86,13 @@ def quality_rules(field: Field, notes: list[str], given: Schema = NOTHING) -> di
     return rules if (low, high) == (0.0, 1.0) else {**rules, "quality_range": (low, high)}
 
 
+def _is_told(field: Field, worth: Mapping[str, float]) -> bool:
+    """Whether it was given what every value is worth."""
+    if not worth or field.distinct > MOST_TOLD:
+        return False
+    return all(any(same(text, word) for word in worth) for text in set(field.texts))
+
+
 def _range(field: Field, values: np.ndarray) -> tuple[float, float]:
     low, high = float(values[0]), float(values[-1])
     whole = bool((values == np.round(values)).all())
@@ -112,6 +123,7 @@ def cost_rules(
     signs = "".join(field.texts[:20]) if field.notation == "money" else ""
     said = {text.strip().lower() for text in currency.field.texts} if currency else set()
     cents = sum("¢" in text for text in field.texts)
+    words |= {"cents"} if "¢" in field.path else set()
     if 0 < cents < len(field.texts):
         lacks.append(f"one unit: {cents} of {len(field.texts)} costs are in cents, by their sign")
         return rules
@@ -120,7 +132,7 @@ def cost_rules(
         by = "their sign" if cents else f"the name of the column {quoted(field.path)}"
         notes.append(f"costs are in cents, by {by}")
         return rules
-    if words & {"micros", "microdollars"}:
+    if words & {"micros", "micro", "microdollars"}:
         rules["cost_unit"] = "per-1m"
         notes.append(f"costs are millionths, by the name of the column {quoted(field.path)}")
         return rules

@@ -17,6 +17,7 @@ from routerjax.data.inspection.opening import Together
 from routerjax.data.inspection.presets import kind_of, preset_of
 from routerjax.data.inspection.propose import ASKED, Proposal
 from routerjax.data.inspection.roles import FEWEST_GROUPS
+from routerjax.data.inspection.score_names import has_wrong_scores
 from routerjax.data.io import files
 from routerjax.data.io.ungrouped import GroupError, GroupWarning
 from routerjax.data.io.untimed import TimeError
@@ -56,6 +57,8 @@ def fitting_preset(opened: Opened, proposal: Proposal, given: Schema) -> str | N
     """The preset that reads the file at least as well as what was guessed, by some of its rows."""
     name = preset_of(proposal.kind, opened.whole.fields)
     if name is None or name not in schema_file.presets() or proposal.kind == "pairs":
+        return None
+    if "quality" not in proposal.roles and has_wrong_scores(opened.whole.fields):
         return None
     picked = np.unique(np.linspace(0, opened.whole.table.num_rows - 1, COMPARED).astype(np.int64))
     part = opened.whole._replace(table=opened.whole.table.take(pa.array(picked)))
@@ -145,9 +148,14 @@ def one_spelling(opened: Opened, read: Reading, notes: list[str]) -> Reading:
     if not alike:
         return read
     for name, others in alike.items():
+        are, models = (
+            ("is", "it is a model of its own")
+            if len(others) == 1
+            else ("are", "they are models of their own")
+        )
         notes.append(
-            f"{', '.join(map(repr, others))} are taken for {name!r}: leave out "
-            f"{alias_of(name, others)} where they are models of their own"
+            f"{', '.join(map(repr, others))} {are} taken for {name!r}: leave out "
+            f"{alias_of(name, others)} where {models}"
         )
     schema = dataclasses.replace(read.schema, aliases={**alike, **read.schema.aliases})
     merged = attempt(opened, "log", schema, drop_missing=read.drop_missing)

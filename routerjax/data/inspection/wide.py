@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 
 from routerjax.data.columns.schema import Schema
+from routerjax.data.columns.synonyms import MODEL_WORDS
 from routerjax.data.inspection.fields import Field
+from routerjax.data.inspection.parts import as_one
 from routerjax.data.inspection.rules import cost_rules, decimal_rule, quality_rules
 
 SIGNS = ("_", "|", ":", ".", " ")
-SCORES = ("score", "quality", "correct", "accuracy", "reward", "rating", "scores")
-COSTS_OF = ("cost", "price", "total_cost", "spend", "costs")
+SCORES = (
+    *("score", "quality", "correct", "accuracy", "reward", "rating", "scores", "acc"),
+    *("is_correct", "performance", "perf"),
+)
+COSTS_OF = ("cost", "price", "total_cost", "spend", "costs", "cost_usd", "usd")
 COST_SUFFIXES = tuple(sign + name for sign in SIGNS for name in COSTS_OF[::-1])
 SCORE_SUFFIXES = ("", *(sign + name for sign in SIGNS for name in SCORES))
 PREFIXES = tuple(
@@ -36,8 +43,10 @@ def patterns_of(fields: Sequence[Field]) -> dict[str, str] | None:
     for cost in COST_SUFFIXES:
         bases = [path.removesuffix(cost) for path in numbers if path.endswith(cost)]
         for score in SCORE_SUFFIXES:
-            if sum(base + score in numbers for base in bases) >= 2:
-                return {"score:*": f"*{score}", "cost:*": f"*{cost}"}
+            both = [base for base in bases if base + score in numbers]
+            if len(both) >= 2:
+                inside = _object(both)
+                return {"score:*": f"{inside}*{score}", "cost:*": f"{inside}*{cost}"}
     for score, cost in PREFIXES:
         scored, priced = (
             {path.removeprefix(each) for path in numbers if path.startswith(each)}
@@ -46,6 +55,16 @@ def patterns_of(fields: Sequence[Field]) -> dict[str, str] | None:
         if len(scored & priced) >= 2:
             return {"score:*": f"{score}*", "cost:*": f"{cost}*"}
     return None
+
+
+def _object(paths: Sequence[str]) -> str:
+    """The path of the object in which all these paths lie, with its dot; the empty text if in none.
+
+    A dot may also be a part of models' names, as in gpt-4.1 and gpt-4.1-mini.
+    """
+    common = os.path.commonprefix([path[: path.rfind(".") + 1] for path in paths])
+    inside = common[: common.rfind(".") + 1]
+    return "" if MODEL_WORDS.search(inside) or re.search(r"\d", inside) else inside
 
 
 def numbers_of(fields: Sequence[Field]) -> list[Field]:
@@ -67,9 +86,9 @@ def written(
     scores = [each for each in _matching(fields, told["score:*"]) if each.path not in paths]
     rules: dict[str, object] = {}
     if scores:
-        rules |= quality_rules(_one(scores), [], given)
+        rules |= quality_rules(as_one(scores, scores[0].path), [], given)
     if costs:
-        rules |= cost_rules(_one(costs), None, notes, lacks)
+        rules |= cost_rules(as_one(costs, costs[0].path), None, notes, lacks)
     rules = {name: rule for name, rule in rules.items() if name in WRITTEN}
     if given.decimal is None:
         rules |= decimal_rule([*scores, *costs], notes, lacks)
@@ -83,11 +102,3 @@ def _matching(fields: Sequence[Field], pattern: str) -> list[Field]:
         for field in fields
         if field.kind == "number" and field.path.startswith(before) and field.path.endswith(after)
     ]
-
-
-def _one(fields: Sequence[Field]) -> Field:
-    """One field of the values of several, written as the least plain of them."""
-    values = [value for field in fields for value in field.values]
-    order = ("rating", "money", "comma", "plain", "")
-    notation = min((field.notation for field in fields), key=order.index)
-    return Field(fields[0].path, "number", values, notation)

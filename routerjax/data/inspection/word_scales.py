@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from routerjax.data.columns.synonyms import VALUES, plain, unaccented
+from routerjax.data.columns.synonyms import (
+    ASKS_HOW_GOOD,
+    VALUES,
+    YES_OR_NO,
+    plain,
+    unaccented,
+)
 from routerjax.data.inspection.fields import Field
 
+SKIN = re.compile("[\U0001f3fb-\U0001f3ff\ufe0f]")
 STARS = re.compile(r"[★⭐](?:\ufe0f?[★⭐])*\ufe0f?☆*|☆+")
 GRADE = re.compile(r"([A-DF])([+-]?)")
 POINTS = {"A": 4.0, "B": 3.0, "C": 2.0, "D": 1.0, "F": 0.0}
@@ -38,10 +45,21 @@ def words_of(field: Field) -> Scale | None:
     return _stars(words) or _grades(words, field.path) or _feedback(words)
 
 
+def words_tell(field: Field) -> bool:
+    """Whether words say by themselves that a column holds qualities: yes and no do not."""
+    is_answer = {_key(text) for text in field.texts} <= YES_OR_NO
+    is_asked = ASKS_HOW_GOOD.search(plain(field.path)) is not None
+    return words_of(field) is not None and (is_asked or not is_answer)
+
+
+def _key(word: str) -> str:
+    """A word as `VALUES` has it: no capitals, accents or tones of skin."""
+    key = SKIN.sub("", unaccented(word.strip().lower()))
+    return re.sub(r"[\s-]+", "_", key) if len(key) > 2 else key
+
+
 def _feedback(words: list[str]) -> Scale | None:
-    keys = [unaccented(word.lower()) for word in words]
-    keys = [re.sub(r"[\s-]+", "_", key) if len(key) > 2 else key for key in keys]
-    worth = {word: VALUES.get(key) for word, key in zip(words, keys, strict=True)}
+    worth = {word: VALUES.get(_key(word)) for word in words}
     found = {word: each for word, each in worth.items() if each is not None}
     return Scale(found) if len(found) == len(words) else None
 

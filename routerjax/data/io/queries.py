@@ -18,7 +18,7 @@ from routerjax.data.formats import json_rows, loading
 from routerjax.data.formats.arrow import first_line
 from routerjax.data.formats.json_columns import cleaned
 from routerjax.data.formats.kinds import KINDS, suffix_of
-from routerjax.data.formats.opening import blocks_of, located
+from routerjax.data.formats.opening import blocks, blocks_of, located
 from routerjax.data.io.availability import names_of
 from routerjax.errors import InputError
 
@@ -62,7 +62,9 @@ def read_prompts(path: str, *, form: str = LAST_USER) -> list[str]:
 
 def _lines(path: str) -> list[str]:
     """The lines of a text, without their ends; the last one need not have an end."""
-    if path != "-":
+    if path != "-" and (place := located(path)).is_file():
+        content = b"".join(blocks(place))
+    elif path != "-":
         with open(located(path), "rb") as file:  # once: it may be a pipe
             content = b"".join(blocks_of(file))
     elif isinstance(sys.stdin, io.TextIOWrapper):
@@ -129,19 +131,34 @@ def read_available(
 
 
 def _embedded(table: pa.Table) -> np.ndarray:
-    if EMBEDDED not in table.column_names:
-        raise InputError(f"has no column '{EMBEDDED}'")
+    name = EMBEDDED
+    if name not in table.column_names:
+        vectors = [each for each in table.column_names if _is_of_vectors(table[each])]
+        if len(vectors) != 1:
+            raise InputError(f"has no column '{EMBEDDED}'")
+        name = vectors[0]
     try:
-        values, present = matrix(table[EMBEDDED])
+        values, present = matrix(table[name])
     except InputError as error:
-        raise InputError(error.problem, field=EMBEDDED, row=error.row) from None
+        raise InputError(error.problem, field=name, row=error.row) from None
     if not present.all():
-        raise InputError("holds no embedding", field=EMBEDDED, row=int(present.argmin()))
+        raise InputError("holds no embedding", field=name, row=int(present.argmin()))
     return values
+
+
+def _is_of_vectors(column: pa.ChunkedArray) -> bool:
+    """Whether the first cell of a column is a vector: two numbers or more."""
+    try:
+        values, present = matrix(column.slice(0, 1))
+    except InputError:
+        return False
+    return bool(present.all()) and values.shape[1] > 1
 
 
 def read_embeddings(path: str) -> np.ndarray:
     """Embeddings [n, d] of an .npy file, or of the column 'embedding' of a file of rows.
+
+    In a file without this column it is the one that holds vectors, where there is only one.
 
     Raises:
       InputError: no such file, not a matrix of finite floats, or no rows.
