@@ -243,6 +243,12 @@ def ended(arguments: list[str], capsys) -> None:
     assert time.monotonic() - start < PATIENCE
 
 
+def inspected(folder: Path, capsys, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    ended(["inspect", str(folder / name)], capsys)
+    (folder / name).unlink()
+
+
 words = st.one_of(
     st.sampled_from(
         ["fit", "evaluate", "route", "plan", "file.csv", "none.csv", ".", "-", "--", "--out", "run"]
@@ -284,7 +290,7 @@ def test_any_file_is_read_or_refused_in_one_line(folder, file, reader):
 
 
 @pytest.mark.slow
-@fuzzed(3000)
+@fuzzed(3900)
 @given(file=files(), reader=st.sampled_from(list(READERS)))
 def test_many_files_are_read_or_refused_in_one_line(folder, file, reader):
     check(folder, *file, reader)
@@ -293,7 +299,11 @@ def test_many_files_are_read_or_refused_in_one_line(folder, file, reader):
 @fuzzed(80)
 @given(file=files())
 def test_any_file_is_inspected_or_refused_in_one_line(folder, capsys, file):
-    name, content = file
-    (folder / name).write_bytes(content)
-    ended(["inspect", str(folder / name)], capsys)
-    (folder / name).unlink()
+    inspected(folder, capsys, *file)
+
+
+@pytest.mark.slow
+@fuzzed(600)
+@given(file=files())
+def test_many_files_are_inspected_or_refused_in_one_line(folder, capsys, file):
+    inspected(folder, capsys, *file)
