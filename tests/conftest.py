@@ -24,6 +24,10 @@ KEPT = {
 }
 MOST_KEPT = 4_000
 """Files of a worker's folder, beyond which it is emptied."""
+MOST_MAPS = 30_000
+"""Memory maps of a worker, beyond which compiled programs are let go. A program has some nine, and
+Linux ends a process that asks for more than 65,530, in the midst of compiling."""
+MAPS = Path("/proc/self/maps")  # Linux alone
 
 for name, value in KEPT.items():
     if name.upper() not in os.environ:
@@ -46,6 +50,14 @@ def _own_cache(tmp_path_factory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTERJAX_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_programs() -> Iterator[None]:
+    """No worker holds the programs of all the tests that it has run."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @dataclasses.dataclass(frozen=True)
