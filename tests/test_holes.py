@@ -164,6 +164,13 @@ def test_support_zero_switches_them_off():
     assert find_holes(x, np.eye(3)[arms], np.ones((500, 3), bool), np.zeros(3)) is None
 
 
+def test_an_arm_that_always_answers_has_none_at_any_support():
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    hits = np.tile([1.0, 0.0], (300, 1))
+    for level in (0.05, 0.5, 1.0):
+        assert find_holes(x, hits, np.ones((300, 2), bool), np.full(2, level)) is None
+
+
 @pytest.fixture(scope="module")
 def product_log():
     """The last model is right where two numbers differ in sign, and is asked nowhere else."""

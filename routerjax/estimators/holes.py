@@ -31,6 +31,7 @@ MOST_COLUMNS = 512
 """Columns of wider features that boxes of one side are tried on: those that vary most."""
 MOST_PAIRED = 20
 """Columns that boxes of two sides are tried on, likewise."""
+TINY = 1e-6
 ROWS_OF_QUANTILES = 2048
 """Rows of which the quantiles are."""
 
@@ -193,7 +194,8 @@ def find_holes(
     rows = could.T.astype(np.float32)
     hits = hits.T.astype(np.float32) * rows
     counts = [(family.counts(rows), family.counts(hits)) for family in families]
-    enough = np.minimum(ENOUGH * level, hits.sum(axis=1) / np.maximum(rows.sum(axis=1), 1))
+    shares = hits.sum(axis=1) / np.maximum(rows.sum(axis=1), 1)
+    enough = np.minimum(np.minimum(ENOUGH * level, shares), 1 - TINY)
     found: list[list[_Box]] = [[] for _ in range(models)]
     for arm in np.flatnonzero(enough > 0):
         asked = _Asked(rows[arm], hits[arm], float(level[arm]), float(enough[arm]), together)
