@@ -26,7 +26,8 @@ from routerjax.serving.service import Made, Service
 from routerjax.serving.watching import EVERY, watch
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
-ASKED = ("prompt", "messages", "embedding", "cost_weight", "budget", "models", "tenant", "group")
+QUERY = ("prompt", "messages", "embedding")
+ASKED = (*QUERY, "cost_weight", "budget", "models", "tokens", "tenant", "group")
 SAID = ("id", "quality", "cost")
 LONGEST_ID = 64
 LONGEST_WHOLE = 300
@@ -168,8 +169,11 @@ async def _route(service: Service, request: Request) -> Response:
     _check_fields(body, ASKED)
     served = service.served
     query = await queried(service, served, body)
-    made = service.decide(served, query, service.asked(served, body))
-    return JSONResponse(_answer(served, made))
+    asked = service.asked(served, body)
+    if service.upstreams is not None and asked.tokens is not None:
+        wanted = served.router.models if asked.models is None else asked.models
+        asked = asked._replace(models=service.upstreams.that_take(wanted, asked.tokens))
+    return JSONResponse(_answer(served, service.decide(served, query, asked)))
 
 
 def _answer(served: Served, made: Made) -> dict[str, Any]:

@@ -8,7 +8,6 @@ fallback order is asked, and the log says that it was not the drawn one that ans
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ from routerjax.serving.answers import (
     whole,
 )
 from routerjax.serving.deciding import Served
+from routerjax.serving.requests import tokens_of
 from routerjax.serving.service import Made, Service
 from routerjax.serving.streams import stream
 from routerjax.serving.upstreams import Upstream
@@ -74,11 +74,10 @@ def able(
     """
     assert service.upstreams is not None
     known = service.upstreams.models
-    characters = len(json.dumps(body.get("messages"), ensure_ascii=False))
     limit = body.get("max_completion_tokens", body.get("max_tokens"))
-    answer = limit if isinstance(limit, int) else 0
+    tokens = tokens_of(body.get("messages")) + (limit if isinstance(limit, int) else 0)
     wanted = served.router.models if models is None else models
-    found = [name for name in wanted if name in known and known[name].takes(characters, answer)]
+    found = [name for name in wanted if name in known and known[name].takes(tokens)]
     if not found:
         raise InputError("no model of the router has an upstream that could take this request")
     return tuple(found)

@@ -58,12 +58,14 @@ class Asked(NamedTuple):
       models: that may be chosen; None leaves it to the service.
       tenant: for whom, where the service has limits by tenant.
       budget: US dollars that the answer may be expected to cost; None sets no limit.
+      tokens: that prompt and answer have together; None where only an embedding is known.
     """
 
     cost_weight: float
     models: tuple[str, ...] | None = None
     tenant: str | None = None
     budget: float | None = None
+    tokens: float | None = None
 
 
 class Decision(NamedTuple):

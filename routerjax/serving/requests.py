@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from routerjax.artefacts.router import Router
 from routerjax.data.columns.prompts import prompt_text
 from routerjax.errors import InputError
 from routerjax.serving.deciding import Asked
+
+CHARACTERS_PER_TOKEN = 4
 
 
 class Query(NamedTuple):
@@ -59,10 +62,12 @@ def asked_of(body: dict[str, Any]) -> Asked:
     """What a request that names a cost weight says beside its query.
 
     Raises:
-      InputError: a cost weight that is no number, a budget that is not above 0, or names that are
-        none.
+      InputError: a cost weight that is no number, a budget or tokens that are not above 0, or
+        names that are none.
     """
     weight, budget, models = body["cost_weight"], body.get("budget"), body.get("models")
+    prompt = body.get("prompt", body.get("messages"))
+    tokens = body.get("tokens", None if prompt is None else tokens_of(prompt))
     if not _is_number(weight):
         raise InputError("cost_weight must be a number")
     if budget is not None and not (_is_number(budget) and 0 < budget < math.inf):
@@ -71,8 +76,16 @@ def asked_of(body: dict[str, Any]) -> Asked:
         if not isinstance(models, list) or not all(isinstance(each, str) for each in models):
             raise InputError("models must be a list of names")
         models = tuple(models)
+    if tokens is not None and not (_is_number(tokens) and 0 < tokens < math.inf):
+        raise InputError("tokens must be a number above 0")
     own = None if budget is None else float(budget)
-    return Asked(float(weight), models, _text(body, "tenant"), own)
+    return Asked(float(weight), models, _text(body, "tenant"), own, tokens)
+
+
+def tokens_of(prompt: Any) -> float:
+    """Tokens of a text or of messages, by a rule of thumb of four characters a token."""
+    text = prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
+    return len(text) / CHARACTERS_PER_TOKEN
 
 
 def _is_number(value: Any) -> bool:

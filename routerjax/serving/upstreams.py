@@ -28,7 +28,6 @@ import httpx
 from routerjax.errors import InputError
 
 FIELDS = ("url", "model", "key_env", "input", "output", "timeout", "context", "stream_usage")
-CHARACTERS_PER_TOKEN = 4
 TIMEOUT = 60.0
 
 
@@ -63,10 +62,8 @@ class Upstream(NamedTuple):
             return None
         return (asked * self.input + answered * self.output) / 1e6
 
-    def takes(self, characters: int, answer_tokens: int) -> bool:
-        """Whether a prompt of so many characters and its answer fit the context, by a rule of
-        thumb of four characters a token."""
-        tokens = characters / CHARACTERS_PER_TOKEN + answer_tokens
+    def takes(self, tokens: float) -> bool:
+        """Whether a prompt and its answer of so many tokens together fit the context."""
         return self.context is None or tokens <= self.context
 
 
@@ -85,6 +82,19 @@ class Upstreams(NamedTuple):
         """The model, then those of the fallback order that may answer in its place."""
         others = [name for name in self.order if name != model and name in allowed]
         return [model, *others]
+
+    def that_take(self, names: Sequence[str], tokens: float) -> tuple[str, ...]:
+        """Those whose context so many tokens fit. Of a model without an upstream, which whoever
+        asked for a route asks himself, no context is known: it stays.
+
+        Raises:
+          InputError: there is none.
+        """
+        own = self.models
+        found = [name for name in names if name not in own or own[name].takes(tokens)]
+        if not found:
+            raise InputError(f"no model's context holds {tokens:,.0f} tokens")
+        return tuple(found)
 
 
 def read_upstreams(path: str | os.PathLike[str]) -> Upstreams:
