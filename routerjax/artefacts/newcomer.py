@@ -242,7 +242,7 @@ def _with_column(head: Any, column: Float[np.ndarray, "k D"]) -> Any:
     return {**head, "params": {**own, "coefficients": _joined(own["coefficients"], column)}}
 
 
-def _joined(values: Any, last: np.ndarray) -> Any:
+def _joined(values: Any, last: np.ndarray | np.floating) -> Any:
     """Values [..., m] with one more at the end."""
     found = np.concatenate([np.asarray(values), np.asarray(last)[..., None]], axis=-1)
     return jnp.asarray(found, np.asarray(values).dtype)

@@ -70,7 +70,7 @@ class _Family(NamedTuple):
     def tried(self) -> float:
         """How many boxes there are."""
         sides = len(self.column)
-        return sides * (sides - 1) / 2 if self.paired else sides
+        return sides * (sides - 1) / 2 if self.paired else float(sides)
 
     def counts(self, weights: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "c t"]:
         """Sums of weights within every box; of two sides each box comes twice."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
 
 from routerjax.estimators.hierarchical import Posterior
 from routerjax.models.heads import Head, outputs
@@ -208,7 +208,7 @@ def on_rows(call: Callable[[Any, Any], PyTree], model: Any, rows: Float[np.ndarr
 def over_blocks(
     call: Callable[[Float[np.ndarray, "b d"], slice], PyTree],
     x: Float[Array | np.ndarray, "n d"] | Stored,
-) -> PyTree[Float[np.ndarray, "n ..."]]:
+) -> PyTree[Shaped[np.ndarray, "n ..."]]:
     """A call for each block of rows of x [n, d], its arrays [b, ...] joined to [n, ...].
 
     `call` takes the block and its place in x; no array of all rows has to fit beside x.
