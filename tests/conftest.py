@@ -24,7 +24,7 @@ KEPT = {
 }
 MOST_KEPT = 4_000
 """Files of a worker's folder, beyond which it is emptied."""
-MOST_MAPS = 30_000
+MOST_MAPS = 50_000
 """Memory maps of a worker, beyond which compiled programs are let go. A program has some nine, and
 Linux ends a process that asks for more than 65,530, in the midst of compiling."""
 MAPS = Path("/proc/self/maps")  # Linux alone
