@@ -205,7 +205,7 @@ def cut_log(seed, *, n=1500, wide=8, models=3, fails=False):
     return log, x, below, chance
 
 
-@pytest.mark.parametrize("wide, models", [(8, 3), (16, 5)])
+@pytest.mark.parametrize("wide, models", [(8, 3), pytest.param(16, 5, marks=pytest.mark.slow)])
 def test_a_model_never_asked_below_a_sum_of_many_numbers(wide, models):
     log, x, below, _ = cut_log(0, wide=wide, models=models)
     scaling = Scaling.of(log.features)

@@ -283,20 +283,20 @@ def test_any_file_is_planned_with_or_refused_in_one_line(folder, capsys, file):
     (folder / name).unlink()
 
 
-@fuzzed(400)
+@fuzzed(200)
 @given(file=files(), reader=st.sampled_from(list(READERS)))
 def test_any_file_is_read_or_refused_in_one_line(folder, file, reader):
     check(folder, *file, reader)
 
 
 @pytest.mark.slow
-@fuzzed(3900)
+@fuzzed(4000)
 @given(file=files(), reader=st.sampled_from(list(READERS)))
 def test_many_files_are_read_or_refused_in_one_line(folder, file, reader):
     check(folder, *file, reader)
 
 
-@fuzzed(80)
+@fuzzed(30)
 @given(file=files())
 def test_any_file_is_inspected_or_refused_in_one_line(folder, capsys, file):
     inspected(folder, capsys, *file)

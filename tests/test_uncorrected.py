@@ -153,7 +153,7 @@ def test_gold_rows_stand_for_rows_of_their_model_and_many_models_are_counted():
 # --- fit, evaluate and plan ---
 
 
-@pytest.fixture(scope="module", params=["pairs", "rows"])
+@pytest.fixture(scope="module", params=[pytest.param("pairs", marks=pytest.mark.slow), "rows"])
 def favoured(request):
     """A router of a log without a gold score on the favoured model, what was said, its form."""
     form, found = request.param, {}
