@@ -98,6 +98,7 @@ def test_a_query_is_routed_logged_and_fed_back(client, tmp_path):
         ({**QUERY, "tenant": 5}, 422, "tenant must be text"),
         ({**QUERY, "budget": 0}, 422, "dollars above 0"),
         ({**QUERY, "tokens": "many"}, 422, "tokens must be a number above 0"),
+        ({**QUERY, "tokens": 5}, 422, "none are served here"),
         ({**QUERY, "budget": 1e-6}, 422, "for 1e-06 dollars; the least is 0.001"),
         ([1], 400, "no object"),
         ({"embedding": [0.5] * 1000}, 413, "larger than 2,000 bytes"),
@@ -475,7 +476,7 @@ def test_a_request_goes_to_no_model_whose_context_it_exceeds(chat):
         client.post("/v1/chat/completions", json={**HELLO, "max_tokens": 90})
         routed = [
             client.post("/route", json={"prompt": "x" * length, **more}).json()["model"]
-            for length, more in ((392, {}), (404, {}), (4, {"tokens": 101}))
+            for length, more in ((392, {}), (404, {"messages": None}), (4, {"tokens": 101}))
         ]
         alone = {"prompt": "x" * 404, "models": ["a"]}
         none = client.post("/route", json=alone)

@@ -182,6 +182,17 @@ class Page:
 
 
 @dataclasses.dataclass(frozen=True)
+class Loading:
+    """How the router is loaded.
+
+    Attributes:
+      trust_encoder: The router's text encoder is loaded although it is none of routerjax's own.
+    """
+
+    trust_encoder: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class RouterFolder:
     """Where a fitted router goes.
 

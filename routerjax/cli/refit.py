@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command
-from routerjax.cli.options import option
+from routerjax.cli.options import Loading, option
 from routerjax.cli.reading import keep_compiled, print_json
 from routerjax.errors import InputError
 
@@ -72,17 +72,6 @@ class Refitting:
     json: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Back:
-    """How it is brought back.
-
-    Attributes:
-      trust_encoder: The router's text encoder is loaded although it is none of routerjax's own.
-    """
-
-    trust_encoder: bool = False
-
-
 def add(app: App) -> None:
     """Add both commands."""
     add_command(
@@ -99,7 +88,7 @@ def add(app: App) -> None:
         roll_back,
         text=BACK,
         arguments=[Argument("router", "The folder of the router in service.")],
-        groups=[Options("Loading", Back())],
+        groups=[Options("Loading", Loading())],
     )
 
 
@@ -156,5 +145,5 @@ def roll_back(parsed: Parsed) -> None:
     from routerjax.serving.refitting import rollback
 
     folder = parsed.arguments["router"]
-    rollback(folder, trust_encoder=parsed[Back].trust_encoder)
+    rollback(folder, trust_encoder=parsed[Loading].trust_encoder)
     print(f"{folder} is the router before")

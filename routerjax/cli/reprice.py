@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from routerjax.cli.app import Argument, Options, Parsed, add_command
-from routerjax.cli.options import Prices
+from routerjax.cli.options import Loading, Prices
 from routerjax.cli.reading import changes, keep_compiled
 
 if TYPE_CHECKING:
@@ -16,17 +15,6 @@ TEXT = """Put a router at other prices, without fitting again.
 
 A service takes the router up; rollback brings back the one before.
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Loading:
-    """How the router is loaded.
-
-    Attributes:
-      trust_encoder: The router's text encoder is loaded although it is none of routerjax's own.
-    """
-
-    trust_encoder: bool = False
 
 
 def add(app: App) -> None:

@@ -49,8 +49,8 @@ def make_folds(
     """Split rows into folds, every arm spread evenly over them, rows of a group together.
 
     What is held out of the rows outside a fold are the first groups of a random order, from another
-    place in it for every fold: of a fifth of them or less no row is held out twice, nearly, so that
-    what all folds' held-out rows say together is worth as many rows.
+    place in it for every fold: where their share is 1/K or less no row is held out twice, but for
+    groups at the edges, so that what all folds' held-out rows say together is worth as many rows.
 
     Args:
       arms: [n] arm that answered.

@@ -166,12 +166,12 @@ def find_holes(
 
         P(Binomial(N, c) ≤ h) ≤ α / (2 · arms · boxes of the family),
 
-    c = min(5 · level, share of the arm). So an arm that is asked of every query with a probability
-    of at least c, or of all alike, has a hole with a probability of α at most (Bonferroni). Of
-    those the box of the least chance is taken, and each of its sides is moved to the
-    `support_threshold` of its view among the rows within the other. There are two families: boxes
-    of one side, on every view, and of two, on the views that vary most; both sides may bound the
-    same view, which makes an interval.
+    c = min(5 · level, share of the arm). So arms that are asked of every query with a probability
+    of 5 · level or more, or of all alike, have a hole with a probability of α at most (Bonferroni;
+    the share is estimated, and recorded propensities are taken for answers). Of those the box of
+    the least chance is taken, and each of its sides is moved to the `support_threshold` of its view
+    among the rows within the other. There are two families: boxes of one side, on every view, and
+    of two, on the views that vary most; both may bound the same view, which makes an interval.
 
     Args:
       x: [n, d] scaled features.

@@ -26,10 +26,12 @@ MOST_FEATURES = 32
 PATIENCE = 10
 """Rounds without a better held-out likelihood after which no more are grown."""
 BETTER = 1.0
-"""Standard errors by which trees must better the likelihood of all arms, to be kept. Trees that
-are kept needlessly take support from nothing; those that are not leave it where there is none."""
+"""Standard errors by which trees must better the likelihood of all arms, to be kept. It is low:
+trees that are kept needlessly take little support away, those that are missed leave it where there
+is none."""
 ALONE = 0.3
-"""Chance, of all arms together, that trees are kept for an arm alone that does not need them."""
+"""Chance, of all arms together, that trees are kept for an arm alone that does not need them, were
+their number not chosen by the same rows."""
 SURE = 1 - 1e-6
 """Propensity beyond which an arm is taken to be certain."""
 NEVER = -1e9

@@ -170,6 +170,8 @@ async def _route(service: Service, request: Request) -> Response:
     served = service.served
     query = await queried(service, served, body)
     asked = service.asked(served, body)
+    if service.upstreams is None and body.get("tokens") is not None:
+        raise Refused(422, "tokens rule out upstreams, and none are served here (--upstreams)")
     if service.upstreams is not None and asked.tokens is not None:
         wanted = served.router.models if asked.models is None else asked.models
         asked = asked._replace(models=service.upstreams.that_take(wanted, asked.tokens))

@@ -66,8 +66,9 @@ def asked_of(body: dict[str, Any]) -> Asked:
         names that are none.
     """
     weight, budget, models = body["cost_weight"], body.get("budget"), body.get("models")
-    prompt = body.get("prompt", body.get("messages"))
-    tokens = body.get("tokens", None if prompt is None else tokens_of(prompt))
+    tokens, prompt = body.get("tokens"), body.get("prompt") or body.get("messages")
+    if tokens is None and prompt:
+        tokens = tokens_of(prompt)
     if not _is_number(weight):
         raise InputError("cost_weight must be a number")
     if budget is not None and not (_is_number(budget) and 0 < budget < math.inf):
