@@ -5,25 +5,26 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from jax._src import lru_cache
 
 import routerjax as rj
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 
-# Tests compile more than they compute: what one compiled is kept for the next run, and for the
-# processes that tests start. Every worker has a folder of its own, since JAX locks none.
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+# Tests compile more than they compute: what one compiled is kept for the next run, for the other
+# workers, and for the processes that tests start.
 KEPT = {
-    "jax_compilation_cache_dir": Path(__file__).parent.parent / ".pytest_cache" / "jax" / WORKER,
+    "jax_compilation_cache_dir": Path(__file__).parent.parent / ".pytest_cache" / "jax",
     "jax_persistent_cache_min_compile_time_secs": 0.05,
 }
 MOST_KEPT = 4_000
-"""Files of a worker's folder, beyond which it is emptied."""
+"""Files of that folder, beyond which it is emptied."""
 MOST_MAPS = 50_000
 """Memory maps of a worker, beyond which compiled programs are let go. A program has some nine, and
 Linux ends a process that asks for more than 65,530, in the midst of compiling."""
@@ -33,8 +34,12 @@ for name, value in KEPT.items():
     if name.upper() not in os.environ:
         os.environ[name.upper()] = str(value)
         jax.config.update(name, str(value) if isinstance(value, Path) else value)
-if sum(1 for _ in KEPT["jax_compilation_cache_dir"].glob("*")) > MOST_KEPT:
+is_worker = "PYTEST_XDIST_WORKER" in os.environ
+if not is_worker and sum(1 for _ in KEPT["jax_compilation_cache_dir"].glob("*")) > MOST_KEPT:
     shutil.rmtree(KEPT["jax_compilation_cache_dir"], ignore_errors=True)
+# Threads of other libraries, which the workers' own would wait for.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 jax.config.update("jax_disable_most_optimizations", True)
 # The compiler's former code for loops takes a third of the time. Later versions of JAX know
 # neither it nor the flag, which would end the process.
@@ -42,6 +47,19 @@ if jax.__version__.startswith("0.10."):
     flags = os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false".strip()
 jax.config.update("jax_numpy_rank_promotion", "raise")  # a missing axis is said, never guessed
+
+
+def _put_whole(self: lru_cache.LRUCache, key: str, value: bytes) -> None:
+    """Keep a program under its name when all of it is written: JAX writes it there in place, where
+    another worker would read a part of it."""
+    place = Path(str(self.path)) / f"{key}{lru_cache._CACHE_SUFFIX}"
+    if not place.exists():
+        part = place.with_name(f"{os.getpid()}.{threading.get_ident()}.part")
+        part.write_bytes(value)
+        part.replace(place)
+
+
+lru_cache.LRUCache.put = _put_whole  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,9 @@ import pytest
 
 from experiments.causal_routing.__main__ import main
 from experiments.causal_routing.config import Smoke
+from experiments.causal_routing.data import table_at_prices
 from experiments.causal_routing.repetition import Setting, _members, _split
+from routerjax.errors import InputError
 from routerjax.reports.tables import (
     by_seed,
     cost_weight_sheet,
@@ -196,7 +198,12 @@ def test_an_older_folder_is_kept_unless_told(smoke, monkeypatch, capsys):
         (["--seeds", "0"], "seeds is 0"),
         (["--cost-weights=-1,2"], "cost weights must be"),
         (["--table", "nowhere.parquet"], "nowhere.parquet"),
-        (["--prices", "p.csv"], "--data and --prices have no effect without --dataset"),
+        (["--data", "t.pkl"], "--data has no effect without --dataset"),
+        (["--prices", "p.csv"], "--prices has no effect without --dataset or --table"),
+        (
+            ["--table", "t.parquet", "--prices", "p.csv", "--derive-cost", "tokens=1e-6"],
+            "costs are derived by --prices or by --derive-cost, not by both",
+        ),
         (["--embeddings", "e.npy"], "have no effect without --table"),
         (["--seeds", "many"], "Invalid value for --seeds: 'many' is not a whole number"),
     ],
@@ -207,6 +214,20 @@ def test_wrong_options_end_with_one_sentence(tmp_path, monkeypatch, capsys, argu
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_table_without_costs_has_those_of_list_prices(tmp_path):
+    """A prompt of 40 characters is 310 tokens: at $2 and $1 per million, $0.00062 and $0.00031."""
+    table, prices = tmp_path / "t.jsonl", tmp_path / "prices.csv"
+    row = {"prompt": "x" * 40, "score:large": 1.0, "score:small": 0.0}
+    table.write_text(f"{json.dumps(row)}\n" * 3)
+    prices.write_text("model,input,output\nlarge,2,2\nsmall,1,1\n")
+    made = table_at_prices(str(table), str(prices), None, (0.0, 1.0))
+    np.testing.assert_allclose(made.cost, [[0.00062, 0.00031]] * 3, rtol=1e-6)
+    known = {**row, "cost:large": 0.1, "cost:small": 0.2}
+    table.write_text(f"{json.dumps(known)}\n" * 3)
+    with pytest.raises(InputError, match="has costs of its own; leave out --prices"):
+        table_at_prices(str(table), str(prices), None, (0.0, 1.0))
 
 
 RESULTS = [

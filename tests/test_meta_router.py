@@ -200,9 +200,10 @@ def test_other_nuisances(tmp_path, nuisance):
     if nuisance == "forest":
         pytest.importorskip("sklearn")
     labels = labels_file(tmp_path / "labels.parquet")
-    config = small(labels, nuisance=nuisance, omega=1.0, runs=4, block=2)
+    config = small(labels, nuisance=nuisance, omega=1.0, runs=4, block=2, learners=("dr",))
     (source,) = sources(config)
-    outcome = study(dataclasses.replace(config, gold_rows=(20,)), source)[0]
+    few = dataclasses.replace(config, gold_rows=(20,), as_published=False)
+    outcome = study(few, source)[0]
     assert all(np.isfinite(curves).all() for curves in outcome.curves.values())
     assert outcome.areas["all_gold"].mean() > outcome.areas["random"].mean()
 

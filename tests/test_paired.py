@@ -259,9 +259,9 @@ def test_a_fit_is_evaluated_by_every_row(fitted):
 
 @pytest.mark.slow
 def test_the_page_of_a_fit_covers_and_claims_no_advantage_where_none_is():
-    """12 logs of equal models with 60 gold scores: 11 or more at 0.95 each, 88 times in 100."""
+    """8 logs of equal models with 60 gold scores: 7 or more at 0.95 each, 94 times in 100."""
     claimed = missed = 0
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(100 + seed)
         log = two_scores(seed)
         gold = np.where(np.isnan(log.gold_quality), np.nan, rng.random(1000) < 0.6)

@@ -40,10 +40,7 @@ HEADS = [("dr", "heads"), *((name, "ridge") for name in LEARNERS if name.endswit
 
 @pytest.mark.parametrize(
     ("learner", "nuisance"),
-    [
-        pytest.param(*pair, marks=[] if pair in HEADS[:1] else pytest.mark.slow, id=" ".join(pair))
-        for pair in HEADS
-    ],
+    [pytest.param(*pair, id=" ".join(pair)) for pair in HEADS],
 )
 @pytest.mark.slow
 def test_heads_recover_a_bias(learner, nuisance):

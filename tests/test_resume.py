@@ -315,7 +315,7 @@ def test_counts_have_a_least():
         Checkpoints("runs", keep=1)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(24, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, clean_environment, kills):
     script = Path(__file__).parent / "killed_training.py"
     done = subprocess.run(

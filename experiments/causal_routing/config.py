@@ -29,7 +29,8 @@ class StudyConfig:
     Attributes:
       dataset: A public table by name, as routerbench or sprout; "routerjax data list" has all.
       data: The file of that data set, where it is not in the cache.
-      prices: A file of dollars per million tokens, for the models of sprout.
+      prices: A file of dollars per million tokens: of the models of sprout, or of a table without
+        costs, which are then (prompt characters / 4 + 300) tokens at the model's input price.
       table: A file or hub id of another table. If no table is named, the synthetic embedded table
         is used.
       quality_range: The lowest and highest quality of that table, as LO:HI.
@@ -286,9 +287,14 @@ def check(config: StudyConfig) -> StudyConfig:
         "strength must be numbers of 0 or more, as in 0,1,2,4",
     )
     need(not (config.dataset and config.table), "give --dataset or --table, not both")
+    need(bool(config.dataset) or not config.data, "--data has no effect without --dataset")
     need(
-        bool(config.dataset) or not (config.data or config.prices),
-        "--data and --prices have no effect without --dataset",
+        bool(config.dataset or config.table) or not config.prices,
+        "--prices has no effect without --dataset or --table",
+    )
+    need(
+        not (config.prices and config.derive_cost),
+        "costs are derived by --prices or by --derive-cost, not by both",
     )
     need(
         bool(config.table) or not (config.embeddings or config.derive_cost or config.quality_range),

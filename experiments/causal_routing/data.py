@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from experiments.causal_routing.config import StudyConfig
+from experiments.log_size.data import DERIVED, derived_cost
 from routerjax.cli.parse import parse_range
 from routerjax.data.encoders.encoding import encoded
 from routerjax.data.io.files import read_table
+from routerjax.data.public.prices import read_prices
 from routerjax.data.public.tables import load_public_table
 from routerjax.data.synthetic.logging_policies import LoggingPolicy, confounded, epsilon_greedy
 from routerjax.data.synthetic.simulation import logging_policy
@@ -90,6 +94,9 @@ def _read(config: StudyConfig) -> tuple[Table, list[str]]:
         return load_public_table(config.dataset, path=config.data, prices=config.prices), []
     assert config.table is not None
     span = parse_range(config.quality_range or "0:1")
+    if config.prices is not None:
+        table = table_at_prices(config.table, config.prices, config.embeddings, span)
+        return table, [f"Costs are {DERIVED}."]
     if config.derive_cost is None:
         table = read_table(config.table, embeddings=config.embeddings, quality_range=span)
         return table, []
@@ -102,6 +109,22 @@ def _read(config: StudyConfig) -> tuple[Table, list[str]]:
     cost = np.asarray(table.cost, np.float32) * np.float32(dollars)
     note = f"Costs are derived, not recorded: {dollars:g} dollars times the column {prefix}:MODEL."
     return dataclasses.replace(table, cost=cost), [note]
+
+
+def table_at_prices(
+    file: str, prices: str, embeddings: str | None, span: tuple[float, float]
+) -> Table:
+    """A table without costs, with those that its prompts would have at list prices.
+
+    Raises:
+      InputError: it has costs, or what `derived_cost` refuses.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*every cost is 0")
+        table = read_table(file, embeddings=embeddings, quality_range=span)
+    if table.cost.any():
+        raise InputError("has costs of its own; leave out --prices", source=file)
+    return table.replace(cost=derived_cost(table, read_prices(Path(prices))))
 
 
 def _bad_luck(synthetic: EmbeddedTable) -> np.ndarray:
