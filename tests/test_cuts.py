@@ -217,6 +217,23 @@ def test_a_model_never_asked_below_a_sum_of_many_numbers(wide, models):
         assert own[:, :-1].mean() > 0.97
 
 
+def test_a_model_never_asked_below_a_sum_though_it_is_one_of_many():
+    """Twelve models, 1,200 rows: some fifty answers, too few for rows that lack them; most logs."""
+    kept = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(1200, 8))
+        below = x @ rng.normal(size=8) < 0
+        chance = np.ones((1200, 12))
+        chance[below, -1] = 0
+        chance /= chance.sum(axis=1, keepdims=True)
+        own = support_of(chance, x, rng).supported
+        assert own[:, :-1].mean() > 0.99
+        kept.append((own[below, -1].mean(), own[~below, -1].mean()))
+    below, above = np.median(kept, axis=0)
+    assert below < 0.1 and above > 0.4
+
+
 def support_of(chance, x, rng, **columns):
     """What is found of a log drawn with known propensities."""
     drawn = (chance.cumsum(axis=1) < rng.random((len(x), 1))).sum(axis=1)

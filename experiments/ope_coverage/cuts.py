@@ -79,6 +79,9 @@ class CutsConfig:
         Kind(SUM, 16, 1_500, 5),
         Kind(SUM, 64, 2_000, 3),
         Kind(SUM, 64, 10_000, 3),
+        Kind(SUM, 8, 1_200, 12),
+        Kind(SUM, 16, 1_200, 10),
+        Kind(SUM, 64, 2_000, 8),
         Kind(TABLE, 0, 1_000, 0),
     )
     share: float = 0.5

@@ -48,6 +48,32 @@ class Cut(NamedTuple):
         return float(np.sqrt((count - 1) / count * (away**2).mean(axis=1).sum()))
 
 
+def along(directions: Float[np.ndarray, "k d"]) -> Cut:
+    """Distances along given directions, of any length, from the origin."""
+    length = np.maximum(np.linalg.norm(directions, axis=1), 1e-30)
+    return Cut(directions / length[:, None], np.zeros(len(directions)))
+
+
+class Slope(NamedTuple):
+    """How often an arm answers along a direction: π(s) = c / (1 + exp(−1.7 (s − e) / τ)).
+
+    Attributes:
+      middle: e.
+      width: τ; infinite where π does not rise.
+    """
+
+    middle: float
+    width: float
+
+
+def slope_along(distances: Float[np.ndarray, " n"], asked: Bool[np.ndarray, " n"]) -> Slope:
+    """The slope of an arm's answers along given distances, by maximum likelihood."""
+    steepness, offset, _ = _fitted(distances[:, None], asked, np.ones(1), 0.0)
+    if not steepness > 0:
+        return Slope(float("inf"), float("inf"))
+    return Slope(float(-offset / steepness), float(STEEPNESS / steepness))
+
+
 def fit_cut(
     x: Float[np.ndarray, "n d"],
     asked: Bool[np.ndarray, " n"],

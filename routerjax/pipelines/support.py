@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from routerjax.estimators.cuts import Cut, fit_cut
+from routerjax.estimators.cuts import Cut, along, fit_cut
 from routerjax.estimators.discriminants import discriminants
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.holes import Holes, find_holes, in_holes
+from routerjax.estimators.steps import DEVIATIONS, deviations, edge_of_step
 from routerjax.estimators.support import (
+    PRIOR_HITS,
     PRIOR_HITS_OF_CUTS,
     edge_of_cut,
     support_threshold,
@@ -98,7 +100,8 @@ def cuts_of(
     An arm has a cut where the rows lowest along its discriminant have no support, by
     `PRIOR_HITS_OF_CUTS` prior hits, and those of them that are left have none by its own. Its
     direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut` among the rows that
-    are left.
+    are left. An arm whose answers are too few for that has one where those that are left show a
+    step along the discriminant (`edge_of_step`), unless it is known to be explored.
 
     Args:
       asked: by all rows on which the policy could have chosen the arm.
@@ -125,13 +128,20 @@ def cuts_of(
     columns = np.flatnonzero(found.directions.any(axis=(0, 2)))
     directions, least = np.zeros((x.shape[1], models)), np.full(models, -np.inf)
     inside = np.ones(asked.hits.shape, bool)
-    for arm in np.flatnonzero(np.logical_and(*cut_off)):
-        rows = _some(np.flatnonzero(asked.rows[:, arm]), MOST_ROWS)
-        features = np.asarray(read(x[rows]), np.float64)[:, columns]
+    steps = is_told(asked) & ~(asked.prior_hits > PRIOR_HITS)
+    off = [
+        deviations(found.scores[own, arm], answered[own, arm], together=together)
+        for arm, own in enumerate(left.T)
+    ]
+    parts = _Parts(asked, rest, left, answered, x, columns, folds)
+    for arm in range(models):
         starts = found.directions[:, columns, arm]
-        cut = fit_cut(features, answered[rows, arm], folds.of_row[rows], starts)
-        distances = _distances(cut, x, columns, folds)
-        edge = edge_of_cut(**rest.of(int(arm), distances), error=cut.standard_error(features))
+        if cut_off[0][arm] and cut_off[1][arm]:
+            cut, edge, distances = _clear_cut(parts, arm, starts)
+        elif steps[arm] and off[arm] >= DEVIATIONS:
+            cut, edge, distances = _step(parts, arm, starts)
+        else:
+            continue
         if np.isfinite(edge):
             directions[columns, arm] = cut.directions.mean(axis=0)
             least[arm] = edge - cut.offsets.mean()
@@ -139,6 +149,52 @@ def cuts_of(
     if not np.isfinite(least).any():
         return None, inside
     return Cuts(directions.astype(np.float32), least.astype(np.float32)), inside
+
+
+def is_told(asked: Asked) -> Bool[np.ndarray, " m"]:
+    """Whether all that is known of an arm is where it answered, and no recorded propensity."""
+    hits = asked.hits
+    found: np.ndarray = ((hits == 0) | (hits == 1)).all(axis=0)
+    return found
+
+
+class _Parts(NamedTuple):
+    """What a cut is looked for in, as in `cuts_of`; `rest` is `asked` of the rows left."""
+
+    asked: Asked
+    rest: Asked
+    left: Bool[np.ndarray, "n m"]
+    answered: Bool[np.ndarray, "n m"]
+    x: Float[np.ndarray, "n d"] | Stored
+    columns: Int[np.ndarray, " c"]
+    folds: Folds
+
+    def features(self, rows: Int[np.ndarray, " r"]) -> Float[np.ndarray, "r c"]:
+        """Of rows, in double precision."""
+        return np.asarray(read(self.x[rows]), np.float64)[:, self.columns]
+
+
+_Found = tuple[Cut, float, np.ndarray]
+"""A cut, its edge, −infinity where there is none, and [n] distances of all rows from it."""
+
+
+def _clear_cut(parts: _Parts, arm: int, starts: Float[np.ndarray, "k c"]) -> _Found:
+    """Of an arm without answers below: its direction fitted again, its edge by isotonic rates."""
+    rows = _some(np.flatnonzero(parts.asked.rows[:, arm]), MOST_ROWS)
+    features, own = parts.features(rows), parts.answered[rows, arm]
+    cut = fit_cut(features, own, parts.folds.of_row[rows], starts)
+    distances = _distances(cut, parts.x, parts.columns, parts.folds)
+    error = cut.standard_error(features)
+    return cut, edge_of_cut(**parts.rest.of(arm, distances), error=error), distances
+
+
+def _step(parts: _Parts, arm: int, starts: Float[np.ndarray, "k c"]) -> _Found:
+    """Of an arm with few answers: along its discriminant."""
+    rows = _some(np.flatnonzero(parts.left[:, arm]), MOST_ROWS)
+    cut = along(starts)
+    distances = _distances(cut, parts.x, parts.columns, parts.folds)
+    error = cut.standard_error(parts.features(rows))
+    return cut, edge_of_step(distances[rows], parts.answered[rows, arm], error=error), distances
 
 
 def _some(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " r"]:
