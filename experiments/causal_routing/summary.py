@@ -42,7 +42,7 @@ STANDS_FOR: Mapping[str, str] = {
     "paper": f"It stands for the comparison of losses in {PAPER}. Which of its tables or figures "
     "an output stands for is unknown: neither their numbers nor their values are known to us.",
     "routerjax": f"It stands for no table of {PAPER}: it is the same comparison with our defaults.",
-    "orbit": f"It stands for the column RouterBench of {ORBIT}: peak score and cost ratio (here "
+    "orbit": f"It follows {ORBIT}, whose column RouterBench has peak score and cost ratio (here "
     "QNC) of RM-Softmax and kNN.",
     "quick": f"It stands for no table of {PAPER}: the data are synthetic.",
     "smoke": "smoke: numbers mean nothing.",
