@@ -23,6 +23,7 @@ def test_deviations_by_hand():
     assert deviations(scores, asked, together=4.0) == pytest.approx(1 / np.sqrt(1.25 * 2))
     assert deviations(scores, ~asked) == pytest.approx(-1 / np.sqrt(1.25 / 2))
     assert deviations(np.ones(4), asked) == deviations(scores, asked & ~asked) == 0
+    assert deviations(scores[:0], asked[:0]) == 0
 
 
 def test_directions_of_any_length_give_distances():

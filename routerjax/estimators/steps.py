@@ -20,9 +20,9 @@ thirty arms that are asked evenly one is off by so much in 140 logs, and the res
 MOST_ERROR = 0.8
 """Standard error of a query's distance, over the standard deviation of the distances: beyond it the
 direction is hardly known."""
-MOST_WIDTH = 2.3
+MOST_WIDTH = 2.35
 """Width of a step in standard errors of a query's distance."""
-MOST_BELOW = 0.35
+MOST_BELOW = 0.45
 """Share of the arm's mean rate at which it was asked below the step, one answer added."""
 ABOVE = 0.8
 """Share of the ceiling at which the edge lies; where the rate is below the rest lies below."""
@@ -42,8 +42,9 @@ def deviations(
       asked: [n] whether the arm answered.
       together: rows that count as one.
     """
-    spread, hits = float(scores.std()), int(asked.sum())
-    if not hits or not spread > 0:
+    hits = int(asked.sum())
+    spread = float(scores.std()) if hits else 0.0
+    if not spread > 0:
         return 0.0
     off = float(scores[asked].mean() - scores.mean())
     return off / (spread * float(np.sqrt(together / hits)))
