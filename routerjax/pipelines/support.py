@@ -100,8 +100,9 @@ def cuts_of(
     An arm has a cut where the rows lowest along its discriminant have no support, by
     `PRIOR_HITS_OF_CUTS` prior hits, and those of them that are left have none by its own. Its
     direction is then fitted again (`fit_cut`), and its edge is `edge_of_cut` among the rows that
-    are left. An arm whose answers are too few for that has one where those that are left show a
-    step along the discriminant (`edge_of_step`), unless it is known to be explored.
+    are left, or that of a step where it lies further in. An arm whose answers are too few for that
+    has one where those that are left show a step along the discriminant (`edge_of_step`), unless it
+    is known to be explored.
 
     Args:
       asked: by all rows on which the policy could have chosen the arm.
@@ -179,13 +180,21 @@ _Found = tuple[Cut, float, np.ndarray]
 
 
 def _clear_cut(parts: _Parts, arm: int, starts: Float[np.ndarray, "k c"]) -> _Found:
-    """Of an arm without answers below: its direction fitted again, its edge by isotonic rates."""
+    """Of an arm without answers below: its direction fitted again, its edge by isotonic rates.
+
+    Of few answers these are rough, so that the edge of a step is taken where it lies further in.
+    """
     rows = _some(np.flatnonzero(parts.asked.rows[:, arm]), MOST_ROWS)
     features, own = parts.features(rows), parts.answered[rows, arm]
     cut = fit_cut(features, own, parts.folds.of_row[rows], starts)
     distances = _distances(cut, parts.x, parts.columns, parts.folds)
     error = cut.standard_error(features)
-    return cut, edge_of_cut(**parts.rest.of(arm, distances), error=error), distances
+    edge = edge_of_cut(**parts.rest.of(arm, distances), error=error)
+    if np.isfinite(edge):
+        rows = _some(np.flatnonzero(parts.left[:, arm]), MOST_ROWS)
+        own = parts.answered[rows, arm]
+        edge = max(edge, edge_of_step(distances[rows], own, error=error))
+    return cut, edge, distances
 
 
 def _step(parts: _Parts, arm: int, starts: Float[np.ndarray, "k c"]) -> _Found:
