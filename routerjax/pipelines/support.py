@@ -176,7 +176,7 @@ class _Parts(NamedTuple):
 
 
 _Found = tuple[Cut, float, np.ndarray]
-"""A cut, its edge, −infinity where there is none, and [n] distances of all rows from it."""
+"""A cut, its edge, −infinity where there is none, and [n] distances of all rows if there is one."""
 
 
 def _clear_cut(parts: _Parts, arm: int, starts: Float[np.ndarray, "k c"]) -> _Found:
@@ -198,12 +198,15 @@ def _clear_cut(parts: _Parts, arm: int, starts: Float[np.ndarray, "k c"]) -> _Fo
 
 
 def _step(parts: _Parts, arm: int, starts: Float[np.ndarray, "k c"]) -> _Found:
-    """Of an arm with few answers: along its discriminant."""
+    """Of an arm with few answers: along its discriminant; all rows are read for a step alone."""
     rows = _some(np.flatnonzero(parts.left[:, arm]), MOST_ROWS)
-    cut = along(starts)
-    distances = _distances(cut, parts.x, parts.columns, parts.folds)
-    error = cut.standard_error(parts.features(rows))
-    return cut, edge_of_step(distances[rows], parts.answered[rows, arm], error=error), distances
+    features, cut = parts.features(rows), along(starts)
+    own = cut.distances(features)[parts.folds.of_row[rows], np.arange(len(rows))]
+    answered, error = parts.answered[rows, arm], cut.standard_error(features)
+    edge = edge_of_step(own, answered, error=error)
+    if not np.isfinite(edge):
+        return cut, edge, own
+    return cut, edge, _distances(cut, parts.x, parts.columns, parts.folds)
 
 
 def _some(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " r"]:
