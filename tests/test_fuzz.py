@@ -290,7 +290,7 @@ def test_any_file_is_read_or_refused_in_one_line(folder, file, reader):
 
 
 @pytest.mark.slow
-@fuzzed(4000)
+@fuzzed(2000)
 @given(file=files(), reader=st.sampled_from(list(READERS)))
 def test_many_files_are_read_or_refused_in_one_line(folder, file, reader):
     check(folder, *file, reader)
@@ -303,7 +303,7 @@ def test_any_file_is_inspected_or_refused_in_one_line(folder, capsys, file):
 
 
 @pytest.mark.slow
-@fuzzed(600)
+@fuzzed(300)
 @given(file=files())
 def test_many_files_are_inspected_or_refused_in_one_line(folder, capsys, file):
     inspected(folder, capsys, *file)
