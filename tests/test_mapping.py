@@ -50,11 +50,11 @@ def test_room_is_a_share_of_the_memory_and_at_least_for_one(monkeypatch):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What the script found: one after another, and together as many as little memory holds."""
+    """What the script found: alone, together, and together with little memory."""
     folder = tmp_path_factory.mktemp("found")
-    for mode in ("alone", "together"):
-        out = folder / f"{mode}.npz"
-        command = [sys.executable, str(HERE / "side_by_side.py"), mode, str(1 << 24), str(out)]
+    for mode, memory in (("alone", 1 << 30), ("together", 1 << 30), ("together", 1 << 24)):
+        out = folder / f"{mode} {memory}.npz"
+        command = [sys.executable, str(HERE / "side_by_side.py"), mode, str(memory), str(out)]
         quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # it compiles more than it computes
         environment = {**os.environ, **quick, "PYTHONPATH": str(HERE.parent)}
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -63,8 +63,9 @@ def found(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_study_and_routers_are_the_same(found):
-    alone, together = found["alone"], found["together"]
+@pytest.mark.parametrize("memory", [1 << 30, 1 << 24])
+def test_a_study_and_routers_are_the_same(found, memory):
+    alone, together = found[f"alone {1 << 30}"], found[f"together {memory}"]
     assert alone.keys() == together.keys()
     for name, values in alone.items():
         if name.endswith("curves"):  # a query more or less on either side of a share
