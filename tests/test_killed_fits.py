@@ -10,7 +10,7 @@ import pytest
 
 @pytest.mark.slow
 def test_no_router_is_lost_to_a_kill_of_a_fit(tmp_path, clean_environment):
-    kills = 8  # the script takes any number
+    kills = 12  # the script takes any number
     done = subprocess.run(
         [sys.executable, Path(__file__).parent / "killed_fits.py", tmp_path, str(kills), "0"],
         env=clean_environment,
@@ -21,4 +21,4 @@ def test_no_router_is_lost_to_a_kill_of_a_fit(tmp_path, clean_environment):
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
     assert counts["none"] + counts["old"] + counts["new"] == kills
-    assert counts["new"] and counts["resumed"], f"a case that was never met: {counts}"
+    assert min(counts.values()) > 0, f"a case that was never met: {counts}"
