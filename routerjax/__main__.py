@@ -2,6 +2,8 @@
 
 import os
 
+from routerjax.support.imports import quick_imports
+
 CHOSEN = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables by which a user says how many threads linear algebra has."""
 
@@ -22,7 +24,8 @@ def one_blas_thread() -> None:
 def main() -> int:
     """Run the command line of this process; returns the exit code."""
     one_blas_thread()
-    from routerjax.cli import commands  # NumPy is imported below it
+    with quick_imports():
+        from routerjax.cli import commands  # NumPy is imported below it
 
     return commands.main()
 

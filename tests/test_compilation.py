@@ -19,7 +19,13 @@ from routerjax.estimators.hierarchical import coefficients, value_and_slope
 from routerjax.estimators.moments import Moments
 from routerjax.estimators.ridge import choose_landmarks, fit_logistic, fit_ridge
 from routerjax.models.pooled import PooledHead
-from routerjax.support.compilation import full_precision, padded, padded_size, quickly_compiled
+from routerjax.support.compilation import (
+    full_precision,
+    padded,
+    padded_size,
+    quickly_compiled,
+    seeded_key,
+)
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
@@ -53,6 +59,12 @@ def _log(rows, seed=0):
 def _own(names):
     """Without moves of arrays to a device, which are no programs."""
     return [name for name in names if "stage" not in str(name)]
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1, 2**31, 2**32 - 1])
+def test_the_key_of_a_seed_is_that_of_jax(seed):
+    own, theirs = (jax.random.key_data(key) for key in (seeded_key(seed), jax.random.key(seed)))
+    np.testing.assert_array_equal(own, theirs)
 
 
 def test_a_fit_compiles_few_programs_and_another_number_of_rows_none(compiled):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import Prices, Reading
 from routerjax.cli.rules import schema_of
 from routerjax.errors import InputError
+from routerjax.support.imports import quick_imports
 
 if TYPE_CHECKING:
     from routerjax.records.logs import Log
@@ -84,6 +86,9 @@ def changes(prices: Prices) -> dict[str, PriceChange]:
 
 def keep_compiled() -> None:
     """Keep compiled programs on disk: compiling is most of a short command's time."""
+    if "jax" not in sys.modules:
+        with quick_imports():
+            import jax  # noqa: F401
     from routerjax.support.compilation import keep_compiled
 
     keep_compiled()

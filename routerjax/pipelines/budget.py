@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
 import numpy as np
 from jaxtyping import Bool
 
@@ -25,6 +24,7 @@ from routerjax.pipelines.overlap import check_propensities
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
+from routerjax.support.compilation import seeded_key
 
 PLACES = 8
 """Cost weights asked for in every bracket of the fitted ones."""
@@ -110,7 +110,7 @@ def _costs(router: Router, log: Log, choices: np.ndarray) -> list[Interval]:
         np.asarray(log.arms),
         folds=config.nuisance.folds,
         held_out=config.nuisance.held_out,
-        key=jax.random.key(config.seed),
+        key=seeded_key(config.seed),
         groups=log.groups,
     )
     x = router.arrays.scaling(log.features)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
 from routerjax.artefacts.router import Router
@@ -26,6 +25,7 @@ from routerjax.pipelines.nuisance import propensities_of
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table
+from routerjax.support.compilation import seeded_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _evidence(router: Router, log: Log) -> Evidence:
     propensities = propensities_of(
         log,
         router.arrays.scaling,
-        key=jax.random.key(config.seed),
+        key=seeded_key(config.seed),
         config=config.nuisance,
         support=config.support,
     )

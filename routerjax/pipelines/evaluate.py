@@ -6,7 +6,6 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
-import jax
 import numpy as np
 
 from routerjax.artefacts.newcomer import newcomers, without_newcomers
@@ -37,7 +36,7 @@ from routerjax.records.logs import Log
 from routerjax.records.repricing import PriceChange, repriced
 from routerjax.records.tables import Table
 from routerjax.records.validation import VALIDATION_NAMES
-from routerjax.support.compilation import keep_compiled
+from routerjax.support.compilation import keep_compiled, seeded_key
 from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import train_router
 
@@ -208,7 +207,7 @@ def _full_feedback(
     if data.split is None or "train" not in data.split:
         return None
     train = data.in_split("train", *VALIDATION_NAMES).with_models(router.models).complete()
-    config, key = router.config, jax.random.key(router.config.seed)
+    config, key = router.config, seeded_key(router.config.seed)
     splits = member_splits(
         len(train),
         members=config.router.members,
@@ -243,7 +242,7 @@ def _evidence(
     config, x = router.config, router.arrays.scaling(log.features)
     pairs = has_pairs(log, gold)
     known = gold_rows(log, gold) if gold is not None else None
-    key = jax.random.key(config.seed)
+    key = seeded_key(config.seed)
     folds = make_folds(
         np.asarray(log.arms),
         folds=config.nuisance.folds,

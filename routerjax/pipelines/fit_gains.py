@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,7 +25,7 @@ from routerjax.pipelines.meta_router import FittedGains, fit_gains
 from routerjax.pipelines.regressions import learner_named, regression_named
 from routerjax.records.gains import LabelledGains
 from routerjax.records.validation import check_seed
-from routerjax.support.compilation import keep_compiled
+from routerjax.support.compilation import keep_compiled, seeded_key
 from routerjax.support.provenance import provenance
 from routerjax.training.checkpoint import digest
 from routerjax.training.config import GainConfig
@@ -62,7 +61,7 @@ def fit_labels(labels: GainLabels, *, config: GainConfig) -> SavedGains:
     def fitted(weights: np.ndarray) -> FittedGains:
         return fit_gains(
             gains,
-            key=jax.random.key(config.seed),
+            key=seeded_key(config.seed),
             weights=weights,
             components=components or None,
             learner=config.learner,

@@ -29,7 +29,7 @@ from routerjax.pipelines.uncorrected import gold_flags, uncorrected_arms, warn_o
 from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
-from routerjax.support.compilation import keep_compiled, split_keys
+from routerjax.support.compilation import keep_compiled, seeded_key, split_keys
 from routerjax.support.provenance import provenance
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig
@@ -84,7 +84,7 @@ def fit(
 
         log = read_log(log)
     given = said_once(encoded(usable(log, drop_unlogged), encoder=config.encoder))
-    key = jax.random.key(config.seed)
+    key = seeded_key(config.seed)
     rows = _parts(given, gold, config, key=key)
     cost_weights = config.cost_weights or default_cost_weights(rows.logged)
     cost_weights = tuple(sorted({float(cost_weight) for cost_weight in cost_weights}))

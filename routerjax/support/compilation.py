@@ -78,6 +78,18 @@ def _quick() -> dict[str, Any]:
     return quick
 
 
+def seeded_key(seed: int) -> Any:
+    """`jax.random.key` of a seed below 2³², by a kept program: by itself it compiles two."""
+    return _key(np.uint32(seed))
+
+
+@kept_program
+def _key(seed: Any) -> Any:
+    import jax
+
+    return jax.random.key(seed)
+
+
 @functools.partial(kept_program, static=("count",))
 def split_keys(key: Any, count: int = 2) -> tuple[Any, ...]:
     """The keys of `jax.random.split`, one by one: a program instead of one for each of them."""

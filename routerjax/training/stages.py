@@ -170,10 +170,16 @@ def _starts(stage: Stage, joined: Joined) -> tuple[PyTree, Key[Array, " runs"]]:
             jnp.arange(members * _networks(stage))
         )
 
-    starts = [stage.initial(dimensions, members, key) for key in joined.keys]
+    starts = [_start(stage, dimensions, members, key) for key in joined.keys]
     if joined.config.start == "random" and not stage.carries_over:
         starts = [_drawn_last(start, key) for start, key in zip(starts, joined.keys, strict=True)]
     return concatenated(starts), concatenated([own_keys(key) for key in joined.keys])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _start(stage: Stage, dimensions: int, members: int, key: PRNGKeyArray) -> PyTree:
+    """Starting values of a problem's networks, in one program for problems of equal sizes."""
+    return stage.initial(dimensions, members, key)
 
 
 def _best(
