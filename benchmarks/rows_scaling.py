@@ -44,8 +44,9 @@ def make(rows: int, folder: Path) -> None:
     for seed, count in enumerate((rows, rows // 10)):
         made = log(count, 256, 10, seed=seed)
         np.save(folder / f"{seed}.npy", made.features)
-        # a prompt stands in for the embedding, which is read from the other file
-        prompts = tuple(map(str, range(count)))
+        # A prompt stands in for the embedding, which is read from the other file; prompts that
+        # both logs held would be queries that the router was fitted on.
+        prompts = tuple(f"{seed}: {row}" for row in range(count))
         write_log(made.replace(embeddings=None, prompts=prompts), folder / f"{seed}.parquet")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import all as every
-from benchmarks import given_workload, measuring, table
+from benchmarks import given_workload, measuring, rows_scaling, table
 from routerjax.errors import InputError
 
 RUN = [name for name in table.names() if (measuring.FOLDER / f"{name}.json").exists()]
@@ -115,3 +115,13 @@ def test_a_workload_of_another_hand(tmp_path):
         given_workload.read(path)
     with pytest.raises(InputError, match="no .npz file"):
         given_workload.read(tmp_path / "none.npz")
+
+
+@pytest.mark.slow
+def test_both_logs_of_many_rows_are_fitted_and_judged(tmp_path, capsys):
+    rows_scaling.make(3000, tmp_path)
+    for kind in rows_scaling.KINDS:
+        rows_scaling.child(tmp_path, kind)
+    in_memory, on_disk = map(json.loads, capsys.readouterr().out.splitlines())
+    assert in_memory["router"] == on_disk["router"]
+    assert in_memory["gain_over_best_single"] == pytest.approx(on_disk["gain_over_best_single"])

@@ -127,7 +127,7 @@ def simultaneous_band(
     if count < 2:
         nothing = np.full(len(mean), np.nan)
         return Band(mean, nothing, nothing, nothing, float("nan"), count)
-    error = np.sqrt(count / (count - 1) * (sums**2).sum(axis=1)) / values.shape[1]
+    error = np.sqrt(count / (count - 1) * _squares(sums)) / values.shape[1]
     degrees = min(map(degrees_of_freedom, sums)) if heavy_tails else count - 1
     critical = _largest_deviation(sums, degrees, confidence=confidence, draws=draws, seed=seed)
     return Band(mean, error, mean - critical * error, mean + critical * error, critical, count)
@@ -140,6 +140,11 @@ def group_sums(
     if groups is None:
         return values
     return np.stack([np.bincount(groups, each) for each in values])
+
+
+def _squares(sums: Float[np.ndarray, "w g"]) -> Float[np.ndarray, " w"]:
+    """Sums of squares, one row at a time: a million groups are not squared for all w at once."""
+    return np.array([(own**2).sum() for own in sums])
 
 
 def degrees_of_freedom(sums: Float[np.ndarray, " g"]) -> float:
@@ -169,14 +174,15 @@ def _largest_deviation(
     sums: np.ndarray, degrees: float | int, *, confidence: float, draws: int, seed: int
 ) -> float:
     """The quantile of max_w |Z_w| of the correlations between the sums [w, g]."""
-    varying = sums[(sums**2).sum(axis=1) > 0]
-    if len(varying) == 0:
+    squares = _squares(sums)
+    unit = sums[squares > 0]  # a copy
+    if len(unit) == 0:
         return student_quantile(0.5 + confidence / 2, degrees)
-    unit = varying / np.sqrt((varying**2).sum(axis=1, keepdims=True))
+    unit /= np.sqrt(squares[squares > 0])[:, None]
     values, vectors = np.linalg.eigh(unit @ unit.T)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     rng = np.random.default_rng(seed)
-    largest = abs(rng.standard_normal((draws, len(varying))) @ root.T).max(axis=1)
+    largest = abs(rng.standard_normal((draws, len(unit))) @ root.T).max(axis=1)
     spread = np.sqrt(rng.chisquare(degrees, draws) / degrees)
     return float(np.quantile(largest / spread, confidence))
 

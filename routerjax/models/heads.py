@@ -181,8 +181,9 @@ class Scaling:
         if isinstance(embeddings, Stored):
             return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
         if isinstance(embeddings, np.ndarray):  # nothing to compile
-            away = embeddings.astype(np.float32) - np.asarray(self.centre)
-            return np.asarray(away * (np.float32(1) / self.scale))  # XLA's bits: it divides so
+            away = embeddings.astype(np.float32, copy=False) - np.asarray(self.centre)
+            away *= np.float32(1) / np.asarray(self.scale)  # XLA's bits: it divides so
+            return away
         return (jnp.asarray(embeddings, jnp.float32) - self.centre[None]) / self.scale
 
     def _components(

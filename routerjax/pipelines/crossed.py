@@ -95,7 +95,7 @@ def crossed_choices(
         router[:, own] = choices
     return {
         "router": list(router),
-        "random": [random_choice(rows, models, available=could) for _ in cost_weights],
+        "random": [random_choice(rows, models, available=could)] * len(cost_weights),
         "best-single-log": list(best),
         "regression-plug-in": [
             greedy(predicted, cost_weight=each, available=could) for each in cost_weights

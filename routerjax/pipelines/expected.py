@@ -24,10 +24,11 @@ from routerjax.baselines.policies import best_single, best_single_of
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import variance_of
 from routerjax.models.policy import LEAST as LEAST_CHANCE
-from routerjax.models.policy import Policy
+from routerjax.models.policy import ROWS, Policy
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.pooled_features import feature_sums
 from routerjax.pipelines.prepare import Prepared
+from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import outcome_head_of
 
@@ -97,19 +98,18 @@ def expected_advantages(
     """
     nuisances, record = prepared.nuisances, prepared.record
     assert nuisances is not None and nuisances.posterior is not None
-    rows = np.arange(len(record)) if fold is None else np.flatnonzero(nuisances.of_row == fold)
+    rows = slice(None) if fold is None else np.flatnonzero(nuisances.of_row == fold)
     predicted, supported = predicted[rows], nuisances.propensities.supported[rows]
-    x = prepared.x[rows]
+    x = prepared.x if fold is None else prepared.x[rows]  # all of them are not copied
     could = None if record.available is None else np.asarray(record.available)[rows]
-    chances = policy.at(x, predicted, cost_weights=cost_weights, available=could)
-    choices = np.where(supported[None], chances + np.float32(LEAST_CHANCE), 0.0).argmax(axis=-1)
+    choices = _choices(policy, x, predicted, supported, cost_weights, could)
     means = least_means(predicted, supported, lowest=record.quality_range[0], available=could)
     best = np.array([best_single(means[None], cost_weight=each) for each in cost_weights])
     head = outcome_head_of(prepared.config.nuisance, len(record.models), x.shape[1])
     assert isinstance(head, PooledHead)
     single = best[:, None] if could is None else singles_of(means, cost_weights, could)
     alone = np.where(_at(supported, single), single, choices)
-    sums = feature_sums(head, prepared.model, x, choices, alone) / len(rows)
+    sums = feature_sums(head, prepared.model, x, choices, alone) / len(x)
     sizes = Sizes(head.components, head.landmarks)
     variance = variance_of(nuisances.posterior, sums, sizes, fold=fold)
     deviation = record.quality_width * np.sqrt(np.maximum(variance, 0.0))
@@ -123,6 +123,25 @@ def expected_advantages(
     choices = np.where(kept[:, None], alone, choices)
     share = _at(supported, single).mean(axis=1)
     return choices, Expected(best, advantage, deviation, share, kept, single)
+
+
+def _choices(
+    policy: Policy,
+    x: np.ndarray | Stored,
+    predicted: Estimates,
+    supported: Bool[np.ndarray, "n m"],
+    cost_weights: Sequence[float],
+    available: Bool[np.ndarray, "n m"] | None,
+) -> Int[np.ndarray, "k n"]:
+    """Arms [k, n] that the policy chooses within support, of many rows some at a time."""
+    found = np.zeros((len(cost_weights), len(x)), np.int64)
+    for first in range(0, len(x), ROWS):
+        rows = slice(first, first + ROWS)
+        could = None if available is None else available[rows]
+        chances = policy.at(x[rows], predicted[rows], cost_weights=cost_weights, available=could)
+        within = np.where(supported[rows], chances + np.float32(LEAST_CHANCE), 0.0)
+        found[:, rows] = within.argmax(axis=-1)
+    return found
 
 
 def singles_of(

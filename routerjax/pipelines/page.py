@@ -133,7 +133,7 @@ def router_choices(
     every = np.ones((rows, models), bool) if available is None else available
     return {
         "router": list(router.choices(embeddings, cost_weights=cost_weights, available=available)),
-        "random": [random_choice(rows, models, available=available) for _ in cost_weights],
+        "random": [random_choice(rows, models, available=available)] * len(cost_weights),
         "best-single-log": [router.best_singles_at(each, every) for each in cost_weights],
         "regression-plug-in": [
             greedy(expected, cost_weight=each, available=available) for each in cost_weights
