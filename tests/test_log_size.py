@@ -402,13 +402,27 @@ def test_a_log_without_difficulty_by_a_loop():
     np.testing.assert_array_equal(found.arms, made.log.arms)
 
 
+def test_a_table_with_its_tasks_among_the_embeddings():
+    task = ("law", "art", "law", "law") * 10
+    made = _few()
+    made = made.rows(range(40)).replace(task=task)
+    found = np.asarray(ceilings.with_task(made).features)
+    own = np.asarray(made.features)
+    np.testing.assert_array_equal(found[:, :-2], own)
+    told = found[:, -2:]
+    assert told.var(axis=0).sum() == pytest.approx(own.var(axis=0).sum(), rel=1e-5)
+    assert set(told[:, 0] > 0) == {True, False}
+    np.testing.assert_array_equal(told[:, 0] > 0, [name == "art" for name in task])
+    assert ceilings.with_task(made.replace(task=None)) is None
+
+
 def test_ceilings_by_hand():
     """Best features in hindsight: the best of three sizes, draw by draw."""
 
     def draw(seed, fit, half, twice):
         found = {"best single, by means": 0.5, "fit": fit, "half the features": half}
         found |= {"twice the features": twice, "true propensities": 0.5, "difficulty known": 0.7}
-        found |= {"full feedback": 0.8}
+        found |= {"full feedback": 0.8, "task known": 0.6, "full feedback, task known": 0.9}
         own = {name: [value, value + 0.1] for name, value in found.items()}
         return {"table": "t", "logging": "uniform", "rows": 60, "seed": seed, "values": own}
 
@@ -421,8 +435,10 @@ def test_ceilings_by_hand():
         "-0.0300 ± 0.0700",
         "+0.0750 ± 0.0350",
         "+0.2000 ± 0.0000",
+        "+0.1000 ± 0.0000",
         "",
         "+0.3000 ± 0.0000",
+        "+0.4000 ± 0.0000",
         "",
     ]
 

@@ -23,6 +23,7 @@ from experiments.log_size.methods import BEST, FIT, FULL, arm_means, full_feedba
 from experiments.ope_coverage.report import filled
 from routerjax.pipelines.fit_log import fit
 from routerjax.records.logs import Log
+from routerjax.records.tables import Table
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
 from routerjax.support.compilation import keep_compiled
@@ -31,15 +32,18 @@ from routerjax.training.config import FitConfig, NuisanceConfig
 
 HERE = Path(__file__).parent
 RESULTS, README, MARK = HERE / "ceilings.json", HERE / "README.md", "ceilings"
-ROWS, SEEDS, LOGGING = (2_500, 10_000), 3, ("uniform", "biased")
+ROWS, SEEDS, LOGGING = (2_500, 10_000), 3, ("uniform", "biased", "sharp")
 CAPACITIES = {"half the features": (24, 48), "twice the features": (96, 192)}
 """Principal components and landmarks; `fit` has 48 and 96."""
 PROPENSITIES = "true propensities"
 DIFFICULTY = "difficulty known"
 HINDSIGHT = "best features in hindsight"
+TASK = "task known"
+FULL_TASK = "full feedback, task known"
 ENCODER = "MiniLM"
 FULL_ENCODER = "full feedback, MiniLM"
-COLUMNS = (FIT, PROPENSITIES, *CAPACITIES, HINDSIGHT, DIFFICULTY, ENCODER, FULL, FULL_ENCODER)
+OF_LOG = (FIT, PROPENSITIES, *CAPACITIES, HINDSIGHT, DIFFICULTY, TASK, ENCODER)
+COLUMNS = (*OF_LOG, FULL, FULL_TASK, FULL_ENCODER)
 
 Record = dict[str, Any]
 
@@ -65,6 +69,21 @@ def without_difficulty(made: Draw) -> Log:
     low, high = made.log.quality_range
     quality = np.asarray(made.log.quality - common, np.float32)
     return dataclasses.replace(made.log, quality=quality, quality_range=(low - high, high - low))
+
+
+def with_task(table: Table) -> Table | None:
+    """The table, its embeddings with the task of every query appended; None where it has none.
+
+    The biased policies ask a model for what it is good at by task, which embeddings tell in part
+    alone: what they do not tell confounds. The indicators vary as much as the embeddings do.
+    """
+    if table.task is None:
+        return None
+    names, place = np.unique(np.asarray(table.task), return_inverse=True)
+    x, one = np.asarray(table.features, np.float32), np.eye(len(names))[place]
+    scale = np.sqrt(x.var(axis=0).sum() / max(one.var(axis=0).sum(), 1e-12))
+    both = np.concatenate([x, scale * (one - one.mean(axis=0))], axis=1)
+    return table.replace(embeddings=both.astype(np.float32))
 
 
 def measure(
@@ -94,13 +113,19 @@ def measure(
         nuisance = NuisanceConfig(components=components, landmarks=landmarks)
         found[name] = chosen(made.log, made, weights, seed=seed, nuisance=nuisance)
     utilities = {name: values(own, made.test, weights) for name, own in found.items()}
-    if other is not None:
-        again = draw(other.table, logging=logging, rows=rows, seed=seed, recorded=False)
-        encoded = {
-            ENCODER: chosen(again.log, again, weights, seed=seed),
-            FULL_ENCODER: full_feedback(again, weights, seed=seed).choices,
-        }
-        utilities |= {name: values(own, again.test, weights) for name, own in encoded.items()}
+    elsewise = {
+        (TASK, FULL_TASK): with_task(source.table),
+        (ENCODER, FULL_ENCODER): None if other is None else other.table,
+    }
+    for names, encoded in elsewise.items():
+        if encoded is not None:
+            again = draw(encoded, logging=logging, rows=rows, seed=seed, recorded=False)
+            both = (
+                chosen(again.log, again, weights, seed=seed),
+                full_feedback(again, weights, seed=seed).choices,
+            )
+            own = [values(each, again.test, weights) for each in both]
+            utilities |= dict(zip(names, own, strict=True))
     return {
         "table": source.name,
         "logging": logging,
