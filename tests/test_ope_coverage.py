@@ -13,7 +13,15 @@ from experiments.ope_coverage.cell import CORRECTED, TODAY, Kind, Support, cover
 from experiments.ope_coverage.config import PRESETS, check
 from experiments.ope_coverage.influence import accounted_for
 from experiments.ope_coverage.null import Judged
-from experiments.ope_coverage.pages import PagesConfig, drawn, measured, pages_table
+from experiments.ope_coverage.pages import (
+    ESTIMATED,
+    RECORDED,
+    TOLD,
+    PagesConfig,
+    drawn,
+    measured,
+    pages_table,
+)
 from experiments.ope_coverage.product import measure_product
 from experiments.ope_coverage.world import LOGGING, POWERS, World, draw
 from routerjax.errors import InputError
@@ -325,19 +333,21 @@ def test_the_table_of_pages_by_hand():
 
 def test_a_log_and_the_rows_that_it_does_not_hold(world):
     config = PagesConfig(rows=150)
-    log, others, chances = drawn(world.table, config, logging="sharp", recorded=True, seed=3)
+    log, others, chances = drawn(world.table, config, logging="sharp", source=RECORDED, seed=3)
     assert (len(log), len(others), chances.shape) == (150, 50, (50, 3))
     assert log.propensities.shape == (150, 3)
     x = {row.tobytes() for row in np.asarray(log.features)}
     assert not x & {row.tobytes() for row in np.asarray(others.features)}
-    again, *_ = drawn(world.table, config, logging="sharp", recorded=False, seed=3)
+    again, *_ = drawn(world.table, config, logging="sharp", source=ESTIMATED, seed=3)
     assert again.propensities is None and (again.arms == log.arms).all()
+    told, *_ = drawn(world.table, config, logging="sharp", source=TOLD, seed=3)
+    assert again.task is None and told.task is not None and (told.arms == log.arms).all()
 
 
 @pytest.mark.slow
 def test_a_page_is_held_against_its_truth(world):
     config = PagesConfig(rows=150, cost_weights=(0.0, 64.0))
-    found = measured(world.table, config, logging="biased", recorded=True, seed=0)
+    found = measured(world.table, config, logging="biased", source=RECORDED, seed=0)
     assert len(found["values"]) == 10
     by = {(each["value"], each["cost_weight"]): each for each in found["values"]}
     for cost_weight in config.cost_weights:

@@ -200,6 +200,7 @@ def _draw(source: Source, config: StudyConfig, setting: Setting, seed: int) -> _
     )
     full, tested = source.table.rows(logged), source.table.rows(test)
     log, _ = simulate_log(full, policy, key=keys[1], record=config.record_propensities)
+    log = log.replace(task=None)  # propensities are those of the query, as in the paper
     return _Drawn(
         key=keys[2],
         log=log,

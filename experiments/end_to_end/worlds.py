@@ -65,7 +65,8 @@ def of_table(table: Table, setting: Setting, *, seed: int) -> Draw:
 
 def _drawn(table: Table, setting: Setting, seed: int) -> Draw:
     recorded = setting.propensities == "recorded"
-    return draw(table, logging=setting.logging, rows=setting.rows, seed=seed, recorded=recorded)
+    made = draw(table, logging=setting.logging, rows=setting.rows, seed=seed, recorded=recorded)
+    return made._replace(log=made.log.replace(task=None))  # propensities are those of the query
 
 
 def of_logged_arms(made: Draw) -> Draw:

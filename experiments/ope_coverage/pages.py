@@ -3,7 +3,8 @@
 `python -m experiments.ope_coverage.pages TABLE EMBEDDINGS` draws logs of 1,000 rows from a complete
 table, fits a router to each with the defaults, and asks for each value on its page whether the
 interval holds the mean over the rows that the log does not have. It writes pages.json beside this
-file: a quarter of an hour of one core.
+file: a quarter of an hour of one core. Without a table it is the embedded one, by whose tasks the
+log's policy chooses, once with the column `task` and once without: tasks.json.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from experiments.ope_coverage.cell import rounded
 from routerjax.artefacts.router import Router
 from routerjax.data.io.files import read_table
 from routerjax.data.synthetic.logging_policies import noisy_softmax, simulate_log
+from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import DataWarning, InputError
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.lines import Evaluation, evaluation_of
@@ -32,7 +34,10 @@ from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, plain, provenance
 from routerjax.training.config import FitConfig
 
-PAGES = Path(__file__).with_name("pages.json")
+PAGES, TASKS = (Path(__file__).with_name(f"{name}.json") for name in ("pages", "tasks"))
+RECORDED, ESTIMATED, TOLD = "recorded", "estimated", "estimated, task told"
+SEED, QUERIES, DIMENSIONS = 2505, 20_000, 64
+"""Of the embedded table."""
 ROUTER, BEST, TODAY, ADVANTAGE, OVER = "router", "best single", "today", "advantage", "over today"
 VALUES = (ROUTER, BEST, TODAY, ADVANTAGE, OVER)
 STRENGTHS = {"biased": (3.0, 0.02), "sharp": (6.0, 0.002)}
@@ -46,7 +51,7 @@ class PagesConfig:
     Attributes:
       rows: of a log.
       logging: names of `STRENGTHS`.
-      propensities: recorded, estimated.
+      propensities: `RECORDED`, `ESTIMATED` from the query, or from it and its task, `TOLD`.
       cost_weights: at which the page is read.
       logs: of every kind.
       seed: of the first log.
@@ -54,29 +59,34 @@ class PagesConfig:
 
     rows: int = 1_000
     logging: tuple[str, ...] = tuple(STRENGTHS)
-    propensities: tuple[str, ...] = ("recorded", "estimated")
+    propensities: tuple[str, ...] = (RECORDED, ESTIMATED)
     cost_weights: tuple[float, ...] = (0.0, 10.0, 100.0)
     logs: int = 60
     seed: int = 0
 
 
 def drawn(
-    table: Table, config: PagesConfig, *, logging: str, recorded: bool, seed: int
+    table: Table, config: PagesConfig, *, logging: str, source: str, seed: int
 ) -> tuple[Log, Table, np.ndarray]:
-    """A log of some rows, the other rows, and the log's policy on these, [·, m]."""
+    """A log of some rows, the other rows, and the log's policy on these, [·, m].
+
+    The log holds the tasks where its propensities are `TOLD` alone.
+    """
     strength, floor = STRENGTHS[logging]
     policy = noisy_softmax(strength=strength, floor=min(floor, 0.5 / len(table.models)))
+    recorded = source == RECORDED
     every, chances = simulate_log(table, policy, key=jax.random.key(seed), record=recorded)
+    every = every if source == TOLD else every.replace(task=None)
     order = np.random.default_rng(seed).permutation(len(table))
     own, others = order[: config.rows], order[config.rows :]
     return every.rows(own), table.rows(others), chances[others]
 
 
 def measured(
-    table: Table, config: PagesConfig, *, logging: str, recorded: bool, seed: int
+    table: Table, config: PagesConfig, *, logging: str, source: str, seed: int
 ) -> dict[str, Any]:
     """One log's page: by value and cost weight mean, ends of the interval, and truth."""
-    log, others, chances = drawn(table, config, logging=logging, recorded=recorded, seed=seed)
+    log, others, chances = drawn(table, config, logging=logging, source=source, seed=seed)
     asked = FitConfig(cost_weights=config.cost_weights, seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
@@ -85,7 +95,7 @@ def measured(
     truth = _truth(router, others, chances, config.cost_weights)
     return {
         "logging": logging,
-        "propensities": "recorded" if recorded else "estimated",
+        "propensities": source,
         "seed": seed,
         "values": [
             {"value": value, "cost_weight": cost_weight, **found, "truth": rounded(truth[value][k])}
@@ -135,8 +145,7 @@ def pages(table: Table, config: PagesConfig) -> Iterator[dict[str, Any]]:
     for seed in range(config.seed, config.seed + config.logs):
         for logging in config.logging:
             for source in config.propensities:
-                recorded = source == "recorded"
-                yield measured(table, config, logging=logging, recorded=recorded, seed=seed)
+                yield measured(table, config, logging=logging, source=source, seed=seed)
 
 
 def read(table: str, embeddings: str) -> Table:
@@ -181,24 +190,28 @@ def _claims(results: dict[str, Any]) -> str:
     return f"The interval of the advantage leaves out 0 in {claimed} of {len(own)} readings."
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Measure every kind and write pages.json; returns the exit code."""
-    given = list(arguments or sys.argv[1:])
-    if len(given) != 2:
-        print("usage: python -m experiments.ope_coverage.pages TABLE EMBEDDINGS", file=sys.stderr)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure every kind and write pages.json, or tasks.json; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if len(given) not in (0, 2):
+        print("usage: python -m experiments.ope_coverage.pages [TABLE EMBEDDINGS]", file=sys.stderr)
         return 2
-    config = PagesConfig()
     try:
-        table = read(*given)
+        table = read(*given) if given else _embedded()
     except InputError as error:
         print(f"pages: {error}", file=sys.stderr)
         return 2
+    config = PagesConfig() if given else PagesConfig(propensities=(ESTIMATED, TOLD))
     records = []
     for record in pages(table, config):
         records.append(record)
         print(dumps({name: record[name] for name in ("seed", "logging", "propensities")}))
-    write_text(PAGES, written(records, table, config))
+    write_text(PAGES if given else TASKS, written(records, table, config))
     return 0
+
+
+def _embedded() -> Table:
+    return embedded_table(SEED, queries=QUERIES, dimensions=DIMENSIONS).table
 
 
 if __name__ == "__main__":

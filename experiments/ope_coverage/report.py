@@ -16,7 +16,7 @@ import numpy as np
 from experiments.ope_coverage.cell import BAND, CORRECTED, FEWEST, MOST, TODAY
 from experiments.ope_coverage.config import CoverageConfig
 from experiments.ope_coverage.cuts import CUTS, cuts_table
-from experiments.ope_coverage.pages import PAGES, pages_table
+from experiments.ope_coverage.pages import PAGES, TASKS, pages_table
 from experiments.ope_coverage.product import PRODUCT, product_table
 from routerjax.errors import InputError
 from routerjax.evaluation.off_policy import OFF_POLICY
@@ -240,7 +240,9 @@ def readme_tables() -> str:
 def readme() -> str:
     """The README with its tables, from the committed files."""
     text = filled(README.read_text(encoding="utf-8"), readme_tables())
-    return filled(text, cuts_table(json.loads(CUTS.read_text(encoding="utf-8"))), mark="cuts")
+    for mark, path, table in (("cuts", CUTS, cuts_table), ("tasks", TASKS, pages_table)):
+        text = filled(text, table(json.loads(path.read_text(encoding="utf-8"))), mark=mark)
+    return text
 
 
 def main() -> int:

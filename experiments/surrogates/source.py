@@ -149,6 +149,7 @@ def _drawn(
     full = record.rows(train)
     policy = logging_policy(config.logging, full, strength=config.strength)
     log, _ = simulate_log(full, policy, key=jax.random.fold_in(jax.random.key(seed), 0))
+    log = log.replace(task=None)  # propensities are those of the query, as in the paper
     return Drawn(seed, full, log, truth[train], truth[test], record.rows(test))
 
 

@@ -147,11 +147,13 @@ def _page_of_apart(
     """The page of the router that is saved, by rows set apart."""
     kept, model = kept.with_models(router.models), router.arrays.propensities
     assert model is not None and prepared.nuisances is not None
+    fitted = prepared.nuisances.propensities
     known = applied(
         model,
         kept,
         router.arrays.scaling(kept.features),
-        circumstances=prepared.nuisances.propensities.circumstances,
+        circumstances=fitted.circumstances,
+        by_task=fitted.by_task,
     )
     floor = floor_of(router.config.floor, models=len(router.models), recorded=known.recorded)
     evidence = Evidence(

@@ -23,6 +23,12 @@ Choices = dict[str, list[Choice]]
 
 ESTIMATED = "propensities are estimated: what they miss of the log's policy is in no interval"
 
+BY_TASK = (
+    "the column task foretells better which model answered than the query does: propensities are "
+    "given both, and the router, which chooses by the query alone, learns from queries that suited "
+    "the models they went to; a prompt that tells the task mends that"
+)
+
 LIMITED = (
     "every policy chooses among the models that were available; where the best single model was "
     "not, it is the next best, and a single model's own value is over the queries where it was"
@@ -73,7 +79,8 @@ def page(
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
         suits = suited_note(evidence)
-        said = (said[0], ESTIMATED, *([] if suits is None else [suits]), *notes)
+        tells = [] if evidence.propensities.by_task is None else [BY_TASK]
+        said = (said[0], ESTIMATED, *tells, *([] if suits is None else [suits]), *notes)
     if covered.available:
         said = (*said, LIMITED, _limits(covered))
     if pinned:

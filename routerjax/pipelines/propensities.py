@@ -18,6 +18,7 @@ from routerjax.models.propensity import (
     propensities_by_fold,
     supported_rows,
 )
+from routerjax.pipelines.by_task import TaskRatios, task_ratios
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
 from routerjax.pipelines.support import Asked, cuts_of, holes_of, thresholds
 from routerjax.records.logs import Log
@@ -43,6 +44,8 @@ class Propensities(NamedTuple):
       by_query: [n] of the arm that answered, estimated from the query whatever is recorded, by
         trees that never saw the row; against it recorded ones are tested.
       circumstances: what the policy depended on beside the query; None where on nothing.
+      by_task: where the log's column `task` foretells better which arm answered than the query
+        alone, by how much; estimates of `answered` are then given both.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -52,6 +55,7 @@ class Propensities(NamedTuple):
     recorded: float
     by_query: Float[np.ndarray, " n"] | None = None
     circumstances: Circumstances | None = None
+    by_task: TaskRatios | None = None
 
 
 def fit_propensities(
@@ -109,7 +113,9 @@ def fit_propensities(
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
     by_query = estimated[np.arange(len(arms)), arms]
-    answered, share = _answered(recorded, by_query)
+    by_task = task_ratios(log, estimated, folds, chosen)
+    both = estimated if by_task is None else by_task.given(log, estimated, folds.of_row)
+    answered, share = _answered(recorded, both[np.arange(len(arms)), arms])
     return Propensities(
         answered=_where(answered, chosen, np.inf),
         every=every,
@@ -118,6 +124,7 @@ def fit_propensities(
         recorded=share,
         by_query=by_query,
         circumstances=around,
+        by_task=by_task,
     )
 
 
@@ -164,6 +171,7 @@ def applied(
     x: np.ndarray | Stored,
     *,
     circumstances: Circumstances | None = None,
+    by_task: TaskRatios | None = None,
 ) -> Propensities:
     """Propensities of rows that the model never saw; recorded ones of the arm that answered.
 
@@ -172,6 +180,7 @@ def applied(
       log: n rows.
       x: [n, d] scaled embeddings.
       circumstances: of that log.
+      by_task: of that log.
     """
 
     def block(rows: np.ndarray, place: slice) -> np.ndarray:
@@ -185,10 +194,12 @@ def applied(
     if not (model.cuts is None and model.holes is None):
         inside = over_blocks(lambda rows, _: np.asarray(asked_there(model, rows)), x)
     by_query = every[np.arange(len(log)), np.asarray(log.arms)]
-    answered, share = _answered(log.logged_propensities, by_query)
+    both = every if by_task is None else by_task.given(log, every)
+    own = both[np.arange(len(log)), np.asarray(log.arms)]
+    answered, share = _answered(log.logged_propensities, own)
     supported = supported_rows(every, np.asarray(model.threshold), log.available, inside)
     answered = _where(answered, chosen_rows(log), np.inf)
-    return Propensities(answered, every, supported, model, share, by_query, circumstances)
+    return Propensities(answered, every, supported, model, share, by_query, circumstances, by_task)
 
 
 def _answered(

@@ -1,0 +1,114 @@
+"""Propensities given the query and its task, where a log tells the task.
+
+A policy that chooses by a kind of query which embeddings tell in part alone confounds: a model
+meets the queries that suit it, more of them than the query's propensities account for. A log with a
+column `task` tells what was left out:
+
+    e(m | x, g) ∝ e(m | x) · (N_gm + c·s_m) / (E_gm + c·s_m)
+
+N_gm are the rows of task g that model m answered, E_gm = Σ e(m | x) over the rows of that task,
+both of other folds, s_m the model's share of all rows and c the rows by which the ratio of a task
+is drawn to 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from routerjax.estimators.calibration import likelihood_gain
+from routerjax.estimators.folds import Folds
+from routerjax.records.logs import Log
+
+PRIOR_ROWS = 5.0
+"""c."""
+ERRORS, LEAST_TOTAL = 4.0, 10.0
+"""Standard errors, and nats of all rows together, by which the task must foretell better which
+model answered than the query alone."""
+
+
+class TaskRatios(NamedTuple):
+    """How much more often than the query tells each model was asked.
+
+    Attributes:
+      names: of g tasks, sorted.
+      of_fold: [k, g + 1, m] by the rows outside each fold; the last is 1, of any other task.
+    """
+
+    names: np.ndarray
+    of_fold: Float[np.ndarray, "k g1 m"]
+
+    def given(
+        self, log: Log, every: Float[np.ndarray, "n m"], of_row: Int[np.ndarray, " n"] | None = None
+    ) -> Float[np.ndarray, "n m"]:
+        """[n, m] propensities given query and task from those given the query.
+
+        Args:
+          log: n rows, with their tasks or without.
+          every: [n, m] given the query.
+          of_row: [n] fold of each row; None for rows of another log, by the mean over folds.
+        """
+        if log.task is None:
+            return every
+        task = _places(self.names, np.asarray(log.task))
+        ratio = self.of_fold.mean(axis=0)[task] if of_row is None else self.of_fold[of_row, task]
+        found: np.ndarray = every * ratio
+        return (found / found.sum(axis=1, keepdims=True)).astype(every.dtype)
+
+
+def task_ratios(
+    log: Log, every: Float[np.ndarray, "n m"], folds: Folds, chosen: Bool[np.ndarray, " n"]
+) -> TaskRatios | None:
+    """The ratios of a log's tasks; None where the task tells nothing beside the query.
+
+    Args:
+      log: n rows, m models.
+      every: [n, m] propensities given the query, by models that never saw the row.
+      folds: of the rows.
+      chosen: [n] True where the log's policy chose, not a user.
+    """
+    if log.task is None:
+        return None
+    names = np.unique(np.asarray(log.task))
+    if len(names) < 2:
+        return None
+    found = TaskRatios(
+        names, _by_fold(_places(names, np.asarray(log.task)), log, every, folds, chosen)
+    )
+    rows, arms = np.flatnonzero(chosen), np.asarray(log.arms)[chosen]
+    before, after = (each[rows, arms] for each in (every, found.given(log, every, folds.of_row)))
+    gain = likelihood_gain(before, after, groups=log.groups[rows])
+    return found if gain.errors > ERRORS and gain.total > LEAST_TOTAL else None
+
+
+def _places(names: np.ndarray, task: np.ndarray) -> Int[np.ndarray, " n"]:
+    """[n] place of each task among sorted names, their number for any other."""
+    place = np.minimum(np.searchsorted(names, task), len(names) - 1)
+    return np.where(names[place] == task, place, len(names))
+
+
+def _by_fold(
+    task: Int[np.ndarray, " n"],
+    log: Log,
+    every: Float[np.ndarray, "n m"],
+    folds: Folds,
+    chosen: Bool[np.ndarray, " n"],
+) -> Float[np.ndarray, "k g1 m"]:
+    """Ratios by the rows outside each fold."""
+    count, models = int(task.max()) + 1, every.shape[1]
+    asked, due = np.eye(models)[np.asarray(log.arms)] * chosen[:, None], every * chosen[:, None]
+    prior = PRIOR_ROWS * asked.mean(axis=0) + 1e-9
+    found = np.ones((folds.train.shape[0], count + 1, models))
+    for fold, outside in enumerate(folds.outside()):
+        met, expected = (_sums(own[outside], task[outside], count) for own in (asked, due))
+        found[fold, :count] = (met + prior) / (expected + prior)
+    return found
+
+
+def _sums(
+    values: Float[np.ndarray, "r m"], task: Int[np.ndarray, " r"], count: int
+) -> Float[np.ndarray, "g m"]:
+    """Sums of the columns by task."""
+    return np.stack([np.bincount(task, own, count) for own in values.T], axis=1)
