@@ -340,8 +340,13 @@ def test_a_log_and_the_rows_that_it_does_not_hold(world):
     assert not x & {row.tobytes() for row in np.asarray(others.features)}
     again, *_ = drawn(world.table, config, logging="sharp", source=ESTIMATED, seed=3)
     assert again.propensities is None and (again.arms == log.arms).all()
-    told, *_ = drawn(world.table, config, logging="sharp", source=TOLD, seed=3)
-    assert again.task is None and told.task is not None and (told.arms == log.arms).all()
+    with_tasks = world.table.replace(task=("law", "art") * 100)
+    told, untold = (
+        drawn(with_tasks, config, logging="sharp", source=source, seed=3)[0]
+        for source in (TOLD, ESTIMATED)
+    )
+    assert untold.task is None and set(told.task) == {"law", "art"}
+    assert (told.arms == untold.arms).all()
 
 
 @pytest.mark.slow

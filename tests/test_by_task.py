@@ -1,0 +1,133 @@
+"""A log that tells the task by which its policy chose: what that mends, and when it is not used."""
+
+import numpy as np
+import pytest
+
+import routerjax as rj
+from routerjax.estimators.folds import Folds
+from routerjax.pipelines.by_task import task_ratios
+from routerjax.pipelines.lines import evaluation_of
+from routerjax.records.logs import Log
+from routerjax.support.provenance import plain
+
+
+def _log(arms, task, quality=None, x=None, **more):
+    """A log of models a and b, which cost the same."""
+    n = len(arms)
+    x = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32) if x is None else x
+    quality = np.zeros(n) if quality is None else quality
+    return Log.from_arrays(
+        arms, quality, np.full(n, 0.01), models="ab", embeddings=x, task=task, **more
+    )
+
+
+def _halves(n):
+    """Two folds, the first half of the rows and the second; nothing is trained on them."""
+    return Folds(
+        np.repeat([0, 1], n // 2).astype(np.int32), np.zeros((2, 1), int), np.zeros((2, 1))
+    )
+
+
+def test_ratios_by_hand():
+    """Two folds of 12 rows of code, all asked of a, and 8 of chat, all of b; the query says ½.
+
+    Outside a fold N = (12, 0) and E = (6, 6) in code, N = (0, 8) and E = (4, 4) in chat, and
+    c·s = (3, 2). So code has (15/9, 2/8), and chat (3/7, 10/6).
+    """
+    task = (("code",) * 12 + ("chat",) * 8) * 2
+    log = _log(np.array([0] * 12 + [1] * 8 + [0] * 12 + [1] * 8), task)
+    every = np.full((40, 2), 0.5)
+    found = task_ratios(log, every, _halves(40), np.ones(40, bool))
+    assert found.names.tolist() == ["chat", "code"]
+    one = [[3 / 7, 10 / 6], [15 / 9, 2 / 8], [1.0, 1.0]]
+    np.testing.assert_allclose(found.of_fold, [one, one], rtol=1e-6)
+    chat, code = (np.array(own) / sum(own) for own in one[:2])
+    both = found.given(log, every, _halves(40).of_row)
+    np.testing.assert_allclose(both, [*[code] * 12, *[chat] * 8] * 2, rtol=1e-6)
+    elsewhere = found.given(_log(np.array([0, 0]), ("chat", "law")), every[:2])
+    np.testing.assert_allclose(elsewhere, [chat, [0.5, 0.5]], rtol=1e-6)
+    assert found.given(_log(np.array([0]), None), every[:1]).tolist() == [[0.5, 0.5]]
+
+
+def test_rows_that_a_user_pinned_do_not_count():
+    """The first half of every fold was pinned, all of it to a; the rest was drawn evenly."""
+    rng = np.random.default_rng(0)
+    pinned = np.tile([True, False], 100)
+    arms = np.where(pinned, 0, rng.integers(0, 2, 200))
+    task = np.where(pinned, "code", rng.choice(["code", "chat"], 200))
+    log = _log(arms, tuple(task.tolist()))
+    assert task_ratios(log, np.full((200, 2), 0.5), _halves(200), ~pinned) is None
+    assert task_ratios(log, np.full((200, 2), 0.5), _halves(200), np.ones(200, bool)) is not None
+
+
+@pytest.mark.parametrize("tasks", [2, 20])
+def test_a_task_that_did_not_matter_is_left_alone(tasks):
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        task = tuple(map(str, rng.integers(0, tasks, 400)))
+        log = _log(rng.integers(0, 2, 400), task)
+        assert task_ratios(log, np.full((400, 2), 0.5), _halves(400), np.ones(400, bool)) is None
+
+
+def test_a_log_without_tasks_or_of_one_has_no_ratios():
+    every, folds, chosen = np.full((40, 2), 0.5), _halves(40), np.ones(40, bool)
+    for task in (None, ("law",) * 40):
+        assert task_ratios(_log(np.tile([0, 1], 20), task), every, folds, chosen) is None
+
+
+def _chosen_by_task(seed, *, told):
+    """Embeddings tell nothing of the task. a is right on 0.9 of code and 0.3 of chat, and is asked
+    for 0.8 and 0.2 of them; b is right on 0.6 of either. Over all queries both earn 0.6."""
+    rng = np.random.default_rng(seed)
+    code = rng.random(2000) < 0.5
+    arms = (rng.random(2000) > np.where(code, 0.8, 0.2)).astype(int)
+    right = np.where(arms == 1, 0.6, np.where(code, 0.9, 0.3))
+    task = tuple(np.where(code, "code", "chat").tolist()) if told else None
+    x = rng.normal(size=(2000, 4)).astype(np.float32)
+    return _log(arms, task, (rng.random(2000) < right).astype(float), x)
+
+
+def _fitted(*, told, **more):
+    config = rj.FitConfig(cost_weights=(0.0,), **more)
+    return rj.fit(_chosen_by_task(0, told=told), config=config)
+
+
+@pytest.fixture(scope="module")
+def router():
+    return _fitted(told=True)
+
+
+def _page(router):
+    return evaluation_of(plain(router.report["evaluation"]))
+
+
+def _says_so(page):
+    return any("column task" in note for note in page.notes)
+
+
+def _of(page, model):
+    (own,) = (each.quality for each in page.singles if each.model == model)
+    return own
+
+
+def test_a_page_is_right_where_the_log_tells_the_task(router):
+    page = _page(router)
+    assert _says_so(page)
+    for model in "ab":
+        assert _of(page, model).low <= 0.6 <= _of(page, model).high
+    assert _of(page, "a").mean == pytest.approx(0.6, abs=0.06)
+
+
+def test_a_page_is_wrong_where_it_does_not():
+    page = _page(_fitted(told=False))
+    assert not _says_so(page) and _of(page, "a").low > 0.65
+
+
+def test_rows_that_were_set_apart_are_told_of_by_the_others():
+    page = _page(_fitted(told=True, evaluation=0.3))
+    assert _says_so(page) and _of(page, "a").low <= 0.6 <= _of(page, "a").high
+
+
+def test_a_router_is_evaluated_by_the_tasks_of_another_log(router):
+    page = rj.evaluate(router, _chosen_by_task(1, told=True))
+    assert _says_so(page) and _of(page, "a").low <= 0.6 <= _of(page, "a").high
