@@ -38,7 +38,7 @@ def test_ratios_by_hand():
     log = _log(np.array([0] * 12 + [1] * 8 + [0] * 12 + [1] * 8), task)
     every = np.full((40, 2), 0.5)
     found = task_ratios(log, every, _halves(40), np.ones(40, bool))
-    assert found.names.tolist() == ["chat", "code"]
+    assert found.names == ("chat", "code")
     one = [[3 / 7, 10 / 6], [15 / 9, 2 / 8], [1.0, 1.0]]
     np.testing.assert_allclose(found.of_fold, [one, one], rtol=1e-6)
     chat, code = (np.array(own) / sum(own) for own in one[:2])
@@ -69,9 +69,9 @@ def test_a_task_that_did_not_matter_is_left_alone(tasks):
         assert task_ratios(log, np.full((400, 2), 0.5), _halves(400), np.ones(400, bool)) is None
 
 
-def test_a_log_without_tasks_or_of_one_has_no_ratios():
+def test_a_log_without_tasks_of_one_or_of_one_a_row_has_no_ratios():
     every, folds, chosen = np.full((40, 2), 0.5), _halves(40), np.ones(40, bool)
-    for task in (None, ("law",) * 40):
+    for task in (None, ("law",) * 40, tuple(map(str, range(40)))):
         assert task_ratios(_log(np.tile([0, 1], 20), task), every, folds, chosen) is None
 
 

@@ -13,6 +13,8 @@ is drawn to 1.
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,8 @@ from routerjax.records.logs import Log
 
 PRIOR_ROWS = 5.0
 """c."""
+FEWEST_ROWS = 5
+"""Rows of a task below which its ratio is 1: so few say nothing."""
 ERRORS, LEAST_TOTAL = 4.0, 10.0
 """Standard errors, and nats of all rows together, by which the task must foretell better which
 model answered than the query alone."""
@@ -33,11 +37,11 @@ class TaskRatios(NamedTuple):
     """How much more often than the query tells each model was asked.
 
     Attributes:
-      names: of g tasks, sorted.
+      names: of g tasks.
       of_fold: [k, g + 1, m] by the rows outside each fold; the last is 1, of any other task.
     """
 
-    names: np.ndarray
+    names: tuple[str, ...]
     of_fold: Float[np.ndarray, "k g1 m"]
 
     def given(
@@ -52,7 +56,7 @@ class TaskRatios(NamedTuple):
         """
         if log.task is None:
             return every
-        task = _places(self.names, np.asarray(log.task))
+        task = _places(self.names, log.task)
         ratio = self.of_fold.mean(axis=0)[task] if of_row is None else self.of_fold[of_row, task]
         found: np.ndarray = every * ratio
         return (found / found.sum(axis=1, keepdims=True)).astype(every.dtype)
@@ -71,33 +75,34 @@ def task_ratios(
     """
     if log.task is None:
         return None
-    names = np.unique(np.asarray(log.task))
-    if len(names) < 2:
+    counts = sorted(collections.Counter(log.task).items())
+    names = tuple(name for name, count in counts if count >= FEWEST_ROWS)
+    if not names or len(counts) < 2:
         return None
-    found = TaskRatios(
-        names, _by_fold(_places(names, np.asarray(log.task)), log, every, folds, chosen)
-    )
+    task = _places(names, log.task)
+    found = TaskRatios(names, _by_fold(task, len(names), log, every, folds, chosen))
     rows, arms = np.flatnonzero(chosen), np.asarray(log.arms)[chosen]
     before, after = (each[rows, arms] for each in (every, found.given(log, every, folds.of_row)))
     gain = likelihood_gain(before, after, groups=log.groups[rows])
     return found if gain.errors > ERRORS and gain.total > LEAST_TOTAL else None
 
 
-def _places(names: np.ndarray, task: np.ndarray) -> Int[np.ndarray, " n"]:
-    """[n] place of each task among sorted names, their number for any other."""
-    place = np.minimum(np.searchsorted(names, task), len(names) - 1)
-    return np.where(names[place] == task, place, len(names))
+def _places(names: Sequence[str], task: Sequence[str]) -> Int[np.ndarray, " n"]:
+    """[n] place of each task among the names, their number for any other."""
+    place = {name: own for own, name in enumerate(names)}
+    return np.fromiter((place.get(own, len(names)) for own in task), np.int64, len(task))
 
 
 def _by_fold(
     task: Int[np.ndarray, " n"],
+    count: int,
     log: Log,
     every: Float[np.ndarray, "n m"],
     folds: Folds,
     chosen: Bool[np.ndarray, " n"],
 ) -> Float[np.ndarray, "k g1 m"]:
     """Ratios by the rows outside each fold."""
-    count, models = int(task.max()) + 1, every.shape[1]
+    models = every.shape[1]
     asked, due = np.eye(models)[np.asarray(log.arms)] * chosen[:, None], every * chosen[:, None]
     prior = PRIOR_ROWS * asked.mean(axis=0) + 1e-9
     found = np.ones((folds.train.shape[0], count + 1, models))
@@ -110,5 +115,5 @@ def _by_fold(
 def _sums(
     values: Float[np.ndarray, "r m"], task: Int[np.ndarray, " r"], count: int
 ) -> Float[np.ndarray, "g m"]:
-    """Sums of the columns by task."""
-    return np.stack([np.bincount(task, own, count) for own in values.T], axis=1)
+    """Sums of the columns by task; those of rows of none are left out."""
+    return np.stack([np.bincount(task, own, count + 1)[:count] for own in values.T], axis=1)
