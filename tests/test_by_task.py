@@ -10,6 +10,9 @@ from routerjax.pipelines.lines import evaluation_of
 from routerjax.records.logs import Log
 from routerjax.support.provenance import plain
 
+LEVEL = np.full(2, 0.05)
+"""Propensity from which either of two models has support."""
+
 
 def _log(arms, task, quality=None, x=None, **more):
     """A log of models a and b, which cost the same."""
@@ -37,7 +40,7 @@ def test_ratios_by_hand():
     task = (("code",) * 12 + ("chat",) * 8) * 2
     log = _log(np.array([0] * 12 + [1] * 8 + [0] * 12 + [1] * 8), task)
     every = np.full((40, 2), 0.5)
-    found = task_ratios(log, every, _halves(40), np.ones(40, bool))
+    found = task_ratios(log, every, _halves(40), np.ones((40, 2), bool), np.full(2, 0.15))
     assert found.names == ("chat", "code")
     one = [[3 / 7, 10 / 6], [15 / 9, 2 / 8], [1.0, 1.0]]
     np.testing.assert_allclose(found.of_fold, [one, one], rtol=1e-6)
@@ -47,6 +50,11 @@ def test_ratios_by_hand():
     elsewhere = found.given(_log(np.array([0, 0]), ("chat", "law")), every[:2])
     np.testing.assert_allclose(elsewhere, [chat, [0.5, 0.5]], rtol=1e-6)
     assert found.given(_log(np.array([0]), None), every[:1]).tolist() == [[0.5, 0.5]]
+    # 24 rows of code ask for 3.6 of b, which answered none; 16 of chat for 2.4 of a: too few.
+    assert found.asked.tolist() == [[True, True], [True, False], [True, True]]
+    told = found.told(_log(np.array([0, 0, 0]), ("code", "chat", "law")))
+    assert told.tolist() == [[True, False], [True, True], [True, True]]
+    assert found.told(_log(np.array([0]), None)) is None
 
 
 def test_rows_that_a_user_pinned_do_not_count():
@@ -56,8 +64,9 @@ def test_rows_that_a_user_pinned_do_not_count():
     arms = np.where(pinned, 0, rng.integers(0, 2, 200))
     task = np.where(pinned, "code", rng.choice(["code", "chat"], 200))
     log = _log(arms, tuple(task.tolist()))
-    assert task_ratios(log, np.full((200, 2), 0.5), _halves(200), ~pinned) is None
-    assert task_ratios(log, np.full((200, 2), 0.5), _halves(200), np.ones(200, bool)) is not None
+    every, folds, free = np.full((200, 2), 0.5), _halves(200), np.ones((200, 2), bool)
+    assert task_ratios(log, every, folds, free & ~pinned[:, None], LEVEL) is None
+    assert task_ratios(log, every, folds, free, LEVEL) is not None
 
 
 @pytest.mark.parametrize("tasks", [2, 20])
@@ -65,22 +74,22 @@ def test_a_task_that_did_not_matter_is_left_alone(tasks):
     for seed in range(100):
         rng = np.random.default_rng(seed)
         task = tuple(map(str, rng.integers(0, tasks, 400)))
-        log = _log(rng.integers(0, 2, 400), task)
-        assert task_ratios(log, np.full((400, 2), 0.5), _halves(400), np.ones(400, bool)) is None
+        log, every = _log(rng.integers(0, 2, 400), task), np.full((400, 2), 0.5)
+        assert task_ratios(log, every, _halves(400), np.ones((400, 2), bool), LEVEL) is None
 
 
 def test_a_log_without_tasks_of_one_or_of_one_a_row_has_no_ratios():
-    every, folds, chosen = np.full((40, 2), 0.5), _halves(40), np.ones(40, bool)
+    every, folds, could = np.full((40, 2), 0.5), _halves(40), np.ones((40, 2), bool)
     for task in (None, ("law",) * 40, tuple(map(str, range(40)))):
-        assert task_ratios(_log(np.tile([0, 1], 20), task), every, folds, chosen) is None
+        assert task_ratios(_log(np.tile([0, 1], 20), task), every, folds, could, LEVEL) is None
 
 
-def _chosen_by_task(seed, *, told):
+def _chosen_by_task(seed, *, told, asked=(0.8, 0.2)):
     """Embeddings tell nothing of the task. a is right on 0.9 of code and 0.3 of chat, and is asked
     for 0.8 and 0.2 of them; b is right on 0.6 of either. Over all queries both earn 0.6."""
     rng = np.random.default_rng(seed)
     code = rng.random(2000) < 0.5
-    arms = (rng.random(2000) > np.where(code, 0.8, 0.2)).astype(int)
+    arms = (rng.random(2000) > np.where(code, *asked)).astype(int)
     right = np.where(arms == 1, 0.6, np.where(code, 0.9, 0.3))
     task = tuple(np.where(code, "code", "chat").tolist()) if told else None
     x = rng.normal(size=(2000, 4)).astype(np.float32)
@@ -131,3 +140,15 @@ def test_rows_that_were_set_apart_are_told_of_by_the_others():
 def test_a_router_is_evaluated_by_the_tasks_of_another_log(router):
     page = rj.evaluate(router, _chosen_by_task(1, told=True))
     assert _says_so(page) and _of(page, "a").low <= 0.6 <= _of(page, "a").high
+
+
+@pytest.mark.parametrize("more", [{}, {"evaluation": 0.3}])
+def test_a_model_that_a_task_never_met_is_given_bounds(more):
+    """a is asked in code alone: what it is worth in chat is unknown, 0.45 to 0.95 over all."""
+    log = _chosen_by_task(0, told=True, asked=(0.8, 0.0))
+    page = _page(rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,), **more)))
+    assert _of(page, "a").low <= 0.45 and _of(page, "a").high >= 0.95
+    assert _of(page, "b").low <= 0.6 <= _of(page, "b").high
+    assert _of(page, "b").high - _of(page, "b").low < 0.2
+    (router,) = (line for line in page.lines if line.method == "router")
+    assert router.utility.low <= 0.6 <= router.utility.high

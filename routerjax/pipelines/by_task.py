@@ -8,7 +8,8 @@ column `task` tells what was left out:
 
 N_gm are the rows of task g that model m answered, E_gm = Σ e(m | x) over the rows of that task,
 both of other folds, s_m the model's share of all rows and c the rows by which the ratio of a task
-is drawn to 1.
+is drawn to 1. Where a model answered fewer rows of a task than support asks for, N_gm < level·R_gm
+of the R_gm on which it could be asked, what it would be worth there the log does not say.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ FEWEST_ROWS = 5
 ERRORS, LEAST_TOTAL = 4.0, 10.0
 """Standard errors, and nats of all rows together, by which the task must foretell better which
 model answered than the query alone."""
+LEAST_EXPECTED = 3.0
+"""Rows that a task must be expected to have of a model with the least support, before too few of
+them count as none: asked just so often, one task in e³ has no row at all."""
 
 
 class TaskRatios(NamedTuple):
@@ -39,10 +43,16 @@ class TaskRatios(NamedTuple):
     Attributes:
       names: of g tasks.
       of_fold: [k, g + 1, m] by the rows outside each fold; the last is 1, of any other task.
+      asked: [g + 1, m] False where the model was hardly asked in the task; the last is True.
     """
 
     names: tuple[str, ...]
     of_fold: Float[np.ndarray, "k g1 m"]
+    asked: Bool[np.ndarray, "g1 m"]
+
+    def told(self, log: Log) -> Bool[np.ndarray, "n m"] | None:
+        """[n, m] False where the row's task hardly met the model; None of a log without tasks."""
+        return None if log.task is None else self.asked[_places(self.names, log.task)]
 
     def given(
         self, log: Log, every: Float[np.ndarray, "n m"], of_row: Int[np.ndarray, " n"] | None = None
@@ -63,7 +73,11 @@ class TaskRatios(NamedTuple):
 
 
 def task_ratios(
-    log: Log, every: Float[np.ndarray, "n m"], folds: Folds, chosen: Bool[np.ndarray, " n"]
+    log: Log,
+    every: Float[np.ndarray, "n m"],
+    folds: Folds,
+    could: Bool[np.ndarray, "n m"],
+    level: Float[np.ndarray, " m"],
 ) -> TaskRatios | None:
     """The ratios of a log's tasks; None where the task tells nothing beside the query.
 
@@ -71,7 +85,9 @@ def task_ratios(
       log: n rows, m models.
       every: [n, m] propensities given the query, by models that never saw the row.
       folds: of the rows.
-      chosen: [n] True where the log's policy chose, not a user.
+      could: [n, m] True where the log's policy could choose the model; nowhere in a row that a
+        user pinned.
+      level: [m] propensity from which a model has support.
     """
     if log.task is None:
         return None
@@ -80,7 +96,9 @@ def task_ratios(
     if not names or len(counts) < 2:
         return None
     task = _places(names, log.task)
-    found = TaskRatios(names, _by_fold(task, len(names), log, every, folds, chosen))
+    chosen: np.ndarray = np.asarray(could.any(axis=1))
+    of_fold = _by_fold(task, len(names), log, every, folds, chosen)
+    found = TaskRatios(names, of_fold, _asked(task, len(names), log, could, level))
     rows, arms = np.flatnonzero(chosen), np.asarray(log.arms)[chosen]
     before, after = (each[rows, arms] for each in (every, found.given(log, every, folds.of_row)))
     gain = likelihood_gain(before, after, groups=log.groups[rows])
@@ -110,6 +128,20 @@ def _by_fold(
         met, expected = (_sums(own[outside], task[outside], count) for own in (asked, due))
         found[fold, :count] = (met + prior) / (expected + prior)
     return found
+
+
+def _asked(
+    task: Int[np.ndarray, " n"],
+    count: int,
+    log: Log,
+    could: Bool[np.ndarray, "n m"],
+    level: Float[np.ndarray, " m"],
+) -> Bool[np.ndarray, "g1 m"]:
+    """False where a model answered fewer rows of a task than it must to have support there."""
+    hits = np.eye(could.shape[1])[np.asarray(log.arms)] * np.asarray(could.any(axis=1))[:, None]
+    met, least = _sums(hits, task, count), level * _sums(could.astype(float), task, count)
+    few = (met < least) & (least >= LEAST_EXPECTED)
+    return np.concatenate([~few, np.ones((1, could.shape[1]), bool)])
 
 
 def _sums(

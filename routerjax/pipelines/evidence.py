@@ -94,7 +94,9 @@ class Evidence(NamedTuple):
     @property
     def supported(self) -> Bool[np.ndarray, "n m"]:
         """[n, m] True where the log says what the model's answer would be worth."""
-        return self.propensities.supported & ~self.untold[None]
+        told = self.propensities.told
+        known = self.propensities.supported if told is None else self.propensities.supported & told
+        return known & ~self.untold[None]
 
     @property
     def unseen(self) -> Float[np.ndarray, " m"]:

@@ -113,7 +113,10 @@ def of_the_policy(choices: Choices, evidence: Evidence) -> tuple[Choices, Eviden
     rows = ~np.asarray(log.pinned)
     known = evidence.propensities
     own = known._replace(
-        answered=known.answered[rows], every=known.every[rows], supported=known.supported[rows]
+        answered=known.answered[rows],
+        every=known.every[rows],
+        supported=known.supported[rows],
+        told=None if known.told is None else known.told[rows],
     )
     gold = None if evidence.gold is None else tuple(each[rows] for each in evidence.gold)
     corrected = None if evidence.corrected is None else evidence.corrected.rows(rows)

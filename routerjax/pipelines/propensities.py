@@ -46,6 +46,9 @@ class Propensities(NamedTuple):
       circumstances: what the policy depended on beside the query; None where on nothing.
       by_task: where the log's column `task` foretells better which arm answered than the query
         alone, by how much; estimates of `answered` are then given both.
+      told: [n, m] False where the row's task hardly met the arm: what it would be worth there the
+        log does not say, though a router, which does not know the task, may choose it. None where
+        the task tells nothing.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -56,6 +59,7 @@ class Propensities(NamedTuple):
     by_query: Float[np.ndarray, " n"] | None = None
     circumstances: Circumstances | None = None
     by_task: TaskRatios | None = None
+    told: Bool[np.ndarray, "n m"] | None = None
 
 
 def fit_propensities(
@@ -113,7 +117,7 @@ def fit_propensities(
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
     by_query = estimated[np.arange(len(arms)), arms]
-    by_task = task_ratios(log, estimated, folds, chosen)
+    by_task = task_ratios(log, estimated, folds, could, level)
     both = estimated if by_task is None else by_task.given(log, estimated, folds.of_row)
     answered, share = _answered(recorded, both[np.arange(len(arms)), arms])
     return Propensities(
@@ -125,6 +129,7 @@ def fit_propensities(
         by_query=by_query,
         circumstances=around,
         by_task=by_task,
+        told=None if by_task is None or share == 1 else by_task.told(log),
     )
 
 
@@ -199,7 +204,10 @@ def applied(
     answered, share = _answered(log.logged_propensities, own)
     supported = supported_rows(every, np.asarray(model.threshold), log.available, inside)
     answered = _where(answered, chosen_rows(log), np.inf)
-    return Propensities(answered, every, supported, model, share, by_query, circumstances, by_task)
+    told = None if by_task is None or share == 1 else by_task.told(log)
+    return Propensities(
+        answered, every, supported, model, share, by_query, circumstances, by_task, told
+    )
 
 
 def _answered(
