@@ -119,7 +119,7 @@ def test_a_workload_of_another_hand(tmp_path):
 
 @pytest.mark.slow
 def test_both_logs_of_many_rows_are_fitted_and_judged(tmp_path, capsys):
-    rows_scaling.make(3000, tmp_path)
+    rows_scaling.make(6000, tmp_path)
     for kind in rows_scaling.KINDS:
         rows_scaling.child(tmp_path, kind)
     in_memory, on_disk = map(json.loads, capsys.readouterr().out.splitlines())
