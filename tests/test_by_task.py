@@ -84,6 +84,14 @@ def test_a_log_without_tasks_of_one_or_of_one_a_row_has_no_ratios():
         assert task_ratios(_log(np.tile([0, 1], 20), task), every, folds, could, LEVEL) is None
 
 
+def test_a_rule_that_every_row_follows_alike_is_seen():
+    """Law goes to a and art to b, as often: every row gains the same, and nothing spreads."""
+    log = _log(np.tile([0, 1], 100), ("law", "art") * 100)
+    every = np.full((200, 2), 0.5)
+    found = task_ratios(log, every, _halves(200), np.ones((200, 2), bool), LEVEL)
+    assert found.asked.tolist() == [[False, True], [True, False], [True, True]]
+
+
 def _chosen_by_task(seed, *, told, asked=(0.8, 0.2)):
     """Embeddings tell nothing of the task. a is right on 0.9 of code and 0.3 of chat, and is asked
     for 0.8 and 0.2 of them; b is right on 0.6 of either. Over all queries both earn 0.6."""

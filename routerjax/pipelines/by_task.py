@@ -10,6 +10,9 @@ N_gm are the rows of task g that model m answered, E_gm = Σ e(m | x) over the r
 both of other folds, s_m the model's share of all rows and c the rows by which the ratio of a task
 is drawn to 1. Where a model answered fewer rows of a task than support asks for, N_gm < level·R_gm
 of the R_gm on which it could be asked, what it would be worth there the log does not say.
+
+The row itself is in neither sum. The models behind e(m | x_j) of other folds have met it, as one of
+their many rows; and whether the task tells is asked once, of all rows together.
 """
 
 from __future__ import annotations
@@ -102,7 +105,9 @@ def task_ratios(
     rows, arms = np.flatnonzero(chosen), np.asarray(log.arms)[chosen]
     before, after = (each[rows, arms] for each in (every, found.given(log, every, folds.of_row)))
     gain = likelihood_gain(before, after, groups=log.groups[rows])
-    return found if gain.errors > ERRORS and gain.total > LEAST_TOTAL else None
+    # A rule that every row follows alike leaves no spread, and an error that is not known.
+    sure = gain.errors > ERRORS or gain.errors == 0
+    return found if sure and gain.total > LEAST_TOTAL else None
 
 
 def _places(names: Sequence[str], task: Sequence[str]) -> Int[np.ndarray, " n"]:

@@ -12,7 +12,7 @@ def quick_imports() -> Iterator[None]:
     """Import within it, at the start of a process: what is imported is not searched for garbage.
 
     An import makes hundreds of thousands of objects that stay; the cyclic collector would visit
-    them again and again, which is a twelfth of the time of a short command.
+    them again and again, a good part of the time of a short command.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -242,7 +242,7 @@ def _library_ready() -> None:
     import jax
 
     try:
-        from jaxlib import lapack  # what the lowering calls, a tenth of a second faster
+        from jaxlib import lapack  # what the lowering calls, without one
 
         lapack.prepare_lapack_call("potrf_ffi", np.float32)
     except Exception:  # another release of JAX, which may keep it elsewhere
