@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from routerjax.errors import InputError
 from routerjax.support.atomic import write_text
 from routerjax.support.provenance import dumps, git_commit, versions
+from routerjax.support.threads import half_the_cores_for_xla
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -99,7 +100,8 @@ def medians(pairs: list[Pair]) -> Seconds:
 
 
 def options(doc: str | None, *, repeats: int) -> argparse.ArgumentParser:
-    """The parser every benchmark starts from."""
+    """The parser every benchmark starts from; XLA has the threads that the command line gives it."""
+    half_the_cores_for_xla()
     lines = (doc or "").splitlines()
     parser = argparse.ArgumentParser(
         description="\n".join(lines), formatter_class=argparse.RawDescriptionHelpFormatter

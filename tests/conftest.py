@@ -40,6 +40,7 @@ if not is_worker and sum(1 for _ in KEPT["jax_compilation_cache_dir"].glob("*"))
 # Threads of other libraries, which the workers' own would wait for.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("NPROC", "1")  # those of XLA
 jax.config.update("jax_disable_most_optimizations", True)
 # The compiler's former code for loops takes a third of the time. Later versions of JAX know
 # neither it nor the flag, which would end the process.

@@ -10,6 +10,7 @@ from typing import Any
 from routerjax.cli.app import Options, Parsed, add_command, make_app, run
 from routerjax.cli.options import choose, option
 from routerjax.cli.terminal import exit_code
+from routerjax.support.threads import half_the_cores_for_xla
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,7 @@ def main(
       without: names of options of `Study` that this study has not.
       arguments: of the command line; None takes those of the process.
     """
+    half_the_cores_for_xla()
     shown = presets["quick"]
     study = dataclasses.replace(Study(), out=Path(out))
 
