@@ -100,7 +100,7 @@ def medians(pairs: list[Pair]) -> Seconds:
 
 
 def options(doc: str | None, *, repeats: int) -> argparse.ArgumentParser:
-    """The parser every benchmark starts from; XLA has the threads that the command line gives it."""
+    """The parser every benchmark starts from; XLA has as many threads as on the command line."""
     half_the_cores_for_xla()
     lines = (doc or "").splitlines()
     parser = argparse.ArgumentParser(
