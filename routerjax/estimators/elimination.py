@@ -67,20 +67,12 @@ def scaled(moments: Moments, arms: Arms) -> tuple[Array, Array]:
     return gram / arms.noise[:, None, None], (cross / arms.noise[:, None])[..., None]
 
 
-def of_arm(
-    level: Array | np.ndarray, both: Float[Array | np.ndarray, "*q E"]
-) -> Float[Array, "*q D"]:
-    """β + ℓ γ of an arm, of (β, γ) [..., 2D]."""
-    beta, gamma = jnp.split(both, 2, axis=-1)
-    found: Array = beta + level * gamma
-    return found
-
-
 def of_arms(
     level: Float[Array | np.ndarray, " m"], both: Float[Array | np.ndarray, " E"]
 ) -> Float[Array, "m D"]:
-    """The same of every arm."""
-    found: Array = jax.vmap(of_arm, in_axes=(0, None))(level, both)
+    """β + ℓ_m γ of every arm, of (β, γ)."""
+    beta, gamma = jnp.split(jnp.asarray(both), 2)
+    found: Array = beta[None] + jnp.asarray(level)[:, None] * gamma[None]
     return found
 
 
@@ -114,46 +106,42 @@ def eliminated(
     What an arm leaves, A_m of the Gram matrix, tells of β + ℓ_m γ alone, and so
     S = I + diag(shared)^½ Σ_m [[1, ℓ_m], [ℓ_m, ℓ_m²]] ⊗ A_m diag(shared)^½.
 
-    The arms follow each other: batches of factorisations that XLA starts side by side on a CPU
-    may wait for each other's threads for ever.
+    The factorisations of the arms follow each other: batches of them that XLA starts side by side
+    on a CPU may wait for each other's threads for ever.
     """
     width = len(own)
-
-    def arm(moments: tuple[Array, Array]) -> tuple[Array, ...]:
-        gram, sides = moments
-        inverse, volume = _inverse(jnp.eye(width) + own[:, None] * gram * own[None])
-        left, right = (inverse @ (own[:, None] * each) for each in moments)
-        return inverse, left, right, volume, gram - left.T @ left, sides - left.T @ right
-
-    inverse, left, right, volumes, matrix, rest = jax.lax.map(arm, (gram, sides))
+    blocks = jnp.eye(width)[None] + own[None, :, None] * gram * own[None, None]
+    factor, inverse = jax.lax.map(_factors, blocks)
+    volume = 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)))
+    left = (factor.swapaxes(1, 2) - inverse) / own[None, None]  # L⁻¹ (B − I) = Lᵀ − L⁻¹
+    right = inverse @ (own[None, :, None] * sides)
+    across = left.swapaxes(1, 2)
+    matrix, rest = gram - across @ left, sides - across @ right
     level = jnp.asarray(level)
     powers = jnp.stack([jnp.ones_like(level), level, level**2])
     once, by_level, twice = jnp.tensordot(powers, matrix, axes=1)
     information = jnp.block([[once, by_level], [by_level, twice]])
     rests = jnp.concatenate([*jnp.tensordot(powers[:2], rest, axes=1)])
-    common_inverse, volume = _inverse(
+    common_factor, common_inverse = _factors(
         jnp.eye(2 * width) + shared[:, None] * information * shared[None]
     )
+    volume += 2 * jnp.sum(jnp.log(jnp.diag(common_factor)))
     common = common_inverse @ (shared[:, None] * rests)
-    return Factors(inverse, left, right, common_inverse, common, level, jnp.sum(volumes) + volume)
+    return Factors(inverse, left, right, common_inverse, common, level, volume)
 
 
-def _inverse(matrix: Float[Array, "D D"]) -> tuple[Float[Array, "D D"], Float[Array, ""]]:
-    """L⁻¹ and log|A| of A = L Lᵀ."""
+def _factors(matrix: Float[Array, "D D"]) -> tuple[Float[Array, "D D"], Float[Array, "D D"]]:
+    """L and L⁻¹ of A = L Lᵀ."""
     factor = jnp.linalg.cholesky(matrix)
     inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix)), lower=True)
-    return inverse, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+    return factor, inverse
 
 
 def means_of(found: Factors, shared: Array) -> tuple[Float[Array, " E"], Float[Array, "m D"]]:
     """Posterior means of the coefficients over their prior's deviations, of the first side."""
     both = found.common_inverse.T @ found.common[:, 0]
-
-    def arm(own: tuple[Array, Array, Array, Array]) -> Array:
-        inverse, left, right, level = own
-        return inverse.T @ (right[:, 0] - left @ of_arm(level, shared * both))
-
-    return both, jax.lax.map(arm, (found.inverse, found.left, found.right, found.level))
+    rest = found.right[..., :1] - found.left @ of_arms(found.level, shared * both)[..., None]
+    return both, (found.inverse.swapaxes(1, 2) @ rest)[..., 0]
 
 
 def explained(found: Factors) -> Float[Array, " q"]:

@@ -35,7 +35,6 @@ from routerjax.estimators.elimination import (
     eliminated,
     explained,
     means_of,
-    of_arm,
     of_arms,
     residual,
     scaled,
@@ -213,16 +212,16 @@ def value_and_slope(
     rest, clipped = residual(found, jnp.sum(moments.square / arms.noise))
     rows = jnp.sum(moments.rows)
     common, each = means_of(found, shared)
-    spread = found.common_inverse * shared[None]  # [2D, 2D], rows of which are of (β, γ)
+    spread = found.common_inverse * shared[None]
+    covariance = spread.T @ spread  # [2D, 2D] of (β, γ)
 
-    def told(arm: tuple[Array, Array, Array]) -> Array:
-        inverse, left, level = arm
-        through = inverse.T @ (left @ of_arm(level, spread).T)
-        return 1 - jnp.sum(inverse**2, axis=0) - jnp.sum(through**2, axis=1)
+    of_both = _of_both(covariance, arms.level)
+    through = found.inverse.swapaxes(1, 2) @ found.left
+    told = 1 - jnp.sum(found.inverse**2, axis=1) - jnp.sum(through @ of_both * through, axis=2)
 
     fixed = jnp.where(clipped, 0.0, rows / rest)
     together = 1 - jnp.sum(found.common_inverse**2, axis=0) - fixed * common**2
-    apart = jax.lax.map(told, (found.inverse, found.left, arms.level)) - fixed * each**2
+    apart = told - fixed * each**2
     edges = (1, 1 + sizes.linear)
     parts = [*together.reshape(2, -1), jnp.sum(apart, axis=0)]
     (_, *same), (_, *by_level), own_parts = (
@@ -230,6 +229,16 @@ def value_and_slope(
     )
     slope = jnp.stack([own_parts[0], *same, *own_parts[1:], *by_level]) / 2
     return (found.volume + rows * jnp.log(rest)) / 2, slope
+
+
+def _of_both(covariance: Float[Array, "E E"], level: Array | np.ndarray) -> Float[Array, "m D D"]:
+    """Covariance of β + ℓ_m γ of every arm, by that of (β, γ)."""
+    width, level = len(covariance) // 2, jnp.asarray(level)
+    beta, gamma = covariance[:width], covariance[width:]
+    powers = jnp.stack([jnp.ones_like(level), level, level**2], axis=1)
+    parts = jnp.stack([beta[:, :width], beta[:, width:] + gamma[:, :width], gamma[:, width:]])
+    found: Array = jnp.tensordot(powers, parts, axes=1)
+    return found
 
 
 _value_and_slope = quickly_compiled(value_and_slope, static=("sizes",))
