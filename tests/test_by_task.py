@@ -160,3 +160,13 @@ def test_a_model_that_a_task_never_met_is_given_bounds(more):
     assert _of(page, "b").high - _of(page, "b").low < 0.2
     (router,) = (line for line in page.lines if line.method == "router")
     assert router.utility.low <= 0.6 <= router.utility.high
+
+
+def test_outcome_models_count_rows_as_if_the_query_alone_had_decided(router):
+    """Untold, a is worth 0.78 of its own queries, 0.8 · 0.9 + 0.2 · 0.3; told, 0.6 as it is."""
+    untold = _fitted(told=False)
+    assert untold.arm_quality[0] > 0.7
+    for seed in range(3):
+        log = _chosen_by_task(seed, told=True)
+        found = router if seed == 0 else rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,)))
+        assert found.arm_quality == pytest.approx((0.6, 0.6), abs=0.05)

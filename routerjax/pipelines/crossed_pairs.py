@@ -125,7 +125,13 @@ def _learnt(
     record = prepared.record.replace(
         quality=np.clip(label, low, high).astype(np.float32), quality_range=(low, high)
     )
-    found = outcomes_of(record, prepared.scaling, key=scores.key, config=prepared.config.nuisance)
+    found = outcomes_of(
+        record,
+        prepared.scaling,
+        key=scores.key,
+        config=prepared.config.nuisance,
+        propensities=prepared.nuisances.propensities,
+    )
     nuisances = prepared.nuisances._replace(
         predicted=found.predicted, model=found.model, posterior=found.posterior
     )

@@ -19,7 +19,7 @@ from routerjax.estimators.hierarchical import Posterior
 from routerjax.estimators.overlap import Overlap, overlap
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import FittedOutcomes, OutcomeModel
-from routerjax.pipelines.outcomes import fit_joined, join, task_of
+from routerjax.pipelines.outcomes import Joined, fit_joined, join, task_of
 from routerjax.pipelines.propensities import Propensities, fit_propensities
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
@@ -88,11 +88,23 @@ def outcomes_of(
     *,
     key: jax.Array,
     config: NuisanceConfig = NuisanceConfig(),
+    propensities: Propensities | None = None,
     execution: Execution = Execution(),
 ) -> FittedOutcomes:
-    """The outcome models of a log alone, in the folds that `fit_all_nuisances` makes of the key."""
+    """The outcome models of a log alone, in the folds that `fit_all_nuisances` makes of the key.
+
+    Args:
+      log: n rows with embeddings.
+      scaling: of the embeddings.
+      key: Random key of folds and starting values.
+      config: folds, trunk, optimiser.
+      propensities: of the rows, whose weights they have; None for 1.
+      execution: progress, devices, checkpoints.
+    """
     of_folds, of_outcomes, _ = jax.random.split(key, 3)
     joined = join([log], [scaling], [of_folds], config, execution)
+    if propensities is not None:
+        joined = _weighed(joined, [propensities])
     return fit_joined(joined, [of_outcomes])[0]
 
 
@@ -129,7 +141,8 @@ def fit_all_nuisances(
 ) -> list[Nuisances]:
     """Fit the quality, cost and propensity models of several logs as one sweep.
 
-    Propensities are taken as recorded, and estimated where they were not.
+    Propensities are taken as recorded, and estimated where they were not. Where a log's task
+    foretells which model answered, rows have stabilised weights in the pooled outcome models.
 
     Args:
       logs: of equal shapes, n rows each, with embeddings.
@@ -145,11 +158,11 @@ def fit_all_nuisances(
     """
     triples = [split_keys(key, 3) for key in keys]
     joined = join(logs, scalings, [triple[0] for triple in triples], config, execution)
-    outcomes = fit_joined(joined, [triple[1] for triple in triples])
     chances = [
         fit_propensities(log, task.rows["x"], task.folds, support=support)
         for log, task in zip(logs, joined.tasks, strict=True)
     ]
+    outcomes = fit_joined(_weighed(joined, chances), [triple[1] for triple in triples])
     return [
         Nuisances(
             found.predicted,
@@ -167,3 +180,9 @@ def fit_all_nuisances(
         )
         for found, own, log, task in zip(outcomes, chances, logs, joined.tasks, strict=True)
     ]
+
+
+def _weighed(joined: Joined, chances: Sequence[Propensities]) -> Joined:
+    """The same, rows with the weights that their propensities give them."""
+    pairs = zip(joined.tasks, chances, strict=True)
+    return joined._replace(tasks=[task._replace(weights=own.weights) for task, own in pairs])

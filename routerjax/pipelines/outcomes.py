@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from routerjax.estimators.folds import Folds, make_folds
 from routerjax.models.heads import Scaling, initial
@@ -51,12 +52,14 @@ class Task(NamedTuple):
       rows: what networks train on: scaled embeddings `x`, `arm`, `quality` and `cost`.
       observed: the outcomes that are known.
       folds: of the rows.
+      weights: [n] by which rows count in pooled models; None for 1. Networks count every row as 1.
     """
 
     record: Log | Table
     rows: dict[str, Any]
     observed: Observed
     folds: Folds
+    weights: Float[np.ndarray, " n"] | None = None
 
 
 def task_of(record: Log | Table, scaling: Scaling, key: jax.Array, config: NuisanceConfig) -> Task:
@@ -175,6 +178,7 @@ def fit_joined(joined: Joined, keys: Sequence[jax.Array]) -> list[FittedOutcomes
                 quality_range=task.record.quality_range,
                 groups=task.record.groups,
                 by_asking=_preferred(task.record),
+                weights=task.weights,
             )
             for task in joined.tasks
         ]

@@ -37,6 +37,7 @@ def fit_pooled(
     quality_range: tuple[float, float],
     groups: Int[np.ndarray, " n"] | None = None,
     by_asking: bool = False,
+    weights: Float[np.ndarray, " n"] | None = None,
 ) -> FittedOutcomes:
     """Fit quality and cost of every arm: out of fold for these rows, to all of them for others.
 
@@ -44,7 +45,7 @@ def fit_pooled(
     an arm it is regressed once more, each row weighed by what it tells beside the others
     (`estimators/shared_noise`), so that means and posterior count groups. Cost is its arm's unit
     times a ratio whose logarithm is regressed; units are set so that an arm's predictions sum to
-    what its own rows cost.
+    what its own rows cost. Where rows have weights, all of these sums are weighted.
 
     Args:
       head: sizes of the features, number of arms.
@@ -54,6 +55,7 @@ def fit_pooled(
       quality_range: lowest and highest quality.
       groups: [n] numbers 0, 1, … of what is independent; None where every row is.
       by_asking: whether a policy chose the arms, so that how often it did tells of their quality.
+      weights: [n] by which rows count (`estimators/stabilised`); None for 1.
 
     Returns:
       Predictions of the rows, the model for new queries, and the posterior of quality.
@@ -68,22 +70,27 @@ def fit_pooled(
     means = labels.mean(axis=(1, 2))
     labels = labels - means[:, None, None]
     sizes = Sizes(head.components, head.landmarks)
-    quality, logs = _moments(head, params, x, labels, observed, folds)
+    counted = None if weights is None else np.broadcast_to(weights[:, None], observed.arms.shape)
+    quality, logs = _moments(head, params, x, labels, observed, folds, weights=counted)
     found = [fit_hierarchical(quality, sizes, by_asking=by_asking), fit_hierarchical(logs, sizes)]
     if groups is not None and not alone(observed.arms, groups):
         missed = labels[0] - _of_known(head, params, x, found[0].outside, observed, folds)
-        weights = row_weights(missed, observed.arms, groups, models=head.models)
-        (again,) = _moments(head, params, x, labels[:1], observed, folds, weights=weights)
+        own = row_weights(missed, observed.arms, groups, models=head.models)
+        own = own if counted is None else own * counted
+        (again,) = _moments(head, params, x, labels[:1], observed, folds, weights=own)
         found[0] = fit_hierarchical(again, sizes, by_asking=by_asking)
     outside = [_with_mean(each.outside, mean) for each, mean in zip(found, means, strict=True)]
     every = [_with_mean(each.every, mean) for each, mean in zip(found, means, strict=True)]
-    own, ratios, ratio_of_all = _predicted(head, params, x, outside, every[1], observed, folds)
+    predicted, ratios, by_all = _predicted(head, params, x, outside, every[1], observed, folds)
+    if counted is not None:
+        ratios, by_all = ratios * counted, by_all * counted
+        observed = observed._replace(cost=observed.cost * counted)
     unit_outside = calibrated_costs(np.tile(unit, (len(ratios), 1)), ratios, observed, folds)
-    unit = _calibrated(unit, ratio_of_all, observed, head.models)
+    unit = _calibrated(unit, by_all, observed, head.models)
     low, high = quality_range
     estimates = Estimates(
-        quality=np.asarray(low + (high - low) * own.quality, np.float32),
-        cost=np.asarray(unit_outside[folds.of_row] * own.cost, np.float32),
+        quality=np.asarray(low + (high - low) * predicted.quality, np.float32),
+        cost=np.asarray(unit_outside[folds.of_row] * predicted.cost, np.float32),
     )
     model = OutcomeModel(
         quality=_single(params, every[0]),

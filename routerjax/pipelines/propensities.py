@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.folds import Folds
+from routerjax.estimators.stabilised import stabilised_weights
 from routerjax.estimators.support import PRIOR_HITS, PRIOR_HITS_EXPLORED, explored, support_level
 from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
@@ -49,6 +50,8 @@ class Propensities(NamedTuple):
       told: [n, m] False where the row's task hardly met the arm: what it would be worth there the
         log does not say, though a router, which does not know the task, may choose it. None where
         the task tells nothing.
+      weights: [n] stabilised weights by which rows count in outcome models, which are given the
+        query alone; None for 1, where the task tells nothing.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -60,6 +63,7 @@ class Propensities(NamedTuple):
     circumstances: Circumstances | None = None
     by_task: TaskRatios | None = None
     told: Bool[np.ndarray, "n m"] | None = None
+    weights: Float[np.ndarray, " n"] | None = None
 
 
 def fit_propensities(
@@ -119,7 +123,9 @@ def fit_propensities(
     by_query = estimated[np.arange(len(arms)), arms]
     by_task = task_ratios(log, estimated, folds, could, level)
     both = estimated if by_task is None else by_task.given(log, estimated, folds.of_row)
-    answered, share = _answered(recorded, both[np.arange(len(arms)), arms])
+    by_both = both[np.arange(len(arms)), arms]
+    answered, share = _answered(recorded, by_both)
+    by_both = _where(by_both, chosen, by_query)
     return Propensities(
         answered=_where(answered, chosen, np.inf),
         every=every,
@@ -130,6 +136,9 @@ def fit_propensities(
         circumstances=around,
         by_task=by_task,
         told=None if by_task is None or share == 1 else by_task.told(log),
+        weights=None
+        if by_task is None
+        else stabilised_weights(by_query, by_both, arms, models=models),
     )
 
 
@@ -157,7 +166,7 @@ def withheld(
     )
 
 
-def _where(values: np.ndarray | None, chosen: np.ndarray, other: float) -> Any:
+def _where(values: np.ndarray | None, chosen: np.ndarray, other: float | np.ndarray) -> Any:
     """The values, another one on rows whose model a user pinned."""
     return values if values is None or chosen.all() else np.where(chosen, values, other)
 
