@@ -194,6 +194,7 @@ def test_a_comparison_by_hand():
     assert own.error == pytest.approx(by_seed.std(ddof=1) / np.sqrt(3))
     assert own.worst == pytest.approx(-0.05) and own.draws == 6
     assert own.lost == pytest.approx(3 / 6)
+    assert (own.far_below, own.far_above) == (3, 2)
     # full feedback leads by .5 and .8 in every draw
     assert own.recovered == pytest.approx(own.mean / 0.65)
     # weights of 500 rows: +.207 ± .058; −.1 ± .058, below. Of 900: −.1 ± 0, below; +.0067 ± .0067

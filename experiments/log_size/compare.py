@@ -13,6 +13,8 @@ from experiments.log_size.methods import BEST, BEST_FIT, FIT, FULL
 Record = dict[str, Any]
 Key = tuple[str, str, int]
 """Table, logging policy, rows."""
+FAR = 0.03
+"""Advantage, either way, of a draw that somebody would remember."""
 
 
 def cells(draws: Sequence[Record]) -> dict[Key, list[Record]]:
@@ -53,6 +55,7 @@ class Comparison(NamedTuple):
       worst: lowest advantage of a draw, mean over cost weights.
       draws: number of draws.
       lost: share of the draws with an advantage below 0.
+      far_below, far_above: number of draws with an advantage below −`FAR`, and above it.
       recovered: mean advantage over that of full feedback in the same cells.
       cells: number of cells.
       below: of them with an advantage below 0 by more than one paired standard error.
@@ -65,6 +68,8 @@ class Comparison(NamedTuple):
     worst: float
     draws: int
     lost: float
+    far_below: int
+    far_above: int
     recovered: float
     cells: int
     below: int
@@ -90,6 +95,8 @@ def compare(found: dict[Key, list[Record]], method: str) -> Comparison | None:
         worst=float(flat.min()),
         draws=len(flat),
         lost=float((flat < 0).mean()),
+        far_below=int((flat < -FAR).sum()),
+        far_above=int((flat > FAR).sum()),
         recovered=mean / full if full > 0 else np.nan,
         cells=len(own),
         below=sum(map(below, every)),

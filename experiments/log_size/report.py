@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from experiments.log_size.compare import (
+    FAR,
     Comparison,
     Key,
     advantages,
@@ -47,7 +48,8 @@ def methods_of(found: dict[Key, list[Record]], names: Sequence[str]) -> list[str
 
 def methods_table(found: dict[Key, list[Record]]) -> str:
     """Markdown: every method over all cells."""
-    head = ["method", "advantage", "draws below 0", "worst draw", "cells below"]
+    far = f"draws below -{FAR}, above {FAR}"
+    head = ["method", "advantage", "draws below 0", "worst draw", far, "cells below"]
     head += ["cells × cost weights below", "of full feedback"]
     lines = []
     for name in (*FROM_LOG, *OTHERS):
@@ -65,6 +67,7 @@ def _line(name: str, own: Comparison) -> list[str]:
         f"{own.mean:+.4f}{error}",
         f"{own.lost:.0%} of {own.draws}",
         f"{own.worst:+.4f}",
+        f"{own.far_below}, {own.far_above}",
         f"{own.below} of {own.cells}",
         f"{own.weights_below} of {own.weights}",
         _share(own.recovered),
