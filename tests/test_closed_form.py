@@ -10,13 +10,14 @@ import pytest
 from routerjax.artefacts.arrays import Arrays
 from routerjax.artefacts.closed_form import chances_of, closed_form, propensities
 from routerjax.artefacts.decide import Model, decided
+from routerjax.estimators.logit import Logit
 from routerjax.estimators.trees import Trees, log_odds
 from routerjax.estimators.utility import Unit
 from routerjax.models.architectures import PlugIn
 from routerjax.models.heads import Scaling
 from routerjax.models.outcomes import OutcomeModel
 from routerjax.models.pooled import PooledHead
-from routerjax.models.propensity import PropensityModel
+from routerjax.models.propensity import PropensityModel, propensities_by_fold, surely
 from routerjax.records.tables import Estimates
 
 WIDTH, MODELS, ROWS, WEIGHTS = 6, 4, 64, np.float32([0.0, 3.0, 40.0])
@@ -137,14 +138,37 @@ def test_propensities_are_those_of_the_trees(trees, levels):
         jax.nn.softmax(log_odds(Trees(*map(jnp.asarray, each)), jnp.asarray(x)))
         for each in zip(*own, strict=True)
     ]
-    found = propensities(chances_of(own), x, None)
+    found = propensities(chances_of(own, None), x, None)
     np.testing.assert_allclose(found, np.mean(folds, axis=0), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("available", [False, True])
+def test_propensities_beside_a_logit_are_those_of_the_compiled_program(available):
+    rng = np.random.default_rng(0)
+    trees = Trees(
+        rng.normal(size=(3, MODELS)).astype(np.float32),
+        rng.integers(0, WIDTH, (3, 4, 2)),
+        rng.normal(size=(3, 4, 2)).astype(np.float32),
+        rng.normal(size=(3, 4, 4, MODELS)).astype(np.float32),
+    )
+    slopes = rng.normal(size=(3, WIDTH, MODELS)).astype(np.float32)
+    logit = Logit(slopes, rng.normal(size=(3, MODELS)).astype(np.float32))
+    model = PropensityModel(trees, np.zeros(MODELS, np.float32), logit=logit)
+    x = rng.normal(size=(50, WIDTH)).astype(np.float32)
+    there = rng.random((50, MODELS)) < 0.8
+    there[:, 0] = True
+    there = there if available else None
+    by_fold = propensities_by_fold(model, jnp.asarray(x), there)
+    wanted = surely(by_fold, by_fold.mean(axis=0))
+    found = propensities(chances_of(trees, logit), x, there)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_leaf_is_the_sum_over_the_sets_of_answers_that_hold():
     """Worked by hand: leaves 1, 3, 4, 10 of the answers none, first, second, both."""
     leaves = np.float32([1, 3, 4, 10]).reshape(1, 1, 4, 1)
     nothing = np.zeros((1, 1, 2))
-    found = chances_of(Trees(np.float32([[0.5]]), nothing.astype(int), nothing, leaves))
+    trees = Trees(np.float32([[0.5]]), nothing.astype(int), nothing, leaves)
+    found = chances_of(trees, None)
     assert found.start.tolist() == [[1.5]]
     assert found.rise.ravel().tolist() == [2, 3, 4]

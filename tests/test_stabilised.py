@@ -8,10 +8,18 @@ from routerjax.estimators.stabilised import MOST, stabilised_weights
 
 def test_by_hand():
     """Ratios 1, 2, ½ of a model: Σw = 3.5 and Σw² = 5.25, so that each counts 2/3 of its own."""
-    arms = np.array([0, 0, 0, 1, 1])
-    both = np.array([0.5, 0.25, 1.0, 0.5, 0.5])
-    found = stabilised_weights(np.full(5, 0.5), both, arms, models=3)
-    np.testing.assert_allclose(found, [2 / 3, 4 / 3, 1 / 3, 1, 1])
+    arms = np.tile([0, 0, 0, 1, 1], 20)
+    both = np.tile([0.5, 0.25, 1.0, 0.5, 0.5], 20)
+    found = stabilised_weights(np.full(100, 0.5), both, arms, models=3)
+    np.testing.assert_allclose(found, [2 / 3, 4 / 3, 1 / 3, 1, 1] * 20)
+
+
+def test_an_arm_of_few_rows_keeps_them_as_they_are():
+    """39 rows of ratios 1, 2, ½ are worth 30.3, and 36 of them 28: fewer than 30."""
+    for count, first in ((39, 2 / 3), (36, 1.0)):
+        both = np.tile([0.5, 0.25, 1.0], count // 3)
+        found = stabilised_weights(np.full(count, 0.5), both, np.zeros(count, int), models=1)
+        assert found[0] == pytest.approx(first)
 
 
 def test_where_the_rest_tells_nothing_every_row_is_one():
@@ -31,9 +39,8 @@ def test_an_arms_weights_sum_to_its_effective_rows_and_are_bounded():
 
 
 def test_impossible_propensities_make_no_weight_infinite():
-    found = stabilised_weights(
-        np.array([0.5, 0.5]), np.array([0.0, 1.0]), np.zeros(2, int), models=1
-    )
+    half, arms = np.full(100, 0.5), np.zeros(100, int)
+    found = stabilised_weights(half, np.tile([0.0, 1.0], 50), arms, models=1)
     assert np.isfinite(found).all()
 
 

@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.artefacts.arrays import Arrays
+from routerjax.estimators.logit import Logit
 from routerjax.estimators.trees import NEVER, Trees
 from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
 from routerjax.models.policy import LEAST
-from routerjax.models.propensity import PropensityModel, asked_there, supported_rows
+from routerjax.models.propensity import PropensityModel, asked_there, supported_rows, surely
 from routerjax.records.tables import Estimates
 
 ROWS = 256
@@ -34,6 +35,7 @@ class Chances(NamedTuple):
       feature, edge: [l·k·t] what each of l questions of t trees asks: x[feature] > edge.
       rise: [k, (2^l − 1)·t, m] what the questions of a set add together where all are answered yes.
       levels: l.
+      logit: [d, k·m] log odds per number of the query; None where they are the trees' alone.
     """
 
     start: np.ndarray
@@ -41,6 +43,7 @@ class Chances(NamedTuple):
     edge: np.ndarray
     rise: np.ndarray
     levels: int
+    logit: np.ndarray | None
 
 
 class ClosedForm(NamedTuple):
@@ -97,7 +100,8 @@ def closed_form(
     both = [np.asarray(each["coefficients"])[0] for each in (quality, cost)]
     rows = np.concatenate(both, axis=1).astype(np.float64)
     count, half = 1 + features["directions"].shape[1], features["half"].astype(np.float64)
-    chances = None if arrays.propensities is None else chances_of(arrays.propensities.trees)
+    log_policy = arrays.propensities
+    chances = None if log_policy is None else chances_of(log_policy.trees, log_policy.logit)
     points = features["points"]
     width = max(float(features["width"]), 1e-6)
     return ClosedForm(
@@ -122,8 +126,8 @@ def closed_form(
     )
 
 
-def chances_of(trees: Trees) -> Chances:
-    """Trees of k folds as sums over sets of questions, by Möbius' inversion."""
+def chances_of(trees: Trees, logit: Logit | None) -> Chances:
+    """Trees of k folds as sums over sets of questions, by Möbius' inversion, beside a logit."""
     start, feature, edge, leaves = (np.asarray(each) for each in trees)
     folds, count, levels = feature.shape
     rise = leaves.astype(
@@ -133,18 +137,24 @@ def chances_of(trees: Trees) -> Chances:
         asked = [leaf for leaf in range(1 << levels) if leaf >> level & 1]
         rise[:, :, asked] -= rise[:, :, [leaf ^ (1 << level) for leaf in asked]]
     sets = rise[:, :, 1:].transpose(0, 2, 1, 3)
+    slopes = None
+    if logit is not None:
+        start = start + np.asarray(logit.intercepts)
+        across = np.asarray(logit.coefficients, np.float32).transpose(1, 0, 2)
+        slopes = np.ascontiguousarray(across.reshape(len(across), -1))
     return Chances(
         start=(start + rise[:, :, 0].sum(axis=1)).astype(np.float32),
         feature=feature.transpose(2, 0, 1).ravel(),
         edge=edge.transpose(2, 0, 1).ravel(),
         rise=sets.reshape(folds, -1, start.shape[-1]).astype(np.float32),
         levels=levels,
+        logit=slopes,
     )
 
 
 def _everywhere(model: PropensityModel | None, chances: Chances | None) -> np.ndarray | None:
     """The arms with support, [m], where no tree, cut or hole asks of the query."""
-    if model is None or chances is None or len(chances.feature):
+    if model is None or chances is None or len(chances.feature) or chances.logit is not None:
         return None
     if not (model.cuts is None and model.holes is None):
         return None
@@ -211,7 +221,7 @@ def _probabilities(
 def propensities(
     chances: Chances, x: Float[np.ndarray, "n d"], available: np.ndarray | None
 ) -> Float[np.ndarray, "n m"]:
-    """π̂(m | x), the mean of the folds' trees."""
+    """π̂(m | x), the mean of the folds; beside a logit, as far as it is sure."""
     rows, levels, folds = len(x), chances.levels, len(chances.start)
     answers = np.asarray(x[:, chances.feature] > chances.edge, np.float32)
     answers = answers.reshape(rows, levels, folds, len(chances.feature) // (levels * folds))
@@ -223,8 +233,11 @@ def propensities(
         np.multiply(every[:, :, :before], own[:, :, None], out=joint)
     held = every.reshape(rows, folds, chances.rise.shape[1]).transpose(1, 0, 2)
     odds = held @ chances.rise + chances.start[:, None]
+    if chances.logit is not None:
+        odds += (x @ chances.logit).reshape(rows, folds, -1).transpose(1, 0, 2)
     shares: np.ndarray = _softmax(odds if available is None else np.where(available, odds, NEVER))
-    return np.add.reduce(shares) / np.float32(folds)
+    mean = np.add.reduce(shares) / np.float32(folds)
+    return mean if chances.logit is None else surely(shares, mean)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

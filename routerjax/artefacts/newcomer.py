@@ -125,6 +125,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
     assert arrays.propensities is not None
     trees, outcomes, mean = arrays.propensities.trees, arrays.outcomes, arrays.constant
     cuts, holes = arrays.propensities.cuts, arrays.propensities.holes
+    logit = arrays.propensities.logit
     arrays = arrays._replace(
         constant=Estimates(quality=kept(mean.quality), cost=kept(mean.cost)),
         outcomes=outcomes._replace(
@@ -137,6 +138,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
             threshold=kept(arrays.propensities.threshold),
             cuts=None if cuts is None else Cuts(kept(cuts.directions), kept(cuts.least)),
             holes=None if holes is None else jax.tree.map(lambda each: each[arms], holes),
+            logit=None if logit is None else jax.tree.map(kept, logit),
         ),
     )
     return dataclasses.replace(
@@ -217,11 +219,16 @@ def _arrays(router: Router, arm: int, price: PriceChange, offset: float, factor:
             least=_joined(cuts.least, np.array(-np.inf)),
         )
     holes = None if log_policy.holes is None else _with_no_box(log_policy.holes)
+    logit = log_policy.logit
+    if logit is not None:  # the start of the trees says that it is never asked
+        logit = jax.tree.map(lambda each: _joined(each, np.zeros(each.shape[:-1])), logit)
     quality, cost = (_joined(each, np.asarray(each)[arm]) for each in (mean.quality, mean.cost))
     return arrays._replace(
         constant=Estimates(quality=quality, cost=cost),
         outcomes=outcomes,
-        propensities=log_policy._replace(trees=trees, threshold=never, cuts=cuts, holes=holes),
+        propensities=log_policy._replace(
+            trees=trees, threshold=never, cuts=cuts, holes=holes, logit=logit
+        ),
     )
 
 

@@ -60,6 +60,7 @@ class Router(Saved):
         "conversation"; what is routed should have the same form.
       cuts: whether a sum of many numbers of the embedding says which models the log supports.
       holes: how many boxes of queries leave a model without support, of the model of most.
+      logit: whether the log's policy is known by a logit of the embedding beside trees.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -86,6 +87,7 @@ class Router(Saved):
     prompt_form: str = "last-user"
     cuts: bool = False
     holes: int = 0
+    logit: bool = False
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -296,6 +298,7 @@ class Router(Saved):
             components=self.config.components,
             cuts=self.cuts,
             holes=self.holes,
+            logit=self.logit,
         )
 
     def check(self) -> None:

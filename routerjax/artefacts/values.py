@@ -107,6 +107,7 @@ def check_router(router: Router) -> None:
     check_whole("seen", router.seen, least=0, most=1 << 40)
     check_text("salt", router.salt)
     check_switches("cuts", (router.cuts,), counts=(1,))
+    check_switches("logit", (router.logit,), counts=(1,))
     check_whole("holes", router.holes, least=0, most=BOXES)
     check_text("encoder", router.encoder, optional=True)
     check_among("prompt form", (router.prompt_form,), PROMPT_FORMS, count=1)

@@ -29,10 +29,12 @@ class Discriminants(NamedTuple):
 
     Attributes:
       directions: [k, d, m] of every fold.
-      scores: [n, m] of every row along its own fold's direction, which never saw the row.
+      offsets: [k, m] of every fold, what the mean of the rows outside it has along them.
+      scores: [n, m] of every row along its own fold's direction, which never saw it, less that.
     """
 
     directions: Float[np.ndarray, "k d m"]
+    offsets: Float[np.ndarray, "k m"]
     scores: Float[np.ndarray, "n m"]
 
 
@@ -95,7 +97,9 @@ def discriminants(
     best = int(missed.argmin())
     directions = np.zeros((len(folds), x.shape[1], asked.shape[1]))
     directions[:, columns] = [own[best] for own in fitted]
-    return Discriminants(directions, scores[best])
+    pairs = zip(outside, fitted, strict=True)
+    offsets = np.stack([own.x / max(own.rows, 1) @ each[best] for own, each in pairs])
+    return Discriminants(directions, offsets, scores[best])
 
 
 def _columns(x: np.ndarray | Stored) -> Int[np.ndarray, " c"]:

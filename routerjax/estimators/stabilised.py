@@ -17,6 +17,9 @@ from jaxtyping import Float, Int
 
 MOST = 3.0
 """Weights are at most this, and at least its inverse: a row that counts for many is known badly."""
+LEAST_ROWS = 30.0
+"""Effective rows that must be left of an arm, else its rows count as they are: what so few would
+tell is little beside what is taken from them."""
 
 
 def stabilised_weights(
@@ -30,7 +33,7 @@ def stabilised_weights(
 
     They are clipped, and those of an arm are scaled to sum to its effective number of rows,
     (Σw)² / Σw², so that a regression that takes their sum for a number of rows is as unsure as it
-    should be.
+    should be. An arm of which fewer than `LEAST_ROWS` would be left has weights of 1.
 
     Args:
       given_query: [n] propensity of the arm that answered, given the query.
@@ -41,12 +44,14 @@ def stabilised_weights(
     Reference: Robins, Hernán and Brumback (2000), Marginal Structural Models and Causal Inference
     in Epidemiology; Kish (1965), Survey Sampling, for the effective number.
 
-    >>> both, arms = np.array([0.5, 0.5, 0.25, 0.5]), np.array([0, 0, 0, 1])
-    >>> stabilised_weights(np.full(4, 0.5), both, arms, models=2).round(3)
-    array([0.667, 0.667, 1.333, 1.   ])
+    >>> both, arms = np.tile([0.5, 0.5, 0.25], 20), np.zeros(60, int)
+    >>> stabilised_weights(np.full(60, 0.5), both, arms, models=1)[:3].round(3)
+    array([0.667, 0.667, 1.333])
     """
     ratio = np.asarray(given_query, np.float64) / np.maximum(given_both, 1e-12)
     weights = np.clip(ratio, 1 / MOST, MOST)
     total, square = (np.bincount(arms, each, models) for each in (weights, weights**2))
-    found: np.ndarray = weights * (total / np.where(square > 0, square, 1.0))[arms]
+    scale = total / np.where(square > 0, square, 1.0)
+    enough = scale * total >= LEAST_ROWS
+    found: np.ndarray = np.where(enough[arms], weights * scale[arms], 1.0)
     return found

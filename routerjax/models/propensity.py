@@ -11,8 +11,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from routerjax.estimators.holes import Holes, in_holes
+from routerjax.estimators.logit import Logit
 from routerjax.estimators.trees import NEVER, Trees, log_odds
 
+ERRORS, LEAST = 1.0, 1e-9
+"""Standard errors by which a propensity must be known, and what keeps its logarithm finite."""
 SIZES = (0, 10, 25)
 """Numbers of trees that programs are compiled for, and all of them."""
 
@@ -37,12 +40,15 @@ class PropensityModel(NamedTuple):
       threshold: [m] propensity from which an arm has support; infinite where it never has.
       cuts: of sums of many numbers of the embedding, which trees do not see; None without any.
       holes: boxes of queries that trees of all arms together pass over; None without any.
+      logit: log odds that are linear in the query, to which those of the trees are added; None
+        where the trees foretell as well without.
     """
 
     trees: Trees
     threshold: Float[Array | np.ndarray, " m"]
     cuts: Cuts | None = None
     holes: Holes | None = None
+    logit: Logit | None = None
 
 
 def without_unused_trees(model: PropensityModel) -> PropensityModel:
@@ -68,22 +74,46 @@ def propensities_by_fold(
 ) -> Float[Array, "k n m"]:
     """π̂(m | x) by every fold's trees, over the arms that are available (None: all are)."""
 
-    def one(trees: Trees) -> Float[Array, "n m"]:
-        odds = log_odds(trees, x)
+    def one(own: tuple[Trees, Logit | None]) -> Float[Array, "n m"]:
+        odds = _odds(*own, x)
         if available is not None:
             odds = jnp.where(available, odds, NEVER)
         return jax.nn.softmax(odds, axis=-1)
 
-    return jax.lax.map(one, model.trees)
+    return jax.lax.map(one, (model.trees, model.logit))
+
+
+def surely(by_fold: Any, mean: Any) -> Any:
+    """[n, m] propensities less two standard errors of their logarithms: π̂ · exp(−2 e).
+
+    e² = (K − 1)/K · Σ_k (log π̂_k − their mean)² is what leaving a fold out changes (delete-a-group
+    jackknife). Where a policy's edge is steep, a small error of its place is a large one of π̂ near
+    it, and which side a query lies on is not known.
+
+    Args:
+      by_fold: [k, n, m] by every fold's model, of JAX or of NumPy.
+      mean: [n, m] π̂.
+    """
+    count, xp = len(by_fold), np if isinstance(by_fold, np.ndarray) else jnp
+    logs = xp.log(by_fold + LEAST)
+    away = logs - logs.mean(axis=0, keepdims=True)
+    error = xp.sqrt((count - 1) / count * (away**2).sum(axis=0))
+    return mean * xp.exp(-ERRORS * error)
 
 
 def log_odds_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
-    """Log odds of the arms by every fold's trees, to which a row's own offsets may be added."""
+    """Log odds of the arms by every fold's trees and logit, to which a row's own may be added."""
 
-    def one(trees: Trees) -> Float[Array, "n m"]:
-        return log_odds(trees, x)
+    def one(own: tuple[Trees, Logit | None]) -> Float[Array, "n m"]:
+        return _odds(*own, x)
 
-    return jax.lax.map(one, model.trees)
+    return jax.lax.map(one, (model.trees, model.logit))
+
+
+def _odds(trees: Trees, logit: Logit | None, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+    """Of one fold."""
+    odds = log_odds(trees, x)
+    return odds if logit is None else odds + x @ logit.coefficients + logit.intercepts[None]
 
 
 def supported(
@@ -95,7 +125,10 @@ def supported(
 
     Where `available` says which arms there are, no other is supported.
     """
-    chances = jnp.mean(propensities_by_fold(model, x, available), axis=0)
+    by_fold = propensities_by_fold(model, x, available)
+    chances = jnp.mean(by_fold, axis=0)
+    if model.logit is not None:
+        chances = surely(by_fold, chances)
     return with_support(chances, model.threshold, available, asked_there(model, x))
 
 

@@ -218,6 +218,7 @@ def _router(
         prompt_form=given.prompt_form or Router.prompt_form,
         cuts=log_policy.cuts is not None,
         holes=0 if log_policy.holes is None else log_policy.holes.edge.shape[1],
+        logit=log_policy.logit is not None,
     )
 
 

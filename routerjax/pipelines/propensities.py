@@ -5,29 +5,25 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
+from routerjax.estimators.discriminants import discriminants
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.stabilised import stabilised_weights
 from routerjax.estimators.support import PRIOR_HITS, PRIOR_HITS_EXPLORED, explored, support_level
-from routerjax.estimators.trees import TreeRows, grow
-from routerjax.models.outcomes import on_rows, over_blocks
+from routerjax.models.outcomes import over_blocks
 from routerjax.models.propensity import (
     PropensityModel,
     asked_there,
-    log_odds_by_fold,
-    propensities_by_fold,
     supported_rows,
+    surely,
 )
 from routerjax.pipelines.by_task import TaskRatios, task_ratios
-from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
+from routerjax.pipelines.chances import by_fold, chances_of
+from routerjax.pipelines.circumstances import Circumstances, chosen_rows
 from routerjax.pipelines.support import Asked, cuts_of, holes_of, thresholds
 from routerjax.records.logs import Log
-from routerjax.records.on_disk import Stored, read
-from routerjax.support.kept_programs import kept_program
-
-MOST_ROWS = 2048
-"""Rows of a fold's training part on which its trees are grown."""
+from routerjax.records.on_disk import Stored
 
 ROUNDING = 1e-4
 """A recorded propensity that is the level, but for rounding, is support."""
@@ -81,22 +77,12 @@ def fit_propensities(
       InputError: a user pinned the model of every row.
     """
     models, chosen = len(log.models), chosen_rows(log)
-    arms = np.where(chosen, np.asarray(log.arms), -1)
-    train, apart = folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS]
-    around = circumstances_of(log, folds, _starts(arms, train, models))
-    parts = [
-        TreeRows(*_picked(x, arms, train[k]), *_picked(x, arms, apart[k]))._replace(
-            offsets=None if around is None else around.offsets(log, k, train[k]),
-            held_out_offsets=None if around is None else around.offsets(log, k, apart[k]),
-            held_out_groups=np.where(apart[k] >= 0, log.groups[apart[k]], -1),
-        )
-        for k in range(len(train))
-    ]
-    grown = grow(parts, models=models)
-    if around is not None:
-        grown = grown._replace(start=grown.start + around.last.astype(np.float32))
-    model = PropensityModel(grown, threshold=np.full(models, -np.inf, np.float32))
-    estimated = _out_of_fold(model, log, x, folds, around)
+    could = np.broadcast_to(chosen[:, None], (len(log), models))
+    could = could if log.available is None else could & np.asarray(log.available)
+    found = discriminants(
+        x, np.arange(models) == np.asarray(log.arms)[:, None], could, folds.of_row
+    )
+    model, around, estimated, sure, by_trees = chances_of(log, x, folds, could, found)
     arms, recorded = np.asarray(log.arms), log.logged_propensities
     level = support_level(
         models, support=support, arms=arms, recorded=_where(recorded, chosen, np.nan)
@@ -108,15 +94,14 @@ def fit_propensities(
         known = np.isfinite(log.propensities).all(axis=1, keepdims=True)
         hits = np.where(known, log.propensities, hits)
         every = np.where(known, log.propensities, estimated)
-    could = np.broadcast_to(chosen[:, None], hits.shape)
-    could = could if log.available is None else could & np.asarray(log.available)
     prior = np.where(small, PRIOR_HITS_EXPLORED, PRIOR_HITS)
     asked = Asked(hits, could, level, prior)
     threshold = thresholds(estimated, asked)
     holes, apart = holes_of(asked, x, groups=log.groups)
-    left = could & (estimated >= threshold[None]) & ~apart
-    cuts, inside = cuts_of(asked, left, arms, x, folds, groups=log.groups)
-    support_of = supported_rows(estimated, threshold, log.available, inside & ~apart)
+    seen = threshold if by_trees is estimated else thresholds(by_trees, asked)
+    left = could & (by_trees >= seen[None]) & ~apart
+    cuts, inside = cuts_of(asked, left, arms, x, folds, found, groups=log.groups)
+    support_of = supported_rows(sure, threshold, log.available, inside & ~apart)
     if every is not estimated:
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
@@ -171,14 +156,6 @@ def _where(values: np.ndarray | None, chosen: np.ndarray, other: float | np.ndar
     return values if values is None or chosen.all() else np.where(chosen, values, other)
 
 
-def _starts(arms: np.ndarray, train: np.ndarray, models: int) -> Float[np.ndarray, "k m"]:
-    """Log shares from which the trees of each fold start, as `trees.grow` finds them."""
-    own = [arms[rows[rows >= 0]] for rows in np.asarray(train)]
-    counts = np.stack([np.bincount(each[each >= 0], minlength=models) for each in own]) + 0.5
-    found: np.ndarray = np.log(counts / counts.sum(axis=1, keepdims=True))
-    return found
-
-
 def applied(
     model: PropensityModel,
     log: Log,
@@ -197,13 +174,12 @@ def applied(
       by_task: of that log.
     """
 
-    def block(rows: np.ndarray, place: slice) -> np.ndarray:
-        if circumstances is None:
-            return on_rows(_by_fold, model, rows).mean(axis=0)
-        odds = on_rows(_odds_by_fold, model, rows) + circumstances.since_last(log, place)
-        return _softmax(odds).mean(axis=0)
+    def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, np.ndarray]:
+        found = by_fold(model, log, rows, place, circumstances)
+        mean = found.mean(axis=0)
+        return mean, mean if model.logit is None else surely(found, mean)
 
-    every = over_blocks(block, x)
+    every, sure = over_blocks(block, x)
     inside = None
     if not (model.cuts is None and model.holes is None):
         inside = over_blocks(lambda rows, _: np.asarray(asked_there(model, rows)), x)
@@ -211,7 +187,7 @@ def applied(
     both = every if by_task is None else by_task.given(log, every)
     own = both[np.arange(len(log)), np.asarray(log.arms)]
     answered, share = _answered(log.logged_propensities, own)
-    supported = supported_rows(every, np.asarray(model.threshold), log.available, inside)
+    supported = supported_rows(sure, np.asarray(model.threshold), log.available, inside)
     answered = _where(answered, chosen_rows(log), np.inf)
     told = None if by_task is None or share == 1 else by_task.told(log)
     return Propensities(
@@ -227,39 +203,3 @@ def _answered(
         return estimated, 0.0
     known = np.isfinite(recorded)
     return np.where(known, recorded, estimated), float(known.mean())
-
-
-def _picked(
-    x: np.ndarray | Stored, arms: np.ndarray, index: np.ndarray
-) -> tuple[Float[np.ndarray, "r d"], Int[np.ndarray, " r"]]:
-    """Features [r, d] and arms [r] of rows [r], −1 for no row."""
-    return np.asarray(read(x[index])), np.where(index >= 0, arms[index], -1)
-
-
-def _out_of_fold(
-    model: PropensityModel,
-    log: Log,
-    x: np.ndarray | Stored,
-    folds: Folds,
-    around: Circumstances | None,
-) -> np.ndarray:
-    """[n, m] propensities of each row by its own fold's trees and its circumstances."""
-
-    def block(rows: np.ndarray, place: slice) -> np.ndarray:
-        if around is None:
-            return folds.own(on_rows(_by_fold, model, rows), place)
-        odds = on_rows(_odds_by_fold, model, rows) + around.since_last(log, place)
-        return _softmax(folds.own(odds, place))
-
-    return over_blocks(block, x)
-
-
-def _softmax(odds: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, in the precision that models have."""
-    raised = np.exp(odds - odds.max(axis=-1, keepdims=True))
-    found: np.ndarray = (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
-    return found
-
-
-_by_fold = kept_program(propensities_by_fold)
-_odds_by_fold = kept_program(log_odds_by_fold)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.cuts import Cut, along, fit_cut
-from routerjax.estimators.discriminants import discriminants
+from routerjax.estimators.discriminants import Discriminants
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.holes import Holes, find_holes, in_holes
 from routerjax.estimators.steps import DEVIATIONS, deviations, edge_of_step
@@ -92,6 +92,7 @@ def cuts_of(
     arms: Int[np.ndarray, " n"],
     x: Float[np.ndarray, "n d"] | Stored,
     folds: Folds,
+    found: Discriminants,
     *,
     groups: Int[np.ndarray, " n"],
 ) -> tuple[Cuts | None, Bool[np.ndarray, "n m"]]:
@@ -110,6 +111,7 @@ def cuts_of(
       arms: [n] arm that answered.
       x: [n, d] scaled embeddings.
       folds: of the rows.
+      found: discriminants of the arms.
       groups: [n] numbers of what is independent.
 
     Returns:
@@ -124,7 +126,6 @@ def cuts_of(
         own._replace(prior_hits=np.maximum(asked.prior_hits, least) * together)
         for own, least in ((asked, PRIOR_HITS_OF_CUTS), (asked._replace(rows=left), 0.0))
     )
-    found = discriminants(x, answered, asked.rows, folds.of_row)
     cut_off = [np.isfinite(thresholds(found.scores, each)) for each in (every, rest)]
     columns = np.flatnonzero(found.directions.any(axis=(0, 2)))
     directions, least = np.zeros((x.shape[1], models)), np.full(models, -np.inf)

@@ -1,0 +1,136 @@
+"""Multinomial logit of the arms on their discriminants: the policy of a router that runs already.
+
+A router sends a query to the model of the highest of several scores. Where these are sums of the
+embedding's numbers, each model has a region with as many sides as there are other models; trees,
+which ask of one number at a time, blur its edges, and a cut is one side. The scores lie in the
+space of the arms' discriminants (`estimators/discriminants`), a few dimensions, and there a
+multinomial logit finds them:
+
+    π(m | x) ∝ exp(b_m + Σ_a B_am z_a),   z_a = x·d_a − c_a the discriminant of arm a
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from routerjax.estimators.discriminants import Discriminants
+from routerjax.estimators.trees import NEVER
+
+ERRORS = 3.0
+"""Standard errors by which discriminants must foretell what was asked, before a logit is fitted."""
+PRIOR_SPREAD = 5.0
+"""Standard deviation of the logit's coefficients, per standard deviation of a discriminant."""
+MOST_ROWS = 16_384
+"""Rows that it is fitted to, evenly spaced, where there are more."""
+STEPS = 100
+
+
+class Logit(NamedTuple):
+    """Log odds that are linear in the query, of K folds.
+
+    Attributes:
+      coefficients: [k, d, m] on scaled embeddings.
+      intercepts: [k, m].
+    """
+
+    coefficients: Float[Array | np.ndarray, "*k d m"]
+    intercepts: Float[Array | np.ndarray, "*k m"]
+
+
+def tells(
+    found: Discriminants,
+    asked: Bool[np.ndarray, "n m"],
+    could: Bool[np.ndarray, "n m"],
+    groups: Int[np.ndarray, " n"],
+) -> bool:
+    """Whether discriminants of other rows foretell which arm was asked, by `ERRORS`.
+
+    The gain of a row is Σ_m r_m² − (r_m − score_m)², r_m = 1{m was asked} − the share of m, over
+    the arms that could be asked; its standard error is clustered by group.
+    """
+    shares = (asked * could).sum(axis=0) / np.maximum(could.sum(axis=0), 1)
+    left = asked - shares[None]
+    gain = ((left**2 - (left - found.scores) ** 2) * could).sum(axis=1)
+    own = np.unique(groups, return_inverse=True)[1]
+    error = np.sqrt((np.bincount(own, gain) ** 2).sum())
+    return bool(gain.sum() > ERRORS * error > 0)
+
+
+def fit_logit(
+    found: Discriminants,
+    arms: Int[np.ndarray, " n"],
+    could: Bool[np.ndarray, "n m"],
+    of_row: Int[np.ndarray, " n"],
+) -> Logit:
+    """Fit B and b outside every fold, to rows' discriminants by models that never saw them.
+
+    They minimise −Σ log π(t | x) + |B|² / 2τ² over the rows outside a fold, discriminants in units
+    of their standard deviation and τ = `PRIOR_SPREAD`, the softmax over the arms that could be
+    asked, by L-BFGS.
+
+    Args:
+      found: of all rows.
+      arms: [n] arm that answered.
+      could: [n, m] True where the policy could have chosen it; a row without any is left out.
+      of_row: [n] fold of each row.
+
+    Returns:
+      `Logit`, its coefficients those of the discriminants of each fold times B.
+    """
+    count, models = found.scores.shape
+    rows = np.flatnonzero(could.any(axis=1))
+    rows = rows[:: max(1, -(-len(rows) // MOST_ROWS))]
+    spread = found.scores[rows].std(axis=0, dtype=np.float64)
+    scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
+    z = found.scores[rows].astype(np.float64) * scale
+    start = _fitted(z, arms[rows], could[rows], np.zeros((models + 1, models)))
+    coefficients, intercepts = [], []
+    for fold, (directions, offsets) in enumerate(zip(found.directions, found.offsets, strict=True)):
+        own = of_row[rows] != fold
+        slopes = _fitted(z[own], arms[rows][own], could[rows][own], start)
+        by_score = scale[:, None] * slopes[1:]
+        coefficients.append(directions @ by_score)
+        intercepts.append(slopes[0] - offsets @ by_score)
+    return Logit(*(np.stack(each).astype(np.float32) for each in (coefficients, intercepts)))
+
+
+def linear_odds(logit: Logit, x: Any) -> Any:
+    """[k, n, m] log odds of queries by every fold; of JAX or of NumPy, as x is."""
+    return x[None] @ logit.coefficients + logit.intercepts[:, None]
+
+
+def _fitted(
+    z: Float[np.ndarray, "r m"],
+    arms: Int[np.ndarray, " r"],
+    could: Bool[np.ndarray, "r m"],
+    start: Float[np.ndarray, "m1 m"],
+) -> Float[np.ndarray, "m1 m"]:
+    """b and B, one above the other."""
+    from scipy.optimize import minimize
+
+    answered = np.eye(could.shape[1])[arms]
+    never = np.where(could, 0.0, NEVER)
+    options = {"maxiter": STEPS, "ftol": 1e-6}
+    arguments = (z, answered, never)
+    best = minimize(_loss, start.ravel(), arguments, "L-BFGS-B", jac=True, options=options).x
+    found: np.ndarray = best.reshape(start.shape)
+    return found
+
+
+def _loss(
+    parameters: np.ndarray, z: np.ndarray, answered: np.ndarray, never: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """What `fit_logit` minimises and its gradient."""
+    slopes = parameters.reshape(-1, answered.shape[1])
+    odds = slopes[0] + z @ slopes[1:] + never
+    odds -= odds.max(axis=1, keepdims=True)
+    raised = np.exp(odds)
+    total = raised.sum(axis=1, keepdims=True)
+    missed = raised / total - answered
+    told = float((odds * answered).sum() - np.log(total).sum())
+    prior = slopes[1:] / PRIOR_SPREAD**2
+    gradient = np.concatenate([missed.sum(axis=0)[None], z.T @ missed + prior])
+    return 0.5 * float((prior * slopes[1:]).sum()) - told, gradient.ravel()

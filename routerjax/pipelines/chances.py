@@ -1,0 +1,186 @@
+"""A model of how the log's policy chose: trees, added to a logit where that foretells more."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from routerjax.estimators.calibration import likelihood_gain
+from routerjax.estimators.discriminants import Discriminants
+from routerjax.estimators.folds import Folds
+from routerjax.estimators.logit import Logit, fit_logit, linear_odds, tells
+from routerjax.estimators.trees import TreeRows, grow
+from routerjax.models.outcomes import on_rows, over_blocks
+from routerjax.models.propensity import (
+    PropensityModel,
+    log_odds_by_fold,
+    propensities_by_fold,
+    surely,
+)
+from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
+from routerjax.records.logs import Log
+from routerjax.records.on_disk import Stored, read
+from routerjax.support.kept_programs import kept_program
+
+MOST_ROWS = 2048
+"""Rows of a fold's training part on which its trees are grown."""
+BETTER = 2.0
+"""Standard errors by which trees on a logit must foretell better than trees alone."""
+
+
+class Chances(NamedTuple):
+    """How the log's policy chose.
+
+    Attributes:
+      model: for other queries, its thresholds not set: every arm has support everywhere.
+      circumstances: what the policy depended on beside the query; None where on nothing.
+      estimated: [n, m] propensities of the rows, each by models that never saw it.
+      sure: [n, m] the same as far as they are sure, by which arms have support.
+      by_trees: [n, m] those of trees alone, beside which cuts are looked for.
+    """
+
+    model: PropensityModel
+    circumstances: Circumstances | None
+    estimated: Float[np.ndarray, "n m"]
+    sure: Float[np.ndarray, "n m"]
+    by_trees: Float[np.ndarray, "n m"]
+
+
+def chances_of(
+    log: Log,
+    x: Float[np.ndarray, "n d"] | Stored,
+    folds: Folds,
+    could: Bool[np.ndarray, "n m"],
+    found: Discriminants,
+) -> Chances:
+    """Fit trees, and where discriminants tell anything a logit with trees on it; keep the better.
+
+    A row's log odds by the logit, of models that never saw it, are offsets of the trees of all
+    other folds. Both are judged by the likelihood of all rows out of fold.
+
+    Args:
+      log: n rows, m models.
+      x: [n, d] scaled embeddings.
+      folds: of the rows.
+      could: [n, m] True where the policy could have chosen the arm.
+      found: discriminants of the arms.
+    """
+    arms = np.where(chosen_rows(log), np.asarray(log.arms), -1)
+    starts = _starts(arms, folds.train[:, :MOST_ROWS], len(log.models))
+    around = circumstances_of(log, folds, starts)
+    alone = _with_trees(log, x, folds, arms, around, None)
+    asked = np.arange(len(log.models)) == arms[:, None]
+    if not tells(found, asked, could, log.groups):
+        return alone
+    logit = fit_logit(found, arms, could, folds.of_row)
+    intercepts = np.asarray(logit.intercepts - starts, np.float32)
+    both = _with_trees(log, x, folds, arms, around, logit._replace(intercepts=intercepts))
+    rows = np.flatnonzero(arms >= 0)
+    before, after = (each.estimated[rows, arms[rows]] for each in (alone, both))
+    gain = likelihood_gain(before, after, groups=log.groups[rows])
+    return both._replace(by_trees=alone.by_trees) if gain.errors > BETTER else alone
+
+
+def _with_trees(
+    log: Log,
+    x: np.ndarray | Stored,
+    folds: Folds,
+    arms: Int[np.ndarray, " n"],
+    around: Circumstances | None,
+    logit: Logit | None,
+) -> Chances:
+    """Trees grown on what circumstances and a logit, less the trees' start, tell already."""
+    models, count = len(log.models), len(folds.train)
+    train, apart = folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS]
+    linear = None if logit is None else _linear(logit, x, folds)
+
+    def offsets(fold: int, rows: Int[np.ndarray, " r"]) -> np.ndarray | None:
+        own = None if around is None else around.offsets(log, fold, rows)
+        if linear is None:
+            return own
+        return linear[rows] if own is None else own + linear[rows]
+
+    parts = [
+        TreeRows(*_picked(x, arms, train[k]), *_picked(x, arms, apart[k]))._replace(
+            offsets=offsets(k, train[k]),
+            held_out_offsets=offsets(k, apart[k]),
+            held_out_groups=np.where(apart[k] >= 0, log.groups[apart[k]], -1),
+        )
+        for k in range(count)
+    ]
+    grown = grow(parts, models=models)
+    if around is not None:
+        grown = grown._replace(start=grown.start + around.last.astype(np.float32))
+    model = PropensityModel(grown, np.full(models, -np.inf, np.float32), logit=logit)
+    estimated, sure = _out_of_fold(model, log, x, folds, around)
+    return Chances(model, around, estimated, sure, estimated)
+
+
+def _linear(logit: Logit, x: np.ndarray | Stored, folds: Folds) -> Float[np.ndarray, "n m"]:
+    """Log odds of each row by its own fold's logit."""
+
+    def block(rows: np.ndarray, place: slice) -> np.ndarray:
+        return folds.own(linear_odds(logit, rows), place)
+
+    found: np.ndarray = over_blocks(block, x)
+    return found
+
+
+def _starts(arms: np.ndarray, train: np.ndarray, models: int) -> Float[np.ndarray, "k m"]:
+    """Log shares from which the trees of each fold start, as `trees.grow` finds them."""
+    own = [arms[rows[rows >= 0]] for rows in np.asarray(train)]
+    counts = np.stack([np.bincount(each[each >= 0], minlength=models) for each in own]) + 0.5
+    found: np.ndarray = np.log(counts / counts.sum(axis=1, keepdims=True))
+    return found
+
+
+def _picked(
+    x: np.ndarray | Stored, arms: np.ndarray, index: np.ndarray
+) -> tuple[Float[np.ndarray, "r d"], Int[np.ndarray, " r"]]:
+    """Features [r, d] and arms [r] of rows [r], −1 for no row."""
+    return np.asarray(read(x[index])), np.where(index >= 0, arms[index], -1)
+
+
+def _out_of_fold(
+    model: PropensityModel,
+    log: Log,
+    x: np.ndarray | Stored,
+    folds: Folds,
+    around: Circumstances | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """[n, m] propensities of each row by its own fold's model and its circumstances, and sure."""
+
+    def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, np.ndarray]:
+        every = by_fold(model, log, rows, place, around)
+        own = folds.own(every, place)
+        return own, own if model.logit is None else surely(every, own)
+
+    found: tuple[np.ndarray, np.ndarray] = over_blocks(block, x)
+    return found
+
+
+def by_fold(
+    model: PropensityModel,
+    log: Log,
+    x: Float[np.ndarray, "r d"],
+    place: slice,
+    around: Circumstances | None,
+) -> Float[np.ndarray, "k r m"]:
+    """Propensities of some rows of a log by every fold's model, in their circumstances."""
+    if around is None:
+        found: np.ndarray = on_rows(_by_fold, model, x)
+        return found
+    return _softmax(on_rows(_odds_by_fold, model, x) + around.since_last(log, place))
+
+
+def _softmax(odds: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, in the precision that models have."""
+    raised = np.exp(odds - odds.max(axis=-1, keepdims=True))
+    found: np.ndarray = (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return found
+
+
+_by_fold = kept_program(propensities_by_fold)
+_odds_by_fold = kept_program(log_odds_by_fold)
