@@ -50,26 +50,26 @@ def alike(
     if not isinstance(embeddings, Stored):
         embeddings = np.asarray(embeddings)
     _, first, numbers = np.unique(equal, return_index=True, return_inverse=True)
-    places, per_spread = _projected(embeddings)
+    places, per_spread = projected(embeddings)
     places = places[first]
     for close in CLOSE:
         cells = [_cells(np.floor(places / (CELL * close) + shift)) for shift in SHIFTS]
         orders = [np.lexsort((places[:, 0], cell)) for cell in cells]
         near, nearby = 0, 0
         for cell, order in zip(cells, orders, strict=True):
-            far = _distance(embeddings, first[_partners(cell[order], order)], per_spread)
+            far = compared(embeddings, first[_partners(cell[order], order)], per_spread)
             near += int((far <= close).sum())
             nearby += int(((far > close) & (far <= APART * close)).sum())
         if nearby <= SELDOM * near:
             pairs = _neighbours(cells, orders)
-            far = _distance(embeddings, first[pairs], per_spread)
-            return _joined(pairs[:, far <= close], len(first))[numbers]
+            far = compared(embeddings, first[pairs], per_spread)
+            return joined(pairs[:, far <= close], len(first))[numbers]
         if not near:
             break
     return numbers
 
 
-def _projected(
+def projected(
     embeddings: Num[np.ndarray, "n d"] | Stored,
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, " d"]]:
     """[n, k] rows along random directions, in standard deviations of what is projected; and one
@@ -127,18 +127,22 @@ def _neighbours(
     return np.stack([found // len(cells[0]), found % len(cells[0])])
 
 
-def _distance(
-    embeddings: Num[np.ndarray, "n d"] | Stored, pairs: np.ndarray, per_spread: np.ndarray
+def compared(
+    embeddings: Num[np.ndarray, "n d"] | Stored,
+    pairs: np.ndarray,
+    per_spread: np.ndarray,
+    order: float = np.inf,
 ) -> Float[np.ndarray, " p"]:
-    """[p] largest difference of two rows [2, p] over columns, in standard deviations."""
+    """[p] difference of two rows [2, p] in standard deviations: the largest one over columns, or
+    another norm."""
     found = np.empty(pairs.shape[1], np.float32)
     for at in range(0, len(found), COMPARED):
         one, other = (np.asarray(embeddings[rows]) for rows in pairs[:, at : at + COMPARED])
-        found[at : at + COMPARED] = (np.abs(one - other) * per_spread).max(axis=1)
+        found[at : at + COMPARED] = np.linalg.norm((one - other) * per_spread, order, axis=1)
     return found
 
 
-def _joined(pairs: np.ndarray, count: int) -> Int[np.ndarray, " u"]:
+def joined(pairs: np.ndarray, count: int) -> Int[np.ndarray, " u"]:
     """[u] numbers that are equal where rows are joined by pairs [2, p]."""
     if not pairs.shape[1]:
         return np.arange(count)

@@ -90,11 +90,12 @@ def among_seen(record: Rows, seen: UInt32[np.ndarray, "g 2"], *, salt: str) -> B
 def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
     """[n] group of each row, 0, 1, …: by the record's `group`, else by equal queries.
 
-    Prompts of one wording, and embeddings that differ by noise alone (`alike`), are equal queries.
+    Prompts of one wording, and embeddings that differ by noise alone (`alike`), are equal queries;
+    rows of a log that are one answer logged again (`logged_again`) are a group as well.
 
     A row whose `group` is empty belongs with rows of the same query that have none either.
     """
-    queries = record.queries
+    queries = record.origins
     if record.group is None:
         return group_numbers(queries)
     return group_numbers([name or int(query) for name, query in zip(record.group, queries)])  # noqa: B905
@@ -118,14 +119,14 @@ def repeated(log: Log) -> Bool[np.ndarray, " n"]:
     share p of the pairs. Rows that agree are repeats if p is below `CHANCE`, or if of the pairs of
     answers of one model to one query at least (1 + p)/2 agree, half way from chance to certainty.
     """
-    queries, arms = log.queries, np.asarray(log.arms)
+    queries, arms = log.origins, np.asarray(log.arms)
     whose = queries if log.group is None else group_numbers(list(log.group))
     scored = arms if log.scored_by is None else group_numbers(list(log.scored_by))
     if log.ids is not None:
-        whose = _together(whose, group_numbers(list(log.ids)))
-    asked = _together(queries, whose, arms, scored)
-    answered = _together(arms, np.asarray(log.quality), np.asarray(log.cost))
-    said = _together(asked, answered)
+        whose = together(whose, group_numbers(list(log.ids)))
+    asked = together(queries, whose, arms, scored)
+    answered = together(arms, np.asarray(log.quality), np.asarray(log.cost))
+    said = together(asked, answered)
     again = np.ones(len(log), bool)
     again[np.unique(said, return_index=True)[1]] = False
     if not again.any():
@@ -135,7 +136,7 @@ def repeated(log: Log) -> Bool[np.ndarray, " n"]:
     return again if chance < CHANCE or agreeing >= (1 + chance) / 2 else np.zeros(len(log), bool)
 
 
-def _together(*columns: np.ndarray) -> Int[np.ndarray, " n"]:
+def together(*columns: np.ndarray) -> Int[np.ndarray, " n"]:
     """[n] numbers that are equal where all columns [n] are."""
     together = np.zeros(len(columns[0]), np.int64)
     for column in columns:

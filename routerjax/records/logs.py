@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
 from routerjax.errors import InputError
 from routerjax.records import validation as check
+from routerjax.records.logged_again import origins_of
 from routerjax.records.on_disk import Stored
 from routerjax.records.rows import Array, Rows, matrix, pair, record, strings
 
@@ -134,6 +136,11 @@ class Log(Rows):
 
     def _facts(self) -> list[str]:
         return ["no propensities" if self.propensities is None else "propensities recorded"]
+
+    @functools.cached_property
+    def origins(self) -> Array:
+        """[n] numbers that are equal where queries are, or rows are one answer logged again."""
+        return origins_of(self)
 
     @property
     def logged_propensities(self) -> Array | None:

@@ -95,6 +95,11 @@ class Rows:
         """[n] numbers that are equal where queries are, up to the noise of embeddings."""
         return queries_of(self)
 
+    @property
+    def origins(self) -> Array:
+        """[n] numbers that are equal where queries are, or what was logged is one thing."""
+        return self.queries
+
     @functools.cached_property
     def groups(self) -> Array:
         """[n] int: what is independent, 0, 1, …: `group`, else equal queries."""
