@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.ope_coverage import cuts, nuisances, report
+from experiments.ope_coverage import cuts, nuisances, report, scores
 from experiments.ope_coverage.__main__ import main
 from experiments.ope_coverage.cell import CORRECTED, TODAY, Kind, Support, covered, measure
 from experiments.ope_coverage.config import PRESETS, check
@@ -402,3 +402,43 @@ def test_the_cut_on_a_table_is_learnt_on_rows_of_its_own(world):
     x = {row.tobytes() for row in np.asarray(own.log.features)}
     assert not x & {row.tobytes() for row in np.asarray(own.features)}
     assert own.below.any() and not own.below.all()
+
+
+def _score_log(mean, *, better, propensities=scores.BOTH):
+    kind = {"width": 4, "rows": 100, "models": 3, "random": 0.03}
+    own = {"mean": mean, "low": mean - 0.03, "high": mean + 0.03, "truth": 0.75}
+    told = {"over_today": -0.04, "said_better": better, "propensities": propensities}
+    return {"kind": kind, **own, **told}
+
+
+def test_the_table_of_scores_by_hand():
+    own = [_score_log(0.77, better=False), _score_log(0.85, better=True)]
+    table = scores.scores_table(
+        {"logs": [*own, _score_log(0.75, better=False, propensities=scores.TREES)]}
+    )
+    first, second = (
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]
+    )
+    assert first == ["3", "4", "100", "3%", "with a logit", "+0.060", "1 of 2", "-0.040", "1 of 2"]
+    assert second[4:7] == ["trees alone", "+0.000", "1 of 1"]
+
+
+def test_a_log_of_scores_is_of_the_policy_and_the_quality_it_says():
+    kind = scores.Kind(5, 3_000, 3, 0.1)
+    own = scores.drawn(kind, scores.ScoresConfig(others=4_000), 0)
+    assert own.features.shape == (4_000, 5) and len(own.log) == 3_000
+    assert sorted(set(own.quality.ravel())) == [scores.WRONG, scores.FIRST, scores.RIGHT]
+    assert own.log.quality.mean() == pytest.approx(own.today, abs=0.03)
+
+
+def test_one_log_of_scores_with_and_without_the_logit():
+    kind, config = scores.Kind(4, 800, 3, 0.1), scores.ScoresConfig(others=2_000)
+    alone, both = (scores.measured(kind, config, 0, each) for each in (scores.TREES, scores.BOTH))
+    assert (alone["logit"], both["logit"]) == (False, True)
+    assert both["truth"] > alone["truth"]
+    assert both["mean"] - both["truth"] < alone["mean"] - alone["truth"]
+
+
+def test_scores_take_no_arguments(capsys):
+    assert scores.main(["table.parquet"]) == 2
+    assert "usage" in capsys.readouterr().err
