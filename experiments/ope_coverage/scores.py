@@ -1,10 +1,10 @@
 """Is a page right where a router runs already, which asks the model of the highest score?
 
 `python -m experiments.ope_coverage.scores` draws logs of such a policy, most rows by the model of
-the highest of several linear scores of the query and a few at random, and fits a router to each with
-the defaults, and once more with propensities by trees alone, as before the logit. Models answer
-well where the policy sends them and badly elsewhere: nothing can be gained, and whoever crosses an
-edge loses. It writes scores.json beside this file, in minutes of one core.
+the highest of several linear scores of the query and a few at random, and fits a router to each
+with the defaults, and once more with propensities by trees alone, as before the logit. Models
+answer well where the policy sends them and badly elsewhere: nothing can be gained, and whoever
+crosses an edge loses. It writes scores.json beside this file, in minutes of one core.
 """
 
 from __future__ import annotations
