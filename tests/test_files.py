@@ -211,6 +211,18 @@ def test_embeddings_from_a_numpy_file_follow_the_rows_of_the_file(tmp_path):
     assert read_log(bare, embeddings=tmp_path / "e.npy").prompts is None
 
 
+@pytest.mark.parametrize(("unscored", "is_said"), [(49, False), (50, True)])
+def test_what_many_missing_scores_may_do_is_said(tmp_path, unscored, is_said):
+    rows = [{**ROWS[at % 3], "prompt": f"query {at}"} for at in range(200)]
+    path = put(
+        tmp_path,
+        [{**row, "quality": None} if at < unscored else row for at, row in enumerate(rows)],
+    )
+    with pytest.warns(DataWarning, match=f"left out {unscored} of 200 rows") as caught:
+        read_log(path, drop_missing=True)
+    assert any("missing more often for good" in str(each.message) for each in caught) is is_said
+
+
 def test_json_that_changes_its_types_is_read_exactly(tmp_path):
     rows = changed(1, quality="0.25", cost=1.23456789e-7, meta={"k": 1})
     log = read_log(put(tmp_path, [{**row, "note": at or "x"} for at, row in enumerate(rows)]))

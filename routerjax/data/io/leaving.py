@@ -14,6 +14,8 @@ from routerjax.data.columns.schema import Schema, condition, each
 from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning, InputError
 
+MANY, MANY_SHARE = 50, 0.05
+"""Rows, and their share, without a score from which it is said what that may do."""
 MOST_MODELS = 4  # models that a message counts
 FAILED = "failed calls without a quality"
 OF_LOGS = ("failed", "failed_quality", "aliases", "prices")
@@ -83,11 +85,23 @@ def kept_rows(
     if not (wanted & ~lacking).any():
         raise file.fail(f"every row has something missing: {listed}")
     warnings.warn(
-        f"{file.source}: left out {lacking.sum()} of {wanted.sum()} rows: {listed}",
+        f"{file.source}: left out {lacking.sum()} of {wanted.sum()} rows: {listed}"
+        f"{_by_chance(missing, wanted)}",
         DataWarning,
         stacklevel=4,
     )
     return np.flatnonzero(wanted & ~lacking)
+
+
+def _by_chance(missing: Mapping[str, np.ndarray], wanted: np.ndarray) -> str:
+    """What many missing scores may do, for a message; nothing of few."""
+    unscored = missing["quality"].sum() if "quality" in missing else 0
+    if unscored < max(MANY, MANY_SHARE * wanted.sum()):
+        return ""
+    return (
+        "; scores that are missing more often for good answers, or for bad ones, make what is left "
+        "look worse or better than it was, which nothing here can mend"
+    )
 
 
 def by_model(models: list[str | None] | None, rows: Iterable[int]) -> str:
