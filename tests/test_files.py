@@ -213,7 +213,10 @@ def test_embeddings_from_a_numpy_file_follow_the_rows_of_the_file(tmp_path):
 
 @pytest.mark.parametrize(("unscored", "is_said"), [(49, False), (50, True)])
 def test_what_many_missing_scores_may_do_is_said(tmp_path, unscored, is_said):
-    rows = [{**ROWS[at % 3], "prompt": f"query {at}", "cost": 0.01} for at in range(200)]
+    rows = [
+        {"prompt": f"query {at}", "model": "ab"[at % 2], "quality": at % 4 / 3, "cost": 0.01}
+        for at in range(200)
+    ]
     path = put(
         tmp_path,
         [{**row, "quality": None} if at < unscored else row for at, row in enumerate(rows)],
