@@ -96,6 +96,16 @@ def test_one_that_reads_it_is_seen_and_groups_count_once():
     assert not tells(found, asked, could, np.zeros(300, int))
 
 
+def test_a_soft_policy_is_not_said_to_be_certain():
+    x, arms, _ = _by_scores(3, 1500, steep=0.5)
+    quality = np.random.default_rng(0).integers(0, 2, 1500).astype(float)
+    cost, own = np.full(1500, 0.01), x.astype(np.float32)
+    log = Log.from_arrays(arms, quality, cost, models="abc", embeddings=own)
+    router = rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,)))
+    assert router.logit
+    assert not any("nearly certain" in note for note in router.report["evaluation"]["notes"])
+
+
 def test_what_is_sure_by_hand():
     """Two folds, ½ and ⅛: logarithms ± log 2 about their mean, e = log 2, and so half of π̂."""
     by_fold = np.array([[[0.5]], [[0.125]]])
@@ -136,6 +146,7 @@ def test_the_page_of_a_log_that_a_router_wrote(tmp_path):
         with pytest.warns(rj.DataWarning, match="so few rows"):
             router = rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,)))
         assert router.logit
+        assert any("nearly certain" in note for note in router.report["evaluation"]["notes"])
         page = evaluation_of(plain(router.report["evaluation"]))
         (line,) = (each for each in page.lines if each.method == "router")
         x = np.random.default_rng(1000 + seed).normal(size=(20_000, 4)).astype(np.float32)

@@ -25,8 +25,17 @@ ESTIMATED = "propensities are estimated: what they miss of the log's policy is i
 
 BY_TASK = (
     "the column task foretells better which model answered than the query does: propensities are "
-    "given both, and the router, which chooses by the query alone, learns from queries that suited "
-    "the models they went to; a prompt that tells the task mends that"
+    "given both, and outcome models weigh the rows by it; the router chooses by the query alone, "
+    "and a prompt that tells the task would let it choose by that too"
+)
+
+CERTAIN = 0.7
+"""Mean propensity of the likeliest model from which a policy is nearly certain of its choice."""
+RULED = (
+    "the log's policy is nearly certain of most queries (its likeliest model has {:.0%} on average)"
+    ": what other models would do there is known from few answers near the edges of its choice, "
+    "where it may have known better than the query tells, and policies that differ from it may be "
+    "worth less than their intervals say; record propensities, or log more at random"
 )
 
 LIMITED = (
@@ -80,6 +89,7 @@ def page(
     if evidence.propensities.recorded < 1:
         suits = suited_note(evidence)
         tells = [] if evidence.propensities.by_task is None else [BY_TASK]
+        tells += _ruled(evidence)
         said = (said[0], ESTIMATED, *tells, *([] if suits is None else [suits]), *notes)
     if covered.available:
         said = (*said, LIMITED, _limits(covered))
@@ -90,6 +100,13 @@ def page(
         notes=(*said, *impossible(evaluation)),
         verdict=verdict(evaluation, dearest=dict(zip(log.models, dearest, strict=True))),
     )
+
+
+def _ruled(evidence: Evidence) -> list[str]:
+    """What is said where a policy of scores is nearly certain of its choice; nothing elsewhere."""
+    certain = float(evidence.propensities.every.max(axis=1).mean())
+    ruled = evidence.propensities.model.logit is not None and certain >= CERTAIN
+    return [RULED.format(certain)] if ruled else []
 
 
 def _limits(covered: Overlap) -> str:
