@@ -18,6 +18,7 @@ from experiments.ope_coverage.config import CoverageConfig
 from experiments.ope_coverage.cuts import CUTS, cuts_table
 from experiments.ope_coverage.pages import PAGES, TASKS, pages_table
 from experiments.ope_coverage.product import PRODUCT, product_table
+from experiments.ope_coverage.scores import SCORES, scores_table
 from routerjax.errors import InputError
 from routerjax.evaluation.off_policy import OFF_POLICY
 from routerjax.reports.tables import markdown
@@ -240,7 +241,12 @@ def readme_tables() -> str:
 def readme() -> str:
     """The README with its tables, from the committed files."""
     text = filled(README.read_text(encoding="utf-8"), readme_tables())
-    for mark, path, table in (("cuts", CUTS, cuts_table), ("tasks", TASKS, pages_table)):
+    parts = (
+        ("cuts", CUTS, cuts_table),
+        ("tasks", TASKS, pages_table),
+        ("scores", SCORES, scores_table),
+    )
+    for mark, path, table in parts:
         text = filled(text, table(json.loads(path.read_text(encoding="utf-8"))), mark=mark)
     return text
 
