@@ -269,7 +269,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     for record in logs(table, config):
         records.append(record)
         print(json.dumps(record))
-    write_text(CUTS, written(records, table, config))
+    write_text(CUTS, written(records, table.fingerprint, config))
     return 0
 
 

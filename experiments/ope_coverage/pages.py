@@ -153,9 +153,9 @@ def read(table: str, embeddings: str) -> Table:
     return read_table(table, embeddings=embeddings).replace(split=None).complete()
 
 
-def written(records: Sequence[dict[str, Any]], table: Table, config: Any) -> str:
-    """The results as JSON, a log a line; config is the record of the run."""
-    head = provenance(config=config, seed=config.seed, data=table.fingerprint)
+def written(records: Sequence[dict[str, Any]], data: str, config: Any) -> str:
+    """The results as JSON, a log a line; config is the record of the run, data what it read."""
+    head = provenance(config=config, seed=config.seed, data=data)
     lines = ",\n".join(dumps(each) for each in records)
     return f'{{"provenance": {dumps(head)},\n"logs": [\n{lines}\n]}}\n'
 
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for record in pages(table, config):
         records.append(record)
         print(dumps({name: record[name] for name in ("seed", "logging", "propensities")}))
-    write_text(PAGES if given else TASKS, written(records, table, config))
+    write_text(PAGES if given else TASKS, written(records, table.fingerprint, config))
     return 0
 
 

@@ -23,13 +23,14 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.ope_coverage.cell import rounded
+from experiments.ope_coverage.pages import written
 from routerjax.errors import DataWarning
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.records.logs import Log
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
-from routerjax.support.provenance import dumps, plain, provenance
+from routerjax.support.provenance import plain
 from routerjax.training.config import FitConfig
 
 SCORES = Path(__file__).with_name("scores.json")
@@ -108,7 +109,7 @@ def drawn(kind: Kind, config: ScoresConfig, seed: int) -> Drawn:
 def measured(kind: Kind, config: ScoresConfig, seed: int, propensities: str) -> dict[str, Any]:
     """One log's router at cost weight 0: its page, and the truth."""
     own = drawn(kind, config, seed)
-    alone = mock.patch("routerjax.pipelines.chances.tells", lambda *_: False)
+    alone = mock.patch("routerjax.pipelines.logging_policy.tells", lambda *_: False)
     with alone if propensities == TREES else contextlib.nullcontext(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         router = fit(own.log, config=FitConfig(cost_weights=(0.0,), seed=seed))
@@ -179,9 +180,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     for record in logs(config):
         records.append(record)
         print(json.dumps(record))
-    head = provenance(config=config, seed=config.seed, data="drawn by the study")
-    lines = ",\n".join(dumps(each) for each in records)
-    write_text(SCORES, f'{{"provenance": {dumps(head)},\n"logs": [\n{lines}\n]}}\n')
+    write_text(SCORES, written(records, "drawn by the study", config))
     return 0
 
 

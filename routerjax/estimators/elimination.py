@@ -106,6 +106,8 @@ def eliminated(
     What an arm leaves, A_m of the Gram matrix, tells of β + ℓ_m γ alone, and so
     S = I + diag(shared)^½ Σ_m [[1, ℓ_m], [ℓ_m, ℓ_m²]] ⊗ A_m diag(shared)^½.
 
+    No deviation `own` is 0: what is left of an arm is L⁻¹ (B − I) Λ^−½, with no product.
+
     The factorisations of the arms follow each other: batches of them that XLA starts side by side
     on a CPU may wait for each other's threads for ever.
     """

@@ -11,7 +11,7 @@ multinomial logit finds them:
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -67,9 +67,11 @@ def fit_logit(
 ) -> Logit:
     """Fit B and b outside every fold, to rows' discriminants by models that never saw them.
 
-    They minimise −Σ log π(t | x) + |B|² / 2τ² over the rows outside a fold, discriminants in units
-    of their standard deviation and τ = `PRIOR_SPREAD`, the softmax over the arms that could be
-    asked, by L-BFGS.
+    The rows of a fold have no part in its discriminants, nor in what its B and b are fitted to but
+    that the discriminants of other folds have met them, each as one of many. The search begins
+    where it ends for all rows. What is least is −Σ log π(t | x) + |B|² / 2τ² over the rows outside
+    the fold, discriminants in units of their standard deviation, τ = `PRIOR_SPREAD`, the softmax
+    over the arms that could be asked, by L-BFGS.
 
     Args:
       found: of all rows.
@@ -80,7 +82,7 @@ def fit_logit(
     Returns:
       `Logit`, its coefficients those of the discriminants of each fold times B.
     """
-    count, models = found.scores.shape
+    models = found.scores.shape[1]
     rows = np.flatnonzero(could.any(axis=1))
     rows = rows[:: max(1, -(-len(rows) // MOST_ROWS))]
     spread = found.scores[rows].std(axis=0, dtype=np.float64)
@@ -97,9 +99,11 @@ def fit_logit(
     return Logit(*(np.stack(each).astype(np.float32) for each in (coefficients, intercepts)))
 
 
-def linear_odds(logit: Logit, x: Any) -> Any:
-    """[k, n, m] log odds of queries by every fold; of JAX or of NumPy, as x is."""
-    return x[None] @ logit.coefficients + logit.intercepts[:, None]
+def linear_odds(logit: Logit, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "k n m"]:
+    """Log odds of queries by every fold."""
+    found: np.ndarray = x[None] @ np.asarray(logit.coefficients)
+    found += np.asarray(logit.intercepts)[:, None]
+    return found
 
 
 def _fitted(
@@ -113,7 +117,7 @@ def _fitted(
 
     answered = np.eye(could.shape[1])[arms]
     never = np.where(could, 0.0, NEVER)
-    options = {"maxiter": STEPS, "ftol": 1e-6}
+    options = {"maxiter": STEPS, "ftol": 1e-10}
     arguments = (z, answered, never)
     best = minimize(_loss, start.ravel(), arguments, "L-BFGS-B", jac=True, options=options).x
     found: np.ndarray = best.reshape(start.shape)

@@ -72,7 +72,7 @@ def propensities_by_fold(
     x: Float[Array, "n d"],
     available: Bool[Array, "n m"] | None = None,
 ) -> Float[Array, "k n m"]:
-    """π̂(m | x) by every fold's trees, over the arms that are available (None: all are)."""
+    """π̂(m | x) by every fold's model, over the arms that are available (None: all are)."""
 
     def one(own: tuple[Trees, Logit | None]) -> Float[Array, "n m"]:
         odds = _odds(*own, x)
@@ -84,7 +84,7 @@ def propensities_by_fold(
 
 
 def surely(by_fold: Any, mean: Any) -> Any:
-    """[n, m] propensities less two standard errors of their logarithms: π̂ · exp(−2 e).
+    """[n, m] propensities less `ERRORS` = 1 standard error of their logarithms: π̂ · exp(−e).
 
     e² = (K − 1)/K · Σ_k (log π̂_k − their mean)² is what leaving a fold out changes (delete-a-group
     jackknife). Where a policy's edge is steep, a small error of its place is a large one of π̂ near

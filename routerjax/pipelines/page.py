@@ -25,8 +25,8 @@ ESTIMATED = "propensities are estimated: what they miss of the log's policy is i
 
 BY_TASK = (
     "the column task foretells better which model answered than the query does: propensities are "
-    "given both, and outcome models weigh the rows by it; the router chooses by the query alone, "
-    "and a prompt that tells the task would let it choose by that too"
+    "given both, and outcome models in closed form weigh the rows by it; the router chooses by the "
+    "query alone, and a prompt that tells the task would let it choose by that too"
 )
 
 CERTAIN = 0.7

@@ -19,8 +19,8 @@ from routerjax.models.propensity import (
     surely,
 )
 from routerjax.pipelines.by_task import TaskRatios, task_ratios
-from routerjax.pipelines.chances import by_fold, chances_of
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows
+from routerjax.pipelines.logging_policy import by_fold, fit_logging_policy
 from routerjax.pipelines.support import Asked, cuts_of, holes_of, thresholds
 from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
@@ -70,7 +70,8 @@ def fit_propensities(
     Args:
       log: n rows, m models.
       x: [n, d] scaled embeddings.
-      folds: Folds of the rows; row i's propensities are by trees that never saw row i.
+      folds: Folds of the rows; row i's propensities are by models of its fold
+        (`pipelines/logging_policy`).
       support: share of an even share, 1/m, from which an arm is supported; 0 switches it off.
 
     Raises:
@@ -82,7 +83,7 @@ def fit_propensities(
     found = discriminants(
         x, np.arange(models) == np.asarray(log.arms)[:, None], could, folds.of_row
     )
-    model, around, estimated, sure, by_trees = chances_of(log, x, folds, could, found)
+    model, around, estimated, sure, by_trees = fit_logging_policy(log, x, folds, could, found)
     arms, recorded = np.asarray(log.arms), log.logged_propensities
     level = support_level(
         models, support=support, arms=arms, recorded=_where(recorded, chosen, np.nan)

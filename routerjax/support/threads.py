@@ -29,7 +29,7 @@ def half_the_cores_for_xla() -> None:
     """Let XLA have a thread for every two cores, unless the user has chosen a number.
 
     It must be called before JAX is used. Two of a machine's cores are mostly two halves of one,
-    and the programs of a fit or a study are small: a second thread on the same half waits at full
-    speed for the first. Several devices of a CPU have a thread each, whatever is set here.
+    and the programs of a fit or a study are small: with two threads on two such cores a study took
+    more of the processor's time, and no less of a person's.
     """
     os.environ.setdefault(XLA, str(max(1, usable_cores() // 2)))

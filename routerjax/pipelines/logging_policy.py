@@ -1,4 +1,4 @@
-"""A model of how the log's policy chose: trees, added to a logit where that foretells more."""
+"""The log's policy as a model: trees, added to a logit where that foretells more."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BETTER = 2.0
 """Standard errors by which trees on a logit must foretell better than trees alone."""
 
 
-class Chances(NamedTuple):
+class LoggingPolicy(NamedTuple):
     """How the log's policy chose.
 
     Attributes:
       model: for other queries, its thresholds not set: every arm has support everywhere.
       circumstances: what the policy depended on beside the query; None where on nothing.
-      estimated: [n, m] propensities of the rows, each by models that never saw it.
+      estimated: [n, m] propensities of the rows, each by the model of its own fold.
       sure: [n, m] the same as far as they are sure, by which arms have support.
       by_trees: [n, m] those of trees alone, beside which cuts are looked for.
     """
@@ -48,17 +48,19 @@ class Chances(NamedTuple):
     by_trees: Float[np.ndarray, "n m"]
 
 
-def chances_of(
+def fit_logging_policy(
     log: Log,
     x: Float[np.ndarray, "n d"] | Stored,
     folds: Folds,
     could: Bool[np.ndarray, "n m"],
     found: Discriminants,
-) -> Chances:
+) -> LoggingPolicy:
     """Fit trees, and where discriminants tell anything a logit with trees on it; keep the better.
 
-    A row's log odds by the logit, of models that never saw it, are offsets of the trees of all
-    other folds. Both are judged by the likelihood of all rows out of fold.
+    Trees alone never saw the row. A row's log odds by the logit of its own fold are offsets of the
+    trees of all other folds, so that beside a logit a row has a part, as one of many, in the
+    offsets on which its own fold's trees are grown, and in its own logit as `fit_logit` says.
+    Whether a logit is tried and kept is asked once, by the likelihood of all rows out of fold.
 
     Args:
       log: n rows, m models.
@@ -90,7 +92,7 @@ def _with_trees(
     arms: Int[np.ndarray, " n"],
     around: Circumstances | None,
     logit: Logit | None,
-) -> Chances:
+) -> LoggingPolicy:
     """Trees grown on what circumstances and a logit, less the trees' start, tell already."""
     models, count = len(log.models), len(folds.train)
     train, apart = folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS]
@@ -115,7 +117,7 @@ def _with_trees(
         grown = grown._replace(start=grown.start + around.last.astype(np.float32))
     model = PropensityModel(grown, np.full(models, -np.inf, np.float32), logit=logit)
     estimated, sure = _out_of_fold(model, log, x, folds, around)
-    return Chances(model, around, estimated, sure, estimated)
+    return LoggingPolicy(model, around, estimated, sure, estimated)
 
 
 def _linear(logit: Logit, x: np.ndarray | Stored, folds: Folds) -> Float[np.ndarray, "n m"]:
