@@ -5,7 +5,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.estimators.folds import Folds
-from routerjax.pipelines.by_task import task_ratios
+from routerjax.pipelines.by_task import asked_by_task
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.records.logs import Log
 from routerjax.support.provenance import plain
@@ -40,10 +40,10 @@ def test_ratios_by_hand():
     task = (("code",) * 12 + ("chat",) * 8) * 2
     log = _log(np.array([0] * 12 + [1] * 8 + [0] * 12 + [1] * 8), task)
     every = np.full((40, 2), 0.5)
-    found = task_ratios(log, every, _halves(40), np.ones((40, 2), bool), np.full(2, 0.15))
+    found = asked_by_task(log, every, _halves(40), np.ones((40, 2), bool), np.full(2, 0.15))
     assert found.names == ("chat", "code")
     one = [[3 / 7, 10 / 6], [15 / 9, 2 / 8], [1.0, 1.0]]
-    np.testing.assert_allclose(found.of_fold, [one, one], rtol=1e-6)
+    np.testing.assert_allclose(found.ratios, [one, one], rtol=1e-6)
     chat, code = (np.array(own) / sum(own) for own in one[:2])
     both = found.given(log, every, _halves(40).of_row)
     np.testing.assert_allclose(both, [*[code] * 12, *[chat] * 8] * 2, rtol=1e-6)
@@ -65,8 +65,8 @@ def test_rows_that_a_user_pinned_do_not_count():
     task = np.where(pinned, "code", rng.choice(["code", "chat"], 200))
     log = _log(arms, tuple(task.tolist()))
     every, folds, free = np.full((200, 2), 0.5), _halves(200), np.ones((200, 2), bool)
-    assert task_ratios(log, every, folds, free & ~pinned[:, None], LEVEL) is None
-    assert task_ratios(log, every, folds, free, LEVEL) is not None
+    assert asked_by_task(log, every, folds, free & ~pinned[:, None], LEVEL) is None
+    assert asked_by_task(log, every, folds, free, LEVEL) is not None
 
 
 @pytest.mark.parametrize("tasks", [2, 20])
@@ -75,20 +75,20 @@ def test_a_task_that_did_not_matter_is_left_alone(tasks):
         rng = np.random.default_rng(seed)
         task = tuple(map(str, rng.integers(0, tasks, 400)))
         log, every = _log(rng.integers(0, 2, 400), task), np.full((400, 2), 0.5)
-        assert task_ratios(log, every, _halves(400), np.ones((400, 2), bool), LEVEL) is None
+        assert asked_by_task(log, every, _halves(400), np.ones((400, 2), bool), LEVEL) is None
 
 
 def test_a_log_without_tasks_of_one_or_of_one_a_row_has_no_ratios():
     every, folds, could = np.full((40, 2), 0.5), _halves(40), np.ones((40, 2), bool)
     for task in (None, ("law",) * 40, tuple(map(str, range(40)))):
-        assert task_ratios(_log(np.tile([0, 1], 20), task), every, folds, could, LEVEL) is None
+        assert asked_by_task(_log(np.tile([0, 1], 20), task), every, folds, could, LEVEL) is None
 
 
 def test_a_rule_that_every_row_follows_alike_is_seen():
     """Law goes to a and art to b, as often: every row gains the same, and nothing spreads."""
     log = _log(np.tile([0, 1], 100), ("law", "art") * 100)
     every = np.full((200, 2), 0.5)
-    found = task_ratios(log, every, _halves(200), np.ones((200, 2), bool), LEVEL)
+    found = asked_by_task(log, every, _halves(200), np.ones((200, 2), bool), LEVEL)
     assert found.asked.tolist() == [[False, True], [True, False], [True, True]]
 
 
@@ -160,6 +160,54 @@ def test_a_model_that_a_task_never_met_is_given_bounds(more):
     assert _of(page, "b").high - _of(page, "b").low < 0.2
     (router,) = (line for line in page.lines if line.method == "router")
     assert router.utility.low <= 0.6 <= router.utility.high
+    assert any("hardly ever asked a in chat: what would come" in note for note in page.notes)
+
+
+def test_tasks_that_never_met_a_model_are_found_where_the_query_tells_the_rest():
+    """Four of thirty tasks never met e, of which the query's propensity is 0.04 there."""
+    rng = np.random.default_rng(0)
+    topic = np.repeat(np.arange(30), 50)
+    arms = np.where(topic < 4, rng.integers(0, 4, 1500), rng.integers(0, 5, 1500))
+    every = np.where(topic[:, None] < 4, [[0.24, 0.24, 0.24, 0.24, 0.04]], 0.2)
+    log = Log.from_arrays(
+        arms,
+        np.zeros(1500),
+        np.full(1500, 0.01),
+        models="abcde",
+        embeddings=rng.normal(size=(1500, 3)).astype(np.float32),
+        task=tuple(map(str, topic)),
+    )
+    could = np.ones((1500, 5), bool)
+    found = asked_by_task(log, every, _halves(1500), could, np.full(5, 0.02))
+    assert found.ratios is None and found.unasked("abcde") == "e in 0, 1, 2 and 1 more"
+    assert found.given(log, every) is every
+    told = np.where(np.arange(5) == 4, topic[:, None] >= 4, True)
+    np.testing.assert_array_equal(found.told(log), told)
+
+
+def test_a_few_of_many_tasks_that_never_met_a_model_are_found():
+    """e is right on 0.9, but on 0.1 of four of thirty topics, where it is never asked: 0.79."""
+    rng = np.random.default_rng(0)
+    topic = rng.integers(0, 30, 1500)
+    never = topic < 4
+    arms = np.where(never, rng.integers(0, 4, 1500), rng.integers(0, 5, 1500))
+    right = np.where(arms == 4, np.where(never, 0.1, 0.9), 0.6)
+    x = rng.normal(size=(1500, 4))
+    log = Log.from_arrays(
+        arms,
+        (rng.random(1500) < right).astype(float),
+        np.full(1500, 0.01),
+        models="abcde",
+        embeddings=x.astype(np.float32),
+        task=tuple(f"topic{each}" for each in topic),
+    )
+    page = _page(rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,))))
+    assert any(
+        "hardly ever asked e in topic0, topic1, topic2 and 1 more: what" in n for n in page.notes
+    )
+    (router,) = page.of("router")
+    assert router.unsupported == pytest.approx(0.13, abs=0.03)
+    assert router.quality.low < 0.79 < router.quality.high
 
 
 def test_outcome_models_count_rows_as_if_the_query_alone_had_decided(router):

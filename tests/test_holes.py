@@ -12,7 +12,8 @@ from scipy.stats import binom
 
 import routerjax as rj
 from routerjax.artefacts.newcomer import _with_no_box, with_newcomer, without_newcomers
-from routerjax.estimators.holes import Holes, _log_chance, find_holes, in_holes, views
+from routerjax.estimators.chance import log_chance
+from routerjax.estimators.holes import Holes, find_holes, in_holes, views
 from routerjax.models.heads import Scaling
 from routerjax.models.propensity import asked_there
 from routerjax.pipelines.nuisance import propensities_of
@@ -85,7 +86,7 @@ def test_a_box_holds_what_is_within_both_sides():
 
 def test_the_chance_of_few_answers():
     hits, rows = np.array([0.0, 3.0, 12.0, 0.0]), np.array([40.0, 500.0, 90.5, 1e6])
-    found = _log_chance(hits, rows, 0.05)
+    found = log_chance(hits, rows, 0.05)
     np.testing.assert_allclose(found[:3], binom.logcdf(hits[:3], rows[:3] // 1, 0.05), rtol=1e-10)
     assert found[3] == pytest.approx(1e6 * np.log(0.95))  # beyond double precision
 

@@ -144,7 +144,7 @@ def _argmax(seed, rows=1500, models=3, width=4):
 
 
 def test_the_page_of_a_log_that_a_router_wrote(tmp_path):
-    misses, gains = [], []
+    misses, gains, said = [], [], 0
     for seed in range(4):
         log, quality = _argmax(seed)
         with pytest.warns(rj.DataWarning, match="so few rows"):
@@ -152,12 +152,15 @@ def test_the_page_of_a_log_that_a_router_wrote(tmp_path):
         assert router.logit
         assert any("nearly certain" in note for note in router.report["evaluation"]["notes"])
         page = evaluation_of(plain(router.report["evaluation"]))
-        (line,) = (each for each in page.lines if each.method == "router")
+        (line,) = page.of("router")
+        (today,) = page.of("today")
+        assert line.nearly_certain and not today.nearly_certain and line.verdict != "better"
+        said += line.band[0] > 0 and "knows better than the query tells" in page.verdict[1]
         x = np.random.default_rng(1000 + seed).normal(size=(20_000, 4)).astype(np.float32)
         truth = quality(x)[np.arange(20_000), router.route(x, cost_weight=0.0).arms].mean()
         misses.append(line.utility.mean - truth)
         gains.append(truth)
-    assert np.mean(misses) < 0.06 and np.mean(gains) > 0.7
+    assert np.mean(misses) < 0.06 and np.mean(gains) > 0.7 and said
     router.save(tmp_path / "run")
     again = rj.load(tmp_path / "run")
     found = again.route(x[:50], cost_weight=0.0)

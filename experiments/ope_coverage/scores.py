@@ -117,7 +117,6 @@ def measured(kind: Kind, config: ScoresConfig, seed: int, propensities: str) -> 
     (line,) = page.of("router")
     choice = router.choices(own.features, cost_weights=(0.0,))[0]
     truth = own.quality[np.arange(len(choice)), choice].mean()
-    over = line.over_today
     return {
         "kind": kind._asdict(),
         "propensities": propensities,
@@ -128,7 +127,7 @@ def measured(kind: Kind, config: ScoresConfig, seed: int, propensities: str) -> 
         "high": rounded(line.quality.high),
         "truth": rounded(truth),
         "over_today": rounded(truth - own.today),
-        "said_better": bool(over is not None and over.low > 0),
+        "said_better": line.verdict == "better",
     }
 
 

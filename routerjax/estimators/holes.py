@@ -15,14 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from routerjax.estimators.chance import ALONE, enough_share, log_chance
 from routerjax.estimators.support import support_threshold
 
 BOXES = 4
 """Boxes of an arm at most."""
-ALONE = 0.05
-"""Chance, of all boxes and arms together, that a box is found where an arm was asked enough."""
-ENOUGH = 5.0
-"""Times the level of support at which an arm must be asked for that to hold."""
 HALVES_AT = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8, 15 / 16)
 """Quantiles of a view at which boxes of one side end."""
 CORNERS_AT = tuple(place / 8 for place in range(1, 8))
@@ -31,7 +28,6 @@ MOST_COLUMNS = 512
 """Columns of wider features that boxes of one side are tried on: those that vary most."""
 MOST_PAIRED = 20
 """Columns that boxes of two sides are tried on, likewise."""
-TINY = 1e-6
 ROWS_OF_QUANTILES = 2048
 """Rows of which the quantiles are."""
 
@@ -194,8 +190,7 @@ def find_holes(
     rows = could.T.astype(np.float32)
     hits = hits.T.astype(np.float32) * rows
     counts = [(family.counts(rows), family.counts(hits)) for family in families]
-    shares = hits.sum(axis=1) / np.maximum(rows.sum(axis=1), 1)
-    enough = np.minimum(np.minimum(ENOUGH * level, shares), 1 - TINY)
+    enough = enough_share(rows.sum(axis=1), hits.sum(axis=1), level)
     found: list[list[_Box]] = [[] for _ in range(models)]
     for arm in np.flatnonzero(enough > 0):
         asked = _Asked(rows[arm], hits[arm], float(level[arm]), float(enough[arm]), together)
@@ -263,25 +258,13 @@ def _least_likely(
         none = np.log1p(-asked.enough) / asked.together  # a row's, of the log chance of no answer
         some = np.flatnonzero((hits < asked.level * rows) & (rows * none < least - tried))
         if len(some):
-            chance = tried + _log_chance(
+            chance = tried + log_chance(
                 hits[some] / asked.together, rows[some] / asked.together, asked.enough
             )
             best = int(chance.argmin())
             if chance[best] < least:
                 least, box = float(chance[best]), family.box(int(some[best]))
     return box
-
-
-def _log_chance(
-    hits: Float[np.ndarray, " t"], rows: Float[np.ndarray, " t"], share: float
-) -> Float[np.ndarray, " t"]:
-    """log P(Binomial(rows, share) ≤ hits), where that underflows as if there were no hits."""
-    from scipy.special import bdtr
-
-    chance = bdtr(np.ceil(hits), rows.astype(np.int64), share)
-    with np.errstate(divide="ignore"):
-        found: np.ndarray = np.where(chance > 0, np.log(chance), rows * np.log1p(-share))
-    return found
 
 
 def _fitted(v: np.ndarray, asked: _Asked, box: _Box, models: int) -> _Box:

@@ -9,7 +9,8 @@ column `task` tells what was left out:
 N_gm are the rows of task g that model m answered, E_gm = Σ e(m | x) over the rows of that task,
 both of other folds, s_m the model's share of all rows and c the rows by which the ratio of a task
 is drawn to 1. Where a model answered fewer rows of a task than support asks for, N_gm < level·R_gm
-of the R_gm on which it could be asked, what it would be worth there the log does not say.
+of the R_gm on which it could be asked, what it would be worth there the log does not say. Where the
+task tells nothing else, that must be beyond chance, of all tasks and models (`estimators/cells`).
 
 The row itself is in neither sum. The models behind e(m | x_j) of other folds have met it, as one of
 their many rows; and whether the task tells is asked once, of all rows together.
@@ -24,7 +25,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from routerjax.artefacts.base import listed
+from routerjax.errors import printable
 from routerjax.estimators.calibration import likelihood_gain
+from routerjax.estimators.cells import never_asked
 from routerjax.estimators.folds import Folds
 from routerjax.records.logs import Log
 
@@ -39,23 +43,39 @@ LEAST_EXPECTED = 3.0
 """Rows that a task must be expected to have of a model with the least support, before too few of
 them count as none: asked just so often, one task in e³ has no row at all."""
 
+MOST_NAMED = 3
+"""Models, and tasks of each, that a sentence names."""
 
-class TaskRatios(NamedTuple):
-    """How much more often than the query tells each model was asked.
+
+class ByTask(NamedTuple):
+    """Which models were asked in which task, and how much more often than the query tells.
 
     Attributes:
       names: of g tasks.
-      of_fold: [k, g + 1, m] by the rows outside each fold; the last is 1, of any other task.
-      asked: [g + 1, m] False where the model was hardly asked in the task; the last is True.
+      asked: [g + 1, m] False where the model was hardly asked in the task; the last, of any other
+        task, is True.
+      ratios: [k, g + 1, m] by the rows outside each fold; the last is 1. None where the task does
+        not foretell better than the query alone.
     """
 
     names: tuple[str, ...]
-    of_fold: Float[np.ndarray, "k g1 m"]
     asked: Bool[np.ndarray, "g1 m"]
+    ratios: Float[np.ndarray, "k g1 m"] | None
 
     def told(self, log: Log) -> Bool[np.ndarray, "n m"] | None:
         """[n, m] False where the row's task hardly met the model; None of a log without tasks."""
         return None if log.task is None else self.asked[_places(self.names, log.task)]
+
+    def unasked(self, models: Sequence[str]) -> str:
+        """Models and the tasks in which each was hardly asked, for a sentence; "" for none."""
+        few = ~self.asked[: len(self.names)]
+        arms = np.flatnonzero(few.any(axis=0)).tolist()
+        tasks = [[printable(self.names[g]) for g in np.flatnonzero(few[:, arm])] for arm in arms]
+        parts = [
+            f"{printable(models[arm])} in {listed(own, most=MOST_NAMED)}"
+            for arm, own in zip(arms, tasks, strict=True)
+        ]
+        return "; ".join(parts[:MOST_NAMED]) + (" and others" if parts[MOST_NAMED:] else "")
 
     def given(
         self, log: Log, every: Float[np.ndarray, "n m"], of_row: Int[np.ndarray, " n"] | None = None
@@ -67,22 +87,22 @@ class TaskRatios(NamedTuple):
           every: [n, m] given the query.
           of_row: [n] fold of each row; None for rows of another log, by the mean over folds.
         """
-        if log.task is None:
+        if log.task is None or self.ratios is None:
             return every
         task = _places(self.names, log.task)
-        ratio = self.of_fold.mean(axis=0)[task] if of_row is None else self.of_fold[of_row, task]
+        ratio = self.ratios.mean(axis=0)[task] if of_row is None else self.ratios[of_row, task]
         found: np.ndarray = every * ratio
         return (found / found.sum(axis=1, keepdims=True)).astype(every.dtype)
 
 
-def task_ratios(
+def asked_by_task(
     log: Log,
     every: Float[np.ndarray, "n m"],
     folds: Folds,
     could: Bool[np.ndarray, "n m"],
     level: Float[np.ndarray, " m"],
-) -> TaskRatios | None:
-    """The ratios of a log's tasks; None where the task tells nothing beside the query.
+) -> ByTask | None:
+    """What a log's tasks tell; None where they tell nothing beside the query.
 
     Args:
       log: n rows, m models.
@@ -100,14 +120,20 @@ def task_ratios(
         return None
     task = _places(names, log.task)
     chosen: np.ndarray = np.asarray(could.any(axis=1))
-    of_fold = _by_fold(task, len(names), log, every, folds, chosen)
-    found = TaskRatios(names, of_fold, _asked(task, len(names), log, could, level))
+    ratios = _by_fold(task, len(names), log, every, folds, chosen)
+    met, hits = _cells(task, len(names), log, could)
+    few = (hits < level * met) & (level * met >= LEAST_EXPECTED)
+    found = ByTask(names, _asked(few), ratios)
     rows, arms = np.flatnonzero(chosen), np.asarray(log.arms)[chosen]
     before, after = (each[rows, arms] for each in (every, found.given(log, every, folds.of_row)))
     gain = likelihood_gain(before, after, groups=log.groups[rows])
     # A rule that every row follows alike leaves no spread, and an error that is not known.
     sure = gain.errors > ERRORS or gain.errors == 0
-    return found if sure and gain.total > LEAST_TOTAL else None
+    if sure and gain.total > LEAST_TOTAL:
+        return found
+    together = len(rows) / max(len(np.unique(log.groups[rows])), 1)
+    never = never_asked(met, hits, level, together=together)
+    return ByTask(names, _asked(never), None) if never.any() else None
 
 
 def _places(names: Sequence[str], task: Sequence[str]) -> Int[np.ndarray, " n"]:
@@ -135,18 +161,17 @@ def _by_fold(
     return found
 
 
-def _asked(
-    task: Int[np.ndarray, " n"],
-    count: int,
-    log: Log,
-    could: Bool[np.ndarray, "n m"],
-    level: Float[np.ndarray, " m"],
-) -> Bool[np.ndarray, "g1 m"]:
-    """False where a model answered fewer rows of a task than it must to have support there."""
-    hits = np.eye(could.shape[1])[np.asarray(log.arms)] * np.asarray(could.any(axis=1))[:, None]
-    met, least = _sums(hits, task, count), level * _sums(could.astype(float), task, count)
-    few = (met < least) & (least >= LEAST_EXPECTED)
-    return np.concatenate([~few, np.ones((1, could.shape[1]), bool)])
+def _cells(
+    task: Int[np.ndarray, " n"], count: int, log: Log, could: Bool[np.ndarray, "n m"]
+) -> tuple[Float[np.ndarray, "g m"], Float[np.ndarray, "g m"]]:
+    """Rows of each task on which each model could be asked, and those of them that it answered."""
+    hits = np.eye(could.shape[1])[np.asarray(log.arms)] * could
+    return _sums(could.astype(float), task, count), _sums(hits, task, count)
+
+
+def _asked(few: Bool[np.ndarray, "g m"]) -> Bool[np.ndarray, "g1 m"]:
+    """Where a model was asked in a task, and in any other one."""
+    return np.concatenate([~few, np.ones((1, few.shape[1]), bool)])
 
 
 def _sums(

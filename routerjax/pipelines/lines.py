@@ -38,6 +38,8 @@ class Line:
       unsupported: Share of the queries on which the log does not support the choice, or on which
         what the judge is off by is not known (`Evaluation.uncorrected`).
       mostly: (model, share) the policy chooses most.
+      nearly_certain: whether estimated propensities are nearly certain of most rows, so that a
+        value of other choices may be too high, and "better" is not said.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Line:
     effective_sample_size: float | None = None
     unsupported: float | None = None
     mostly: tuple[str, float] | None = None
+    nearly_certain: bool = False
 
     @property
     def verdict(self) -> str:
@@ -67,7 +70,8 @@ class Line:
         few = self.effective_sample_size is not None and self.effective_sample_size < FEW
         if few or not (np.isfinite(low) and np.isfinite(high)):
             return "cannot tell"
-        return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
+        better = low > 0 and not self.nearly_certain
+        return "better" if better else "worse" if high < 0 else "cannot tell"
 
 
 @dataclasses.dataclass(frozen=True)

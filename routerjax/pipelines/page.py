@@ -13,7 +13,7 @@ from routerjax.baselines.policies import greedy, random_choice
 from routerjax.estimators.overlap import Overlap
 from routerjax.evaluation.metrics import Choice
 from routerjax.pipelines.evidence import Evidence, seen_costs
-from routerjax.pipelines.lines import Evaluation
+from routerjax.pipelines.lines import Evaluation, Line
 from routerjax.pipelines.on_log import policy_lines, singles
 from routerjax.pipelines.suited import suited_note
 from routerjax.pipelines.verdict import impossible, verdict
@@ -29,13 +29,19 @@ BY_TASK = (
     "query alone, and a prompt that tells the task would let it choose by that too"
 )
 
+UNASKED = (
+    "by the column task, the log's policy hardly ever asked {}: what would come of it there the "
+    "log does not say, and a choice of it has any quality in the range on such rows"
+)
+
 CERTAIN = 0.7
 """Mean propensity of the likeliest model from which a policy is nearly certain of its choice."""
 RULED = (
     "the log's policy is nearly certain of most queries (its likeliest model has {:.0%} on average)"
     ": what other models would do there is known from few answers near the edges of its choice, "
     "where it may have known better than the query tells, and policies that differ from it may be "
-    "worth less than their intervals say; record propensities, or log more at random"
+    "worth less than their intervals say, so that none is said to be better; record propensities, "
+    "or log more at random"
 )
 
 LIMITED = (
@@ -84,12 +90,18 @@ def page(
         singles=singles(evidence),
         uncorrected=evidence.uncorrected,
     )
+    ruled = _ruled(evidence)
+    if ruled:
+        evaluation = dataclasses.replace(evaluation, lines=_doubted(evaluation.lines))
     dearest = seen_costs(log)[1].tolist()
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
         suits = suited_note(evidence)
-        tells = [] if evidence.propensities.by_task is None else [BY_TASK]
-        tells += _ruled(evidence)
+        by_task = evidence.propensities.by_task
+        tells = [] if by_task is None or by_task.ratios is None else [BY_TASK]
+        unasked = "" if by_task is None else by_task.unasked(log.models)
+        tells += [UNASKED.format(unasked)] if unasked else []
+        tells += ruled
         said = (said[0], ESTIMATED, *tells, *([] if suits is None else [suits]), *notes)
     if covered.available:
         said = (*said, LIMITED, _limits(covered))
@@ -105,8 +117,14 @@ def page(
 def _ruled(evidence: Evidence) -> list[str]:
     """What is said where a policy of scores is nearly certain of its choice; nothing elsewhere."""
     certain = float(evidence.propensities.every.max(axis=1).mean())
-    ruled = evidence.propensities.model.logit is not None and certain >= CERTAIN
+    estimated = evidence.propensities.recorded < 1
+    ruled = estimated and evidence.propensities.model.logit is not None and certain >= CERTAIN
     return [RULED.format(certain)] if ruled else []
+
+
+def _doubted(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Lines of a policy that is nearly certain of its choice; what it did itself is observed."""
+    return tuple(dataclasses.replace(line, nearly_certain=line.method != "today") for line in lines)
 
 
 def _limits(covered: Overlap) -> str:

@@ -18,7 +18,7 @@ from routerjax.models.propensity import (
     supported_rows,
     surely,
 )
-from routerjax.pipelines.by_task import TaskRatios, task_ratios
+from routerjax.pipelines.by_task import ByTask, asked_by_task
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows
 from routerjax.pipelines.logging_policy import by_fold, fit_logging_policy
 from routerjax.pipelines.support import Asked, cuts_of, holes_of, thresholds
@@ -41,8 +41,8 @@ class Propensities(NamedTuple):
       by_query: [n] of the arm that answered, estimated from the query whatever is recorded, by
         trees that never saw the row; against it recorded ones are tested.
       circumstances: what the policy depended on beside the query; None where on nothing.
-      by_task: where the log's column `task` foretells better which arm answered than the query
-        alone, by how much; estimates of `answered` are then given both.
+      by_task: what the log's column `task` tells beside the query; where it foretells better which
+        arm answered, estimates of `answered` are given both. None where it tells nothing.
       told: [n, m] False where the row's task hardly met the arm: what it would be worth there the
         log does not say, though a router, which does not know the task, may choose it. None where
         the task tells nothing.
@@ -57,7 +57,7 @@ class Propensities(NamedTuple):
     recorded: float
     by_query: Float[np.ndarray, " n"] | None = None
     circumstances: Circumstances | None = None
-    by_task: TaskRatios | None = None
+    by_task: ByTask | None = None
     told: Bool[np.ndarray, "n m"] | None = None
     weights: Float[np.ndarray, " n"] | None = None
 
@@ -107,7 +107,7 @@ def fit_propensities(
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
     by_query = estimated[np.arange(len(arms)), arms]
-    by_task = task_ratios(log, estimated, folds, could, level)
+    by_task = asked_by_task(log, estimated, folds, could, level)
     both = estimated if by_task is None else by_task.given(log, estimated, folds.of_row)
     by_both = both[np.arange(len(arms)), arms]
     answered, share = _answered(recorded, by_both)
@@ -123,7 +123,7 @@ def fit_propensities(
         by_task=by_task,
         told=None if by_task is None or share == 1 else by_task.told(log),
         weights=None
-        if by_task is None
+        if by_task is None or by_task.ratios is None
         else stabilised_weights(by_query, by_both, arms, models=models),
     )
 
@@ -163,7 +163,7 @@ def applied(
     x: np.ndarray | Stored,
     *,
     circumstances: Circumstances | None = None,
-    by_task: TaskRatios | None = None,
+    by_task: ByTask | None = None,
 ) -> Propensities:
     """Propensities of rows that the model never saw; recorded ones of the arm that answered.
 

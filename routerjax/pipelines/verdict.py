@@ -131,6 +131,11 @@ def _why(lines: Sequence[Line], uncorrected: Sequence[Uncorrected]) -> str:
             f"{between}, since on {without:.0%} of the queries today's policy hardly ever asks the "
             "model that the router chooses"
         )
+    if any(line.nearly_certain and (line.band or (0,))[0] > 0 for line in lines):
+        return (
+            f"{between} by its estimates, which are too high where today's policy, nearly certain "
+            "of most queries, knows better than the query tells"
+        )
     return between
 
 
