@@ -152,7 +152,8 @@ def test_propensities_beside_a_logit_are_those_of_the_compiled_program(available
         rng.normal(size=(3, 4, 4, MODELS)).astype(np.float32),
     )
     slopes = rng.normal(size=(3, WIDTH, MODELS)).astype(np.float32)
-    logit = Logit(slopes, rng.normal(size=(3, MODELS)).astype(np.float32))
+    random = rng.uniform(0, 0.1, (3, MODELS)).astype(np.float32)
+    logit = Logit(slopes, rng.normal(size=(3, MODELS)).astype(np.float32), random)
     model = PropensityModel(trees, np.zeros(MODELS, np.float32), logit=logit)
     x = rng.normal(size=(50, WIDTH)).astype(np.float32)
     there = rng.random((50, MODELS)) < 0.8

@@ -1,5 +1,7 @@
 """A logit on discriminants: the policy of a router that runs already, and what it leaves alone."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from scipy.optimize import approx_fprime
 
 import routerjax as rj
 from routerjax.estimators.discriminants import Discriminants, discriminants
-from routerjax.estimators.logit import _loss, fit_logit, linear_odds, tells
+from routerjax.estimators.logit import _loss, fit_logit, logit_odds, tells
 from routerjax.models.propensity import surely
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.records.logs import Log
@@ -51,7 +53,7 @@ def test_the_loss_by_hand():
 def test_the_chances_of_a_policy_of_scores_are_found_by_rows_that_it_never_saw(steep):
     x, arms, chance = _by_scores(0, 4000, steep=steep)
     found, could, of_row = _found(x, arms)
-    odds = linear_odds(fit_logit(found, arms, could, of_row), x)[of_row, np.arange(4000)]
+    odds = logit_odds(fit_logit(found, arms, could, of_row), x)[of_row, np.arange(4000)]
     own = np.asarray(jax.nn.softmax(odds, axis=1))
     assert np.abs(own - chance).mean() < 0.03
 
@@ -147,9 +149,10 @@ def test_the_page_of_a_log_that_a_router_wrote(tmp_path):
     misses, gains, said = [], [], 0
     for seed in range(4):
         log, quality = _argmax(seed)
-        with pytest.warns(rj.DataWarning, match="so few rows"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rj.DataWarning)  # of models with few rows
             router = rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,)))
-        assert router.logit
+        assert router.logit and router.arrays.propensities.logit.random.any()
         assert any("nearly certain" in note for note in router.report["evaluation"]["notes"])
         page = evaluation_of(plain(router.report["evaluation"]))
         (line,) = page.of("router")
@@ -160,7 +163,7 @@ def test_the_page_of_a_log_that_a_router_wrote(tmp_path):
         truth = quality(x)[np.arange(20_000), router.route(x, cost_weight=0.0).arms].mean()
         misses.append(line.utility.mean - truth)
         gains.append(truth)
-    assert np.mean(misses) < 0.06 and np.mean(gains) > 0.7 and said
+    assert np.mean(misses) < 0.03 and np.mean(gains) > 0.7 and said
     router.save(tmp_path / "run")
     again = rj.load(tmp_path / "run")
     found = again.route(x[:50], cost_weight=0.0)

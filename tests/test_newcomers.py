@@ -16,6 +16,7 @@ from routerjax.cli.commands import main
 from routerjax.data.io.decisions import read_decisions
 from routerjax.exploration.limits import Limits
 from routerjax.exploration.posterior import Draws, with_newcomers
+from routerjax.models.propensity import supported
 from routerjax.serving.deciding import Asked, Exploring
 from routerjax.serving.refitting import refit
 from routerjax.serving.requests import Query
@@ -41,6 +42,29 @@ def test_without_rows_it_is_the_model_it_resembles_at_its_own_price():
     fixed = with_newcomer(ROUTER, "d", like="a", price=rj.PriceChange(dollars=0.01))
     assert np.allclose(fixed.expected(X).cost[:, 3], 0.01, rtol=1e-5)
     assert newcomers(router)["d"]["standard_deviation"] == pytest.approx(NOISE / 4)
+
+
+def test_beside_a_logit_the_known_models_keep_their_support():
+    """A router that runs already wrote the log, and never asked the new model."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1200, 4)).astype(np.float32)
+    best = (x @ rng.normal(size=(4, 3))).argmax(axis=1)
+    arms = np.where(rng.random(1200) < 0.1, rng.integers(0, 3, 1200), best)
+    log = rj.Log.from_arrays(
+        arms, rng.random(1200).round(), np.full(1200, 0.01), models="abc", embeddings=x
+    )
+    router = rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,)))
+    assert router.logit and router.arrays.propensities.logit.random.any()
+    grown = with_newcomer(router, "d", like="a", price=rj.PriceChange(0.5))
+    before, after = (
+        supported(own.arrays.propensities, own.arrays.scaling(x)) for own in (router, grown)
+    )
+    np.testing.assert_array_equal(after[:, :3], before)
+    assert not after[:, 3].any()
+    again = without_newcomers(grown, ["d"])
+    logits = (own.arrays.propensities.logit for own in (again, router))
+    for one, other in zip(*logits, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_few_rows_move_it_by_their_share_of_sixteen_more():

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.artefacts.arrays import Arrays
-from routerjax.estimators.logit import Logit
+from routerjax.estimators.logit import Logit, with_random
 from routerjax.estimators.trees import NEVER, Trees
 from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
@@ -35,7 +35,8 @@ class Chances(NamedTuple):
       feature, edge: [l·k·t] what each of l questions of t trees asks: x[feature] > edge.
       rise: [k, (2^l − 1)·t, m] what the questions of a set add together where all are answered yes.
       levels: l.
-      logit: [d, k·m] log odds per number of the query; None where they are the trees' alone.
+      logit: to which the trees are added; None where there are trees alone.
+      slopes: [d, k·m] its coefficients, as one product; None likewise.
     """
 
     start: np.ndarray
@@ -43,7 +44,8 @@ class Chances(NamedTuple):
     edge: np.ndarray
     rise: np.ndarray
     levels: int
-    logit: np.ndarray | None
+    logit: Logit | None
+    slopes: np.ndarray | None
 
 
 class ClosedForm(NamedTuple):
@@ -139,8 +141,8 @@ def chances_of(trees: Trees, logit: Logit | None) -> Chances:
     sets = rise[:, :, 1:].transpose(0, 2, 1, 3)
     slopes = None
     if logit is not None:
-        start = start + np.asarray(logit.intercepts)
-        across = np.asarray(logit.coefficients, np.float32).transpose(1, 0, 2)
+        logit = Logit(*(np.asarray(each, np.float32) for each in logit))
+        across = np.asarray(logit.coefficients).transpose(1, 0, 2)
         slopes = np.ascontiguousarray(across.reshape(len(across), -1))
     return Chances(
         start=(start + rise[:, :, 0].sum(axis=1)).astype(np.float32),
@@ -148,7 +150,8 @@ def chances_of(trees: Trees, logit: Logit | None) -> Chances:
         edge=edge.transpose(2, 0, 1).ravel(),
         rise=sets.reshape(folds, -1, start.shape[-1]).astype(np.float32),
         levels=levels,
-        logit=slopes,
+        logit=logit,
+        slopes=slopes,
     )
 
 
@@ -234,7 +237,9 @@ def propensities(
     held = every.reshape(rows, folds, chances.rise.shape[1]).transpose(1, 0, 2)
     odds = held @ chances.rise + chances.start[:, None]
     if chances.logit is not None:
-        odds += (x @ chances.logit).reshape(rows, folds, -1).transpose(1, 0, 2)
+        linear = (x @ chances.slopes).reshape(rows, folds, -1).transpose(1, 0, 2)
+        linear += chances.logit.intercepts[:, None]
+        odds += with_random(linear, chances.logit.random[:, None])
     shares: np.ndarray = _softmax(odds if available is None else np.where(available, odds, NEVER))
     mean = np.add.reduce(shares) / np.float32(folds)
     return mean if chances.logit is None else surely(shares, mean)

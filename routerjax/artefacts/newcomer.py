@@ -25,6 +25,7 @@ from jaxtyping import Float
 from routerjax.artefacts.router import Router
 from routerjax.errors import InputError
 from routerjax.estimators.holes import Holes
+from routerjax.estimators.logit import Logit
 from routerjax.estimators.trees import NEVER
 from routerjax.models.pooled import PooledHead
 from routerjax.models.propensity import Cuts
@@ -220,8 +221,12 @@ def _arrays(router: Router, arm: int, price: PriceChange, offset: float, factor:
         )
     holes = None if log_policy.holes is None else _with_no_box(log_policy.holes)
     logit = log_policy.logit
-    if logit is not None:  # the start of the trees says that it is never asked
-        logit = jax.tree.map(lambda each: _joined(each, np.zeros(each.shape[:-1])), logit)
+    if logit is not None:
+        logit = Logit(
+            coefficients=_joined(logit.coefficients, np.zeros(logit.coefficients.shape[:-1])),
+            intercepts=_joined(logit.intercepts, np.full(len(logit.intercepts), NEVER)),
+            random=_joined(logit.random, np.zeros(len(logit.random))),
+        )
     quality, cost = (_joined(each, np.asarray(each)[arm]) for each in (mean.quality, mean.cost))
     return arrays._replace(
         constant=Estimates(quality=quality, cost=cost),

@@ -67,7 +67,7 @@ def router(
         columns: Any = jax.ShapeDtypeStruct(sides, jnp.int32)
         own = own._replace(holes=Holes(columns, real(*sides), real(*sides)))
     if logit:
-        own = own._replace(logit=Logit(real(folds, width, models), real(folds, models)))
+        own = own._replace(logit=Logit(real(folds, width, models), *[real(folds, models)] * 2))
     return Arrays(*former, own, digests)
 
 

@@ -11,8 +11,10 @@ multinomial logit finds them:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -26,18 +28,24 @@ PRIOR_SPREAD = 5.0
 MOST_ROWS = 16_384
 """Rows that it is fitted to, evenly spaced, where there are more."""
 STEPS = 100
+LEAST = 1e-30
+"""A share of nothing, which has a logarithm."""
 
 
 class Logit(NamedTuple):
-    """Log odds that are linear in the query, of K folds.
+    """Log odds that are linear in the query but for what is drawn at random, of K folds.
+
+    π(m | x) = (1 − Σ_a w_a) · softmax(b + x·B)_m + w_m
 
     Attributes:
-      coefficients: [k, d, m] on scaled embeddings.
-      intercepts: [k, m].
+      coefficients: [k, d, m] B, on scaled embeddings.
+      intercepts: [k, m] b.
+      random: [k, m] w, the share of the queries for which an arm is drawn whatever they are.
     """
 
     coefficients: Float[Array | np.ndarray, "*k d m"]
     intercepts: Float[Array | np.ndarray, "*k m"]
+    random: Float[Array | np.ndarray, "*k m"]
 
 
 def tells(
@@ -96,14 +104,31 @@ def fit_logit(
         by_score = scale[:, None] * slopes[1:]
         coefficients.append(directions @ by_score)
         intercepts.append(slopes[0] - offsets @ by_score)
-    return Logit(*(np.stack(each).astype(np.float32) for each in (coefficients, intercepts)))
+    nothing = np.zeros((len(intercepts), models))
+    parts = np.stack(coefficients), np.stack(intercepts), nothing
+    return Logit(*(each.astype(np.float32) for each in parts))
 
 
-def linear_odds(logit: Logit, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "k n m"]:
-    """Log odds of queries by every fold."""
-    found: np.ndarray = x[None] @ np.asarray(logit.coefficients)
-    found += np.asarray(logit.intercepts)[:, None]
-    return found
+def logit_odds(logit: Logit, x: Any) -> Any:
+    """log π(m | x) of queries x [n, d]: [k, n, m] by every fold, [n, m] by one.
+
+    Of JAX or of NumPy, as x is.
+    """
+    xp = jnp if isinstance(x, jax.Array) else np
+    linear = x @ xp.asarray(logit.coefficients) + xp.asarray(logit.intercepts)[..., None, :]
+    return with_random(linear, xp.asarray(logit.random)[..., None, :])
+
+
+def with_random(linear: Any, random: Any) -> Any:
+    """Logarithms of (1 − Σ w) · softmax of the linear odds + w, [..., m] each, of JAX or NumPy.
+
+    Without anything drawn at random they stay as they are, less their log sum.
+    """
+    xp = jnp if isinstance(linear, jax.Array) else np
+    linear = linear - linear.max(axis=-1, keepdims=True)
+    logs = linear - xp.log(xp.exp(linear).sum(axis=-1, keepdims=True))
+    sharp = xp.log1p(-random.sum(axis=-1, keepdims=True)) + logs
+    return xp.logaddexp(sharp, xp.log(xp.maximum(random, LEAST)))
 
 
 def _fitted(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from routerjax.estimators.holes import Holes, in_holes
-from routerjax.estimators.logit import Logit
+from routerjax.estimators.logit import Logit, logit_odds
 from routerjax.estimators.trees import NEVER, Trees, log_odds
 
 ERRORS, LEAST = 1.0, 1e-9
@@ -40,7 +40,7 @@ class PropensityModel(NamedTuple):
       threshold: [m] propensity from which an arm has support; infinite where it never has.
       cuts: of sums of many numbers of the embedding, which trees do not see; None without any.
       holes: boxes of queries that trees of all arms together pass over; None without any.
-      logit: log odds that are linear in the query, to which those of the trees are added; None
+      logit: log odds by sums of the query's numbers, to which those of the trees are added; None
         where the trees foretell as well without.
     """
 
@@ -113,7 +113,7 @@ def log_odds_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Ar
 def _odds(trees: Trees, logit: Logit | None, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
     """Of one fold."""
     odds = log_odds(trees, x)
-    return odds if logit is None else odds + x @ logit.coefficients + logit.intercepts[None]
+    return odds if logit is None else odds + logit_odds(logit, x)
 
 
 def supported(

@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.calibration import likelihood_gain
 from routerjax.estimators.discriminants import Discriminants
+from routerjax.estimators.exploring import explored_logit
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.logit import Logit, fit_logit, linear_odds, tells
+from routerjax.estimators.logit import Logit, fit_logit, logit_odds, tells
 from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
 from routerjax.models.propensity import (
@@ -72,13 +73,13 @@ def fit_logging_policy(
     arms = np.where(chosen_rows(log), np.asarray(log.arms), -1)
     starts = _starts(arms, folds.train[:, :MOST_ROWS], len(log.models))
     around = circumstances_of(log, folds, starts)
-    alone = _with_trees(log, x, folds, arms, around, None)
+    alone = _with_trees(log, x, folds, arms, around, None, starts)
     asked = np.arange(len(log.models)) == arms[:, None]
     if not tells(found, asked, could, log.groups):
         return alone
     logit = fit_logit(found, arms, could, folds.of_row)
-    intercepts = np.asarray(logit.intercepts - starts, np.float32)
-    both = _with_trees(log, x, folds, arms, around, logit._replace(intercepts=intercepts))
+    sharper = explored_logit(logit, x, arms, could, folds.of_row, log.groups)
+    both = _with_trees(log, x, folds, arms, around, logit if sharper is None else sharper, starts)
     rows = np.flatnonzero(arms >= 0)
     before, after = (each.estimated[rows, arms[rows]] for each in (alone, both))
     gain = likelihood_gain(before, after, groups=log.groups[rows])
@@ -92,11 +93,15 @@ def _with_trees(
     arms: Int[np.ndarray, " n"],
     around: Circumstances | None,
     logit: Logit | None,
+    starts: Float[np.ndarray, "k m"],
 ) -> LoggingPolicy:
-    """Trees grown on what circumstances and a logit, less the trees' start, tell already."""
+    """Trees grown on what circumstances and a logit tell already.
+
+    A logit takes the place of the log shares `starts`, from which trees alone start.
+    """
     models, count = len(log.models), len(folds.train)
     train, apart = folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS]
-    linear = None if logit is None else _linear(logit, x, folds)
+    linear = None if logit is None else _by_logit(logit, x, folds) - starts[folds.of_row]
 
     def offsets(fold: int, rows: Int[np.ndarray, " r"]) -> np.ndarray | None:
         own = None if around is None else around.offsets(log, fold, rows)
@@ -113,6 +118,8 @@ def _with_trees(
         for k in range(count)
     ]
     grown = grow(parts, models=models)
+    if logit is not None:
+        grown = grown._replace(start=(grown.start - starts).astype(np.float32))
     if around is not None:
         grown = grown._replace(start=grown.start + around.last.astype(np.float32))
     model = PropensityModel(grown, np.full(models, -np.inf, np.float32), logit=logit)
@@ -120,11 +127,11 @@ def _with_trees(
     return LoggingPolicy(model, around, estimated, sure, estimated)
 
 
-def _linear(logit: Logit, x: np.ndarray | Stored, folds: Folds) -> Float[np.ndarray, "n m"]:
+def _by_logit(logit: Logit, x: np.ndarray | Stored, folds: Folds) -> Float[np.ndarray, "n m"]:
     """Log odds of each row by its own fold's logit."""
 
     def block(rows: np.ndarray, place: slice) -> np.ndarray:
-        return folds.own(linear_odds(logit, rows), place)
+        return folds.own(logit_odds(logit, np.asarray(rows)), place)
 
     found: np.ndarray = over_blocks(block, x)
     return found
