@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from served_router import COSTS, MODELS, known_router, small_router
@@ -56,8 +58,10 @@ def test_beside_a_logit_the_known_models_keep_their_support():
     router = rj.fit(log, config=rj.FitConfig(cost_weights=(0.0,)))
     assert router.logit and router.arrays.propensities.logit.random.any()
     grown = with_newcomer(router, "d", like="a", price=rj.PriceChange(0.5))
+    scaled = jnp.asarray(router.arrays.scaling(x))
     before, after = (
-        supported(own.arrays.propensities, own.arrays.scaling(x)) for own in (router, grown)
+        np.asarray(supported(jax.tree.map(jnp.asarray, own.arrays.propensities), scaled))
+        for own in (router, grown)
     )
     np.testing.assert_array_equal(after[:, :3], before)
     assert not after[:, 3].any()
