@@ -2,7 +2,8 @@
 
 `python -m experiments.ope_coverage.scores` draws logs of such a policy, most rows by the model of
 the highest of several linear scores of the query and a few at random, and fits a router to each
-with the defaults, and once more with propensities by trees alone, as before the logit. Models
+with the defaults, and twice more: with propensities by trees alone, as before the logit, and with a
+logit that allows for nothing drawn at random. Models
 answer well where the policy sends them and badly elsewhere: nothing can be gained, and whoever
 crosses an edge loses. It writes scores.json beside this file, in minutes of one core.
 """
@@ -36,7 +37,8 @@ from routerjax.training.config import FitConfig
 SCORES = Path(__file__).with_name("scores.json")
 RIGHT, WRONG, FIRST = 0.8, 0.2, 0.5
 """Quality of a model where the policy sends it, of any elsewhere, and there of the first one."""
-TREES, BOTH = "trees alone", "with a logit"
+TREES, PLAIN, MIXED = "trees alone", "with a logit", "a part at random"
+"""Propensities: as before any logit; on discriminants alone; as `fit` has them."""
 
 
 class Kind(NamedTuple):
@@ -66,6 +68,7 @@ class ScoresConfig:
         Kind(16, 5_000, 4, 0.03),
         Kind(16, 2_000, 4, 0.2),
         Kind(64, 2_000, 6, 0.03),
+        Kind(256, 10_000, 6, 0.03),
     )
     others: int = 20_000
     logs: int = 20
@@ -109,8 +112,12 @@ def drawn(kind: Kind, config: ScoresConfig, seed: int) -> Drawn:
 def measured(kind: Kind, config: ScoresConfig, seed: int, propensities: str) -> dict[str, Any]:
     """One log's router at cost weight 0: its page, and the truth."""
     own = drawn(kind, config, seed)
-    alone = mock.patch("routerjax.pipelines.logging_policy.tells", lambda *_: False)
-    with alone if propensities == TREES else contextlib.nullcontext(), warnings.catch_warnings():
+    place = "routerjax.pipelines.logging_policy."
+    without = {
+        TREES: mock.patch(f"{place}tells", lambda *_: False),
+        PLAIN: mock.patch(f"{place}explored_logit", lambda *_: None),
+    }
+    with without.get(propensities, contextlib.nullcontext()), warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         router = fit(own.log, config=FitConfig(cost_weights=(0.0,), seed=seed))
     page = evaluation_of(plain(router.report["evaluation"]))
@@ -135,7 +142,7 @@ def logs(config: ScoresConfig) -> Iterator[dict[str, Any]]:
     """Every log, one seed after the other."""
     for seed in range(config.seed, config.seed + config.logs):
         for kind in config.kinds:
-            for propensities in (TREES, BOTH):
+            for propensities in (TREES, PLAIN, MIXED):
                 yield measured(kind, config, seed, propensities)
 
 
