@@ -404,7 +404,7 @@ def test_the_cut_on_a_table_is_learnt_on_rows_of_its_own(world):
     assert own.below.any() and not own.below.all()
 
 
-def _score_log(mean, *, better, propensities=scores.BOTH):
+def _score_log(mean, *, better, propensities=scores.PLAIN):
     kind = {"width": 4, "rows": 100, "models": 3, "random": 0.03}
     own = {"mean": mean, "low": mean - 0.03, "high": mean + 0.03, "truth": 0.75}
     told = {"over_today": -0.04, "said_better": better, "propensities": propensities}
@@ -433,10 +433,12 @@ def test_a_log_of_scores_is_of_the_policy_and_the_quality_it_says():
 
 def test_one_log_of_scores_with_and_without_the_logit():
     kind, config = scores.Kind(4, 800, 3, 0.1), scores.ScoresConfig(others=2_000)
-    alone, both = (scores.measured(kind, config, 0, each) for each in (scores.TREES, scores.BOTH))
-    assert (alone["logit"], both["logit"]) == (False, True)
-    assert both["truth"] > alone["truth"]
-    assert both["mean"] - both["truth"] < alone["mean"] - alone["truth"]
+    ways = scores.TREES, scores.PLAIN, scores.MIXED
+    alone, plain, mixed = (scores.measured(kind, config, 0, each) for each in ways)
+    assert (alone["logit"], plain["logit"], mixed["logit"]) == (False, True, True)
+    assert mixed["truth"] > plain["truth"] > alone["truth"]
+    off = [each["mean"] - each["truth"] for each in (alone, plain, mixed)]
+    assert off[0] > off[1] > off[2]
 
 
 def test_scores_take_no_arguments(capsys):

@@ -113,7 +113,7 @@ def measured(kind: Kind, config: ScoresConfig, seed: int, propensities: str) -> 
     """One log's router at cost weight 0: its page, and the truth."""
     own = drawn(kind, config, seed)
     place = "routerjax.pipelines.logging_policy."
-    without = {
+    without: dict[str, Any] = {
         TREES: mock.patch(f"{place}tells", lambda *_: False),
         PLAIN: mock.patch(f"{place}explored_logit", lambda *_: None),
     }
