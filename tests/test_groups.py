@@ -96,6 +96,26 @@ def test_rows_that_differ_in_one_column_alone_are_not_equal():
     assert len(np.unique(alike(x, np.arange(200)))) == 200
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16, np.int8])
+def test_rows_have_digests_of_their_own(kind):
+    """All 2¹² rows of signs, beside seven columns that do not differ; and rows said again."""
+    signs = 1 - 2 * (np.arange(4096)[:, None] >> np.arange(12) & 1)
+    rows = np.concatenate([signs, np.ones((4096, 7))], axis=1).astype(kind)
+    found = digests(rows)
+    assert len(np.unique(found)) == 4096
+    np.testing.assert_array_equal(digests(rows[::-1]), found[::-1])
+    np.testing.assert_array_equal(digests(np.asfortranarray(rows)), found)
+    assert digests(rows[:0]).shape == (0,)
+    assert (digests(rows, salt="s") != found).all()
+
+
+def test_digests_of_rows_are_spread_evenly():
+    """The share below a quarter of their range is a quarter: groups are set apart by it."""
+    x = np.random.default_rng(0).integers(0, 3, (20_000, 12)).astype(np.float32)
+    share = np.mean(np.unique(digests(x)) / 2.0**64 < 0.25)
+    assert share == pytest.approx(0.25, abs=0.01)
+
+
 def test_a_digest_is_of_its_salt():
     assert (digests(["a", "b", "a"]) == digests(["a", "b", "a"])).all()
     assert len(set(digests(["a", "b", "a"]).tolist())) == 2

@@ -36,10 +36,10 @@ def make_features(head: PooledHead, x: np.ndarray | Stored) -> dict[str, np.ndar
     """
     rows = _sample(x)
     centre = rows.mean(axis=0, dtype=np.float64)
-    away = rows - centre
-    spread = max(float(np.mean(np.sum(away**2, axis=1))), 1e-12)
-    directions = _directions(away, head.components) / np.sqrt(spread)
-    z = away @ directions
+    away = rows - centre.astype(np.float32)
+    spread = max(float(np.square(away).sum(dtype=np.float64)) / len(away), 1e-12)
+    directions = _directions(away, head.components) / np.float32(np.sqrt(spread))
+    z = (away @ directions).astype(np.float64)
     points = np.zeros((head.landmarks, head.components))
     half = np.zeros((head.landmarks, head.landmarks))
     shift = np.zeros(head.landmarks)
@@ -69,11 +69,12 @@ def _sample(x: np.ndarray | Stored) -> Float[np.ndarray, "s d"]:
         rows = np.linspace(0, len(x) - 1, 16 * MOST_ROWS).astype(np.int64)
     values = np.asarray(read(x[rows]))
     order = np.argsort(digests(values), kind="stable")
-    return np.asarray(values[order[:MOST_ROWS]], np.float64)
+    return np.asarray(values[order[:MOST_ROWS]], np.float32)
 
 
 def _directions(away: Float[np.ndarray, "s d"], components: int) -> Float[np.ndarray, "d c"]:
-    """The leading principal directions, orthonormal; zeros where there are no more."""
+    """The leading principal directions, orthonormal in single precision; zeros where there are no
+    more."""
     if away.shape[1] <= LARGEST_EXACT:
         vectors = np.linalg.eigh(away.T @ away)[1][:, ::-1][:, :components]
         return np.asarray(vectors)
@@ -81,7 +82,7 @@ def _directions(away: Float[np.ndarray, "s d"], components: int) -> Float[np.nda
 
     count = min(components, min(away.shape) - 1)
     start = np.ones(min(away.shape))
-    found = np.zeros((away.shape[1], components))
+    found = np.zeros((away.shape[1], components), np.float32)
     if count > 0:
         found[:, :count] = svds(away, k=count, v0=start)[2][::-1].T
     return found

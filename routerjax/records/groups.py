@@ -6,6 +6,7 @@ times. Rows of a group stay together in every split, and a standard error counts
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,15 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt32, UInt64
 
 from routerjax.records.alike import alike
-from routerjax.records.on_disk import blocks
+from routerjax.records.on_disk import Stored, blocks
 from routerjax.records.wording import wording
 
 if TYPE_CHECKING:
     from routerjax.records.logs import Log
     from routerjax.records.rows import Rows
 
+QUICK_ROWS = 128
+"""Rows that are digested together: they stay in a processor's cache."""
 CHANCE = 0.01
 """Two answers of a model to different queries that agree less often than this in score and cost
 agree by being the same answer."""
@@ -33,22 +36,55 @@ def group_numbers(groups: Sequence[Any] | np.ndarray) -> Int[np.ndarray, " n"]:
     return np.asarray([number.setdefault(value, len(number)) for value in values], np.int32)
 
 
-def digests(values: Iterable[str] | np.ndarray, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
+def digests(
+    values: Iterable[str] | np.ndarray | Stored, *, salt: str = ""
+) -> UInt64[np.ndarray, " n"]:
     """[n] numbers of 64 bits, equal where strings, or rows of a matrix, are equal.
 
     Args:
       values: n strings, or a matrix [n, d], in memory or on disk.
-      salt: without it nobody can tell from a digest whether it is that of a given value.
+      salt: without it nobody can tell from a digest whether it is that of a given value. Rows of a
+        matrix have digests that are quicker to make where none is given.
     """
+    if isinstance(values, np.ndarray | Stored) and len(values) and not salt:
+        return np.concatenate([_quick(block) for block in blocks(values, QUICK_ROWS)])
 
     def digest(content: bytes) -> bytes:
         return hashlib.blake2b(content, digest_size=8, key=salt.encode()[:64]).digest()
 
-    if hasattr(values, "shape"):
+    if isinstance(values, np.ndarray | Stored):
         found = [digest(row.tobytes()) for block in blocks(values) for row in block]
     else:
         found = [digest(value.encode("utf-8", "surrogatepass")) for value in values]
     return np.frombuffer(b"".join(found), np.uint64)
+
+
+def _quick(rows: np.ndarray) -> UInt64[np.ndarray, " b"]:
+    """Sums over a row's words of 64 bits, each stirred with a number of its own place.
+
+    Nobody means rows to collide, and the finalizer of SplitMix64 leaves no bit of a word, as a
+    sign, without a say in all others (Steele, Lea, Flood 2014, Fast Splittable Pseudorandom Number
+    Generators).
+    """
+    content = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
+    if content.shape[1] % 8:
+        content = np.pad(content, ((0, 0), (0, -content.shape[1] % 8)))
+    words = content.view(np.uint64)
+    found: np.ndarray = _stirred(words + _places(words.shape[1])).sum(axis=1, dtype=np.uint64)
+    return _stirred(found)
+
+
+@functools.cache
+def _places(words: int) -> UInt64[np.ndarray, " w"]:
+    return np.random.default_rng(0).integers(0, 2**64, words, np.uint64)
+
+
+def _stirred(words: UInt64[np.ndarray, "*w"]) -> UInt64[np.ndarray, "*w"]:
+    """The finalizer of SplitMix64, in place."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        words ^= words >> np.uint64(shift)
+        words *= np.uint64(factor)
+    return words
 
 
 def query_digests(record: Rows, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
