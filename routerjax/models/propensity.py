@@ -14,7 +14,9 @@ from routerjax.estimators.holes import Holes, in_holes
 from routerjax.estimators.logit import Logit, logit_odds
 from routerjax.estimators.trees import NEVER, Trees, log_odds
 
-ERRORS, LEAST = 1.0, 1e-9
+ERRORS = 1.0
+"""Standard errors that are taken off propensities, of their logarithms, before they are support."""
+LEAST = 1e-9
 """Standard errors by which a propensity must be known, and what keeps its logarithm finite."""
 SIZES = (0, 10, 25)
 """Numbers of trees that programs are compiled for, and all of them."""
@@ -83,8 +85,8 @@ def propensities_by_fold(
     return jax.lax.map(one, (model.trees, model.logit))
 
 
-def surely(by_fold: Any, mean: Any) -> Any:
-    """[n, m] propensities less `ERRORS` = 1 standard error of their logarithms: π̂ · exp(−e).
+def surely(by_fold: Any, mean: Any, errors: float = ERRORS) -> Any:
+    """[n, m] propensities less some standard errors of their logarithms: π̂ · exp(−errors · e).
 
     e² = (K − 1)/K · Σ_k (log π̂_k − their mean)² is what leaving a fold out changes (delete-a-group
     jackknife). Where a policy's edge is steep, a small error of its place is a large one of π̂ near
@@ -93,12 +95,13 @@ def surely(by_fold: Any, mean: Any) -> Any:
     Args:
       by_fold: [k, n, m] by every fold's model, of JAX or of NumPy.
       mean: [n, m] π̂.
+      errors: how many standard errors.
     """
     count, xp = len(by_fold), np if isinstance(by_fold, np.ndarray) else jnp
     logs = xp.log(by_fold + LEAST)
     away = logs - logs.mean(axis=0, keepdims=True)
     error = xp.sqrt((count - 1) / count * (away**2).sum(axis=0))
-    return mean * xp.exp(-ERRORS * error)
+    return mean * xp.exp(-errors * error)
 
 
 def log_odds_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:

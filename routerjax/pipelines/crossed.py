@@ -44,7 +44,7 @@ def crossed_page(
     evidence = Evidence(
         log=log,
         predicted=prepared.predicted,
-        propensities=nuisances.propensities,
+        propensities=nuisances.propensities.of_own_choices,
         floor=nuisances.overlap.floor,
         widening=widening(int(nuisances.of_row.max()) + 1),
     )

@@ -85,7 +85,7 @@ def paired_page(
     evidence = Evidence(
         log=log,
         predicted=own_predictions(learnt),
-        propensities=nuisances.propensities,
+        propensities=nuisances.propensities.of_own_choices,
         floor=nuisances.overlap.floor,
         widening=widening(count),
     )

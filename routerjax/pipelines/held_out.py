@@ -159,7 +159,7 @@ def _page_of_apart(
     evidence = Evidence(
         log=kept,
         predicted=router.expected(kept.features),
-        propensities=known,
+        propensities=known.of_own_choices,
         floor=floor,
         gold=None if gold is None else _gold(kept, gold, learnt),
         corrected=corrected,

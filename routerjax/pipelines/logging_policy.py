@@ -27,6 +27,9 @@ from routerjax.support.kept_programs import kept_program
 
 MOST_ROWS = 2048
 """Rows of a fold's training part on which its trees are grown."""
+OWN_ERRORS = 3.0
+"""Standard errors within which of an edge of a sharp policy nothing is told of a router that the
+same propensities let choose there: where they err, it goes, and they say that it may."""
 BETTER = 2.0
 """Standard errors by which trees on a logit must foretell better than trees alone."""
 
@@ -39,6 +42,8 @@ class LoggingPolicy(NamedTuple):
       circumstances: what the policy depended on beside the query; None where on nothing.
       estimated: [n, m] propensities of the rows, each by the model of its own fold.
       sure: [n, m] the same as far as they are sure, by which arms have support.
+      surest: [n, m] likewise, less `OWN_ERRORS` standard errors, where a logit allows for what is
+        drawn at random; else `sure`.
       by_trees: [n, m] those of trees alone, beside which cuts are looked for.
     """
 
@@ -46,6 +51,7 @@ class LoggingPolicy(NamedTuple):
     circumstances: Circumstances | None
     estimated: Float[np.ndarray, "n m"]
     sure: Float[np.ndarray, "n m"]
+    surest: Float[np.ndarray, "n m"]
     by_trees: Float[np.ndarray, "n m"]
 
 
@@ -123,8 +129,8 @@ def _with_trees(
     if around is not None:
         grown = grown._replace(start=grown.start + around.last.astype(np.float32))
     model = PropensityModel(grown, np.full(models, -np.inf, np.float32), logit=logit)
-    estimated, sure = _out_of_fold(model, log, x, folds, around)
-    return LoggingPolicy(model, around, estimated, sure, estimated)
+    estimated, sure, surest = _out_of_fold(model, log, x, folds, around)
+    return LoggingPolicy(model, around, estimated, sure, surest, estimated)
 
 
 def _by_logit(logit: Logit, x: np.ndarray | Stored, folds: Folds) -> Float[np.ndarray, "n m"]:
@@ -158,16 +164,27 @@ def _out_of_fold(
     x: np.ndarray | Stored,
     folds: Folds,
     around: Circumstances | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """[n, m] propensities of each row by its own fold's model and its circumstances, and sure."""
+) -> tuple[np.ndarray, ...]:
+    """[n, m] propensities of each row by its own fold's model and its circumstances; the same as
+    far as they are sure, and as far as they are surest."""
 
-    def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, np.ndarray]:
+    def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, ...]:
         every = by_fold(model, log, rows, place, around)
-        own = folds.own(every, place)
-        return own, own if model.logit is None else surely(every, own)
+        return known_surely(model, every, folds.own(every, place))
 
-    found: tuple[np.ndarray, np.ndarray] = over_blocks(block, x)
+    found: tuple[np.ndarray, ...] = over_blocks(block, x)
     return found
+
+
+def known_surely(
+    model: PropensityModel, every: Float[np.ndarray, "k r m"], own: Float[np.ndarray, "r m"]
+) -> tuple[np.ndarray, ...]:
+    """[r, m] each: propensities, and what is left of them less a few and less more errors."""
+    if model.logit is None:
+        return own, own, own
+    sure = surely(every, own)
+    sharp = np.asarray(model.logit.random).any()
+    return own, sure, surely(every, own, OWN_ERRORS) if sharp else sure
 
 
 def by_fold(

@@ -152,6 +152,7 @@ def of_the_policy(choices: Choices, evidence: Evidence) -> tuple[Choices, Eviden
         every=known.every[rows],
         supported=known.supported[rows],
         told=None if known.told is None else known.told[rows],
+        near=None if known.near is None else known.near[rows],
     )
     gold = None if evidence.gold is None else tuple(each[rows] for each in evidence.gold)
     corrected = None if evidence.corrected is None else evidence.corrected.rows(rows)

@@ -16,11 +16,10 @@ from routerjax.models.propensity import (
     PropensityModel,
     asked_there,
     supported_rows,
-    surely,
 )
 from routerjax.pipelines.by_task import ByTask, asked_by_task
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows
-from routerjax.pipelines.logging_policy import by_fold, fit_logging_policy
+from routerjax.pipelines.logging_policy import by_fold, fit_logging_policy, known_surely
 from routerjax.pipelines.support import Asked, cuts_of, holes_of, thresholds
 from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
@@ -48,6 +47,8 @@ class Propensities(NamedTuple):
         the task tells nothing.
       weights: [n] stabilised weights by which rows count in outcome models, which are given the
         query alone; None for 1, where the task tells nothing.
+      near: [n, m] True near an edge of a sharp policy, on the side that has support; None where
+        there is none.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -60,6 +61,15 @@ class Propensities(NamedTuple):
     by_task: ByTask | None = None
     told: Bool[np.ndarray, "n m"] | None = None
     weights: Float[np.ndarray, " n"] | None = None
+    near: Bool[np.ndarray, "n m"] | None = None
+
+    @property
+    def of_own_choices(self) -> Propensities:
+        """As what a router that they let choose is evaluated by: nothing is told near an edge."""
+        if self.near is None:
+            return self
+        told = ~self.near if self.told is None else self.told & ~self.near
+        return self._replace(told=told)
 
 
 def fit_propensities(
@@ -83,7 +93,9 @@ def fit_propensities(
     found = discriminants(
         x, np.arange(models) == np.asarray(log.arms)[:, None], could, folds.of_row
     )
-    model, around, estimated, sure, by_trees = fit_logging_policy(log, x, folds, could, found)
+    model, around, estimated, sure, surest, by_trees = fit_logging_policy(
+        log, x, folds, could, found
+    )
     arms, recorded = np.asarray(log.arms), log.logged_propensities
     level = support_level(
         models, support=support, arms=arms, recorded=_where(recorded, chosen, np.nan)
@@ -125,7 +137,21 @@ def fit_propensities(
         weights=None
         if by_task is None or by_task.ratios is None
         else stabilised_weights(by_query, by_both, arms, models=models),
+        near=_near(support_of, sure, surest, threshold),
     )
+
+
+def _near(
+    supported: Bool[np.ndarray, "n m"],
+    sure: Float[np.ndarray, "n m"],
+    surest: Float[np.ndarray, "n m"],
+    threshold: Float[np.ndarray, " m"],
+) -> Bool[np.ndarray, "n m"] | None:
+    """Where an arm has support, and would have none by what is surest; None for nowhere."""
+    if surest is sure:
+        return None
+    near: np.ndarray = supported & (sure >= threshold) & (surest < threshold)
+    return near if near.any() else None
 
 
 def withheld(
@@ -175,12 +201,11 @@ def applied(
       by_task: of that log.
     """
 
-    def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, np.ndarray]:
+    def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, ...]:
         found = by_fold(model, log, rows, place, circumstances)
-        mean = found.mean(axis=0)
-        return mean, mean if model.logit is None else surely(found, mean)
+        return known_surely(model, found, found.mean(axis=0))
 
-    every, sure = over_blocks(block, x)
+    every, sure, surest = over_blocks(block, x)
     inside = None
     if not (model.cuts is None and model.holes is None):
         inside = over_blocks(lambda rows, _: np.asarray(asked_there(model, rows)), x)
@@ -192,7 +217,16 @@ def applied(
     answered = _where(answered, chosen_rows(log), np.inf)
     told = None if by_task is None or share == 1 else by_task.told(log)
     return Propensities(
-        answered, every, supported, model, share, by_query, circumstances, by_task, told
+        answered=answered,
+        every=every,
+        supported=supported,
+        model=model,
+        recorded=share,
+        by_query=by_query,
+        circumstances=circumstances,
+        by_task=by_task,
+        told=told,
+        near=_near(supported, sure, surest, np.asarray(model.threshold)),
     )
 
 

@@ -127,9 +127,10 @@ def _why(lines: Sequence[Line], uncorrected: Sequence[Uncorrected]) -> str:
         return f"{between}, since what the judge is off by on answers of {several} is not known"
     without = max(line.unsupported or 0.0 for line in lines)
     if without > 0.005:
+        near = ", or may not" if any(line.nearly_certain for line in lines) else ""
         return (
             f"{between}, since on {without:.0%} of the queries today's policy hardly ever asks the "
-            "model that the router chooses"
+            f"model that the router chooses{near}"
         )
     if any(line.nearly_certain and (line.band or (0,))[0] > 0 for line in lines):
         return (
