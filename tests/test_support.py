@@ -303,7 +303,38 @@ def test_calibration_by_hand():
     np.testing.assert_allclose(got.mean, [1.5, 0.75])
     np.testing.assert_allclose(got.standard_error[0], np.sqrt(11 / 3 / 4))
     assert got.errors_off[0] == pytest.approx(0.5 / np.sqrt(11 / 12))
-    assert got.errors_off[1] == pytest.approx(np.log(0.75) * 0.75 / got.standard_error[1])
+    # A tenth of the queries has a propensity of ¼ or less, so that ¼ · 4 · ¼ of an answer is due.
+    np.testing.assert_allclose(got.due, [0, 0.25])
+    assert got.errors_off[1] == 0
+
+
+def test_a_mean_below_one_counts_what_is_due():
+    """Of 1,000 rows arm 1 answered 400 of ½: 0.8, and 100 answers are due, where none is chance
+    once in e¹⁰⁰. Of 0.8 where 0.01 is small, two are due: none is chance once in e²."""
+    arms = np.repeat([0, 1], [600, 400])
+    got = calibration(arms, np.full(1000, 0.5), models=2)
+    assert got.due[1] == pytest.approx(100)
+    assert got.errors_off[1] == pytest.approx(np.log(0.8) * 0.8 / got.standard_error[1])
+    got = got._replace(due=np.array([0.0, 2.0]))
+    assert got.errors_off[1] == pytest.approx(-1.1015, abs=1e-3)  # Φ(−1.1015) = e⁻²
+
+
+@pytest.mark.parametrize(("rows", "random"), [(300, 0.03), (1000, 0.01), (2000, 0.01)])
+def test_right_propensities_of_a_sharp_policy_are_not_doubted(rows, random):
+    """Few of the answers that were drawn at random may be there, or none of a model."""
+    rng, doubted = np.random.default_rng(0), 0
+    for _ in range(200):
+        chance = np.full((rows, 4), random / 4)
+        chance[np.arange(rows), rng.integers(0, 4, rows)] += 1 - random
+        arms = (chance.cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1).clip(0, 3)
+        own = calibration(arms, chance[np.arange(rows), arms], models=4)
+        doubted += (np.abs(own.errors_off) > 3.2).any()
+    assert doubted <= 6
+
+
+def test_propensities_of_one_in_every_row_are_doubted():
+    arms = np.random.default_rng(0).integers(0, 4, 300)
+    assert (calibration(arms, np.ones(300), models=4).errors_off < -10).all()
 
 
 def test_calibration_counts_groups_and_rows_where_a_model_could_be_asked():

@@ -11,6 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from routerjax.estimators.support import weighted_quantile
+
+SMALL = 0.1
+"""Share of the queries that have a propensity so small or smaller."""
+
 
 class Calibration(NamedTuple):
     """The mean of 1{t = m} / π(t | x) of every model, which is 1 where propensities are right.
@@ -18,10 +23,13 @@ class Calibration(NamedTuple):
     Attributes:
       mean: [m] over the rows where the model could be asked.
       standard_error: [m] of it, clustered by group.
+      due: [m] answers that a mean below 1 lacks, groups counting once: (1 − mean)·n·p, p a small
+        propensity.
     """
 
     mean: Float[np.ndarray, " m"]
     standard_error: Float[np.ndarray, " m"]
+    due: Float[np.ndarray, " m"]
 
     @property
     def errors_off(self) -> Float[np.ndarray, " m"]:
@@ -29,12 +37,17 @@ class Calibration(NamedTuple):
 
         Above 1 it is (mean − 1)/e, below log(mean)·mean/e: a model that is rarely asked has a few
         rows of large weight, and where they happen to be missing, mean and error are both too
-        small.
+        small. And below it is no more than what a Poisson number of `due` answers is 0 by: of a
+        model that is asked of most queries with a probability of 0.01 none may have answered.
         """
+        from scipy.special import ndtri
+
         known = (self.standard_error > 0) & (self.mean > 0)
         error = np.where(known, self.standard_error, 1.0)
         mean = np.where(known, self.mean, 1.0)
-        return np.where(mean > 1, mean - 1, np.log(mean) * mean) / error
+        found = np.where(mean > 1, mean - 1, np.log(mean) * mean) / error
+        by_chance = np.maximum(-ndtri(np.exp(-self.due)), 0.0)
+        return np.where(mean > 1, found, np.maximum(found, -by_chance))
 
 
 def calibration(
@@ -56,17 +69,23 @@ def calibration(
       models: m.
       available: [n, m] True where the model could be asked; None if that is not known.
       groups: [n] numbers of what is independent; None where every row is.
+
+    p is the 10 % quantile of the propensities of all models over all queries, an answer standing
+    for 1/π of them.
     """
     groups = np.arange(len(arms)) if groups is None else np.asarray(groups)
     asked = np.ones((len(arms), models), bool) if available is None else available
-    means, errors = np.zeros(models), np.zeros(models)
+    means, errors, due = np.zeros(models), np.zeros(models), np.zeros(models)
+    known = np.asarray(propensities, float)[np.isfinite(propensities)]
+    small = weighted_quantile(known, 1 / known, SMALL) if len(known) else 1.0
     for arm in range(models):
         rows = asked[:, arm]
         if not rows.any():
             continue
         values = np.where(arms[rows] == arm, 1.0 / np.asarray(propensities, float)[rows], 0.0)
-        means[arm], errors[arm], _ = _clustered(values, groups[rows])
-    return Calibration(means, errors)
+        means[arm], errors[arm], count = _clustered(values, groups[rows])
+        due[arm] = max(1 - means[arm], 0.0) * count * small
+    return Calibration(means, errors, due)
 
 
 def _clustered(

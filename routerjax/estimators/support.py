@@ -56,7 +56,7 @@ def support_level(
         known = recorded[(arms == arm) & np.isfinite(recorded)]
         least = min(
             np.quantile(known, RECORDED_QUANTILE),
-            _quantile(known, 1 / known, RECORDED_QUANTILE),
+            weighted_quantile(known, 1 / known, RECORDED_QUANTILE),
         )
         level[arm] = min(plain, RECORDED_SHARE * least)
     return level
@@ -81,7 +81,7 @@ def explored(
     return np.bincount(arms[small], minlength=models) >= ENOUGH_EXPLORED
 
 
-def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
     """The least value at or below which there is a share of the weights."""
     order = np.argsort(values)
     below = np.cumsum(weights[order]) / weights.sum()
