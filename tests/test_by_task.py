@@ -185,6 +185,17 @@ def test_tasks_that_never_met_a_model_are_found_where_the_query_tells_the_rest()
     np.testing.assert_array_equal(found.told(log), told)
 
 
+def test_a_user_with_a_task_of_their_own_who_keeps_one_model_tells_little():
+    """Of two models; a hundred others have no task in common with the user of a hundred rows."""
+    arms = np.concatenate([np.zeros(100, int), np.tile([0, 1], 50)])
+    user = ["one"] * 100 + [f"user {i}" for i in range(100)]
+    task = ("theirs",) * 100 + ("common",) * 100
+    every, folds, could = np.full((200, 2), 0.5), _halves(200), np.ones((200, 2), bool)
+    alone = asked_by_task(_log(arms, task), every, folds, could, LEVEL)
+    assert alone is not None and alone.unasked("ab") == "b in theirs"
+    assert asked_by_task(_log(arms, task, group=tuple(user)), every, folds, could, LEVEL) is None
+
+
 def test_a_few_of_many_tasks_that_never_met_a_model_are_found():
     """e is right on 0.9, but on 0.1 of four of thirty topics, where it is never asked: 0.79."""
     rng = np.random.default_rng(0)

@@ -31,6 +31,15 @@ def test_cells_tell_together_what_none_tells_alone():
     assert not never_asked(rows, hits, np.zeros(5)).any()
 
 
+def test_groups_of_a_cell_count_once():
+    """Three users of sixty rows each, with a task of their own, are three rows in their tasks."""
+    rows = np.array([[60.0, 60.0], [60.0, 60.0], [900.0, 900.0]])
+    hits = np.array([[60.0, 0.0], [60.0, 0.0], [450.0, 450.0]])
+    level = np.full(2, 0.05)
+    assert never_asked(rows, hits, level)[:2, 1].all()
+    assert not never_asked(rows, hits, level, together=np.array([60.0, 60.0, 1.0])).any()
+
+
 @pytest.mark.parametrize("share", [0.1, 0.2])
 def test_arms_that_are_asked_enough_lose_no_cell(share):
     """Of forty cells; one log in twenty may lose one where an arm is asked of c or more."""

@@ -1,5 +1,6 @@
 """A logit of which a part is drawn at random: a router's edges, and what it draws beside them."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
@@ -50,6 +51,10 @@ def test_what_is_drawn_at_random_by_hand():
     np.testing.assert_allclose(found, [0.4, 0.6], rtol=1e-12)
     nothing = with_random(np.array([7.0, 7.0 + np.log(3)]), np.zeros(2))
     np.testing.assert_allclose(nothing, np.log([0.25, 0.75]), rtol=1e-12)
+    far = with_random(np.array([0.0, -80.0, -100.0]), np.zeros(3))
+    np.testing.assert_allclose(far, [0, -80, -100], atol=1e-12)
+    whole = with_random(np.zeros(2), np.array([0.5, 0.5 + 1e-9]))
+    np.testing.assert_allclose(np.exp(whole), [0.5, 0.5], atol=1e-5)
 
 
 def test_the_loss_by_hand():
@@ -102,19 +107,37 @@ def test_the_rows_of_a_fold_have_no_part_in_its_edges():
     assert not np.allclose(again.coefficients[3], found.coefficients[3], rtol=1e-2)
 
 
-def test_an_arm_that_could_not_be_asked_costs_nothing():
-    """The third arm is away on every other row: it is drawn as often where it is there."""
-    x, arms, _ = _routed(0, 4000)
+def test_the_highest_score_is_among_the_arms_that_could_be_asked():
+    """The third arm is away on every other row; π ∝ 0.9 · 1{highest there} + w of those there."""
     rng = np.random.default_rng(1)
-    could = np.ones((4000, 3), bool)
+    x = rng.normal(size=(6000, 6)).astype(np.float32)
+    could = np.ones((6000, 3), bool)
     could[::2, 2] = False
-    away = ~could[:, 2] & (arms == 2)
-    odds = 0.9 * np.eye(2)[(x @ np.random.default_rng(100).normal(size=(6, 3)))[:, :2].argmax(1)]
-    shares = odds + RANDOM[:2]
-    shares /= shares.sum(axis=1, keepdims=True)
-    arms = np.where(away, (shares[:, 0] < rng.random(4000)).astype(int), arms)
-    found = _both(x, arms, could)[1]
-    np.testing.assert_allclose(found.random.mean(axis=0), RANDOM, atol=0.03)
+    scores = np.where(could, x @ np.random.default_rng(100).normal(size=(6, 3)), -np.inf)
+    chance = (0.9 * np.eye(3)[scores.argmax(axis=1)] + RANDOM) * could
+    chance /= chance.sum(axis=1, keepdims=True)
+    arms = (chance.cumsum(axis=1) < rng.random((6000, 1))).sum(axis=1).clip(0, 2)
+    found = _both(x[:4000], arms[:4000], could[:4000])[1]
+    np.testing.assert_allclose(found.random.mean(axis=0), RANDOM, atol=0.02)
+    others = np.exp(logit_odds(found, x[4000:], could[4000:])) * could[4000:]
+    others /= others.sum(axis=2, keepdims=True)
+    assert np.abs(others - chance[4000:]).mean() < 0.03
+    compiled = np.exp(logit_odds(found, jnp.asarray(x[4000:]), could[4000:])) * could[4000:]
+    np.testing.assert_allclose(
+        compiled / compiled.sum(axis=2, keepdims=True), others, rtol=1e-3, atol=1e-5
+    )
+
+
+def test_a_policy_that_ignores_the_query_is_not_sharp_where_few_could_be_asked():
+    """Two of five arms are there on every row, and asked alike."""
+    rng = np.random.default_rng(0)
+    could = np.zeros((2000, 5), bool)
+    np.put_along_axis(could, rng.random((2000, 5)).argsort(axis=1)[:, :2], True, axis=1)
+    arms = np.where(could, rng.random((2000, 5)), -1).argmax(axis=1)
+    x = rng.normal(size=(2000, 6))
+    of_row = np.arange(2000) % 5
+    flat = Logit(rng.normal(size=(5, 6, 5)) / 10, np.zeros((5, 5)), np.zeros((5, 5)))
+    assert explored_logit(flat, x, arms, could, of_row, np.arange(2000)) is None
 
 
 def test_groups_count_once():

@@ -3,9 +3,9 @@
 `python -m experiments.ope_coverage.scores` draws logs of such a policy, most rows by the model of
 the highest of several linear scores of the query and a few at random, and fits a router to each
 with the defaults, and twice more: with propensities by trees alone, as before the logit, and with a
-logit that allows for nothing drawn at random. Models
-answer well where the policy sends them and badly elsewhere: nothing can be gained, and whoever
-crosses an edge loses. It writes scores.json beside this file, in minutes of one core.
+logit that allows for nothing drawn at random. Models answer well where the policy sends them and
+badly elsewhere: nothing can be gained, and whoever crosses an edge loses. It writes scores.json
+beside this file, in a quarter of an hour of one core.
 """
 
 from __future__ import annotations

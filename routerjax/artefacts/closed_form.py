@@ -239,7 +239,7 @@ def propensities(
     if chances.logit is not None:
         linear = (x @ chances.slopes).reshape(rows, folds, -1).transpose(1, 0, 2)
         linear += chances.logit.intercepts[:, None]
-        odds += with_random(linear, chances.logit.random[:, None])
+        odds += with_random(linear, chances.logit.random[:, None], available)
     shares: np.ndarray = _softmax(odds if available is None else np.where(available, odds, NEVER))
     mean = np.add.reduce(shares) / np.float32(folds)
     return mean if chances.logit is None else surely(shares, mean)

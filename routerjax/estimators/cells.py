@@ -13,7 +13,7 @@ def never_asked(
     hits: Float[np.ndarray, "g m"],
     level: Float[np.ndarray, " m"],
     *,
-    together: float = 1.0,
+    together: float | Float[np.ndarray, " g"] = 1.0,
 ) -> Bool[np.ndarray, "g m"]:
     """Find for each arm the cells in which it was hardly asked, beyond chance.
 
@@ -31,7 +31,7 @@ def never_asked(
       rows: [g, m] of each of g cells, on which the arm could be asked.
       hits: [g, m] of them answered by the arm.
       level: [m] propensity from which an arm has support; 0 switches its cells off.
-      together: rows that count as one, where several are of one group.
+      together: rows that count as one, where several are of one group; of every cell, or of all.
 
     Returns:
       [g, m] True where the arm was hardly asked.
@@ -40,13 +40,13 @@ def never_asked(
     """
     from scipy.special import gammaln
 
-    cells, models = rows.shape
+    (cells, models), together = rows.shape, np.broadcast_to(together, len(rows))
     found = np.zeros(rows.shape, bool)
     share = enough_share(rows.sum(axis=0), hits.sum(axis=0), level)
     sizes = np.arange(1, cells + 1)
     sets = gammaln(cells + 1) - gammaln(sizes + 1) - gammaln(cells - sizes + 1)
     for arm in np.flatnonzero(share > 0):
-        could, did = rows[:, arm] / together, hits[:, arm] / together
+        could, did = (each[:, arm] / together for each in (rows, hits))
         few = np.flatnonzero(hits[:, arm] < level[arm] * rows[:, arm])
         if not len(few):
             continue

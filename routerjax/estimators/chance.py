@@ -11,6 +11,7 @@ enough."""
 ENOUGH = 5.0
 """Times the level of support at which an arm must be asked for that to hold."""
 TINY = 1e-6
+"""What c is less than 1 by, at least."""
 
 
 def enough_share(

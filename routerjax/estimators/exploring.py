@@ -6,7 +6,8 @@ edge, keep its scores flat and blur all edges. Here a part of the queries is dra
 
     π(m | x) = w_0 · p_m + w_m,   p = softmax(b + x·B),   w_0 + Σ_m w_m = 1,
 
-and B is of all numbers of the query. Discriminants are where it begins.
+p over the arms that could be asked, and B is of the numbers of the query that discriminants are
+sums of, all of them up to 512. Discriminants are where it begins.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.calibration import likelihood_gain
 from routerjax.estimators.logit import MOST_ROWS, Logit
+from routerjax.estimators.trees import NEVER
 from routerjax.records.on_disk import Stored, read
 
 SPREADS = (0.3, 1.0, 3.0, 10.0)
 """Standard deviations of B that are tried, per standard deviation of a number of the query; one
 after the other while they foretell better."""
 SHARP = 0.3
-"""Share of the rows that the arm of most answers did not answer, beyond which a logit on
-discriminants must name the arm of other rows, before anything is fitted."""
+"""A policy is sharp where a logit on discriminants names the arm of other rows more often than the
+arm of most answers would, by this share of the rows that the latter misses."""
 ERRORS = 2.0
 """Standard errors by which it must foretell better than the logit on discriminants."""
 RANDOM = 0.05
@@ -34,6 +36,7 @@ PRIOR_HITS = 0.5
 """Answers of each arm, drawn at random, that are added: none has a share of 0."""
 STEPS = 200
 TINY = 1e-300
+"""A chance of 0, which has a logarithm."""
 
 
 class _Rows(NamedTuple):
@@ -73,11 +76,10 @@ def explored_logit(
     """Fit B, b and w outside every fold; None where they do not foretell better.
 
     What is least is −Σ log(π(t | x) / Σ_{a could} π(a | x)) + |B|² / 2τ² − ½ Σ_m log w_m over the
-    rows outside the fold, by L-BFGS. It is tried where a logit on discriminants names the arm that
-    answered for most rows (`SHARP`). The rows of the first fold choose τ among `SPREADS`, by what
-    is fitted outside it, and say whether it is kept: they must be foretold better than by the logit
-    on discriminants, by `ERRORS` standard errors (`likelihood_gain`, groups counting once). The
-    other folds are fitted with that τ.
+    rows outside the fold, by L-BFGS. It is tried where the policy is `SHARP`. The rows of the first
+    fold choose τ among `SPREADS`, by what is fitted outside it, and the other folds are fitted with
+    that τ. It is kept where all rows are foretold better by their own fold's than by the logit on
+    discriminants, by `ERRORS` standard errors (`likelihood_gain`, groups counting once).
 
     Args:
       logit: on discriminants, where the search begins.
@@ -102,17 +104,20 @@ def explored_logit(
     starts = [_start(logit, fold, columns, unit) for fold in range(len(logit.intercepts))]
     if not _sharp(every, starts, of_row[chosen]):
         return None
-    kept, spread = _along(every.of(~apart), every.of(apart), starts[0])
-    before = _chances(starts[0]._replace(drawn=np.full(could.shape[1], -np.inf)), every.of(apart))
-    after = _chances(kept, every.of(apart))
-    if not likelihood_gain(before, after, groups=groups[chosen][apart]).errors > ERRORS:
-        return None
+    first, spread = _along(every.of(~apart), every.of(apart), starts[0])
     others = [
         _fit(every.of(of_row[chosen] != fold), start, spread)
         for fold, start in enumerate(starts)
         if fold > 0
     ]
-    return _as_logit([kept, *others], logit, columns, unit)
+    nothing = np.full(could.shape[1], -np.inf)
+    before, after = (
+        _of_own_fold(own, every, of_row[chosen])
+        for own in ([each._replace(drawn=nothing) for each in starts], [first, *others])
+    )
+    if not likelihood_gain(before, after, groups=groups[chosen]).errors > ERRORS:
+        return None
+    return _as_logit([first, *others], logit, columns, unit)
 
 
 def _start(logit: Logit, fold: int, columns: Int[np.ndarray, " c"], unit: float) -> _Fitted:
@@ -124,14 +129,25 @@ def _start(logit: Logit, fold: int, columns: Int[np.ndarray, " c"], unit: float)
 
 
 def _sharp(rows: _Rows, starts: list[_Fitted], of_row: Int[np.ndarray, " r"]) -> bool:
-    """Whether the likeliest arm, by another fold's logit, answered as often as `SHARP` says."""
+    """Whether the likeliest arm, by the logit of the row's own fold, answered so often."""
     hits = 0
     for fold, start in enumerate(starts):
         own = rows.of(of_row == fold)
-        odds = np.where(own.could, start.slopes[0] + own.x @ start.slopes[1:], -np.inf)
-        hits += int((odds.argmax(axis=1) == own.arms).sum())
-    most = int(np.bincount(rows.arms).max())
+        hits += int((_softmax(start.slopes, own).argmax(axis=1) == own.arms).sum())
+    answers = np.bincount(rows.arms, minlength=rows.could.shape[1])
+    most = int(((rows.could * (answers + 1)).argmax(axis=1) == rows.arms).sum())
     return hits - most > SHARP * (len(rows.arms) - most)
+
+
+def _of_own_fold(
+    fitted: list[_Fitted], rows: _Rows, of_row: Int[np.ndarray, " r"]
+) -> Float[np.ndarray, " r"]:
+    """`_chances` by what was fitted outside each row's fold."""
+    found = np.empty(len(rows.arms))
+    for fold, own in enumerate(fitted):
+        inside = of_row == fold
+        found[inside] = _chances(own, rows.of(inside))
+    return found
 
 
 def _along(rows: _Rows, others: _Rows, start: _Fitted) -> tuple[_Fitted, float]:
@@ -139,10 +155,10 @@ def _along(rows: _Rows, others: _Rows, start: _Fitted) -> tuple[_Fitted, float]:
     found, spread, best = start, SPREADS[0], -np.inf
     for each in SPREADS:
         start = _fit(rows, start, each)
-        told = float(np.log(_chances(start, others)).sum())
-        if told <= best:
+        likelihood = float(np.log(_chances(start, others)).sum())
+        if likelihood <= best:
             break
-        found, spread, best = start, each, told
+        found, spread, best = start, each, likelihood
     return found, spread
 
 
@@ -159,16 +175,16 @@ def _fit(rows: _Rows, start: _Fitted, spread: float) -> _Fitted:
 
 def _chances(fitted: _Fitted, rows: _Rows) -> Float[np.ndarray, " r"]:
     """Of the arms that answered, among those that could."""
-    (first, rest), p = fitted.shares, _softmax(fitted.slopes, rows.x)
+    (first, rest), p = fitted.shares, _softmax(fitted.slopes, rows)
     found = (first * p + rest) * rows.could
     own = found[np.arange(len(found)), rows.arms] / found.sum(axis=1)
     least: np.ndarray = np.maximum(own, TINY)
     return least
 
 
-def _softmax(slopes: Float[np.ndarray, "c1 m"], x: Float[np.ndarray, "r c"]) -> np.ndarray:
-    """p, [r, m]."""
-    odds = slopes[0] + x @ slopes[1:]
+def _softmax(slopes: Float[np.ndarray, "c1 m"], rows: _Rows) -> Float[np.ndarray, "r m"]:
+    """p, 0 of arms that could not be asked."""
+    odds = np.where(rows.could, slopes[0] + rows.x @ slopes[1:], NEVER)
     raised = np.exp(odds - odds.max(axis=1, keepdims=True))
     found: np.ndarray = raised / raised.sum(axis=1, keepdims=True)
     return found
@@ -178,7 +194,7 @@ def _loss(parameters: np.ndarray, rows: _Rows, spread: float) -> tuple[float, np
     """What `explored_logit` minimises, and its gradient."""
     models, places = rows.could.shape[1], np.arange(len(rows.arms))
     fitted = _Fitted(parameters[:-models].reshape(-1, models), parameters[-models:])
-    (first, rest), p = fitted.shares, _softmax(fitted.slopes, rows.x)
+    (first, rest), p = fitted.shares, _softmax(fitted.slopes, rows)
     both = (first * p + rest) * rows.could
     answered, total = both[places, rows.arms], both.sum(axis=1)
     slope = rows.could / total[:, None]

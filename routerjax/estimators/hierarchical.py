@@ -121,8 +121,8 @@ def fit_hierarchical(
         return float(own + away @ away / 2), slope + away / PRIOR_SPREAD
 
     bounds = [(each - BOUND, each + BOUND) for each in mean]
-    # A slope of ½ leaves ¹⁄₁₆ nat at most, the prior bending by 1 / PRIOR_SPREAD²; and closer than
-    # 1e-6 of the value is rounding in single precision, as are long line searches.
+    # Slopes of ½ in all seven leave less than half a nat where the value bends as its prior alone
+    # does; and closer than 1e-6 of it is rounding in single precision, as are long line searches.
     options = {"maxiter": 50, "ftol": 1e-6, "gtol": 0.5, "maxls": 5}
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     found = _solved(np.asarray(best, np.float32), single, arms, sizes)

@@ -28,8 +28,8 @@ PRIOR_SPREAD = 5.0
 MOST_ROWS = 16_384
 """Rows that it is fitted to, evenly spaced, where there are more."""
 STEPS = 100
-LEAST = 1e-30
-"""A share of nothing, which has a logarithm."""
+MOST_RANDOM = 1 - 1e-6
+"""Share that is drawn at random at most: what is left has a logarithm."""
 
 
 class Logit(NamedTuple):
@@ -109,26 +109,32 @@ def fit_logit(
     return Logit(*(each.astype(np.float32) for each in parts))
 
 
-def logit_odds(logit: Logit, x: Any) -> Any:
+def logit_odds(logit: Logit, x: Any, available: Any = None) -> Any:
     """log π(m | x) of queries x [n, d]: [k, n, m] by every fold, [n, m] by one.
 
-    Of JAX or of NumPy, as x is.
+    Of JAX or of NumPy, as x is. Where `available` [n, m] says which arms there are, the highest
+    score is among them; what stands for the others has no meaning.
     """
     xp = jnp if isinstance(x, jax.Array) else np
     linear = x @ xp.asarray(logit.coefficients) + xp.asarray(logit.intercepts)[..., None, :]
-    return with_random(linear, xp.asarray(logit.random)[..., None, :])
+    return with_random(linear, xp.asarray(logit.random)[..., None, :], available)
 
 
-def with_random(linear: Any, random: Any) -> Any:
+def with_random(linear: Any, random: Any, available: Any = None) -> Any:
     """Logarithms of (1 − Σ w) · softmax of the linear odds + w, [..., m] each, of JAX or NumPy.
 
-    Without anything drawn at random they stay as they are, less their log sum.
+    Without anything drawn at random they are the odds less their log sum. The softmax is over the
+    arms that are available.
     """
     xp = jnp if isinstance(linear, jax.Array) else np
+    if available is not None:
+        linear = xp.where(available, linear, NEVER)
     linear = linear - linear.max(axis=-1, keepdims=True)
     logs = linear - xp.log(xp.exp(linear).sum(axis=-1, keepdims=True))
-    sharp = xp.log1p(-random.sum(axis=-1, keepdims=True)) + logs
-    return xp.logaddexp(sharp, xp.log(xp.maximum(random, LEAST)))
+    taken = xp.minimum(random.sum(axis=-1, keepdims=True), MOST_RANDOM)
+    some = random > 0
+    drawn = xp.where(some, xp.log(xp.where(some, random, 1.0)), -xp.inf)
+    return xp.logaddexp(xp.log1p(-taken) + logs, drawn)
 
 
 def _fitted(

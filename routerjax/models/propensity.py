@@ -17,7 +17,7 @@ from routerjax.estimators.trees import NEVER, Trees, log_odds
 ERRORS = 1.0
 """Standard errors that are taken off propensities, of their logarithms, before they are support."""
 LEAST = 1e-9
-"""Standard errors by which a propensity must be known, and what keeps its logarithm finite."""
+"""Propensity that is added before a logarithm is taken."""
 SIZES = (0, 10, 25)
 """Numbers of trees that programs are compiled for, and all of them."""
 
@@ -77,7 +77,7 @@ def propensities_by_fold(
     """π̂(m | x) by every fold's model, over the arms that are available (None: all are)."""
 
     def one(own: tuple[Trees, Logit | None]) -> Float[Array, "n m"]:
-        odds = _odds(*own, x)
+        odds = _odds(*own, x, available)
         if available is not None:
             odds = jnp.where(available, odds, NEVER)
         return jax.nn.softmax(odds, axis=-1)
@@ -104,19 +104,20 @@ def surely(by_fold: Any, mean: Any, errors: float = ERRORS) -> Any:
     return mean * xp.exp(-errors * error)
 
 
-def log_odds_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
-    """Log odds of the arms by every fold's trees and logit, to which a row's own may be added."""
-
-    def one(own: tuple[Trees, Logit | None]) -> Float[Array, "n m"]:
-        return _odds(*own, x)
-
-    return jax.lax.map(one, (model.trees, model.logit))
+def tree_odds_by_fold(model: PropensityModel, x: Float[Array, "n d"]) -> Float[Array, "k n m"]:
+    """Log odds of the arms by every fold's trees, to which others may be added."""
+    return jax.lax.map(lambda trees: log_odds(trees, x), model.trees)
 
 
-def _odds(trees: Trees, logit: Logit | None, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+def _odds(
+    trees: Trees,
+    logit: Logit | None,
+    x: Float[Array, "n d"],
+    available: Bool[Array, "n m"] | None,
+) -> Float[Array, "n m"]:
     """Of one fold."""
     odds = log_odds(trees, x)
-    return odds if logit is None else odds + logit_odds(logit, x)
+    return odds if logit is None else odds + logit_odds(logit, x, available)
 
 
 def supported(

@@ -121,8 +121,10 @@ def asked_by_task(
     task = _places(names, log.task)
     chosen: np.ndarray = np.asarray(could.any(axis=1))
     ratios = _by_fold(task, len(names), log, every, folds, chosen)
-    met, hits = _cells(task, len(names), log, could)
-    few = (hits < level * met) & (level * met >= LEAST_EXPECTED)
+    rows_of, hits = _cells(task, len(names), log, could)
+    together = _together(task[chosen], log.groups[chosen], len(names))
+    due = level * rows_of / together[:, None]
+    few = (hits < level * rows_of) & (due >= LEAST_EXPECTED)
     found = ByTask(names, _asked(few), ratios)
     rows, arms = np.flatnonzero(chosen), np.asarray(log.arms)[chosen]
     before, after = (each[rows, arms] for each in (every, found.given(log, every, folds.of_row)))
@@ -131,8 +133,7 @@ def asked_by_task(
     sure = gain.errors > ERRORS or gain.errors == 0
     if sure and gain.total > LEAST_TOTAL:
         return found
-    together = len(rows) / max(len(np.unique(log.groups[rows])), 1)
-    never = never_asked(met, hits, level, together=together)
+    never = never_asked(rows_of, hits, level, together=together)
     return ByTask(names, _asked(never), None) if never.any() else None
 
 
@@ -167,6 +168,18 @@ def _cells(
     """Rows of each task on which each model could be asked, and those of them that it answered."""
     hits = np.eye(could.shape[1])[np.asarray(log.arms)] * could
     return _sums(could.astype(float), task, count), _sums(hits, task, count)
+
+
+def _together(
+    task: Int[np.ndarray, " r"], groups: Int[np.ndarray, " r"], count: int
+) -> Float[np.ndarray, " g"]:
+    """Rows of each task that count as one, Σ n² / Σ n over the groups that have n of them."""
+    pairs, sizes = np.unique(np.stack([task, groups]), axis=1, return_counts=True)
+    own = pairs[0] < count
+    squares, rows = (
+        np.bincount(pairs[0][own], each[own].astype(float), count) for each in (sizes**2, sizes)
+    )
+    return np.where(rows > 0, squares / np.maximum(rows, 1), 1.0)
 
 
 def _asked(few: Bool[np.ndarray, "g m"]) -> Bool[np.ndarray, "g1 m"]:

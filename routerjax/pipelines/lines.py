@@ -36,10 +36,11 @@ class Line:
       band: (lowest, highest) of `over_today`, at all cost weights at once; None on a table.
       effective_sample_size: of the groups that speak of the policy; None on a table.
       unsupported: Share of the queries on which the log does not support the choice, or on which
-        what the judge is off by is not known (`Evaluation.uncorrected`).
+        what the judge is off by is not known (`Evaluation.uncorrected`), or which lies near an edge
+        of today's policy that let the router choose (`Propensities.near`).
       mostly: (model, share) the policy chooses most.
-      nearly_certain: whether estimated propensities are nearly certain of most rows, so that a
-        value of other choices may be too high, and "better" is not said.
+      nearly_certain: whether today's policy, by estimated propensities, is nearly certain of most
+        queries, so that values of other choices may be too high, and "better" is not said.
     """
 
     method: str

@@ -16,9 +16,9 @@ from routerjax.estimators.trees import TreeRows, grow
 from routerjax.models.outcomes import on_rows, over_blocks
 from routerjax.models.propensity import (
     PropensityModel,
-    log_odds_by_fold,
     propensities_by_fold,
     surely,
+    tree_odds_by_fold,
 )
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
 from routerjax.records.logs import Log
@@ -28,8 +28,8 @@ from routerjax.support.kept_programs import kept_program
 MOST_ROWS = 2048
 """Rows of a fold's training part on which its trees are grown."""
 OWN_ERRORS = 3.0
-"""Standard errors within which of an edge of a sharp policy nothing is told of a router that the
-same propensities let choose there: where they err, it goes, and they say that it may."""
+"""Standard errors that must be taken off a propensity of a sharp policy before it tells of a router
+that it let choose: where propensities err the router goes, and they are no judge of that."""
 BETTER = 2.0
 """Standard errors by which trees on a logit must foretell better than trees alone."""
 
@@ -42,8 +42,8 @@ class LoggingPolicy(NamedTuple):
       circumstances: what the policy depended on beside the query; None where on nothing.
       estimated: [n, m] propensities of the rows, each by the model of its own fold.
       sure: [n, m] the same as far as they are sure, by which arms have support.
-      surest: [n, m] likewise, less `OWN_ERRORS` standard errors, where a logit allows for what is
-        drawn at random; else `sure`.
+      surest: [n, m] likewise, less `OWN_ERRORS` standard errors; None where no logit allows for
+        what is drawn at random.
       by_trees: [n, m] those of trees alone, beside which cuts are looked for.
     """
 
@@ -51,7 +51,7 @@ class LoggingPolicy(NamedTuple):
     circumstances: Circumstances | None
     estimated: Float[np.ndarray, "n m"]
     sure: Float[np.ndarray, "n m"]
-    surest: Float[np.ndarray, "n m"]
+    surest: Float[np.ndarray, "n m"] | None
     by_trees: Float[np.ndarray, "n m"]
 
 
@@ -64,10 +64,11 @@ def fit_logging_policy(
 ) -> LoggingPolicy:
     """Fit trees, and where discriminants tell anything a logit with trees on it; keep the better.
 
-    Trees alone never saw the row. A row's log odds by the logit of its own fold are offsets of the
-    trees of all other folds, so that beside a logit a row has a part, as one of many, in the
-    offsets on which its own fold's trees are grown, and in its own logit as `fit_logit` says.
-    Whether a logit is tried and kept is asked once, by the likelihood of all rows out of fold.
+    The logit is one on discriminants, or `explored_logit` where that foretells better. Trees alone
+    never saw the row. A row's log odds by the logit of its own fold are offsets of the trees of all
+    other folds, so that beside a logit a row has a part, as one of many, in the offsets on which
+    its own fold's trees are grown, and in its own logit as `fit_logit` says. Whether a logit is
+    tried and kept is asked once each, by the likelihood of all rows out of fold.
 
     Args:
       log: n rows, m models.
@@ -107,7 +108,7 @@ def _with_trees(
     """
     models, count = len(log.models), len(folds.train)
     train, apart = folds.train[:, :MOST_ROWS], folds.held_out[:, :MOST_ROWS]
-    linear = None if logit is None else _by_logit(logit, x, folds) - starts[folds.of_row]
+    linear = None if logit is None else _by_logit(logit, log, x, folds) - starts[folds.of_row]
 
     def offsets(fold: int, rows: Int[np.ndarray, " r"]) -> np.ndarray | None:
         own = None if around is None else around.offsets(log, fold, rows)
@@ -129,18 +130,26 @@ def _with_trees(
     if around is not None:
         grown = grown._replace(start=grown.start + around.last.astype(np.float32))
     model = PropensityModel(grown, np.full(models, -np.inf, np.float32), logit=logit)
-    estimated, sure, surest = _out_of_fold(model, log, x, folds, around)
-    return LoggingPolicy(model, around, estimated, sure, surest, estimated)
+    estimated, *sure = _out_of_fold(model, log, x, folds, around)
+    surest = sure[1] if len(sure) > 1 else None
+    return LoggingPolicy(model, around, estimated, sure[0], surest, estimated)
 
 
-def _by_logit(logit: Logit, x: np.ndarray | Stored, folds: Folds) -> Float[np.ndarray, "n m"]:
+def _by_logit(
+    logit: Logit, log: Log, x: np.ndarray | Stored, folds: Folds
+) -> Float[np.ndarray, "n m"]:
     """Log odds of each row by its own fold's logit."""
 
     def block(rows: np.ndarray, place: slice) -> np.ndarray:
-        return folds.own(logit_odds(logit, np.asarray(rows)), place)
+        return folds.own(logit_odds(logit, np.asarray(rows), _available(log, place)), place)
 
     found: np.ndarray = over_blocks(block, x)
     return found
+
+
+def _available(log: Log, place: slice) -> Bool[np.ndarray, "r m"] | None:
+    """Which arms there were on some rows; None where all were on every row."""
+    return None if log.available is None else np.asarray(log.available)[place]
 
 
 def _starts(arms: np.ndarray, train: np.ndarray, models: int) -> Float[np.ndarray, "k m"]:
@@ -165,8 +174,7 @@ def _out_of_fold(
     folds: Folds,
     around: Circumstances | None,
 ) -> tuple[np.ndarray, ...]:
-    """[n, m] propensities of each row by its own fold's model and its circumstances; the same as
-    far as they are sure, and as far as they are surest."""
+    """`known_surely` of each row by its own fold's model, in its circumstances."""
 
     def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, ...]:
         every = by_fold(model, log, rows, place, around)
@@ -179,12 +187,14 @@ def _out_of_fold(
 def known_surely(
     model: PropensityModel, every: Float[np.ndarray, "k r m"], own: Float[np.ndarray, "r m"]
 ) -> tuple[np.ndarray, ...]:
-    """[r, m] each: propensities, and what is left of them less a few and less more errors."""
+    """[r, m] each: propensities, and the same less one standard error; beside a logit that allows
+    for what is drawn at random also less `OWN_ERRORS` of them."""
     if model.logit is None:
-        return own, own, own
+        return own, own
     sure = surely(every, own)
-    sharp = np.asarray(model.logit.random).any()
-    return own, sure, surely(every, own, OWN_ERRORS) if sharp else sure
+    if not np.asarray(model.logit.random).any():
+        return own, sure
+    return own, sure, surely(every, own, OWN_ERRORS)
 
 
 def by_fold(
@@ -198,7 +208,10 @@ def by_fold(
     if around is None:
         found: np.ndarray = on_rows(_by_fold, model, x)
         return found
-    return _softmax(on_rows(_odds_by_fold, model, x) + around.since_last(log, place))
+    odds = on_rows(_tree_odds_by_fold, model._replace(logit=None), x)
+    if model.logit is not None:
+        odds = odds + logit_odds(model.logit, np.asarray(x), _available(log, place))
+    return _softmax(odds + around.since_last(log, place))
 
 
 def _softmax(odds: np.ndarray) -> np.ndarray:
@@ -209,4 +222,4 @@ def _softmax(odds: np.ndarray) -> np.ndarray:
 
 
 _by_fold = kept_program(propensities_by_fold)
-_odds_by_fold = kept_program(log_odds_by_fold)
+_tree_odds_by_fold = kept_program(tree_odds_by_fold)

@@ -35,7 +35,9 @@ UNASKED = (
 )
 
 CERTAIN = 0.7
-"""Mean propensity of the likeliest model from which a policy is nearly certain of its choice."""
+"""Mean propensity of the likeliest model from which a policy is nearly certain of its choice,"""
+FEW_OTHERS = 0.5
+"""if less than this share of the other models have support, over rows that had a choice."""
 RULED = (
     "the log's policy is nearly certain of most queries (its likeliest model has {:.0%} on average)"
     ": what other models would do there is known from few answers near the edges of its choice, "
@@ -116,14 +118,21 @@ def page(
 
 def _ruled(evidence: Evidence) -> list[str]:
     """What is said where a policy of scores is nearly certain of its choice; nothing elsewhere."""
-    certain = float(evidence.propensities.every.max(axis=1).mean())
-    estimated = evidence.propensities.recorded < 1
-    ruled = estimated and evidence.propensities.model.logit is not None and certain >= CERTAIN
-    return [RULED.format(certain)] if ruled else []
+    known, log = evidence.propensities, evidence.log
+    if known.recorded == 1 or known.model.logit is None:
+        return []
+    could = np.ones(known.every.shape, bool) if log.available is None else np.asarray(log.available)
+    choice = could.sum(axis=1) > 1
+    if not choice.any():
+        return []
+    certain = float(known.every[choice].max(axis=1).mean())
+    others = (known.supported & could)[choice].sum() - choice.sum()
+    few = others < FEW_OTHERS * (could[choice].sum() - choice.sum())
+    return [RULED.format(certain)] if certain >= CERTAIN and few else []
 
 
 def _doubted(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Lines of a policy that is nearly certain of its choice; what it did itself is observed."""
+    """Lines beside a policy that is nearly certain of its choice; its own is observed."""
     return tuple(dataclasses.replace(line, nearly_certain=line.method != "today") for line in lines)
 
 

@@ -115,9 +115,11 @@ def fit_propensities(
     left = could & (by_trees >= seen[None]) & ~apart
     cuts, inside = cuts_of(asked, left, arms, x, folds, found, groups=log.groups)
     support_of = supported_rows(sure, threshold, log.available, inside & ~apart)
+    estimated_support = support_of
     if every is not estimated:
         by_record = supported_rows(every, level * (1 - ROUNDING), log.available)
         support_of = np.where(known, by_record, support_of)
+        estimated_support = support_of & ~known
     by_query = estimated[np.arange(len(arms)), arms]
     by_task = asked_by_task(log, estimated, folds, could, level)
     both = estimated if by_task is None else by_task.given(log, estimated, folds.of_row)
@@ -137,18 +139,18 @@ def fit_propensities(
         weights=None
         if by_task is None or by_task.ratios is None
         else stabilised_weights(by_query, by_both, arms, models=models),
-        near=_near(support_of, sure, surest, threshold),
+        near=_near(estimated_support, sure, None if share == 1 else surest, threshold),
     )
 
 
 def _near(
     supported: Bool[np.ndarray, "n m"],
     sure: Float[np.ndarray, "n m"],
-    surest: Float[np.ndarray, "n m"],
+    surest: Float[np.ndarray, "n m"] | None,
     threshold: Float[np.ndarray, " m"],
 ) -> Bool[np.ndarray, "n m"] | None:
     """Where an arm has support, and would have none by what is surest; None for nowhere."""
-    if surest is sure:
+    if surest is None:
         return None
     near: np.ndarray = supported & (sure >= threshold) & (surest < threshold)
     return near if near.any() else None
@@ -205,7 +207,7 @@ def applied(
         found = by_fold(model, log, rows, place, circumstances)
         return known_surely(model, found, found.mean(axis=0))
 
-    every, sure, surest = over_blocks(block, x)
+    every, sure, *rest = over_blocks(block, x)
     inside = None
     if not (model.cuts is None and model.holes is None):
         inside = over_blocks(lambda rows, _: np.asarray(asked_there(model, rows)), x)
@@ -226,7 +228,12 @@ def applied(
         circumstances=circumstances,
         by_task=by_task,
         told=told,
-        near=_near(supported, sure, surest, np.asarray(model.threshold)),
+        near=_near(
+            supported,
+            sure,
+            rest[0] if rest and share < 1 else None,
+            np.asarray(model.threshold),
+        ),
     )
 
 

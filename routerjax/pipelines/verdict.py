@@ -126,17 +126,16 @@ def _why(lines: Sequence[Line], uncorrected: Sequence[Uncorrected]) -> str:
         several = f"{len(models)} models" if len(models) > MOST_NAMED else _and(models)
         return f"{between}, since what the judge is off by on answers of {several} is not known"
     without = max(line.unsupported or 0.0 for line in lines)
-    if without > 0.005:
-        near = ", or may not" if any(line.nearly_certain for line in lines) else ""
-        return (
-            f"{between}, since on {without:.0%} of the queries today's policy hardly ever asks the "
-            f"model that the router chooses{near}"
-        )
     if any(line.nearly_certain and (line.band or (0,))[0] > 0 for line in lines):
         return (
             f"{between} by its estimates, which are too high where today's policy, nearly certain "
             "of most queries, knows better than the query tells"
         )
+    if without > 0.005:
+        hardly = "hardly ever asks the model that the router chooses"
+        if any(line.nearly_certain for line in lines):
+            hardly = f"{hardly}, or is not known to ask it"
+        return f"{between}, since on {without:.0%} of the queries today's policy {hardly}"
     return between
 
 
@@ -202,8 +201,10 @@ def _support(evaluation: Evaluation) -> list[str]:
     chosen = max(line.unsupported or 0.0 for line in evaluation.of("router"))
     if evaluation.uncorrected:  # of which there is a sentence of its own
         return [f"Today's policy hardly ever asks {_and(thin)} of the queries."]
+    near = any(line.nearly_certain for line in evaluation.of("router"))
+    so = "so, or near an edge of that," if near else "so"
     then = (
-        f"the router chooses so on up to {chosen:.1%} of the queries, and its value there may be "
+        f"the router chooses {so} on up to {chosen:.1%} of the queries, and its value there may be "
         "anything in the quality range"
         if chosen > 0
         else "the router does not choose so"
