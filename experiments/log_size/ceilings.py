@@ -21,6 +21,7 @@ from experiments.log_size.config import SizeConfig
 from experiments.log_size.data import Draw, Source, cost_weights_of, draw, fits, read_all, sources
 from experiments.log_size.methods import BEST, FIT, FULL, arm_means, full_feedback, single, values
 from experiments.ope_coverage.report import filled
+from routerjax.cli.terminal import exit_code
 from routerjax.pipelines.fit_log import fit
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table
@@ -171,6 +172,10 @@ def readme_table() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write the results and the README's table; returns the exit code."""
+    return exit_code(lambda: _run(arguments), prog="experiments.log_size.ceilings")
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.log_size.ceilings")
     parser.add_argument("--tables", default="", help="wide tables, FILE,...")
     parser.add_argument("--embeddings", default="", help="their MiniLM embeddings, .npy FILE,...")
@@ -207,7 +212,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = provenance(config=config, seed=0, data=named)
     write_text(RESULTS, dumps({"provenance": head, "records": plain(records)}) + "\n")
     write_text(README, filled(README.read_text(encoding="utf-8"), readme_table(), mark=MARK))
-    return 0
 
 
 if __name__ == "__main__":

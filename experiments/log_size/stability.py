@@ -21,6 +21,7 @@ from experiments.log_size.config import SizeConfig
 from experiments.log_size.data import Draw, Source, cost_weights_of, draw, sources
 from experiments.log_size.methods import values
 from experiments.ope_coverage.report import filled
+from routerjax.cli.terminal import exit_code
 from routerjax.pipelines.fit_log import fit
 from routerjax.records.logs import Log
 from routerjax.reports.tables import markdown
@@ -95,12 +96,18 @@ def readme_table() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write the results and the README's table; returns the exit code."""
+    return exit_code(lambda: _run(arguments), prog="experiments.log_size.stability")
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.log_size.stability")
-    parser.add_argument("--tables", default="", help="wide tables with costs, FILE,...")
-    tables = tuple(filter(None, parser.parse_args(arguments).tables.split(",")))
+    parser.add_argument("--tables", default="", help="wide tables, FILE,...")
+    parser.add_argument("--prices", type=Path, help="prices, for tables without costs")
+    asked = parser.parse_args(arguments)
+    tables = tuple(filter(None, asked.tables.split(",")))
     config = SizeConfig(queries=20_000)
     records = []
-    for source in sources(config, tables):
+    for source in sources(config, tables, prices=asked.prices):
         for logging in LOGGING:
             print(f"{source.name}, {logging}", file=sys.stderr)
             records.append(measure(source, logging, config, rows=ROWS, variants=VARIANTS))
@@ -108,7 +115,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = provenance(config=config, seed=0, data=named)
     write_text(RESULTS, dumps({"provenance": head, "records": plain(records)}) + "\n")
     write_text(README, filled(README.read_text(encoding="utf-8"), readme_table(), mark=MARK))
-    return 0
 
 
 if __name__ == "__main__":
