@@ -168,7 +168,7 @@ def _fit(rows: _Rows, start: _Fitted, spread: float) -> _Fitted:
 
     shape = start.slopes.shape
     first = np.concatenate([start.slopes.ravel(), start.drawn])
-    options = {"maxiter": STEPS, "ftol": 1e-8}
+    options = {"maxiter": STEPS, "ftol": 1e-6}
     best = minimize(_loss, first, (rows, spread), "L-BFGS-B", jac=True, options=options).x
     return _Fitted(best[: -shape[1]].reshape(shape), best[-shape[1] :])
 
