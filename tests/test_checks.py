@@ -59,6 +59,17 @@ def test_nothing_is_found_in_simulated_logs_and_tables(policy):
     assert findings(log) == findings(table) == ()
 
 
+def test_an_embedding_that_outweighs_all_others_is_found():
+    x = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    assert findings(log_of(drawn(), embeddings=x)) == ()
+    x[[17, 40]] *= [[1e6], [1e4]]
+    found = the_one(log_of(drawn(), embeddings=x))
+    assert (found.name, found.column, found.row) == ("outlying-embedding", "embedding", 17)
+    assert found.problem.startswith("the embeddings of 2 rows are more than 1000 times as long")
+    assert not found.refused and found.share == 2 / 300
+    assert findings(log_of(drawn(), embeddings=np.zeros((300, 8), np.float32))) == ()
+
+
 def test_a_model_that_costs_nothing_is_refused():
     values = drawn()
     values["cost"][values["arms"] == 1] = 0

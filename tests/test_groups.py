@@ -116,6 +116,14 @@ def test_digests_of_rows_are_spread_evenly():
     assert share == pytest.approx(0.25, abs=0.01)
 
 
+def test_one_row_that_outweighs_all_others_makes_them_no_single_query():
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    x[3] *= 1e6
+    both = np.concatenate([x, x + 1e-4]).astype(np.float32)
+    assert len(np.unique(alike(x.astype(np.float32), np.arange(200)))) == 200
+    assert len(np.unique(alike(both, np.arange(400)))) == 200
+
+
 def test_a_digest_is_of_its_salt():
     assert (digests(["a", "b", "a"]) == digests(["a", "b", "a"])).all()
     assert len(set(digests(["a", "b", "a"]).tolist())) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from routerjax.records.on_disk import Stored, blocks
+from routerjax.records.on_disk import Stored, blocks, read
 
 CLOSE = (2e-2, 2e-3, 2e-4)
 """Standard deviations by which embeddings of one query differ at most in every column; the first
@@ -16,7 +16,8 @@ CELL = 4.0  # times as far, the sides of cells within which rows are compared
 SHIFTS = (0.0, 1 / 3, 2 / 3)  # of a cell, by which the grid is moved
 FEWEST_COLUMNS = 3
 DIRECTIONS = 5
-SAMPLE = 5000  # rows that tell how near other queries are
+SAMPLE = 5000  # rows that tell how near other queries are, and how long a row is
+FAR = 1000.0  # times the median length of a row
 COMPARED = 1 << 12  # pairs at a time
 ROUNDING = 2e-7
 """Of its mean, by which a column varies at most that is constant in single precision."""
@@ -73,15 +74,22 @@ def projected(
     embeddings: Num[np.ndarray, "n d"] | Stored,
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, " d"]]:
     """[n, k] rows along random directions, in standard deviations of what is projected; and one
-    over the standard deviation of every column, 0 where it is constant."""
-    count = len(embeddings)
-    mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(embeddings)) / count
+    over the standard deviation of every column, 0 where it is constant. Rows `FAR` out have no part
+    in what a standard deviation is."""
+    most = FAR**2 * np.median(_squares(np.asarray(read(embeddings[_spaced(len(embeddings))]))))
+
+    def usual(block: np.ndarray) -> np.ndarray:
+        near = _squares(block) <= most
+        return block if near.all() else block[near]
+
+    count = sum(len(usual(block)) for block in blocks(embeddings))
+    mean = sum(usual(each).sum(axis=0, dtype=np.float64) for each in blocks(embeddings)) / count
     centre = np.asarray(mean, np.float32)
 
     def away(block: np.ndarray) -> np.ndarray:
         return np.asarray(block, np.float32) - centre
 
-    squares = sum(np.square(away(block)).sum(axis=0) for block in blocks(embeddings))
+    squares = sum(np.square(away(usual(each))).sum(axis=0) for each in blocks(embeddings))
     spread = np.sqrt(np.asarray(squares, np.float64) / count)
     varies = spread > 1e-12 + ROUNDING * np.abs(mean)
     scale = np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0)
@@ -90,6 +98,17 @@ def projected(
     single = directions.astype(np.float32)
     places = np.concatenate([away(block) @ single for block in blocks(embeddings)])
     return places, scale.astype(np.float32)
+
+
+def _squares(rows: np.ndarray) -> Float[np.ndarray, " b"]:
+    """Squared lengths."""
+    found: np.ndarray = np.einsum("nd,nd->n", rows, rows, dtype=np.float64)
+    return found
+
+
+def _spaced(rows: int) -> slice:
+    """Some thousand rows, evenly spaced."""
+    return slice(None, None, max(1, rows // SAMPLE))
 
 
 def _cells(places: Float[np.ndarray, "u k"]) -> Int[np.ndarray, " u"]:

@@ -14,8 +14,9 @@ class Finding:
     Attributes:
       name: of the test: "zero-cost", "outlying-cost", "cost-unit", "constant-quality",
         "edge-of-range", "failure-code", "mixed-scales", "missing-as-zero",
-        "model-names" or "parted-groups".
-      column: routerjax's name of the column: "cost", "quality", "model", "split"; of a table
+        "model-names", "parted-groups" or "outlying-embedding".
+      column: routerjax's name of the column: "cost", "quality", "model", "split", "embedding"; of a
+        table
         "score:<model>" or "cost:<model>".
       problem: what is the matter, as a clause.
       right: what would be right, as a clause that tells what to do.

@@ -8,6 +8,7 @@ import numpy as np
 
 from routerjax.data.checks.cells import cells_of
 from routerjax.data.checks.costs import cost_findings
+from routerjax.data.checks.embeddings import embedding_findings
 from routerjax.data.checks.finding import Finding
 from routerjax.data.checks.names import name_findings
 from routerjax.data.checks.scores import score_findings
@@ -25,7 +26,8 @@ def findings(record: Log | Table, *, unbilled: np.ndarray | None = None) -> tupl
     thousand times the median of its model, costs in another unit than dollars per query; a
     constant quality, many scores of one model at an edge of the range, a code for failed calls
     among the scores, scales that are mixed, missing feedback taken for 0; one model in several
-    spellings; and groups, or queries, that the record's own splits part.
+    spellings; groups, or queries, that the record's own splits part; and embeddings a thousand
+    times as long as the others.
 
     Args:
       record: a log or a table.
@@ -39,7 +41,7 @@ def findings(record: Log | Table, *, unbilled: np.ndarray | None = None) -> tupl
     unit = cost_unit_problem(record)
     billed = cells if unbilled is None else cells.only(~unbilled[cells.rows])
     found = [*cost_findings(billed), *score_findings(cells), *name_findings(cells)]
-    found += split_findings(record)
+    found += [*split_findings(record), *embedding_findings(record)]
     if unit is not None:
         problem, right = unit
         found = [each for each in found if each.name != "cost-unit"]
