@@ -68,6 +68,8 @@ def test_an_embedding_that_outweighs_all_others_is_found():
     assert found.problem.startswith("the embeddings of 2 rows are more than 1000 times as long")
     assert not found.refused and found.share == 2 / 300
     assert findings(log_of(drawn(), embeddings=np.zeros((300, 8), np.float32))) == ()
+    few = log_of(drawn(rows=19), embeddings=x[10:29])
+    assert not any(each.name == "outlying-embedding" for each in findings(few))
 
 
 def test_a_model_that_costs_nothing_is_refused():

@@ -13,6 +13,8 @@ from routerjax.records.tables import Table
 
 OUTLYING = 1000.0
 """Times the median length from which an embedding is taken for a mistake."""
+FEW = 20
+"""Of fewer rows no length is ordinary."""
 
 
 def embedding_findings(record: Log | Table) -> Iterator[Finding]:
@@ -21,7 +23,7 @@ def embedding_findings(record: Log | Table) -> Iterator[Finding]:
     Embeddings are divided by their spread before anything is learnt from them, and one such row is
     the spread: all other queries look alike beside it.
     """
-    if record.embeddings is None or len(record) == 0:
+    if record.embeddings is None or len(record) < FEW:
         return
     lengths = np.concatenate(
         [np.sqrt(np.einsum("nd,nd->n", rows, rows)) for rows in _blocks(record.embeddings)]
