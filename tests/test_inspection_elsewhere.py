@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pickle
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +60,8 @@ def read_as_told(found: rj.Inspection) -> rj.Log:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("routerjax.pipelines.fit_log.fit", fit)
+        # Other tests write a folder "router" too, at the same time.
+        patch.chdir(Path(found.files[0]).resolve().parent)
         main(shlex.split(found.commands[0])[1:])
     return logs[0]
 
