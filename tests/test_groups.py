@@ -4,6 +4,7 @@ import json
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -122,6 +123,20 @@ def test_one_row_that_outweighs_all_others_makes_them_no_single_query():
     both = np.concatenate([x, x + 1e-4]).astype(np.float32)
     assert len(np.unique(alike(x.astype(np.float32), np.arange(200)))) == 200
     assert len(np.unique(alike(both, np.arange(400)))) == 200
+
+
+def test_queries_whose_embedding_is_all_0_make_no_others_alike():
+    x = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    both = np.concatenate([np.zeros((150, 6), np.float32), x])
+    equal = np.concatenate([np.zeros(150, int), np.arange(1, 51)])
+    assert len(np.unique(alike(both, equal))) == 51
+    assert len(np.unique(alike(np.zeros((9, 6), np.float32), np.zeros(9, int)))) == 1
+
+
+def test_a_matrix_on_a_device_has_the_same_digests():
+    x = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    for salt in ("", "s"):
+        np.testing.assert_array_equal(digests(jnp.asarray(x), salt=salt), digests(x, salt=salt))
 
 
 def test_a_digest_is_of_its_salt():

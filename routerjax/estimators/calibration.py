@@ -61,7 +61,9 @@ def calibration(
     """Test propensities: E[1{t = m} / π(m | x)] = 1 for every model that could be asked everywhere.
 
     A mean above 1 says that propensities are too small. One below says that they are too large,
-    or that the model could not be asked on some rows, or hardly ever was.
+    or that the model could not be asked on some rows, or hardly ever was. What is due of answers is
+    by the 10 % quantile of the propensities of all models over all queries, an answer standing for
+    1/π of them.
 
     Args:
       arms: [n] model that answered.
@@ -69,9 +71,6 @@ def calibration(
       models: m.
       available: [n, m] True where the model could be asked; None if that is not known.
       groups: [n] numbers of what is independent; None where every row is.
-
-    p is the 10 % quantile of the propensities of all models over all queries, an answer standing
-    for 1/π of them.
     """
     groups = np.arange(len(arms)) if groups is None else np.asarray(groups)
     asked = np.ones((len(arms), models), bool) if available is None else available

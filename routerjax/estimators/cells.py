@@ -1,4 +1,4 @@
-"""Cells of queries, such as a log's tasks, in which its policy never asked an arm."""
+"""Cells of queries, such as a log's tasks, in which its policy hardly asked an arm."""
 
 from __future__ import annotations
 

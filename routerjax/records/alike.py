@@ -17,7 +17,7 @@ SHIFTS = (0.0, 1 / 3, 2 / 3)  # of a cell, by which the grid is moved
 FEWEST_COLUMNS = 3
 DIRECTIONS = 5
 SAMPLE = 5000  # rows that tell how near other queries are, and how long a row is
-FAR = 1000.0  # times the median length of a row
+FAR = 1000.0  # times the median length of a row that is not all 0
 COMPARED = 1 << 12  # pairs at a time
 ROUNDING = 2e-7
 """Of its mean, by which a column varies at most that is constant in single precision."""
@@ -76,7 +76,8 @@ def projected(
     """[n, k] rows along random directions, in standard deviations of what is projected; and one
     over the standard deviation of every column, 0 where it is constant. Rows `FAR` out have no part
     in what a standard deviation is."""
-    most = FAR**2 * np.median(_squares(np.asarray(read(embeddings[_spaced(len(embeddings))]))))
+    some = _squares(np.asarray(read(embeddings[_spaced(len(embeddings))])))
+    most = FAR**2 * np.median(some[some > 0]) if some.any() else np.inf
 
     def usual(block: np.ndarray) -> np.ndarray:
         near = _squares(block) <= most

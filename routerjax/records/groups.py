@@ -46,16 +46,18 @@ def digests(
       salt: without it nobody can tell from a digest whether it is that of a given value. Rows of a
         matrix have digests that are quicker to make where none is given.
     """
-    if isinstance(values, np.ndarray | Stored) and len(values) and not salt:
-        return np.concatenate([_quick(block) for block in blocks(values, QUICK_ROWS)])
+    given: Any = values
+    matrix = hasattr(given, "shape")
+    if matrix and len(given) and not salt:
+        return np.concatenate([_quick(block) for block in blocks(given, QUICK_ROWS)])
 
     def digest(content: bytes) -> bytes:
         return hashlib.blake2b(content, digest_size=8, key=salt.encode()[:64]).digest()
 
-    if isinstance(values, np.ndarray | Stored):
-        found = [digest(row.tobytes()) for block in blocks(values) for row in block]
+    if matrix:
+        found = [digest(row.tobytes()) for block in blocks(given) for row in block]
     else:
-        found = [digest(value.encode("utf-8", "surrogatepass")) for value in values]
+        found = [digest(value.encode("utf-8", "surrogatepass")) for value in given]
     return np.frombuffer(b"".join(found), np.uint64)
 
 

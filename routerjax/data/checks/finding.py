@@ -16,8 +16,7 @@ class Finding:
         "edge-of-range", "failure-code", "mixed-scales", "missing-as-zero",
         "model-names", "parted-groups" or "outlying-embedding".
       column: routerjax's name of the column: "cost", "quality", "model", "split", "embedding"; of a
-        table
-        "score:<model>" or "cost:<model>".
+        table "score:<model>" or "cost:<model>".
       problem: what is the matter, as a clause.
       right: what would be right, as a clause that tells what to do.
       model: the model at fault, None where it is not one alone.
