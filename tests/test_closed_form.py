@@ -21,11 +21,15 @@ from routerjax.models.propensity import PropensityModel, propensities_by_fold, s
 from routerjax.records.tables import Estimates
 
 WIDTH, MODELS, ROWS, WEIGHTS = 6, 4, 64, np.float32([0.0, 3.0, 40.0])
-HEAD, UNIT = PooledHead(MODELS, components=3, landmarks=5), Unit(1.0, 0.01)
+UNIT = Unit(1.0, 0.01)
 ARCHITECTURE = PlugIn((0.0, 40.0), MODELS, (8,), 20.0)
 
 
-def arrays(*, trees: int, seed: int = 0) -> Arrays:
+def head_of(tasks: int) -> PooledHead:
+    return PooledHead(MODELS, components=3, landmarks=5, tasks=tasks)
+
+
+def arrays(*, trees: int, seed: int = 0, tasks: int = 0) -> Arrays:
     """A router of random numbers. The last two models are the same."""
     rng = np.random.default_rng(seed)
 
@@ -40,9 +44,12 @@ def arrays(*, trees: int, seed: int = 0) -> Arrays:
         "shift": draw(1, 5),
         "width": np.float32([0.7]),
     }
+    if tasks:
+        told = {"slopes": draw(1, 3, tasks), "start": draw(1, tasks), "shares": draw(1, tasks)}
+        features |= {f"task_{name}": each for name, each in told.items()}
 
     def head(scale):
-        coefficients = scale * draw(1, 9, MODELS)
+        coefficients = scale * draw(1, 9 + tasks, MODELS)
         coefficients[..., -1] = coefficients[..., -2]
         return {"params": {"features": features, "coefficients": coefficients}}
 
@@ -70,11 +77,12 @@ def same(compiled, plain):
 
 @pytest.mark.parametrize("trees", [0, 10])
 @pytest.mark.parametrize("start", ["plug-in", "means"])
-def test_choices_are_those_of_the_compiled_program(trees, start):
-    own = arrays(trees=trees)
+@pytest.mark.parametrize("tasks", [0, 8])
+def test_choices_are_those_of_the_compiled_program(trees, start, tasks):
+    own = arrays(trees=trees, tasks=tasks)
     constant = own.constant if start == "means" else None
     on_device = jax.tree.map(jnp.asarray, own)
-    model = Model(ARCHITECTURE, HEAD, on_device, UNIT, constant and on_device.constant)
+    model = Model(ARCHITECTURE, head_of(tasks), on_device, UNIT, constant and on_device.constant)
     form = closed_form(own, 20.0, UNIT, constant)
     assert form is not None
     rng = np.random.default_rng(1)

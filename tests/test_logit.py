@@ -39,15 +39,15 @@ def test_the_gradient_is_that_of_the_loss():
     z, answered = rng.normal(size=(20, 3)), np.eye(3)[rng.integers(0, 3, 20)]
     never = np.where(rng.random((20, 3)) < 0.2, -1e9, 0.0) * (1 - answered)
     at = rng.normal(size=12)
-    _, slope = _loss(at, z, answered, never)
-    numeric = approx_fprime(at, lambda each: _loss(each, z, answered, never)[0], 1e-6)
+    _, slope = _loss(at, z, answered, never, 2.0)
+    numeric = approx_fprime(at, lambda each: _loss(each, z, answered, never, 2.0)[0], 1e-6)
     np.testing.assert_allclose(slope, numeric, rtol=1e-4, atol=1e-4)
 
 
 def test_the_loss_by_hand():
     """Two arms with odds 0 and log 3, the first answered: −log ¼. One slope of 1 costs 1/50."""
     slopes = np.array([0.0, np.log(3), 1.0, 0.0, 0.0, 0.0])
-    value, _ = _loss(slopes, np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.zeros((1, 2)))
+    value, _ = _loss(slopes, np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.zeros((1, 2)), 5.0)
     assert value == pytest.approx(np.log(4) + 1 / 50)
 
 

@@ -6,7 +6,7 @@ nothing has to be compiled before the first query.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,6 +17,7 @@ from routerjax.estimators.trees import NEVER, Trees
 from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
 from routerjax.models.policy import LEAST
+from routerjax.models.pooled import TASK_SIZE
 from routerjax.models.propensity import PropensityModel, asked_there, supported_rows, surely
 from routerjax.records.tables import Estimates
 
@@ -48,6 +49,14 @@ class Chances(NamedTuple):
     slopes: np.ndarray | None
 
 
+class Tasks(NamedTuple):
+    """Probabilities of tasks, softmax(start + z·slopes), and what they add, [T, 2m] added."""
+
+    slopes: np.ndarray
+    start: np.ndarray
+    added: np.ndarray
+
+
 class ClosedForm(NamedTuple):
     """A router's numbers, as NumPy uses them: the smooth features' rows of K(Z, Z)^(−½) are
     multiplied into the coefficients, and quality and cost are one product.
@@ -59,6 +68,7 @@ class ClosedForm(NamedTuple):
       rate: −1 / (2 width²) of the kernel.
       intercept: [2m] of quality and cost.
       linear, smooth: [c, 2m] and [l, 2m].
+      tasks: of a router whose log told tasks; None of another.
       unit_cost: [m] dollars.
       quality_range: lowest and highest.
       sharpness: logits per unit of scaled utility.
@@ -77,6 +87,7 @@ class ClosedForm(NamedTuple):
     intercept: np.ndarray
     linear: np.ndarray
     smooth: np.ndarray
+    tasks: Tasks | None
     unit_cost: np.ndarray
     quality_range: np.ndarray
     sharpness: np.float32
@@ -101,7 +112,6 @@ def closed_form(
         return None
     both = [np.asarray(each["coefficients"])[0] for each in (quality, cost)]
     rows = np.concatenate(both, axis=1).astype(np.float64)
-    count, half = 1 + features["directions"].shape[1], features["half"].astype(np.float64)
     log_policy = arrays.propensities
     chances = None if log_policy is None else chances_of(log_policy.trees, log_policy.logit)
     points = features["points"]
@@ -113,11 +123,7 @@ def closed_form(
         points=points,
         squares=(points**2).sum(axis=1),
         rate=np.float32(-0.5 / width**2),
-        intercept=(rows[0] - features["shift"].astype(np.float64) @ rows[count:]).astype(
-            np.float32
-        ),
-        linear=rows[1:count].astype(np.float32),
-        smooth=(half @ rows[count:]).astype(np.float32),
+        **_products(features, rows),
         unit_cost=np.asarray(model.unit_cost, np.float32)[0],
         quality_range=np.asarray(model.quality_range, np.float32),
         sharpness=np.float32(sharpness),
@@ -126,6 +132,26 @@ def closed_form(
         support=_everywhere(arrays.propensities, chances),
         chances=chances,
     )
+
+
+def _products(features: dict[str, np.ndarray], rows: Float[np.ndarray, "D m2"]) -> dict[str, Any]:
+    """Fields of `ClosedForm` that are products of coefficients [D, 2m] and what the features are
+    centred by and multiplied with."""
+    half, components = features["half"].astype(np.float64), features["directions"].shape[1]
+    linear, smooth, told = np.split(rows[1:], [components, components + len(half)])
+    intercept = rows[0] - features["shift"].astype(np.float64) @ smooth
+    tasks = None
+    if len(told):
+        told = TASK_SIZE * told
+        intercept -= features["task_shares"].astype(np.float64) @ told
+        added = told.astype(np.float32)
+        tasks = Tasks(features["task_slopes"], features["task_start"], added)
+    return {
+        "intercept": intercept.astype(np.float32),
+        "linear": linear.astype(np.float32),
+        "smooth": (half @ smooth).astype(np.float32),
+        "tasks": tasks,
+    }
 
 
 def chances_of(trees: Trees, logit: Logit | None) -> Chances:
@@ -172,6 +198,8 @@ def expected_of(form: ClosedForm, x: Float[np.ndarray, "n d"]) -> Estimates:
     square -= 2 * (z @ form.points.T)
     near = np.exp(form.rate * np.maximum(square, 0, out=square))
     found = form.intercept + z @ form.linear + near @ form.smooth
+    if form.tasks is not None:
+        found += _softmax(z @ form.tasks.slopes + form.tasks.start) @ form.tasks.added
     models = len(form.unit_cost)
     low, high = form.quality_range
     quality = low + (high - low) * np.minimum(np.maximum(found[:, :models], 0), 1)

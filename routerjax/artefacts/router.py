@@ -61,6 +61,7 @@ class Router(Saved):
       cuts: whether a sum of many numbers of the embedding says which models the log supports.
       holes: how many boxes of queries leave a model without support, of the model of most.
       logit: whether the log's policy is known by a logit of the embedding beside trees.
+      tasks: places of tasks in the features of its outcome models.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -88,6 +89,7 @@ class Router(Saved):
     cuts: bool = False
     holes: int = 0
     logit: bool = False
+    tasks: int = 0
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -284,7 +286,8 @@ class Router(Saved):
     @property
     def _outcome_head(self) -> OutcomeHead:
         width = self.config.components or self.dimensions
-        return outcome_head_of(self.config.nuisance, len(self.models), width)
+        models = len(self.models)
+        return outcome_head_of(self.config.nuisance, models, width, tasks=self.tasks)
 
     def template(self) -> Arrays | FormerArrays:
         """The shapes of what is stored."""

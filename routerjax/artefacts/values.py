@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.errors import InputError
 from routerjax.estimators.holes import BOXES
+from routerjax.estimators.task_logit import places_for
 from routerjax.training.config import FitConfig
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def check_router(router: Router) -> None:
     for name in ("report", "provenance"):
         check_object(name, getattr(router, name))
     check_config(router.config)
+    check_whole("tasks", router.tasks, least=0, most=places_for(router.config.nuisance.tasks))
     if router.config.components is not None:
         check_whole("components", router.config.components, least=0, most=router.dimensions)
 
@@ -124,6 +126,7 @@ def check_config(config: FitConfig) -> None:
     check_whole("members", router.members)
     for name in ("folds", "components", "landmarks"):
         check_whole(name, getattr(nuisance, name))
+    check_whole("tasks", nuisance.tasks, least=0)
     for widths in (router.widths, nuisance.widths):
         check_whole("hidden layers", len(widths), least=0, most=LAYERS)
         for width in widths:

@@ -96,11 +96,11 @@ def fit_logit(
     spread = found.scores[rows].std(axis=0, dtype=np.float64)
     scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
     z = found.scores[rows].astype(np.float64) * scale
-    start = _fitted(z, arms[rows], could[rows], np.zeros((models + 1, models)))
+    start = fitted_slopes(z, arms[rows], could[rows], np.zeros((models + 1, models)))
     coefficients, intercepts = [], []
     for fold, (directions, offsets) in enumerate(zip(found.directions, found.offsets, strict=True)):
         own = of_row[rows] != fold
-        slopes = _fitted(z[own], arms[rows][own], could[rows][own], start)
+        slopes = fitted_slopes(z[own], arms[rows][own], could[rows][own], start)
         by_score = scale[:, None] * slopes[1:]
         coefficients.append(directions @ by_score)
         intercepts.append(slopes[0] - offsets @ by_score)
@@ -137,28 +137,38 @@ def with_random(linear: Any, random: Any, available: Any = None) -> Any:
     return xp.logaddexp(xp.log1p(-taken) + logs, drawn)
 
 
-def _fitted(
-    z: Float[np.ndarray, "r m"],
+def fitted_slopes(
+    z: Float[np.ndarray, "r c"],
     arms: Int[np.ndarray, " r"],
     could: Bool[np.ndarray, "r m"],
-    start: Float[np.ndarray, "m1 m"],
-) -> Float[np.ndarray, "m1 m"]:
-    """b and B, one above the other."""
+    start: Float[np.ndarray, "c1 m"],
+    *,
+    spread: float = PRIOR_SPREAD,
+) -> Float[np.ndarray, "c1 m"]:
+    """b and B, one above the other, of least −Σ log π(t | z) + |B|² / 2τ², by L-BFGS.
+
+    Args:
+      z: [r, c] what the log odds are linear in.
+      arms: [r] class of each row.
+      could: [r, m] classes that it may be of.
+      start: where the search begins.
+      spread: τ.
+    """
     from scipy.optimize import minimize
 
     answered = np.eye(could.shape[1])[arms]
     never = np.where(could, 0.0, NEVER)
     options = {"maxiter": STEPS, "ftol": 1e-10}
-    arguments = (z, answered, never)
+    arguments = (z, answered, never, spread)
     best = minimize(_loss, start.ravel(), arguments, "L-BFGS-B", jac=True, options=options).x
     found: np.ndarray = best.reshape(start.shape)
     return found
 
 
 def _loss(
-    parameters: np.ndarray, z: np.ndarray, answered: np.ndarray, never: np.ndarray
+    parameters: np.ndarray, z: np.ndarray, answered: np.ndarray, never: np.ndarray, spread: float
 ) -> tuple[float, np.ndarray]:
-    """What `fit_logit` minimises and its gradient."""
+    """What `fitted_slopes` minimises and its gradient."""
     slopes = parameters.reshape(-1, answered.shape[1])
     odds = slopes[0] + z @ slopes[1:] + never
     odds -= odds.max(axis=1, keepdims=True)
@@ -166,6 +176,6 @@ def _loss(
     total = raised.sum(axis=1, keepdims=True)
     missed = raised / total - answered
     told = float((odds * answered).sum() - np.log(total).sum())
-    prior = slopes[1:] / PRIOR_SPREAD**2
+    prior = slopes[1:] / spread**2
     gradient = np.concatenate([missed.sum(axis=0)[None], z.T @ missed + prior])
     return 0.5 * float((prior * slopes[1:]).sum()) - told, gradient.ravel()

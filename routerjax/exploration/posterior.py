@@ -23,7 +23,7 @@ from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.posterior_draws import draw_coefficients
-from routerjax.models.pooled import PooledHead
+from routerjax.models.pooled import TASK_SIZE, PooledHead
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.logs import Log
@@ -69,7 +69,7 @@ def draws_of(router: Router, log: Log, *, draws: int = DRAWS, seed: int = 0) -> 
     apart = np.asarray(own["coefficients"], np.float64)[0] - posterior.every
     if apart.shape != posterior.every.shape or abs(apart[1:]).max(initial=0.0) > SAME:
         raise InputError("the router was not fitted on these rows", source=log.source)
-    sizes = Sizes(head.components, head.landmarks)
+    sizes = Sizes(head.components, head.smooth)
     found = draw_coefficients(posterior, sizes, draws=draws, seed=seed)
     return Draws(_features(own), np.asarray(found + apart[None], np.float32))
 
@@ -132,8 +132,7 @@ def load_draws(folder: Path, router: Router) -> Draws:
     if not place.exists():
         problem = "has no draws from its posterior to explore by; `routerjax refit` writes them"
         raise InputError(problem, source=str(folder))
-    width = 1 + head.components + head.landmarks
-    shape: Any = jax.ShapeDtypeStruct((DRAWS, width, head.models), np.float32)
+    shape: Any = jax.ShapeDtypeStruct((DRAWS, head.width, head.models), np.float32)
     found = tensors.load(place, {"coefficients": shape})
     return Draws(_features(_parameters(router)), found["coefficients"])
 
@@ -152,14 +151,25 @@ def qualities(
     z = (x - own["centre"]) @ own["directions"]
     square = np.maximum(((own["points"] - z) ** 2).sum(axis=1), 0.0)
     near = np.exp(-square / (2 * max(float(own["width"]), 1e-6) ** 2))
-    features = np.concatenate([[1.0], z, near @ own["half"] - own["shift"]])
+    features = np.concatenate([[1.0], z, near @ own["half"] - own["shift"], _told(own, z)])
     share = np.einsum("d,sdm->sm", features, draws.coefficients)
     low, high = quality_range
     return np.asarray(low + (high - low) * np.clip(share, 0.0, 1.0))
 
 
+def _told(own: dict[str, np.ndarray], z: np.ndarray) -> np.ndarray:
+    """What the probabilities of tasks add to the features of a query."""
+    if "task_slopes" not in own:
+        return np.zeros(0)
+    odds = z @ own["task_slopes"] + own["task_start"]
+    raised = np.exp(odds - odds.max())
+    told: np.ndarray = TASK_SIZE * (raised / raised.sum() - own["task_shares"])
+    return told
+
+
 def _head(router: Router) -> PooledHead:
-    head = outcome_head_of(router.config.nuisance, len(router.models), router.dimensions)
+    nuisance, models = router.config.nuisance, len(router.models)
+    head = outcome_head_of(nuisance, models, router.dimensions, tasks=router.tasks)
     if not isinstance(head, PooledHead):
         problem = "exploring by the posterior needs a router of pooled outcome models"
         raise InputError(f'{problem} (outcomes "pooled"); others explore by their members')

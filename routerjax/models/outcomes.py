@@ -125,6 +125,12 @@ class OutcomeModel(NamedTuple):
     quality_range: Float[Array | np.ndarray, " 2"]
 
 
+def tasks_of(model: OutcomeModel) -> int:
+    """Places of tasks in the features of a pooled model; 0 of any other."""
+    features = model.quality["params"].get("features", {})
+    return int(np.shape(features["task_start"])[-1]) if "task_start" in features else 0
+
+
 def at_prices(
     model: OutcomeModel, scale: Float[np.ndarray, " m"], dollars: Float[np.ndarray, " m"]
 ) -> OutcomeModel:

@@ -3,37 +3,60 @@
 from __future__ import annotations
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+TASK_SIZE = 0.5
+"""What the probability of a task is multiplied by beside the other features: half of them lets a
+few hundred rows learn nothing from it, and some thousand all there is."""
+
 
 class PooledHead(nn.Module):
-    """[..., d] → [..., m]: [1, z, k(z, Z)·H − c]·W with z = (x − centre)·directions.
+    """[..., d] → [..., m]: [1, z, k(z, Z)·H − c, s·(p(z) − p̄)]·W, z = (x − centre)·directions.
 
     Linear features z are the leading principal components of the embeddings; smooth ones are
-    those of a Gaussian kernel k at landmarks Z, H = k(Z, Z)^(−½), c their mean. Nothing here is
-    trained by gradients: the features come from the embeddings alone and W [D, m] from
-    `routerjax.estimators.hierarchical`.
+    those of a Gaussian kernel k at landmarks Z, H = k(Z, Z)^(−½), c their mean, and, where the log
+    told tasks, s times the probability p of each, given the embedding, less its mean p̄. Nothing
+    here is trained by gradients: the features come from embeddings and tasks alone
+    (`routerjax.pipelines.pooled_features`) and W [D, m] from `routerjax.estimators.hierarchical`.
     """
 
     models: int
     components: int
     landmarks: int
+    tasks: int = 0
+
+    @property
+    def smooth(self) -> int:
+        """Features that are not linear."""
+        return self.landmarks + self.tasks
+
+    @property
+    def width(self) -> int:
+        """D, of all features with the constant."""
+        return 1 + self.components + self.smooth
+
+    @property
+    def of_query(self) -> PooledFeatures:
+        """The features alone."""
+        return PooledFeatures(self.components, self.landmarks, self.tasks, name="features")
 
     @nn.compact
     def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n m"]:
-        features = PooledFeatures(self.components, self.landmarks, name="features")(x)
-        width = 1 + self.components + self.landmarks
-        shape = (width, self.models)
+        features = self.of_query(x)
+        shape = (self.width, self.models)
         coefficients = self.param("coefficients", nn.initializers.zeros, shape)
         return _product(features, jnp.asarray(coefficients))
 
 
 class PooledFeatures(nn.Module):
-    """[..., d] → [..., D]: a constant, `components` linear and `landmarks` smooth features."""
+    """[..., d] → [..., D]: a constant, `components` linear features, `landmarks` smooth ones and
+    the probabilities of `tasks`."""
 
     components: int
     landmarks: int
+    tasks: int = 0
 
     @nn.compact
     def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n D"]:
@@ -52,7 +75,12 @@ class PooledFeatures(nn.Module):
         near = jnp.exp(-square / (2 * width**2))
         smooth = _product(near, given("half", self.landmarks, self.landmarks))
         centred = smooth - row(given("shift", self.landmarks))
-        return jnp.concatenate([jnp.ones_like(z[..., :1]), z, centred], axis=-1)
+        found = [jnp.ones_like(z[..., :1]), z, centred]
+        if self.tasks:
+            slopes = given("task_slopes", self.components, self.tasks)
+            told = jax.nn.softmax(_product(z, slopes) + row(given("task_start", self.tasks)))
+            found.append(TASK_SIZE * (told - row(given("task_shares", self.tasks))))
+        return jnp.concatenate(found, axis=-1)
 
 
 def _product(a: Array, b: Array) -> Array:

@@ -30,11 +30,10 @@ from routerjax.pipelines.pooled_features import feature_sums
 from routerjax.pipelines.prepare import Prepared
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates
-from routerjax.training.architecture import outcome_head_of
 
 DOUBT = 0.5
 """Standard deviations by which the expected advantage must exceed 0."""
-LEAST = 0.006
+LEAST = 0.01
 """Of the quality range: an expected advantage below it is not worth a router."""
 
 
@@ -105,12 +104,12 @@ def expected_advantages(
     choices = _choices(policy, x, predicted, supported, cost_weights, could)
     means = least_means(predicted, supported, lowest=record.quality_range[0], available=could)
     best = np.array([best_single(means[None], cost_weight=each) for each in cost_weights])
-    head = outcome_head_of(prepared.config.nuisance, len(record.models), x.shape[1])
+    head = prepared.head
     assert isinstance(head, PooledHead)
     single = best[:, None] if could is None else singles_of(means, cost_weights, could)
     alone = np.where(_at(supported, single), single, choices)
     sums = feature_sums(head, prepared.model, x, choices, alone) / len(x)
-    sizes = Sizes(head.components, head.landmarks)
+    sizes = Sizes(head.components, head.smooth)
     variance = variance_of(nuisances.posterior, sums, sizes, fold=fold)
     deviation = record.quality_width * np.sqrt(np.maximum(variance, 0.0))
     advantage = np.array(

@@ -63,7 +63,7 @@ def _check_used(config: FitConfig) -> None:
         if given:
             problem = f"{', '.join(given)} would have no effect: a plug-in router is not trained"
             raise InputError(f'{problem}; choose an architecture that is, such as "interval"')
-    used = {"outcomes", "folds", "held_out", "components", "landmarks"}
+    used = {"outcomes", "folds", "held_out", "components", "landmarks", "tasks"}
     if nuisance.outcomes == plain_nuisance.outcomes:
         given = _changed(nuisance, plain_nuisance, used)
         if given:

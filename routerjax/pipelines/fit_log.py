@@ -13,7 +13,7 @@ import numpy as np
 from routerjax.artefacts.router import Arrays, Router
 from routerjax.baselines.policies import best_single
 from routerjax.data.encoders.encoding import encoded
-from routerjax.models.outcomes import predict
+from routerjax.models.outcomes import predict, tasks_of
 from routerjax.models.policy import Policy
 from routerjax.pipelines.crossed_pairs import Scores
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
@@ -31,7 +31,6 @@ from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
 from routerjax.support.compilation import keep_compiled, seeded_key, split_keys
 from routerjax.support.provenance import provenance
-from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig
 from routerjax.training.execution import Execution, watched
 from routerjax.training.routing import Problem, train_router
@@ -219,6 +218,7 @@ def _router(
         cuts=log_policy.cuts is not None,
         holes=0 if log_policy.holes is None else log_policy.holes.edge.shape[1],
         logit=log_policy.logit is not None,
+        tasks=tasks_of(prepared.model),
     )
 
 
@@ -253,8 +253,7 @@ def _on_all_rows(
     if nuisances.posterior is None:
         means = least_means(problem.selection, supported, lowest=lowest, available=record.available)
         return means, None
-    head = outcome_head_of(prepared.config.nuisance, len(record.models), prepared.x.shape[1])
-    predicted = predict(head, prepared.model, prepared.x)
+    predicted = predict(prepared.head, prepared.model, prepared.x)
     means = least_means(predicted, supported, lowest=lowest, available=record.available)
     if policy.architecture.stages or policy.constant is not None:
         return means, None

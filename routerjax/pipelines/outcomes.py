@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from routerjax.estimators.folds import Folds, make_folds
+from routerjax.estimators.task_logit import places_for, told_tasks
 from routerjax.models.heads import Scaling, initial
 from routerjax.models.outcomes import (
     CostLikelihood,
@@ -97,8 +98,18 @@ def join(
     """Records of equal shapes, each in the folds of its key, to be fitted as one."""
     tasks = [task_of(*each, config) for each in zip(records, scalings, keys, strict=True)]
     dimensions = tasks[0].rows["x"].shape[1]
-    head = outcome_head_of(config, len(records[0].models), dimensions)
+    most = max(len(told_tasks(record.task, most=config.tasks)) for record in records)
+    head = outcome_head_of(config, len(records[0].models), dimensions, tasks=places_for(most))
     return Joined(tasks, head, config, execution)
+
+
+def _places(record: Log | Table, config: NuisanceConfig) -> Int[np.ndarray, " n"] | None:
+    """[n] place of each row's task among those told apart, −1 for none of them."""
+    names = told_tasks(record.task, most=config.tasks)
+    if record.task is None or not names:
+        return None
+    place = {name: own for own, name in enumerate(names)}
+    return np.fromiter((place.get(own, -1) for own in record.task), np.int64, len(record))
 
 
 def _fit_folds(
@@ -179,6 +190,7 @@ def fit_joined(joined: Joined, keys: Sequence[jax.Array]) -> list[FittedOutcomes
                 groups=task.record.groups,
                 by_asking=_preferred(task.record),
                 weights=task.weights,
+                task=_places(task.record, joined.config),
             )
             for task in joined.tasks
         ]

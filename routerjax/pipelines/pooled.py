@@ -38,6 +38,7 @@ def fit_pooled(
     groups: Int[np.ndarray, " n"] | None = None,
     by_asking: bool = False,
     weights: Float[np.ndarray, " n"] | None = None,
+    task: Int[np.ndarray, " n"] | None = None,
 ) -> FittedOutcomes:
     """Fit quality and cost of every arm: out of fold for these rows, to all of them for others.
 
@@ -56,11 +57,12 @@ def fit_pooled(
       groups: [n] numbers 0, 1, … of what is independent; None where every row is.
       by_asking: whether a policy chose the arms, so that how often it did tells of their quality.
       weights: [n] by which rows count (`estimators/stabilised`); None for 1.
+      task: [n] places of the rows' tasks, as of `make_features`.
 
     Returns:
       Predictions of the rows, the model for new queries, and the posterior of quality.
     """
-    params = make_features(head, x)
+    params = make_features(head, x, task)
     unit = _units(observed, head.models)
     ratio = (
         np.where(unit[observed.arms] > 0, observed.cost, 1.0)
@@ -69,7 +71,7 @@ def fit_pooled(
     labels = np.stack([observed.quality, np.log(np.maximum(ratio, SMALLEST_RATIO))])
     means = labels.mean(axis=(1, 2))
     labels = labels - means[:, None, None]
-    sizes = Sizes(head.components, head.landmarks)
+    sizes = Sizes(head.components, head.smooth)
     counted = None if weights is None else np.broadcast_to(weights[:, None], observed.arms.shape)
     quality, logs = _moments(head, params, x, labels, observed, folds, weights=counted)
     found = [fit_hierarchical(quality, sizes, by_asking=by_asking), fit_hierarchical(logs, sizes)]

@@ -10,9 +10,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from routerjax.estimators.task_logit import fit_task_logit
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import OutcomeModel
-from routerjax.models.pooled import PooledFeatures, PooledHead
+from routerjax.models.pooled import PooledHead
 from routerjax.records.groups import digests
 from routerjax.records.on_disk import Stored, read
 from routerjax.support.compilation import padded, padded_size
@@ -27,14 +28,17 @@ LARGEST_EXACT = 1024
 """Columns up to which all principal components are computed."""
 
 
-def make_features(head: PooledHead, x: np.ndarray | Stored) -> dict[str, np.ndarray]:
-    """Parameters of `PooledFeatures` from the embeddings alone; the order of the rows is no matter.
+def make_features(
+    head: PooledHead, x: np.ndarray | Stored, task: Int[np.ndarray, " n"] | None = None
+) -> dict[str, np.ndarray]:
+    """Parameters of `PooledFeatures` from embeddings and tasks; the order of the rows is no matter.
 
     Args:
       head: sizes.
       x: [n, d] scaled embeddings.
+      task: [n] places of the rows' tasks among those of the head, −1 for no task; None for none.
     """
-    rows = _sample(x)
+    places, rows = _sample(x)
     centre = rows.mean(axis=0, dtype=np.float64)
     away = rows - centre.astype(np.float32)
     spread = max(float(np.square(away).sum(dtype=np.float64)) / len(away), 1e-12)
@@ -59,17 +63,21 @@ def make_features(head: PooledHead, x: np.ndarray | Stored) -> dict[str, np.ndar
         "shift": shift,
         "width": np.float64(WIDTH),
     }
+    if head.tasks:
+        told = np.full(len(x), -1) if task is None else task
+        logit = fit_task_logit(z, told[places], places=head.tasks)
+        found |= {f"task_{name}": value for name, value in logit._asdict().items()}
     return {name: np.asarray(value, np.float32) for name, value in found.items()}
 
 
-def _sample(x: np.ndarray | Stored) -> Float[np.ndarray, "s d"]:
-    """At most `MOST_ROWS` rows, in an order that their content decides."""
+def _sample(x: np.ndarray | Stored) -> tuple[Int[np.ndarray, " s"], Float[np.ndarray, "s d"]]:
+    """At most `MOST_ROWS` rows, in an order that their content decides, and their places."""
     rows = np.arange(len(x))
     if len(x) > 16 * MOST_ROWS:  # a digest of every row would take longer than the fit
         rows = np.linspace(0, len(x) - 1, 16 * MOST_ROWS).astype(np.int64)
     values = np.asarray(read(x[rows]))
-    order = np.argsort(digests(values), kind="stable")
-    return np.asarray(values[order[:MOST_ROWS]], np.float32)
+    order = np.argsort(digests(values), kind="stable")[:MOST_ROWS]
+    return rows[order], np.asarray(values[order], np.float32)
 
 
 def _directions(away: Float[np.ndarray, "s d"], components: int) -> Float[np.ndarray, "d c"]:
@@ -95,7 +103,7 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @functools.partial(kept_program, static=("head",))
 def _features_of(head: PooledHead, params: dict[str, Any], x: Float[Array, "n d"]) -> Any:
-    return outputs(PooledFeatures(head.components, head.landmarks), {"params": params}, x)
+    return outputs(head.of_query, {"params": params}, x)
 
 
 def feature_blocks(
@@ -125,8 +133,7 @@ def feature_sums(
       ones, others: [k, n] arms a and b that they choose.
     """
     params = jax.tree.map(lambda leaf: np.asarray(leaf)[0], model.quality["params"]["features"])
-    width = 1 + head.components + head.landmarks
-    total, each = np.zeros((len(ones), head.models, width)), np.eye(head.models)
+    total, each = np.zeros((len(ones), head.models, head.width)), np.eye(head.models)
     for place, features in feature_blocks(head, params, x):
         for k, (one, other) in enumerate(zip(ones[:, place], others[:, place], strict=True)):
             total[k] += (each[one] - each[other]).T @ features

@@ -15,7 +15,7 @@ import numpy as np
 from routerjax.estimators.counterfactual import Estimator, Transform
 from routerjax.estimators.folds import member_splits
 from routerjax.models.heads import Scaling
-from routerjax.models.outcomes import OutcomeModel, predict
+from routerjax.models.outcomes import OutcomeHead, OutcomeModel, predict, tasks_of
 from routerjax.pipelines.nuisance import Nuisances, fit_all_nuisances
 from routerjax.pipelines.outcomes import fit_all_outcomes
 from routerjax.records.logs import Log
@@ -98,12 +98,17 @@ class Prepared(NamedTuple):
             propensity=self.nuisances.clipped.astype(np.float32),
         )
 
+    @property
+    def head(self) -> OutcomeHead:
+        """The head whose parameters the outcome models hold."""
+        models, dimensions = len(self.record.models), self.x.shape[1]
+        tasks = tasks_of(self.model)
+        return outcome_head_of(self.config.nuisance, models, dimensions, tasks=tasks)
+
     def predict(self, embeddings: np.ndarray | Stored) -> tuple[np.ndarray | Stored, Estimates]:
         """Scaled embeddings of other queries, and their expected outcomes, [n, m]."""
         x = self.scaling(embeddings)
-        models, dimensions = len(self.record.models), x.shape[1]
-        head = outcome_head_of(self.config.nuisance, models, dimensions)
-        return x, predict(head, self.model, x)
+        return x, predict(self.head, self.model, x)
 
 
 def prepare(

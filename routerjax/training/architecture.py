@@ -30,13 +30,16 @@ def architecture_of(
     )
 
 
-def outcome_head_of(config: NuisanceConfig, models: int, dimensions: int) -> OutcomeHead:
+def outcome_head_of(
+    config: NuisanceConfig, models: int, dimensions: int, *, tasks: int = 0
+) -> OutcomeHead:
     """The outcome head that a configuration asks for.
 
     Args:
       config: kind of outcome model and its sizes.
       models: m.
       dimensions: d of the embeddings.
+      tasks: places of tasks in the features of a pooled model (`estimators/task_logit`).
 
     Raises:
       InputError: a kind there is not, or sizes that cannot be.
@@ -48,4 +51,7 @@ def outcome_head_of(config: NuisanceConfig, models: int, dimensions: int) -> Out
     if config.components < 1 or config.landmarks < 1:
         sizes = f"components are {config.components} and landmarks {config.landmarks}"
         raise InputError(f"{sizes}; a pooled outcome model needs 1 or more of each")
-    return PooledHead(models, min(config.components, dimensions), config.landmarks)
+    if config.tasks < 0 or config.tasks == 1:
+        problem = f"tasks are {config.tasks}; two or more can be told apart, 0 leaves them out"
+        raise InputError(problem)
+    return PooledHead(models, min(config.components, dimensions), config.landmarks, tasks)

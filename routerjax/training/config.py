@@ -52,6 +52,8 @@ class NuisanceConfig:
         trained by gradients, to which alone widths, rates and schedule apply.
       components: Principal components of the embeddings that a pooled model is linear in.
       landmarks: Landmarks of its smooth part.
+      tasks: Tasks of the log that a pooled model learns to tell apart by the embedding, at most;
+        0 leaves the log's tasks out of it.
       folds: Number K of cross-fitting folds.
       held_out: Share of a fold's training rows on which its models stop early.
       widths: Hidden widths of the quality and cost heads. An empty tuple is a linear model.
@@ -65,6 +67,7 @@ class NuisanceConfig:
     outcomes: str = "pooled"
     components: int = 48
     landmarks: int = 96
+    tasks: int = 32
     folds: int = 5
     held_out: float = 0.15
     widths: tuple[int, ...] = (128,)
