@@ -18,7 +18,13 @@ from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
 from routerjax.models.policy import LEAST
 from routerjax.models.pooled import TASK_SIZE
-from routerjax.models.propensity import PropensityModel, asked_there, supported_rows, surely
+from routerjax.models.propensity import (
+    PropensityModel,
+    asked_alike,
+    asked_there,
+    supported_rows,
+    surely,
+)
 from routerjax.records.tables import Estimates
 
 ROWS = 256
@@ -185,7 +191,7 @@ def _everywhere(model: PropensityModel | None, chances: Chances | None) -> np.nd
     """The arms with support, [m], where no tree, cut or hole asks of the query."""
     if model is None or chances is None or len(chances.feature) or chances.logit is not None:
         return None
-    if not (model.cuts is None and model.holes is None):
+    if not asked_alike(model):
         return None
     nothing = np.zeros((1, 1), np.float32)
     return supported_rows(propensities(chances, nothing, None), np.asarray(model.threshold))[0]

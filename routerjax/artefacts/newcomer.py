@@ -126,7 +126,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
     assert arrays.propensities is not None
     trees, outcomes, mean = arrays.propensities.trees, arrays.outcomes, arrays.constant
     cuts, holes = arrays.propensities.cuts, arrays.propensities.holes
-    logit = arrays.propensities.logit
+    logit, regions = arrays.propensities.logit, arrays.propensities.regions
     arrays = arrays._replace(
         constant=Estimates(quality=kept(mean.quality), cost=kept(mean.cost)),
         outcomes=outcomes._replace(
@@ -140,6 +140,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
             cuts=None if cuts is None else Cuts(kept(cuts.directions), kept(cuts.least)),
             holes=None if holes is None else jax.tree.map(lambda each: each[arms], holes),
             logit=None if logit is None else jax.tree.map(kept, logit),
+            regions=None if regions is None else regions._replace(apart=kept(regions.apart)),
         ),
     )
     return dataclasses.replace(
@@ -220,7 +221,10 @@ def _arrays(router: Router, arm: int, price: PriceChange, offset: float, factor:
             least=_joined(cuts.least, np.array(-np.inf)),
         )
     holes = None if log_policy.holes is None else _with_no_box(log_policy.holes)
-    logit = log_policy.logit
+    logit, regions = log_policy.logit, log_policy.regions
+    if regions is not None:
+        nowhere = np.zeros(len(np.asarray(regions.apart)))
+        regions = regions._replace(apart=_joined(regions.apart, nowhere))
     if logit is not None:
         logit = Logit(
             coefficients=_joined(logit.coefficients, np.zeros(logit.coefficients.shape[:-1])),
@@ -232,7 +236,7 @@ def _arrays(router: Router, arm: int, price: PriceChange, offset: float, factor:
         constant=Estimates(quality=quality, cost=cost),
         outcomes=outcomes,
         propensities=log_policy._replace(
-            trees=trees, threshold=never, cuts=cuts, holes=holes, logit=logit
+            trees=trees, threshold=never, cuts=cuts, holes=holes, logit=logit, regions=regions
         ),
     )
 

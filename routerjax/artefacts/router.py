@@ -62,6 +62,8 @@ class Router(Saved):
       holes: how many boxes of queries leave a model without support, of the model of most.
       logit: whether the log's policy is known by a logit of the embedding beside trees.
       tasks: places of tasks in the features of its outcome models.
+      regions: how many regions of like queries there are, in some of which the log's policy never
+        asked a model.
       report: overlap, training and validation figures of the fit.
       provenance: configuration, seed, versions, commit, data fingerprint.
       arrays: parameters.
@@ -90,6 +92,7 @@ class Router(Saved):
     holes: int = 0
     logit: bool = False
     tasks: int = 0
+    regions: int = 0
 
     def __repr__(self) -> str:
         own, low, high = self.config.router, self.cost_weights[0], self.cost_weights[-1]
@@ -301,6 +304,7 @@ class Router(Saved):
             components=self.config.components,
             cuts=self.cuts,
             holes=self.holes,
+            regions=self.regions,
             logit=self.logit,
         )
 

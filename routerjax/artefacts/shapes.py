@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from routerjax.artefacts.arrays import Arrays, FormerArrays
 from routerjax.estimators.holes import Holes
 from routerjax.estimators.logit import Logit
+from routerjax.estimators.regions import Regions
 from routerjax.estimators.trees import DEPTH, ROUNDS, Trees
 from routerjax.models.architectures import Architecture
 from routerjax.models.heads import Scaling
@@ -31,6 +32,7 @@ def router(
     components: int | None = None,
     cuts: bool = False,
     holes: int = 0,
+    regions: int = 0,
     logit: bool = False,
 ) -> Arrays | FormerArrays:
     """Shapes of all that a router stores.
@@ -46,6 +48,7 @@ def router(
       components: of the embeddings, on which all else is; None where it is on all of them.
       cuts: whether its propensity model has any.
       holes: how many boxes of each arm it has.
+      regions: how many regions of like queries it has.
       logit: whether its trees are added to one.
     """
     models, width = architecture.models, components or dimensions
@@ -66,6 +69,8 @@ def router(
         sides = (models, holes, 2)
         columns: Any = jax.ShapeDtypeStruct(sides, jnp.int32)
         own = own._replace(holes=Holes(columns, real(*sides), real(*sides)))
+    if regions:
+        own = own._replace(regions=Regions(real(regions, width), real(regions, models)))
     if logit:
         own = own._replace(logit=Logit(real(folds, width, models), *[real(folds, models)] * 2))
     return Arrays(*former, own, digests)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerjax.errors import InputError
 from routerjax.estimators.holes import BOXES
+from routerjax.estimators.regions import COUNTS
 from routerjax.estimators.task_logit import places_for
 from routerjax.training.config import FitConfig
 
@@ -110,6 +111,7 @@ def check_router(router: Router) -> None:
     check_switches("cuts", (router.cuts,), counts=(1,))
     check_switches("logit", (router.logit,), counts=(1,))
     check_whole("holes", router.holes, least=0, most=BOXES)
+    check_whole("regions", router.regions, least=0, most=max(COUNTS))
     check_text("encoder", router.encoder, optional=True)
     check_among("prompt form", (router.prompt_form,), PROMPT_FORMS, count=1)
     for name in ("report", "provenance"):

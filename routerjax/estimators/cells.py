@@ -14,6 +14,7 @@ def never_asked(
     level: Float[np.ndarray, " m"],
     *,
     together: float | Float[np.ndarray, " g"] = 1.0,
+    tests: int = 1,
 ) -> Bool[np.ndarray, "g m"]:
     """Find for each arm the cells in which it was hardly asked, beyond chance.
 
@@ -32,6 +33,7 @@ def never_asked(
       hits: [g, m] of them answered by the arm.
       level: [m] propensity from which an arm has support; 0 switches its cells off.
       together: rows that count as one, where several are of one group; of every cell, or of all.
+      tests: ways to part the rows that are all tried, each at an equal part of α.
 
     Returns:
       [g, m] True where the arm was hardly asked.
@@ -53,6 +55,6 @@ def never_asked(
         few = few[np.argsort(log_chance(did[few], could[few], share[arm]), kind="stable")]
         both = did[few].cumsum(), could[few].cumsum()
         chance = log_chance(*both, share[arm]) + sets[: len(few)] + np.log(cells * models)
-        if chance.min() <= np.log(ALONE):
+        if chance.min() <= np.log(ALONE / tests):
             found[few[: chance.argmin() + 1], arm] = True
     return found

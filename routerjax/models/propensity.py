@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from routerjax.estimators.holes import Holes, in_holes
 from routerjax.estimators.logit import Logit, logit_odds
+from routerjax.estimators.regions import Regions, in_regions
 from routerjax.estimators.trees import NEVER, Trees, log_odds
 
 ERRORS = 1.0
@@ -42,6 +45,7 @@ class PropensityModel(NamedTuple):
       threshold: [m] propensity from which an arm has support; infinite where it never has.
       cuts: of sums of many numbers of the embedding, which trees do not see; None without any.
       holes: boxes of queries that trees of all arms together pass over; None without any.
+      regions: of like queries, in some of which an arm was never asked; None without any.
       logit: log odds by sums of the query's numbers, to which those of the trees are added; None
         where the trees foretell as well without.
     """
@@ -51,6 +55,7 @@ class PropensityModel(NamedTuple):
     cuts: Cuts | None = None
     holes: Holes | None = None
     logit: Logit | None = None
+    regions: Regions | None = None
 
 
 def without_unused_trees(model: PropensityModel) -> PropensityModel:
@@ -137,17 +142,24 @@ def supported(
 
 
 def asked_there(model: PropensityModel, x: Any) -> Any:
-    """[n, m] True where queries x lie on the asked side of an arm's cut and in none of its holes.
+    """[n, m] True where queries x lie on the asked side of an arm's cut, and in none of its holes
+    and of the regions in which it was never asked.
 
-    Of JAX or of NumPy, as x is; None where the model has neither cuts nor holes.
+    Of JAX or of NumPy, as x is; None where the model has none of these.
     """
-    found = None
+    found = []
     if model.cuts is not None:
-        found = x @ model.cuts.directions >= model.cuts.least[None]
+        found.append(x @ model.cuts.directions >= model.cuts.least[None])
     if model.holes is not None:
-        apart = ~in_holes(model.holes, x)
-        found = apart if found is None else found & apart
-    return found
+        found.append(~in_holes(model.holes, x))
+    if model.regions is not None:
+        found.append(~in_regions(model.regions, x))
+    return functools.reduce(operator.and_, found) if found else None
+
+
+def asked_alike(model: PropensityModel) -> bool:
+    """Whether nothing but propensities says where an arm was asked."""
+    return model.cuts is None and model.holes is None and model.regions is None
 
 
 def with_support(

@@ -219,6 +219,7 @@ def _router(
         holes=0 if log_policy.holes is None else log_policy.holes.edge.shape[1],
         logit=log_policy.logit is not None,
         tasks=tasks_of(prepared.model),
+        regions=0 if log_policy.regions is None else len(log_policy.regions.centres),
     )
 
 

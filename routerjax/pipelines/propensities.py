@@ -14,13 +14,14 @@ from routerjax.estimators.support import PRIOR_HITS, PRIOR_HITS_EXPLORED, explor
 from routerjax.models.outcomes import over_blocks
 from routerjax.models.propensity import (
     PropensityModel,
+    asked_alike,
     asked_there,
     supported_rows,
 )
 from routerjax.pipelines.by_task import ByTask, asked_by_task
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows
 from routerjax.pipelines.logging_policy import by_fold, fit_logging_policy, known_surely
-from routerjax.pipelines.support import Asked, cuts_of, holes_of, thresholds
+from routerjax.pipelines.support import Asked, cuts_of, never_asked_of, thresholds
 from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
 
@@ -110,7 +111,7 @@ def fit_propensities(
     prior = np.where(small, PRIOR_HITS_EXPLORED, PRIOR_HITS)
     asked = Asked(hits, could, level, prior)
     threshold = thresholds(estimated, asked)
-    holes, apart = holes_of(asked, x, groups=log.groups)
+    holes, regions, apart = never_asked_of(asked, x, groups=log.groups)
     seen = threshold if by_trees is estimated else thresholds(by_trees, asked)
     left = could & (by_trees >= seen[None]) & ~apart
     cuts, inside = cuts_of(asked, left, arms, x, folds, found, groups=log.groups)
@@ -130,7 +131,9 @@ def fit_propensities(
         answered=_where(answered, chosen, np.inf),
         every=every,
         supported=support_of,
-        model=model._replace(threshold=threshold.astype(np.float32), cuts=cuts, holes=holes),
+        model=model._replace(
+            threshold=threshold.astype(np.float32), cuts=cuts, holes=holes, regions=regions
+        ),
         recorded=share,
         by_query=by_query,
         circumstances=around,
@@ -209,7 +212,7 @@ def applied(
 
     every, sure, *rest = over_blocks(block, x)
     inside = None
-    if not (model.cuts is None and model.holes is None):
+    if not asked_alike(model):
         inside = over_blocks(lambda rows, _: np.asarray(asked_there(model, rows)), x)
     by_query = every[np.arange(len(log)), np.asarray(log.arms)]
     both = every if by_task is None else by_task.given(log, every)

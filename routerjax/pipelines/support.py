@@ -11,6 +11,7 @@ from routerjax.estimators.cuts import Cut, along, fit_cut
 from routerjax.estimators.discriminants import Discriminants
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.holes import Holes, find_holes, in_holes
+from routerjax.estimators.regions import Regions, find_regions, in_regions
 from routerjax.estimators.steps import DEVIATIONS, deviations, edge_of_step
 from routerjax.estimators.support import (
     PRIOR_HITS,
@@ -65,10 +66,13 @@ def thresholds(scores: Float[np.ndarray, "n m"], asked: Asked) -> Float[np.ndarr
     return found
 
 
-def holes_of(
+def never_asked_of(
     asked: Asked, x: Float[np.ndarray, "n d"] | Stored, *, groups: Int[np.ndarray, " n"]
-) -> tuple[Holes | None, Bool[np.ndarray, "n m"]]:
-    """Boxes of queries of which an arm was never asked, and [n, m] True on the rows in them.
+) -> tuple[Holes | None, Regions | None, Bool[np.ndarray, "n m"]]:
+    """Boxes and regions of queries of which an arm was never asked, and [n, m] True on the rows in
+    them.
+
+    Regions are looked for among the rows outside the boxes.
 
     Args:
       asked: by all rows on which the policy could have chosen the arm.
@@ -79,11 +83,19 @@ def holes_of(
     rows = _some(np.flatnonzero(asked.rows.any(axis=1)), most)
     together = len(groups) / len(np.unique(groups))
     features = np.asarray(read(x[rows]))
-    own = asked.hits[rows], asked.rows[rows], asked.level
-    holes = find_holes(features, *own, together=together) if (asked.level > 0).any() else None
-    if holes is None:
-        return None, np.zeros(asked.hits.shape, bool)
-    return holes, over_blocks(lambda rows, _: in_holes(holes, rows), x)
+    hits, could, level = asked.hits[rows], asked.rows[rows], asked.level
+    if not (level > 0).any():
+        return None, None, np.zeros(asked.hits.shape, bool)
+    holes = find_holes(features, hits, could, level, together=together)
+    if holes is not None:
+        could = could & ~in_holes(holes, features)
+    regions = find_regions(features, hits, could, level, together=together)
+    apart = np.zeros(asked.hits.shape, bool)
+    if holes is not None:
+        apart |= over_blocks(lambda rows, _: in_holes(holes, rows), x)
+    if regions is not None:
+        apart |= over_blocks(lambda rows, _: in_regions(regions, rows), x)
+    return holes, regions, apart
 
 
 def cuts_of(
