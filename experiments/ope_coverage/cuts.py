@@ -1,11 +1,11 @@
 """Is a model that today's policy never asks on part of the queries trusted there?
 
 `python -m experiments.ope_coverage.cuts TABLE EMBEDDINGS` draws logs whose policy never asks one
-model where a score of the query is low, fits a router to each with the defaults, and compares its
+model where a score of the query is low, or on some kinds of queries, fits a router to each with the defaults, and compares its
 page with the truth on other queries. The score is one number of the embedding, a product of two,
 how far out the query lies, a sum of all numbers with random weights, or, on the complete table,
-what a ridge regression on other rows of it expects the model to be better than the rest. It writes
-cuts.json beside this file, in minutes of one core.
+what a ridge regression on other rows of it expects the model to be better than the rest. Kinds are
+clouds of queries about centres, and no column names them. It writes cuts.json beside this file, in minutes of one core.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ from routerjax.training.config import FitConfig
 CUTS = Path(__file__).with_name("cuts.json")
 NUMBER, PRODUCT, FAR = "one number", "a product of two", "how far out"
 SUM, TABLE = "a sum", "a score on RouterBench"
+KINDS = "kinds of queries"
+COUNT, UNASKED, SPREAD = 30, 4, 0.35
+"""Kinds, those of which the model is never asked, and how far their queries lie from a centre."""
 COSTS = (4e-3, 1e-3)
 RIGHT, WRONG = 0.95, 0.05
 """Quality of the model on both sides of the cut; that of the others falls from `OTHERS`."""
@@ -82,6 +85,9 @@ class CutsConfig:
         Kind(SUM, 8, 1_200, 12),
         Kind(SUM, 16, 1_200, 10),
         Kind(SUM, 64, 2_000, 8),
+        Kind(KINDS, 32, 1_500, 5),
+        Kind(KINDS, 32, 3_000, 5),
+        Kind(KINDS, 128, 5_000, 8),
         Kind(TABLE, 0, 1_000, 0),
     )
     share: float = 0.5
@@ -116,9 +122,7 @@ def drawn(kind: Kind, config: CutsConfig, seed: int, table: Table | None) -> Dra
         assert table is not None
         return _of_table(table, kind, config, rng)
     count, width, last = kind.rows + config.others, kind.width, kind.models - 1
-    x = rng.normal(size=(count, width)).astype(np.float32)
-    score = _score(kind, x, rng)
-    below = score < np.quantile(score, config.share)
+    x, below = _queries(kind, count, config, rng)
     ease = 0.1 * np.tanh(x @ rng.normal(size=(width, kind.models)) / np.sqrt(width))
     quality = np.clip(np.linspace(*OTHERS, kind.models) + ease, 0.02, 0.98)
     quality[:, last] = np.where(below, WRONG, RIGHT)
@@ -131,6 +135,18 @@ def drawn(kind: Kind, config: CutsConfig, seed: int, table: Table | None) -> Dra
     own, others = np.split(np.arange(count), [kind.rows])
     log = _logged(answered.rows(own), below[own], last, seed)
     return Drawn(log, x[others], quality[others], below[others], last)
+
+
+def _queries(
+    kind: Kind, count: int, config: CutsConfig, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"]]:
+    """Embeddings, and True where the policy never asks the model."""
+    x = rng.normal(size=(count, kind.width)).astype(np.float32)
+    if kind.cut == KINDS:
+        centres, own = rng.normal(size=(COUNT, kind.width)), rng.integers(0, COUNT, count)
+        return (centres[own] + SPREAD * x).astype(np.float32), own < UNASKED
+    score = _score(kind, x, rng)
+    return x, score < np.quantile(score, config.share)
 
 
 def _score(kind: Kind, x: np.ndarray, rng: np.random.Generator) -> Float[np.ndarray, " n"]:
