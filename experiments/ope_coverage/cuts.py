@@ -1,11 +1,12 @@
 """Is a model that today's policy never asks on part of the queries trusted there?
 
 `python -m experiments.ope_coverage.cuts TABLE EMBEDDINGS` draws logs whose policy never asks one
-model where a score of the query is low, or on some kinds of queries, fits a router to each with the defaults, and compares its
-page with the truth on other queries. The score is one number of the embedding, a product of two,
-how far out the query lies, a sum of all numbers with random weights, or, on the complete table,
-what a ridge regression on other rows of it expects the model to be better than the rest. Kinds are
-clouds of queries about centres, and no column names them. It writes cuts.json beside this file, in minutes of one core.
+model where a score of the query is low, or on some kinds of queries, fits a router to each with the
+defaults, and compares its page with the truth on other queries. The score is one number of the
+embedding, a product of two, how far out the query lies, a sum of all numbers with random weights,
+or, on the complete table, what a ridge regression on other rows of it expects the model to be
+better than the rest. Kinds are clouds of queries about centres, and no column names them. It writes
+cuts.json beside this file, in minutes of one core.
 """
 
 from __future__ import annotations
