@@ -8,7 +8,13 @@ import pytest
 from routerjax.estimators import hierarchical
 from routerjax.estimators.elimination import FLAT, Arms, Sizes
 from routerjax.estimators.hierarchical import fit_hierarchical, variance_of
-from routerjax.estimators.moments import Moments, level_of, moments_of, noise_of
+from routerjax.estimators.moments import (
+    Moments,
+    level_of,
+    moments_of,
+    moments_of_table,
+    noise_of,
+)
 
 coefficients, value_and_slope = (
     jax.jit(function, static_argnames="sizes")
@@ -35,6 +41,19 @@ def _whole(features, label, arm, arms=3) -> Moments:
     one = np.zeros(len(label), np.int64)
     (moments,) = moments_of(features, label[None], arm, one, folds=1, models=arms)
     return jax.tree.map(lambda each: jnp.asarray(each[0], jnp.float32), moments)
+
+
+def test_moments_of_a_table_are_those_of_its_arms_one_by_one():
+    features, _, _, of_row = _rows()
+    labels = np.random.default_rng(1).normal(size=(2, 60, 3))
+    found = moments_of_table(features, labels, of_row, folds=2)
+    for label, own in zip(labels, found, strict=True):
+        parts = [
+            moments_of(features, label[None, :, arm], np.full(60, arm), of_row, folds=2, models=3)
+            for arm in range(3)
+        ]
+        want = jax.tree.map(lambda *each: sum(each), *(part[0] for part in parts))
+        jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other), own, want)
 
 
 def _dense(features, arm, log_ratios, noise=NOISE, level=LEVEL):

@@ -12,6 +12,7 @@ from routerjax.estimators.folds import make_folds
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import predict
 from routerjax.models.pooled import PooledFeatures, PooledHead
+from routerjax.pipelines import pooled_features
 from routerjax.pipelines.observed import Observed
 from routerjax.pipelines.pooled import fit_pooled
 from routerjax.pipelines.pooled_features import make_features
@@ -52,6 +53,23 @@ def _fitted(log, folds=None):
     folds = _folds(log) if folds is None else folds
     x = jnp.asarray(log.embeddings)
     return fit_pooled(HEAD, x, Observed.of(log), folds, quality_range=log.quality_range)[:2]
+
+
+def test_features_of_the_same_rows_are_made_once(monkeypatch):
+    x = np.random.default_rng(3).normal(size=(50, 6)).astype(np.float32)
+    first, made = make_features(HEAD, x), pooled_features._made
+    count = []
+    monkeypatch.setattr(pooled_features, "_made", lambda *each: count.append(1) or made(*each))
+    again = make_features(HEAD, x[::-1])
+    assert not count and all(np.array_equal(first[name], again[name]) for name in first)
+    with pytest.raises(ValueError, match="read-only"):
+        again["centre"][0] = 1.0
+    other = make_features(HEAD, x + 1)
+    tasks = PooledHead(models=3, components=6, landmarks=12, tasks=8)
+    for task in (None, np.arange(50) % 2, np.arange(50) % 3):
+        make_features(tasks, x, task)
+    assert len(count) == 4 and not np.array_equal(other["centre"], first["centre"])
+    assert len(pooled_features._KEPT) == pooled_features.MOST_KEPT
 
 
 def test_the_smooth_features_are_those_of_the_kernel():

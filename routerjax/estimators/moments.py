@@ -76,6 +76,36 @@ def moments_of(
     )
 
 
+def moments_of_table(
+    features: Float[np.ndarray, "n D"],
+    labels: Float[np.ndarray, "l n m"],
+    of_row: Int[np.ndarray, " n"],
+    *,
+    folds: int,
+) -> tuple[Moments, ...]:
+    """Moments of rows that every arm answered, as `moments_of` of each arm: Σ φ φᵀ is that of all.
+
+    Args:
+      features: [n, D] φ, the first column of ones.
+      labels: [l, n, m] y.
+      of_row: [n] fold of each row.
+      folds: k.
+
+    Returns:
+      `Moments` with leading axis k for each label; their `gram` is a view that cannot be written.
+    """
+    (count, _, models), width = labels.shape, features.shape[1]
+    gram, cross = np.zeros((folds, width, width)), np.zeros((count, folds, models, width))
+    square, rows = np.zeros((count, folds, models)), np.zeros((folds, models))
+    for fold in range(folds):
+        own, place = of_row == fold, features[of_row == fold].astype(np.float64)
+        gram[fold], rows[fold] = place.T @ place, own.sum()
+        cross[:, fold] = labels[:, own].swapaxes(1, 2) @ place
+        square[:, fold] = (labels[:, own] ** 2).sum(axis=1)
+    every = np.broadcast_to(gram[:, None], (folds, models, width, width))
+    return tuple(Moments(every, *each, rows) for each in zip(cross, square, strict=True))
+
+
 def shifted(moments: Moments, above: Float[np.ndarray, "*k m"]) -> Moments:
     """Moments of the same rows, of labels less a number for each arm.
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.hierarchical import fit_hierarchical
-from routerjax.estimators.moments import Moments, moments_of
+from routerjax.estimators.moments import Moments, moments_of, moments_of_table
 from routerjax.estimators.shared_noise import alone, row_weights
 from routerjax.models.outcomes import (
     FittedOutcomes,
@@ -134,8 +134,12 @@ def _moments(
 ) -> tuple[Moments, ...]:
     """Moments of quality and of the logarithm of the cost ratio, leading axis k."""
     total: Any = None
-    count = int(folds.train.shape[0])
+    count, every = int(folds.train.shape[0]), _is_complete(observed.arms, head.models)
     for place, features in feature_blocks(head, params, x):
+        if every and weights is None:
+            own = moments_of_table(features, labels[:, place], folds.of_row[place], folds=count)
+            total = own if total is None else jax.tree.map(np.add, total, own)
+            continue
         for column in range(observed.arms.shape[1]):
             own = moments_of(
                 features,
@@ -149,6 +153,11 @@ def _moments(
             total = own if total is None else jax.tree.map(np.add, total, own)
     found: tuple[Moments, ...] = total
     return found
+
+
+def _is_complete(arms: Int[np.ndarray, "n a"], models: int) -> bool:
+    """Whether every arm answered every row, in order, as in a table."""
+    return models > 1 and arms.shape[1] == models and bool((arms == np.arange(models)).all())
 
 
 def _predicted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any
 
 import jax
@@ -24,6 +25,9 @@ MOST_ROWS = 4096
 WIDTH = 0.5
 """Width of the Gaussian kernel, in root mean square distances of the rows from their mean."""
 BLOCK_ROWS = 8192
+MOST_KEPT = 4
+"""Sets of rows whose features are kept."""
+_KEPT: dict[tuple[Any, ...], dict[str, np.ndarray]] = {}
 LARGEST_EXACT = 1024
 """Columns up to which all principal components are computed."""
 
@@ -33,12 +37,33 @@ def make_features(
 ) -> dict[str, np.ndarray]:
     """Parameters of `PooledFeatures` from embeddings and tasks; the order of the rows is no matter.
 
+    Those of the last few sets of rows are kept: seeds, folds and prices change nothing in them.
+
     Args:
       head: sizes.
       x: [n, d] scaled embeddings.
       task: [n] places of the rows' tasks among those of the head, −1 for no task; None for none.
     """
     places, rows = _sample(x)
+    told = None
+    if head.tasks:
+        told = np.full(len(places), -1) if task is None else np.asarray(task)[places]
+    sizes = (head.components, head.landmarks, head.tasks, rows.shape)
+    parts = (each for each in (rows, told) if each is not None)
+    key = (*sizes, *(blake2b(each.tobytes()).digest() for each in parts))
+    found = _KEPT.pop(key, None)
+    if found is None:
+        found = _made(head, rows, told)
+    _KEPT[key] = found  # the last used comes last
+    while len(_KEPT) > MOST_KEPT:
+        _KEPT.pop(next(iter(_KEPT)), None)
+    return dict(found)
+
+
+def _made(
+    head: PooledHead, rows: Float[np.ndarray, "s d"], told: Int[np.ndarray, " s"] | None
+) -> dict[str, np.ndarray]:
+    """The parameters, of rows in an order of their own."""
     centre = rows.mean(axis=0, dtype=np.float64)
     away = rows - centre.astype(np.float32)
     spread = max(float(np.square(away).sum(dtype=np.float64)) / len(away), 1e-12)
@@ -63,11 +88,13 @@ def make_features(
         "shift": shift,
         "width": np.float64(WIDTH),
     }
-    if head.tasks:
-        told = np.full(len(x), -1) if task is None else task
-        logit = fit_task_logit(z, told[places], places=head.tasks)
+    if told is not None:
+        logit = fit_task_logit(z, told, places=head.tasks)
         found |= {f"task_{name}": value for name, value in logit._asdict().items()}
-    return {name: np.asarray(value, np.float32) for name, value in found.items()}
+    made = {name: np.asarray(value, np.float32) for name, value in found.items()}
+    for value in made.values():
+        value.setflags(write=False)
+    return made
 
 
 def _sample(x: np.ndarray | Stored) -> tuple[Int[np.ndarray, " s"], Float[np.ndarray, "s d"]]:
