@@ -202,7 +202,7 @@ def test_groups_of_one_row_are_folds_as_without_groups():
 
 
 def test_fewer_groups_than_folds_are_refused():
-    with pytest.raises(InputError, match="there are 2 groups of rows; 5 folds need"):
+    with pytest.raises(InputError, match="2 groups of rows are too few; 5 folds need"):
         make_folds(ARMS, folds=5, held_out=0.2, key=jax.random.key(0), groups=GROUPS % 2)
 
 

@@ -328,9 +328,10 @@ def test_pinned_rows_are_outcomes_alone():
     assert covered["calibration"] == pytest.approx((1, 1), abs=0.05)
 
 
-def test_a_log_that_is_all_pinned_says_nothing_of_a_policy():
-    log = drifting(100, time=None, pinned=np.ones(100, bool))
-    with pytest.raises(InputError, match="a user pinned the model of every row"):
+@pytest.mark.parametrize(("left", "said"), [(0, "row;"), (1, "row but 1, of one group;")])
+def test_a_log_that_is_all_pinned_says_nothing_of_a_policy(left, said):
+    log = drifting(100, time=None, pinned=np.arange(100) >= left)
+    with pytest.raises(InputError, match=f"a user pinned the model of every {said}"):
         rj.fit(log, config=CONFIG)
 
 

@@ -115,7 +115,8 @@ def _dealt(groups: np.ndarray, order: np.ndarray, folds: int) -> np.ndarray:
     """[n] fold of each row: groups by falling size, each to the fold with the fewest rows."""
     sizes = np.bincount(groups)
     if len(sizes) < folds:
-        problem = f"there are {len(sizes)} groups of rows; {folds} folds need as many at least"
+        few = "1 group of rows is" if len(sizes) == 1 else f"{len(sizes)} groups of rows are"
+        problem = f"{few} too few; {folds} folds need as many at least"
         raise InputError(problem, field="group")
     shuffled = groups[order][np.sort(np.unique(groups[order], return_index=True)[1])]
     of_group, rows = np.empty(len(sizes), np.int32), np.zeros(folds, np.int64)

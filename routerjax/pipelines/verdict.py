@@ -276,6 +276,7 @@ def _expectation(run: Sequence[Mapping[str, Any]], evaluation: Evaluation) -> st
         for own in run
         for line in evaluation.of("router")
         if line.cost_weight == own["cost_weight"] and own["advantage"] > 0
+        if np.isfinite(line.advantage.standard_error)
     ]
     rows = [evaluation.rows * (SEEN * error / advantage) ** 2 for advantage, error in errors]
     needed = _round(min(rows)) if rows else 0
