@@ -28,6 +28,7 @@ MOST_COLUMNS = 512
 """Columns of wider features that boxes of one side are tried on: those that vary most."""
 MOST_PAIRED = 20
 """Columns that boxes of two sides are tried on, likewise."""
+COLUMNS_AT_ONCE = 16
 ROWS_OF_QUANTILES = 2048
 """Rows of which the quantiles are."""
 
@@ -52,14 +53,15 @@ class _Family(NamedTuple):
 
     Attributes:
       column, sign, edge: [s] of the sides, as in `Holes`.
-      member: [s, n] 1 where a row is within a side, else 0.
+      along, at: [c, n] the views that they bound, and [c, q] where; first all sides from above.
       paired: whether two sides make a box.
     """
 
     column: Int[np.ndarray, " s"]
     sign: Float[np.ndarray, " s"]
     edge: Float[np.ndarray, " s"]
-    member: Float[np.ndarray, "s n"]
+    along: Float[np.ndarray, "c n"]
+    at: Float[np.ndarray, "c q"]
     paired: bool
 
     @property
@@ -72,12 +74,40 @@ class _Family(NamedTuple):
         """Sums of weights within every box; of two sides each box comes twice."""
         alike = (weights == weights[:1]).all()
         own = weights[:1] if alike else weights
-        sums = [self._of_pairs(each) for each in own] if self.paired else own @ self.member.T
-        return np.broadcast_to(sums, (len(weights), len(sums[0])))
+        sums = self._of_pairs(own) if self.paired else self._of_sides(own)
+        return np.broadcast_to(sums, (len(weights), sums.shape[1]))
 
-    def _of_pairs(self, weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " t"]:
-        member = self.member[:, weights > 0]
-        return np.asarray((member * weights[None, weights > 0]) @ member.T).ravel()
+    def _of_sides(self, weights: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "c t"]:
+        """By some views at a time, in one piece of memory: new memory costs more than the sums."""
+        (count, rows), width = self.along.shape, self.at.shape[1]
+        piece = np.empty((2, min(COLUMNS_AT_ONCE, count), width, rows), np.float32)
+        sums = np.empty((len(weights), 2, count, width), np.float32)
+        for first in range(0, count, COLUMNS_AT_ONCE):
+            place = slice(first, first + COLUMNS_AT_ONCE)
+            member = self._members(place, piece)
+            found = weights @ member.reshape(-1, rows).T
+            sums[:, :, place] = found.reshape(len(weights), *member.shape[:3])
+        return sums.reshape(len(weights), -1)
+
+    def _of_pairs(self, weights: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "c t"]:
+        count, rows = self.along.shape
+        piece = np.empty((2, count, self.at.shape[1], rows), np.float32)
+        member = self._members(slice(0, count), piece).reshape(-1, rows)
+        found = []
+        for each in weights:
+            own = member[:, each > 0]
+            found.append(((own * each[None, each > 0]) @ own.T).ravel())
+        return np.stack(found)
+
+    def _members(
+        self, views: slice, piece: Float[np.ndarray, "2 c q n"]
+    ) -> Float[np.ndarray, "2 _ q n"]:
+        """1 where a row is within a side of these views, else 0, in a piece of memory."""
+        along, at = self.along[views, None], self.at[views, :, None]
+        found = np.ascontiguousarray(piece[:, : len(at)])
+        np.less(along, at, out=found[0])
+        np.greater(along, at, out=found[1])
+        return found
 
     def box(self, place: int) -> _Box:
         """The box of that count."""
@@ -218,13 +248,10 @@ def _family(
     spread = some[:, :-1].var(axis=0)
     columns = np.append(np.sort(np.argsort(-spread, kind="stable")[:most]), v.shape[1] - 1)
     edges = np.quantile(some[:, columns], quantiles, axis=0).T.astype(np.float32)  # [c, q]
-    along = np.ascontiguousarray(v[:, columns].T)[:, None]
-    member = np.empty((2, *edges.shape, len(v)), np.float32)
-    np.less(along, edges[..., None], out=member[0])
-    np.greater(along, edges[..., None], out=member[1])
+    along = np.ascontiguousarray(v[:, columns].T)
     column, sign = np.tile(columns.repeat(len(quantiles)), 2), np.repeat([1.0, -1.0], edges.size)
     edge = np.concatenate([edges.ravel(), -edges.ravel()])
-    return _Family(column, sign, edge, member.reshape(-1, len(v)), paired)
+    return _Family(column, sign, edge, along, edges, paired)
 
 
 def _boxes(
