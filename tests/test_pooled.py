@@ -213,7 +213,7 @@ def test_a_plain_router_does_not_depend_on_the_order_of_the_arms(world, plain):
         (FitConfig(estimator="ips"), "estimator would have no effect: a plug-in router"),
         (FitConfig(nuisance=NuisanceConfig(widths=(8,))), "widths of the outcome models"),
         (FitConfig(nuisance=NuisanceConfig(outcomes="forest")), "no outcome model 'forest'"),
-        (FitConfig(nuisance=NuisanceConfig(landmarks=0)), "components are 48 and landmarks 0"),
+        (FitConfig(nuisance=NuisanceConfig(landmarks=0)), "components are 32 and landmarks 0"),
     ],
 )
 def test_settings_without_effect_are_refused(world, config, message):

@@ -18,7 +18,7 @@ from routerjax.records.logs import Log
 from routerjax.training.config import FitConfig, NuisanceConfig
 
 NAMES = ("code", "law", "mail", "poem")
-HEAD = PooledHead(models=4, components=24, landmarks=96, tasks=8)
+HEAD = PooledHead(models=4, components=24, landmarks=64, tasks=8)
 CONFIG = FitConfig(cost_weights=(0.0, 1.0), evaluation=0.0)
 
 

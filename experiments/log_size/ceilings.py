@@ -34,8 +34,8 @@ from routerjax.training.config import FitConfig, NuisanceConfig
 HERE = Path(__file__).parent
 RESULTS, README, MARK = HERE / "ceilings.json", HERE / "README.md", "ceilings"
 ROWS, SEEDS, LOGGING = (2_500, 10_000), 3, ("uniform", "biased", "sharp")
-CAPACITIES = {"half the features": (24, 48), "twice the features": (96, 192)}
-"""Principal components and landmarks; `fit` has 48 and 96."""
+CAPACITIES = {"half the features": (16, 32), "twice the features": (64, 128)}
+"""Principal components and landmarks; `fit` has 32 and 64."""
 PROPENSITIES = "true propensities"
 DIFFICULTY = "difficulty known"
 HINDSIGHT = "best features in hindsight"

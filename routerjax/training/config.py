@@ -65,8 +65,8 @@ class NuisanceConfig:
     """
 
     outcomes: str = "pooled"
-    components: int = 48
-    landmarks: int = 96
+    components: int = 32
+    landmarks: int = 64
     tasks: int = 32
     folds: int = 5
     held_out: float = 0.15
