@@ -97,6 +97,25 @@ def test_few_or_equal_rows_have_no_regions():
     assert find_regions(queries(400, 3)[1], *nothing) is None
 
 
+def test_rows_that_keep_time_with_the_log_are_no_matter():
+    """Kinds of even numbers in even rows, of odd numbers, c's among them, in odd ones."""
+    kind = np.random.default_rng(4).integers(0, KINDS // 2, 5000) * 2 + np.arange(5000) % 2
+    centres = np.random.default_rng(5).normal(size=(KINDS, WIDTH))
+    noise = np.random.default_rng(6).normal(size=(5000, WIDTH))
+    x = (centres[kind] + 0.3 * noise).astype(np.float32)
+    apart = in_regions(found_in(x, answers(kind, 4)), x)
+    assert apart[np.isin(kind, UNASKED), 2].mean() > 0.9
+
+
+def test_there_are_no_more_regions_than_embeddings():
+    centres = np.random.default_rng(5).normal(size=(KINDS, WIDTH)).astype(np.float32)
+    kind = np.random.default_rng(7).integers(0, KINDS, 3000)
+    found = found_in(centres[kind], answers(kind, 7))
+    assert len(found.centres) == len(found.apart) <= KINDS
+    apart = in_regions(found, centres[kind])[:, 2]
+    np.testing.assert_array_equal(apart, np.isin(kind, UNASKED))
+
+
 @pytest.fixture(scope="module")
 def fitted():
     """c is the best model by .3 where it was asked, and the worst by .4 where it was not."""

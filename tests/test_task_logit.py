@@ -13,7 +13,7 @@ from routerjax.exploration.posterior import draws_of, qualities
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import tasks_of
 from routerjax.models.pooled import TASK_SIZE, PooledFeatures, PooledHead
-from routerjax.pipelines.pooled_features import make_features
+from routerjax.pipelines.pooled_features import make_features, row_features
 from routerjax.records.logs import Log
 from routerjax.training.config import FitConfig, NuisanceConfig
 
@@ -95,6 +95,33 @@ def test_the_order_of_rows_is_no_matter():
         np.testing.assert_allclose(one[name], other[name], atol=1e-5, err_msg=name)
 
 
+def test_a_row_is_told_by_the_tasks_of_other_folds():
+    """Whatever the tasks of a fold are said to be, its own features stay; another's do not."""
+    task, x = clusters(200, 9)
+    of_row = np.arange(200) % 3
+    head = PooledHead(models=4, components=6, landmarks=5, tasks=8)
+
+    def told(own):
+        rows = row_features(head, x, of_row, own)
+        return np.concatenate([features for _, features in rows.blocks()])
+
+    right, wrong = told(task), told(np.where(of_row == 0, (task + 1) % 4, task))
+    np.testing.assert_allclose(right[of_row == 0], wrong[of_row == 0], atol=2e-4)
+    assert np.abs(right - wrong)[of_row != 0].max() > 0.05
+    plain = make_features(head, x, task)
+    features = np.asarray(outputs(head.of_query, {"params": plain}, jnp.asarray(x)))
+    np.testing.assert_array_equal(right[:, :-8], features[:, :-8])
+    sure = [each[np.arange(200), task - 8].mean() for each in (features, right)]
+    assert sure[0] > sure[1]  # of its own rows a logit is too sure
+
+
+def test_a_search_that_begins_nearby_ends_alike():
+    task, x = clusters(300, 10)
+    near = fit_task_logit(x[:250], task[:250], places=8)
+    one, other = (fit_task_logit(x, task, places=8, near=each) for each in (None, near))
+    np.testing.assert_allclose(one.probabilities(x), other.probabilities(x), atol=1e-3)
+
+
 @pytest.fixture(scope="module")
 def router():
     return rj.fit(log_of(2000, 3), config=CONFIG)
@@ -154,3 +181,11 @@ def test_draws_from_the_posterior_see_the_tasks(router):
         own = qualities(draws, scaled[row], quality_range=(0.0, 1.0))
         error = own.std(axis=0) / 64**0.5
         assert (np.abs(own.mean(axis=0) - mean[row]) < 5 * error + 1e-3).all()
+
+
+def test_draws_of_a_router_that_knew_no_tasks_are_refused(router):
+    told = dataclasses.replace(CONFIG, nuisance=NuisanceConfig(tasks=0))
+    plain = rj.fit(log_of(400, 3, told=False), config=told)
+    other = dataclasses.replace(plain, config=CONFIG)
+    with pytest.raises(rj.InputError, match="not fitted on these rows"):
+        draws_of(other, log_of(400, 3))

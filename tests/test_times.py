@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import re
@@ -328,11 +329,23 @@ def test_pinned_rows_are_outcomes_alone():
     assert covered["calibration"] == pytest.approx((1, 1), abs=0.05)
 
 
-@pytest.mark.parametrize(("left", "said"), [(0, "row;"), (1, "row but 1, of one group;")])
+@pytest.mark.parametrize(("left", "said"), [(0, "row;"), (1, "row but 1, of one group")])
 def test_a_log_that_is_all_pinned_says_nothing_of_a_policy(left, said):
     log = drifting(100, time=None, pinned=np.arange(100) >= left)
     with pytest.raises(InputError, match=f"a user pinned the model of every {said}"):
         rj.fit(log, config=CONFIG)
+
+
+@pytest.mark.filterwarnings("ignore::routerjax.errors.DataWarning")
+def test_one_row_set_apart_that_nobody_pinned_is_a_page():
+    pinned = np.arange(300) >= 10
+    config = dataclasses.replace(CONFIG, evaluation=0.2)
+    for seed in range(20):
+        log = drifting(300, time=None, pinned=np.random.default_rng(seed).permutation(pinned))
+        router = rj.fit(log, config=config)
+        if router.report["evaluation"] and router.report["evaluation"]["rows"] == 1:
+            return
+    raise AssertionError("no share set apart held one such row")
 
 
 @pytest.mark.slow

@@ -188,7 +188,7 @@ def chances_of(trees: Trees, logit: Logit | None) -> Chances:
 
 
 def _everywhere(model: PropensityModel | None, chances: Chances | None) -> np.ndarray | None:
-    """The arms with support, [m], where no tree, cut or hole asks of the query."""
+    """The arms with support, [m], where no tree, cut, hole or region asks of the query."""
     if model is None or chances is None or len(chances.feature) or chances.logit is not None:
         return None
     if not asked_alike(model):

@@ -76,12 +76,14 @@ def find_regions(
 
     Reference: Arthur and Vassilvitskii (2007), k-means++, for the first centres.
     """
-    counts = [count for count in COUNTS if len(x) >= LEAST_ROWS * count]
     rows, answered = could.astype(np.float64), hits * could
     found: Regions | None = None
     most = 0.0
-    some = np.asarray(x[:: max(1, -(-len(x) // ROWS_OF_CENTRES))], np.float32)
-    first = some[_apart(some, max(counts, default=0))]
+    rng = np.random.default_rng(0)
+    drawn = rng.permutation(len(x))[:ROWS_OF_CENTRES]  # a step may keep time with the log
+    some = np.asarray(x[drawn], np.float32)
+    first = some[_apart(some, min(len(x) // LEAST_ROWS, max(COUNTS)), rng)]
+    counts = [count for count in COUNTS if count <= len(first)]
     for count in counts:
         centres = _means(some, first[:count])
         place = nearest(centres, x)
@@ -93,10 +95,10 @@ def find_regions(
     return found
 
 
-def _apart(x: Float[np.ndarray, "r d"], count: int) -> list[int]:
+def _apart(x: Float[np.ndarray, "r d"], count: int, rng: np.random.Generator) -> list[int]:
     """Rows far from each other, one after another, drawn by their squared distance from those
     before; fewer than `count` where not so many embeddings differ."""
-    rng, square = np.random.default_rng(0), (x**2).sum(axis=1)
+    square = (x**2).sum(axis=1)
     chosen = [int(rng.integers(len(x)))] if count else []
     away = _squares(x, square, chosen).min(axis=0, initial=np.inf)
     while len(chosen) < count and away.max() > 0:

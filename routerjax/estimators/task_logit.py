@@ -31,12 +31,19 @@ class TaskLogit(NamedTuple):
     Attributes:
       slopes: [c, T] B.
       start: [T] b; so low where there is no task that its probability is 0.
-      shares: [T] mean probabilities of the rows it was fitted to.
+      shares: [T] mean probabilities of the rows, with or without a task.
     """
 
     slopes: Float[np.ndarray, "c T"]
     start: Float[np.ndarray, " T"]
     shares: Float[np.ndarray, " T"]
+
+    def probabilities(self, z: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n T"]:
+        """p(g | z), in double precision."""
+        odds = z.astype(np.float64) @ self.slopes + self.start
+        raised = np.exp(odds - odds.max(axis=1, keepdims=True))
+        found: np.ndarray = raised / raised.sum(axis=1, keepdims=True)
+        return found
 
 
 def told_tasks(task: Sequence[str] | None, *, most: int) -> tuple[str, ...]:
@@ -58,18 +65,24 @@ def places_for(count: int) -> int:
 
 
 def fit_task_logit(
-    z: Float[np.ndarray, "r c"], task: Int[np.ndarray, " r"], *, places: int
+    z: Float[np.ndarray, "r c"],
+    task: Int[np.ndarray, " r"],
+    *,
+    places: int,
+    near: TaskLogit | None = None,
 ) -> TaskLogit:
     """Fit the logit to rows whose task is told.
 
     The slopes have a normal prior of spread `PRIOR_SPREAD` over the standard deviation of their
-    component, which is what keeps a few hundred rows from being learnt by heart.
+    component. Some hundred rows are learnt by heart all the same: what it says of the rows that it
+    was fitted to is surer than what it says of others.
 
     Args:
       z: [r, c] components of the rows' embeddings.
       task: [r] place of the row's task; −1 of a row without one, which has no say.
       places: T. A place without rows has probability 0. Where no two have any, every probability
         is its share, so that it tells nothing.
+      near: a logit of nearly the same rows, from which the search begins.
     """
     told = np.flatnonzero(np.bincount(task[task >= 0], minlength=places))
     nothing = TaskLogit(
@@ -81,16 +94,18 @@ def fit_task_logit(
     spread = z[own].std(axis=0, dtype=np.float64)
     scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
     could = np.ones((len(own), len(told)), bool)
+    start = np.zeros((1 + z.shape[1], len(told)))
+    if near is not None:
+        start[0], inverse = near.start[told], np.where(scale > 0, spread, 0.0)
+        start[1:] = near.slopes[:, told] * inverse[:, None]
     found = fitted_slopes(
         z[own].astype(np.float64) * scale,
         np.searchsorted(told, task[own]),
         could,
-        np.zeros((1 + z.shape[1], len(told))),
+        start,
         spread=PRIOR_SPREAD,
     )
-    slopes, start, shares = nothing.slopes, nothing.start, np.zeros(places)
+    slopes, start, shares = nothing
     slopes[:, told], start[told] = scale[:, None] * found[1:], found[0]
-    odds = z.astype(np.float64) @ slopes[:, told] + start[told]
-    raised = np.exp(odds - odds.max(axis=1, keepdims=True))
-    shares[told] = (raised / raised.sum(axis=1, keepdims=True)).mean(axis=0)
-    return TaskLogit(slopes, start, shares)
+    fitted = TaskLogit(slopes, start, shares)
+    return fitted._replace(shares=fitted.probabilities(z).mean(axis=0))

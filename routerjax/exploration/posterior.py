@@ -66,9 +66,11 @@ def draws_of(router: Router, log: Log, *, draws: int = DRAWS, seed: int = 0) -> 
     assert prepared.nuisances is not None and prepared.nuisances.posterior is not None
     posterior = prepared.nuisances.posterior
     own = _parameters(router)
-    apart = np.asarray(own["coefficients"], np.float64)[0] - posterior.every
-    if apart.shape != posterior.every.shape or abs(apart[1:]).max(initial=0.0) > SAME:
+    held = np.asarray(own["coefficients"], np.float64)[0]
+    alike = held.shape == posterior.every.shape
+    if not alike or abs(held - posterior.every)[1:].max(initial=0.0) > SAME:
         raise InputError("the router was not fitted on these rows", source=log.source)
+    apart = held - posterior.every
     sizes = Sizes(head.components, head.smooth)
     found = draw_coefficients(posterior, sizes, draws=draws, seed=seed)
     return Draws(_features(own), np.asarray(found + apart[None], np.float32))
@@ -169,7 +171,8 @@ def _told(own: dict[str, np.ndarray], z: np.ndarray) -> np.ndarray:
 
 def _head(router: Router) -> PooledHead:
     nuisance, models = router.config.nuisance, len(router.models)
-    head = outcome_head_of(nuisance, models, router.dimensions, tasks=router.tasks)
+    width = router.config.components or router.dimensions
+    head = outcome_head_of(nuisance, models, width, tasks=router.tasks)
     if not isinstance(head, PooledHead):
         problem = "exploring by the posterior needs a router of pooled outcome models"
         raise InputError(f'{problem} (outcomes "pooled"); others explore by their members')

@@ -95,17 +95,26 @@ def chosen_rows(log: Log) -> Bool[np.ndarray, " n"]:
     """[n] True where the log's policy chose, not a user who pinned a model.
 
     Raises:
+      InputError: a user pinned the model of every row.
+    """
+    chosen = np.ones(len(log), bool) if log.pinned is None else ~np.asarray(log.pinned)
+    if not chosen.any():
+        problem = "a user pinned the model of every row; nothing tells how the log's policy chose"
+        raise InputError(problem, source=log.source, field="pinned")
+    return chosen
+
+
+def check_chosen(log: Log) -> None:
+    """Whether a log tells how its policy chose.
+
+    Raises:
       InputError: a user pinned the model of every row, or of all but those of one group.
     """
-    if log.pinned is None:
-        return np.ones(len(log), bool)
-    chosen: np.ndarray = ~np.asarray(log.pinned)
-    if len(np.unique(log.groups[chosen])) < 2:
-        left = int(chosen.sum())
-        but = f" but {left}, of one group" if left else ""
-        problem = f"a user pinned the model of every row{but}; nothing tells how the log's policy"
-        raise InputError(f"{problem} chose", source=log.source, field="pinned")
-    return chosen
+    chosen = chosen_rows(log)
+    left = int(chosen.sum())
+    if left < len(log) and len(np.unique(log.groups[chosen])) < 2:
+        problem = f"a user pinned the model of every row but {left}, of one group; that does not"
+        raise InputError(f"{problem} tell how the policy chose", source=log.source, field="pinned")
 
 
 def _odds(

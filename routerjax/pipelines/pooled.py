@@ -20,7 +20,7 @@ from routerjax.models.outcomes import (
 )
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.observed import Observed, calibrated_costs
-from routerjax.pipelines.pooled_features import feature_blocks, make_features
+from routerjax.pipelines.pooled_features import RowFeatures, row_features
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates
 
@@ -62,7 +62,8 @@ def fit_pooled(
     Returns:
       Predictions of the rows, the model for new queries, and the posterior of quality.
     """
-    params = make_features(head, x, task)
+    rows = row_features(head, x, folds.of_row, task)
+    params = rows.params
     unit = _units(observed, head.models)
     ratio = (
         np.where(unit[observed.arms] > 0, observed.cost, 1.0)
@@ -73,17 +74,17 @@ def fit_pooled(
     labels = labels - means[:, None, None]
     sizes = Sizes(head.components, head.smooth)
     counted = None if weights is None else np.broadcast_to(weights[:, None], observed.arms.shape)
-    quality, logs = _moments(head, params, x, labels, observed, folds, weights=counted)
+    quality, logs = _moments(rows, labels, observed, folds, weights=counted)
     found = [fit_hierarchical(quality, sizes, by_asking=by_asking), fit_hierarchical(logs, sizes)]
     if groups is not None and not alone(observed.arms, groups):
-        missed = labels[0] - _of_known(head, params, x, found[0].outside, observed, folds)
+        missed = labels[0] - _of_known(rows, found[0].outside, observed)
         own = row_weights(missed, observed.arms, groups, models=head.models)
         own = own if counted is None else own * counted
-        (again,) = _moments(head, params, x, labels[:1], observed, folds, weights=own)
+        (again,) = _moments(rows, labels[:1], observed, folds, weights=own)
         found[0] = fit_hierarchical(again, sizes, by_asking=by_asking)
     outside = [_with_mean(each.outside, mean) for each, mean in zip(found, means, strict=True)]
     every = [_with_mean(each.every, mean) for each, mean in zip(found, means, strict=True)]
-    predicted, ratios, by_all = _predicted(head, params, x, outside, every[1], observed, folds)
+    predicted, ratios, by_all = _predicted(rows, outside, every[1], observed)
     if counted is not None:
         ratios, by_all = ratios * counted, by_all * counted
         observed = observed._replace(cost=observed.cost * counted)
@@ -104,28 +105,21 @@ def fit_pooled(
 
 
 def _of_known(
-    head: PooledHead,
-    params: dict[str, Any],
-    x: np.ndarray | Stored,
-    outside: Float[np.ndarray, "k D m"],
-    observed: Observed,
-    folds: Folds,
+    rows: RowFeatures, outside: Float[np.ndarray, "k D m"], observed: Observed
 ) -> Float[np.ndarray, "n a"]:
     """[n, a] labels of the arms that are known, as predicted out of fold."""
     found = np.empty(observed.arms.shape)
-    for place, features in feature_blocks(head, params, x):
-        arms, of_row = observed.arms[place], folds.of_row[place]
+    for place, features in rows.blocks():
+        arms, of_row = observed.arms[place], rows.of_row[place]
         for fold, own in enumerate(outside):
-            rows = of_row == fold
-            every = features[rows] @ own
-            found[place][rows] = np.take_along_axis(every, arms[rows], axis=1)
+            inside = of_row == fold
+            every = features[inside] @ own
+            found[place][inside] = np.take_along_axis(every, arms[inside], axis=1)
     return found
 
 
 def _moments(
-    head: PooledHead,
-    params: dict[str, Any],
-    x: np.ndarray | Stored,
+    rows: RowFeatures,
     labels: Float[np.ndarray, "l n a"],
     observed: Observed,
     folds: Folds,
@@ -134,8 +128,9 @@ def _moments(
 ) -> tuple[Moments, ...]:
     """Moments of quality and of the logarithm of the cost ratio, leading axis k."""
     total: Any = None
-    count, every = int(folds.train.shape[0]), _is_complete(observed.arms, head.models)
-    for place, features in feature_blocks(head, params, x):
+    models, count = rows.head.models, int(folds.train.shape[0])
+    every = _is_complete(observed.arms, models)
+    for place, features in rows.blocks():
         if every and weights is None:
             own = moments_of_table(features, labels[:, place], folds.of_row[place], folds=count)
             total = own if total is None else jax.tree.map(np.add, total, own)
@@ -147,7 +142,7 @@ def _moments(
                 observed.arms[place, column],
                 folds.of_row[place],
                 folds=count,
-                models=head.models,
+                models=models,
                 weights=None if weights is None else weights[place, column],
             )
             total = own if total is None else jax.tree.map(np.add, total, own)
@@ -161,24 +156,21 @@ def _is_complete(arms: Int[np.ndarray, "n a"], models: int) -> bool:
 
 
 def _predicted(
-    head: PooledHead,
-    params: dict[str, Any],
-    x: np.ndarray | Stored,
+    rows: RowFeatures,
     outside: list[Float[np.ndarray, "k D m"]],
     cost_of_all: Float[np.ndarray, "D m"],
     observed: Observed,
-    folds: Folds,
 ) -> tuple[Estimates, Float[np.ndarray, "k n a"], Float[np.ndarray, "n a"]]:
     """Quality share and cost ratio out of fold [n, m], and ratios of the known arms: by the model
     outside each fold [k, n, a], and by that of all rows [n, a]."""
     parts = []
-    for place, features in feature_blocks(head, params, x):
-        arms, of_row = observed.arms[place], folds.of_row[place]
-        quality, logs = (np.zeros((len(arms), head.models)) for _ in range(2))
+    for place, features in rows.blocks():
+        arms, of_row = observed.arms[place], rows.of_row[place]
+        quality, logs = (np.zeros((len(arms), rows.head.models)) for _ in range(2))
         for fold in range(len(outside[0])):
-            rows = of_row == fold
-            quality[rows] = features[rows] @ outside[0][fold]
-            logs[rows] = features[rows] @ outside[1][fold]
+            inside = of_row == fold
+            quality[inside] = features[inside] @ outside[0][fold]
+            logs[inside] = features[inside] @ outside[1][fold]
         every = [np.take_along_axis(features @ each, arms, axis=1) for each in outside[1]]
         by_all = np.take_along_axis(features @ cost_of_all, arms, axis=1)
         costs = (ratio_of(each) for each in (logs, np.stack(every, axis=1), by_all))

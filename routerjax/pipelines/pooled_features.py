@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from routerjax.estimators.task_logit import fit_task_logit
+from routerjax.estimators.task_logit import TaskLogit, fit_task_logit
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import OutcomeModel
-from routerjax.models.pooled import PooledHead
+from routerjax.models.pooled import TASK_SIZE, PooledHead
 from routerjax.records.groups import digests
 from routerjax.records.on_disk import Stored, read
 from routerjax.support.compilation import padded, padded_size
@@ -142,6 +142,59 @@ def feature_blocks(
         filled = padded(rows, padded_size(len(rows)))
         found = np.asarray(_features_of(head, params, filled))[: len(rows)]
         yield slice(first, first + len(rows)), found
+
+
+class RowFeatures(NamedTuple):
+    """The features of the rows that an outcome model is fitted to.
+
+    What the logit of tasks says of a row that it was fitted to is surer than what it says of a new
+    query. So the probabilities of a row are by a logit of the rows outside its fold.
+
+    Attributes:
+      head: sizes.
+      params: of `PooledFeatures`.
+      x: [n, d] scaled embeddings.
+      of_row: [n] fold of each row.
+      logits: of the rows outside each fold; none where no tasks are told.
+    """
+
+    head: PooledHead
+    params: dict[str, np.ndarray]
+    x: np.ndarray | Stored
+    of_row: Int[np.ndarray, " n"]
+    logits: tuple[TaskLogit, ...] = ()
+
+    def blocks(self) -> Iterator[tuple[slice, Float[np.ndarray, "b D"]]]:
+        """Places and features of the rows, a block at a time."""
+        for place, features in feature_blocks(self.head, self.params, self.x):
+            if self.logits:
+                features = np.array(features)
+                z, of_row = features[:, 1 : 1 + self.head.components], self.of_row[place]
+                for fold, logit in enumerate(self.logits):
+                    own = of_row == fold
+                    told = logit.probabilities(z[own]) - logit.shares
+                    features[own, -self.head.tasks :] = TASK_SIZE * told
+            yield place, features
+
+
+def row_features(
+    head: PooledHead,
+    x: np.ndarray | Stored,
+    of_row: Int[np.ndarray, " n"],
+    task: Int[np.ndarray, " n"] | None,
+) -> RowFeatures:
+    """Make the features of rows; arguments as of `make_features` and `RowFeatures`."""
+    made = RowFeatures(head, make_features(head, x, task), x, of_row)
+    if task is None or not head.tasks:
+        return made
+    places, rows = _sample(x)
+    z = (rows - made.params["centre"]) @ made.params["directions"]
+    near = TaskLogit(*(made.params[f"task_{name}"] for name in TaskLogit._fields))
+    logits = [
+        fit_task_logit(z, np.where(own, -1, task[places]), places=head.tasks, near=near)
+        for own in (of_row[places] == fold for fold in range(int(of_row.max()) + 1))
+    ]
+    return made._replace(logits=tuple(logits))
 
 
 def feature_sums(

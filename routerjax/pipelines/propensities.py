@@ -19,7 +19,7 @@ from routerjax.models.propensity import (
     supported_rows,
 )
 from routerjax.pipelines.by_task import ByTask, asked_by_task
-from routerjax.pipelines.circumstances import Circumstances, chosen_rows
+from routerjax.pipelines.circumstances import Circumstances, check_chosen, chosen_rows
 from routerjax.pipelines.logging_policy import by_fold, fit_logging_policy, known_surely
 from routerjax.pipelines.support import Asked, cuts_of, never_asked_of, thresholds
 from routerjax.records.logs import Log
@@ -86,8 +86,9 @@ def fit_propensities(
       support: share of an even share, 1/m, from which an arm is supported; 0 switches it off.
 
     Raises:
-      InputError: a user pinned the model of every row.
+      InputError: a user pinned the model of every row, or of all but those of one group.
     """
+    check_chosen(log)
     models, chosen = len(log.models), chosen_rows(log)
     could = np.broadcast_to(chosen[:, None], (len(log), models))
     could = could if log.available is None else could & np.asarray(log.available)

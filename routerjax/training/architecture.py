@@ -46,12 +46,12 @@ def outcome_head_of(
     """
     if config.outcomes not in OUTCOMES:
         raise InputError(f"no outcome model {config.outcomes!r}; known are {', '.join(OUTCOMES)}")
+    if config.tasks < 0 or config.tasks == 1:
+        problem = f"tasks are {config.tasks}; two or more can be told apart, 0 leaves them out"
+        raise InputError(problem)
     if config.outcomes == "network":
         return outcome_head(models, config.widths)
     if config.components < 1 or config.landmarks < 1:
         sizes = f"components are {config.components} and landmarks {config.landmarks}"
         raise InputError(f"{sizes}; a pooled outcome model needs 1 or more of each")
-    if config.tasks < 0 or config.tasks == 1:
-        problem = f"tasks are {config.tasks}; two or more can be told apart, 0 leaves them out"
-        raise InputError(problem)
     return PooledHead(models, min(config.components, dimensions), config.landmarks, tasks)
