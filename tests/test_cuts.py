@@ -349,10 +349,12 @@ def test_the_same_cuts_in_jax_and_in_numpy(cut_router):
     model, scaled = router.arrays.propensities, np.asarray(router.arrays.scaling(x))
     in_jax = jax.jit(asked_there)(jax.tree.map(jnp.asarray, model), jnp.asarray(scaled))
     assert (asked_there(model, scaled) == np.asarray(in_jax)).mean() > 0.999
-    assert asked_there(model._replace(cuts=None, holes=None), scaled) is None
+    assert asked_there(model._replace(cuts=None, holes=None, regions=None), scaled) is None
     own = model.cuts
     wider = Cuts(_joined(own.directions, np.zeros(8)), _joined(own.least, np.array(-np.inf)))
-    assert np.asarray(asked_there(model._replace(cuts=wider, holes=None), scaled))[:, -1].all()
+    assert np.asarray(asked_there(model._replace(cuts=wider, holes=None, regions=None), scaled))[
+        :, -1
+    ].all()
 
 
 def test_a_manifest_whose_cuts_are_no_switch_is_refused(cut_router):
