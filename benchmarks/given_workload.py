@@ -112,7 +112,14 @@ def compare(path: Path, repeats: int) -> dict[str, Any]:
     given = read(path)
     threads = best_threads(loop([given.train], SEEDS[:1], given.weights[:1], STEPS))
     train = loop([given.train] * len(SEEDS), SEEDS, given.weights, STEPS)
-    kinds = {"loop": train, "routerjax": lambda: routers(given.train, SEEDS)}
+
+    def fit() -> list[Choose]:
+        from routerjax.pipelines.pooled_features import forget_features
+
+        forget_features()  # of the calls before; seeds of one call share them
+        return routers(given.train, SEEDS)
+
+    kinds = {"loop": train, "routerjax": fit}
     chosen = {name: call() for name, call in kinds.items()}
     pairs: dict[str, list[measuring.Pair]] = {name: [] for name in kinds}
     arguments = ["-m", "benchmarks.given_workload", "--workload", str(path), "--only-routerjax"]

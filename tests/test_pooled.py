@@ -70,6 +70,9 @@ def test_features_of_the_same_rows_are_made_once(monkeypatch):
         make_features(tasks, x, task)
     assert len(count) == 4 and not np.array_equal(other["centre"], first["centre"])
     assert len(pooled_features._KEPT) == pooled_features.MOST_KEPT
+    pooled_features.forget_features()
+    make_features(tasks, x, np.arange(50) % 3)
+    assert len(count) == 5
 
 
 def test_the_smooth_features_are_those_of_the_kernel():

@@ -151,6 +151,12 @@ def test_a_number_of_tasks_that_cannot_be_is_refused(tasks):
         rj.fit(log_of(60, 3), config=dataclasses.replace(CONFIG, nuisance=nuisance))
 
 
+def test_networks_tell_no_tasks_apart():
+    nuisance = NuisanceConfig(outcomes="network", tasks=8)
+    with pytest.raises(rj.InputError, match="tasks of the outcome models would have no effect"):
+        rj.fit(log_of(60, 3), config=dataclasses.replace(CONFIG, nuisance=nuisance))
+
+
 def test_what_is_saved_chooses_alike(router, tmp_path):
     _, x = clusters(300, 5)
     router.save(tmp_path / "run")

@@ -23,7 +23,8 @@ from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.posterior_draws import draw_coefficients
-from routerjax.models.pooled import TASK_SIZE, PooledHead
+from routerjax.models.pooled import PooledHead
+from routerjax.pipelines.pooled_features import task_features, told_by
 from routerjax.pipelines.prepare import prepare
 from routerjax.pipelines.repeats import said_once
 from routerjax.records.logs import Log
@@ -153,20 +154,11 @@ def qualities(
     z = (x - own["centre"]) @ own["directions"]
     square = np.maximum(((own["points"] - z) ** 2).sum(axis=1), 0.0)
     near = np.exp(-square / (2 * max(float(own["width"]), 1e-6) ** 2))
-    features = np.concatenate([[1.0], z, near @ own["half"] - own["shift"], _told(own, z)])
+    told = task_features(told_by(own), z[None])[0] if "task_slopes" in own else []
+    features = np.concatenate([[1.0], z, near @ own["half"] - own["shift"], told])
     share = np.einsum("d,sdm->sm", features, draws.coefficients)
     low, high = quality_range
     return np.asarray(low + (high - low) * np.clip(share, 0.0, 1.0))
-
-
-def _told(own: dict[str, np.ndarray], z: np.ndarray) -> np.ndarray:
-    """What the probabilities of tasks add to the features of a query."""
-    if "task_slopes" not in own:
-        return np.zeros(0)
-    odds = z @ own["task_slopes"] + own["task_start"]
-    raised = np.exp(odds - odds.max())
-    told: np.ndarray = TASK_SIZE * (raised / raised.sum() - own["task_shares"])
-    return told
 
 
 def _head(router: Router) -> PooledHead:

@@ -69,6 +69,11 @@ def _check_used(config: FitConfig) -> None:
         if given:
             problem = f"{', '.join(given)} of the outcome models would have no effect"
             raise InputError(f'{problem}: pooled ones are closed forms; choose outcomes "network"')
+    elif nuisance.tasks != plain_nuisance.tasks:
+        problem = (
+            "tasks of the outcome models would have no effect: networks do not tell them apart"
+        )
+        raise InputError(f'{problem}; choose outcomes "pooled"')
 
 
 def _changed(own: Any, plain: Any, used: set[str]) -> list[str]:

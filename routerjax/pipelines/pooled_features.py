@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -58,6 +58,16 @@ def make_features(
     while len(_KEPT) > MOST_KEPT:
         _KEPT.pop(next(iter(_KEPT)), None)
     return dict(found)
+
+
+def forget_features() -> None:
+    """Let go of the features that are kept, as in a fresh process."""
+    _KEPT.clear()
+
+
+def told_by(params: Mapping[str, np.ndarray]) -> TaskLogit:
+    """The logit of tasks in parameters of `PooledFeatures` that hold one."""
+    return TaskLogit(*(np.asarray(params[f"task_{name}"]) for name in TaskLogit._fields))
 
 
 def _made(
@@ -144,6 +154,11 @@ def feature_blocks(
         yield slice(first, first + len(rows)), found
 
 
+def task_features(logit: TaskLogit, z: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n T"]:
+    """What the tasks add to the features of queries, s·(p(z) − p̄), as `PooledFeatures` does."""
+    return TASK_SIZE * (logit.probabilities(z) - logit.shares)
+
+
 class RowFeatures(NamedTuple):
     """The features of the rows that an outcome model is fitted to.
 
@@ -172,8 +187,7 @@ class RowFeatures(NamedTuple):
                 z, of_row = features[:, 1 : 1 + self.head.components], self.of_row[place]
                 for fold, logit in enumerate(self.logits):
                     own = of_row == fold
-                    told = logit.probabilities(z[own]) - logit.shares
-                    features[own, -self.head.tasks :] = TASK_SIZE * told
+                    features[own, -self.head.tasks :] = task_features(logit, z[own])
             yield place, features
 
 
@@ -189,7 +203,7 @@ def row_features(
         return made
     places, rows = _sample(x)
     z = (rows - made.params["centre"]) @ made.params["directions"]
-    near = TaskLogit(*(made.params[f"task_{name}"] for name in TaskLogit._fields))
+    near = told_by(made.params)
     logits = [
         fit_task_logit(z, np.where(own, -1, task[places]), places=head.tasks, near=near)
         for own in (of_row[places] == fold for fold in range(int(of_row.max()) + 1))
