@@ -39,7 +39,8 @@ NOISE = 0.4
 """Standard deviation of a score about its mean, as a share of the quality range; a right-or-wrong
 score has at most 0.5. Without rows an offset of 0.1 of the range is then nothing unusual."""
 
-
+OF_ARMS = ("arm_quality", "arm_cost", "arm_deviation", "logged_quality", "logged_cost")
+"""Fields of a router with one number a model."""
 SAME_PRICE = PriceChange()
 
 
@@ -85,8 +86,7 @@ def with_newcomer(
         router,
         models=(*router.models, name),
         arrays=_arrays(router, arm, price, offset, factor),
-        arm_quality=_longer(router.arm_quality, arm),
-        arm_cost=_longer(router.arm_cost, arm),
+        **_of_arms(router, (*range(len(router.models)), arm)),
         provenance={**router.provenance, "newcomers": names},
     )
 
@@ -147,8 +147,7 @@ def without_newcomers(router: Router, names: Sequence[str]) -> Router:
         router,
         models=tuple(router.models[arm] for arm in arms),
         arrays=arrays,
-        arm_quality=tuple(router.arm_quality[arm] for arm in arms if router.arm_quality),
-        arm_cost=tuple(router.arm_cost[arm] for arm in arms if router.arm_cost),
+        **_of_arms(router, arms.tolist()),
         provenance={**router.provenance, "newcomers": left},
     )
 
@@ -264,5 +263,7 @@ def _joined(values: Any, last: np.ndarray | np.floating) -> Any:
     return jnp.asarray(found, np.asarray(values).dtype)
 
 
-def _longer(values: tuple[float, ...], arm: int) -> tuple[float, ...]:
-    return (*values, values[arm]) if values else ()
+def _of_arms(router: Router, arms: Sequence[int]) -> dict[str, Any]:
+    """The fields that have a number for each model, of these models."""
+    values = {name: getattr(router, name) for name in OF_ARMS}
+    return {name: tuple(own[arm] for arm in arms) if own else () for name, own in values.items()}

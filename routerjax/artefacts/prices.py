@@ -33,12 +33,16 @@ def with_prices(router: Router, changes: Mapping[str, PriceChange]) -> Router:
     mean = router.arrays.constant
     constant = Estimates(quality=mean.quality, cost=np.asarray(mean.cost) * scale + dollars)
     outcomes = at_prices(router.arrays.outcomes, scale, dollars)
-    own = np.asarray(router.arm_cost, np.float64)
+
+    def priced_of(costs: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple((np.asarray(costs) * scale + dollars).tolist()) if costs else ()
+
     told = {model: change._asdict() for model, change in changes.items()}
     priced = dataclasses.replace(
         router,
         arrays=router.arrays._replace(outcomes=outcomes, constant=constant),
-        arm_cost=tuple((own * scale + dollars).tolist()) if router.arm_cost else (),
+        arm_cost=priced_of(router.arm_cost),
+        logged_cost=priced_of(router.logged_cost),
         provenance={**router.provenance, "prices": told},
     )
     best = tuple(priced.best_single_at(each) for each in router.cost_weights)

@@ -17,7 +17,7 @@ from routerjax.artefacts.closed_form import ClosedForm
 from routerjax.artefacts.decide import Decided, Model, decided, model_of
 from routerjax.artefacts.prices import with_prices
 from routerjax.artefacts.routes import Routes, routes_of
-from routerjax.artefacts.singles import keeps, kept_arms, single_utilities
+from routerjax.artefacts.singles import keeps, kept_arms, single_ranks
 from routerjax.baselines.policies import first_available
 from routerjax.estimators.envelope import Envelope, envelopes
 from routerjax.estimators.utility import Unit, check_range
@@ -50,8 +50,11 @@ class Router(Saved):
       mean_cost: dollars per query, of the unit of the utilities at each cost weight.
       best_single: per cost weight the best single model by the log.
       arm_quality, arm_cost: of every model the mean over the log's queries by its outcome models in
-        closed form, or by dr estimates; the best single model of any cost weight follows. They are
-        empty in routers of before.
+        closed form, or by dr estimates.
+      arm_deviation: standard deviation of that quality; empty where outcome models do not tell it.
+      logged_quality, logged_cost: of every model the mean over the rows that it answered; empty
+        likewise. By these five the best single model of any cost weight is found
+        (`baselines.singles`); all are empty in routers of before.
       kept: per cost weight True where the router is the best single model for every query, since
         choosing by query is not expected to be worth more; empty where that was not asked.
       seen: number of queries the router was fitted on, 0 where it does not know them.
@@ -84,6 +87,9 @@ class Router(Saved):
     arrays: Arrays
     arm_quality: tuple[float, ...] = ()
     arm_cost: tuple[float, ...] = ()
+    arm_deviation: tuple[float, ...] = ()
+    logged_quality: tuple[float, ...] = ()
+    logged_cost: tuple[float, ...] = ()
     seen: int = 0
     salt: str = ""
     kept: tuple[bool, ...] = ()
@@ -185,7 +191,7 @@ class Router(Saved):
         Utility is affine in the cost weight, so that means of quality and cost tell it exactly.
         Routers of before kept no means; of them it is that of the nearest fitted cost weight.
         """
-        return self.models[int(single_utilities(self, cost_weight).argmax())]
+        return self.models[int(single_ranks(self, cost_weight).argmax())]
 
     def best_singles_at(
         self, cost_weight: float, available: Bool[np.ndarray, "n m"]
@@ -195,7 +201,7 @@ class Router(Saved):
         Routers of before, which kept no means, know the best alone; the first that is available
         comes next.
         """
-        return first_available(single_utilities(self, cost_weight), available)
+        return first_available(single_ranks(self, cost_weight), available)
 
     def keeps_at(self, cost_weight: float) -> str | None:
         """The best single model where the router is that model for every query, else None.

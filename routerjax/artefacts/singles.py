@@ -9,24 +9,41 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from routerjax.baselines.policies import first_available
+from routerjax.baselines.singles import Singles
+from routerjax.records.tables import Estimates
 
 if TYPE_CHECKING:
     from routerjax.artefacts.router import Router
 
 
-def single_utilities(router: Router, cost_weight: float) -> Float[np.ndarray, " m"]:
-    """[m] mean utility of every model by the log, or 1 for the best alone.
+def single_ranks(router: Router, cost_weight: float) -> Float[np.ndarray, " m"]:
+    """[m] numbers that order the models by the log (`Singles.ranks`), or 1 for the best alone.
 
     Models that were added after the fit come last: no log speaks of them.
     """
     if not router.arm_quality:
         nearest = int(abs(np.asarray(router.cost_weights) - cost_weight).argmin())
         return np.equal(router.models, router.best_single[nearest]).astype(np.float64)
-    found = np.asarray(router.arm_quality) - cost_weight * np.asarray(router.arm_cost)
+    found = _singles(router).ranks(cost_weight)
     added = router.provenance.get("newcomers")
     if not added:
         return found
     return np.where(np.isin(router.models, [*added]), found.min() - 1.0, found)
+
+
+def _singles(router: Router) -> Singles:
+    """What the log told; routers of before know no deviations and no plain means."""
+
+    def of_all(values: tuple[float, ...]) -> np.ndarray:
+        return np.asarray(values, np.float64)
+
+    return Singles(
+        Estimates(quality=of_all(router.arm_quality), cost=of_all(router.arm_cost)),
+        of_all(router.arm_deviation) if router.arm_deviation else None,
+        Estimates(quality=of_all(router.logged_quality), cost=of_all(router.logged_cost))
+        if router.logged_quality
+        else None,
+    )
 
 
 def keeps(router: Router, cost_weight: float) -> bool:
@@ -58,7 +75,7 @@ def kept_arms(
     own = [keeps(router, each) for each in cost_weights]
     if available is None or not own:
         both = zip(own, cost_weights, strict=True)
-        best = [single_utilities(router, each).argmax() if kept else -1 for kept, each in both]
+        best = [single_ranks(router, each).argmax() if kept else -1 for kept, each in both]
         return np.array(best, np.int64)
-    there = [first_available(single_utilities(router, each), available) for each in cost_weights]
+    there = [first_available(single_ranks(router, each), available) for each in cost_weights]
     return np.where(np.array(own)[:, None], np.stack(there), -1)

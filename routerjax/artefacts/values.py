@@ -103,8 +103,11 @@ def check_router(router: Router) -> None:
     check_rising("quality range", router.quality_range)
     check_numbers("mean cost", (router.mean_cost,), least=0.0)
     check_among("best single models", router.best_single, router.models, count=len(grid))
-    for name in ("arm_quality", "arm_cost"):
+    for name in ("arm_quality", "arm_cost", "logged_quality", "logged_cost"):
         check_numbers(name, getattr(router, name), counts=(0, count))
+    check_numbers("arm_deviation", router.arm_deviation, counts=(0, count), least=0.0)
+    if bool(router.logged_quality) != bool(router.logged_cost):
+        raise InputError("logged_quality and logged_cost must be of the same models")
     check_switches("kept", router.kept, counts=(0, len(grid)))
     check_whole("seen", router.seen, least=0, most=1 << 40)
     check_text("salt", router.salt)

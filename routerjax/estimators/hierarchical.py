@@ -51,7 +51,7 @@ from weak ones (linear, smooth)."""
 BOUND = 6.0
 """How far from the prior's mean the logarithm of a variance may go."""
 SUMS = 16
-"""Weighted sums whose variance is asked for are filled up to a multiple of it."""
+"""Weighted sums whose variance is computed at once; fewer are filled up to as many."""
 
 
 class Posterior(NamedTuple):
@@ -162,13 +162,22 @@ def variance_of(
       fold: a fold, for the posterior of the rows outside it; None for that of all rows.
     """
     ratios = np.asarray(posterior.log_ratios, np.float32)
-    count = -(-len(weights) // SUMS) * SUMS
-    asked = padded(np.asarray(weights, np.float32), count)
     told = (posterior.moments, posterior.arms)
     if fold is not None:
         told = _at((posterior.outside_moments, posterior.outside_arms), fold)
-    found = np.asarray(_variances(ratios, *told, asked, sizes), np.float64)
-    return posterior.variance * found[: len(weights)]
+    found = [
+        np.asarray(_variances(ratios, *told, padded(each, SUMS), sizes), np.float64)[: len(each)]
+        for each in np.split(np.asarray(weights, np.float32), range(SUMS, len(weights), SUMS))
+    ]
+    return posterior.variance * np.concatenate(found)
+
+
+def mean_features(posterior: Posterior, *, fold: int | None = None) -> Float[np.ndarray, " D"]:
+    """[D] mean of φ over the rows, as they count, of all of them or of those outside a fold."""
+    told = posterior.moments if fold is None else _at(posterior.outside_moments, fold)
+    of_arm: np.ndarray = np.asarray(told.gram, np.float64)[:, 0]  # φ's first column is of ones
+    found: np.ndarray = of_arm.sum(axis=0) / max(float(np.asarray(told.rows).sum()), 1e-9)
+    return found
 
 
 def coefficients(

@@ -20,14 +20,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from routerjax.baselines.policies import best_single, best_single_of
+from routerjax.baselines.singles import Singles, logged_means
 from routerjax.estimators.elimination import Sizes
-from routerjax.estimators.hierarchical import variance_of
+from routerjax.estimators.hierarchical import Posterior, mean_features, variance_of
+from routerjax.models.outcomes import OutcomeHead
 from routerjax.models.policy import LEAST as LEAST_CHANCE
 from routerjax.models.policy import ROWS, Policy
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.pooled_features import feature_sums
 from routerjax.pipelines.prepare import Prepared
+from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
 from routerjax.records.tables import Estimates
 
@@ -102,11 +104,13 @@ def expected_advantages(
     x = prepared.x if fold is None else prepared.x[rows]  # all of them are not copied
     could = None if record.available is None else np.asarray(record.available)[rows]
     choices = _choices(policy, x, predicted, supported, cost_weights, could)
-    means = least_means(predicted, supported, lowest=record.quality_range[0], available=could)
-    best = np.array([best_single(means[None], cost_weight=each) for each in cost_weights])
+    singles = singles_by(prepared, predicted, supported, available=could, fold=fold)
+    best = np.array([singles.best(each) for each in cost_weights])
     head = prepared.head
     assert isinstance(head, PooledHead)
-    single = best[:, None] if could is None else singles_of(means, cost_weights, could)
+    single = best[:, None]
+    if could is not None:
+        single = np.stack([singles.best_of(each, could) for each in cost_weights])
     alone = np.where(_at(supported, single), single, choices)
     sums = feature_sums(head, prepared.model, x, choices, alone) / len(x)
     sizes = Sizes(head.components, head.smooth)
@@ -143,21 +147,60 @@ def _choices(
     return found
 
 
-def singles_of(
-    means: Estimates, cost_weights: Sequence[float], available: Bool[np.ndarray, "n m"]
-) -> Int[np.ndarray, "k n"]:
-    """The best single model by means [m] where it is available, elsewhere the next best, [k, n]."""
-    each = [
-        best_single_of(means[None], cost_weight=own, available=available) for own in cost_weights
-    ]
-    return np.stack(each)
-
-
 def _at(
     supported: Bool[np.ndarray, "n m"], arms: Int[np.ndarray, "k _"]
 ) -> Bool[np.ndarray, "k n"]:
     """Whether the arms, of every row or [k, 1] of all of them, are supported."""
     return supported[np.arange(len(supported))[None], arms]
+
+
+def singles_by(
+    prepared: Prepared,
+    predicted: Estimates,
+    supported: Bool[np.ndarray, "n m"],
+    *,
+    available: Bool[np.ndarray, "n m"] | None = None,
+    fold: int | None = None,
+) -> Singles:
+    """What a log with a posterior tells of its models, were each to answer all of some rows.
+
+    The deviations are those of φ̄ᵀ β_m, φ̄ the mean features of the rows learnt from; the plain
+    means are those of the same rows.
+
+    Args:
+      prepared: a log with a posterior, m models.
+      predicted: [n, m] quality and cost of the rows.
+      supported: whether the log supports a model there.
+      available: True where a model could be chosen; None where every model could.
+      fold: the fold that the rows are of, with what the others tell; None for all rows.
+    """
+    nuisances, record = prepared.nuisances, prepared.record
+    assert nuisances is not None and nuisances.posterior is not None
+    assert isinstance(record, Log)
+    lowest = record.quality_range[0]
+    learnt = slice(None) if fold is None else nuisances.of_row != fold
+    return Singles(
+        least_means(predicted, supported, lowest=lowest, available=available),
+        record.quality_width * _deviations(nuisances.posterior, prepared.head, fold),
+        logged_means(
+            np.asarray(record.arms)[learnt],
+            np.asarray(record.quality)[learnt],
+            np.asarray(record.cost)[learnt],
+            models=len(record.models),
+            lowest=lowest,
+        ),
+    )
+
+
+def _deviations(
+    posterior: Posterior, head: OutcomeHead, fold: int | None
+) -> Float[np.ndarray, " m"]:
+    """[m] posterior standard deviation of every model's mean, as a share of the quality range."""
+    assert isinstance(head, PooledHead)
+    mean = mean_features(posterior, fold=fold)
+    each = np.eye(head.models)[:, :, None] * mean
+    variance = variance_of(posterior, each, Sizes(head.components, head.smooth), fold=fold)
+    return np.sqrt(np.maximum(variance, 0.0))
 
 
 def least_means(

@@ -11,12 +11,17 @@ import jax
 import numpy as np
 
 from routerjax.artefacts.router import Arrays, Router
-from routerjax.baselines.policies import best_single
+from routerjax.baselines.singles import Singles
 from routerjax.data.encoders.encoding import encoded
 from routerjax.models.outcomes import predict, tasks_of
 from routerjax.models.policy import Policy
 from routerjax.pipelines.crossed_pairs import Scores
-from routerjax.pipelines.expected import Expected, expected_advantages, least_means
+from routerjax.pipelines.expected import (
+    Expected,
+    expected_advantages,
+    least_means,
+    singles_by,
+)
 from routerjax.pipelines.fit_checks import check_settings, usable
 from routerjax.pipelines.held_out import fit_report, rows_apart, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
@@ -110,8 +115,8 @@ def fit(
             config=config.router,
             execution=execution,
         )
-    means, expected = _on_all_rows(trained.policy, prepared, problem, cost_weights)
-    router = _router(given, rows, prepared, trained.policy, means, expected, cost_weights)
+    singles, expected = _on_all_rows(trained.policy, prepared, problem, cost_weights)
+    router = _router(given, rows, prepared, trained.policy, singles, expected, cost_weights)
     told = [] if expected is None else expected.named(router.models, cost_weights)
     report = fit_report(
         router,
@@ -179,14 +184,14 @@ def _router(
     rows: _Parts,
     prepared: Prepared,
     policy: Policy,
-    means: Estimates,
+    singles: Singles,
     expected: Expected | None,
     cost_weights: tuple[float, ...],
 ) -> Router:
     """The router without its report; it keeps the range of quality, and so the unit, of `given`."""
     assert prepared.nuisances is not None
     config, models = prepared.config, rows.learnt.models
-    best = [best_single(means[None], cost_weight=each) for each in cost_weights]
+    best = [singles.best(each) for each in cost_weights]
     log_policy = prepared.nuisances.propensities.model
     salt = salt_of(given.fingerprint, config.seed)
     seen = seen_queries(rows.logged, salt=salt)
@@ -209,8 +214,11 @@ def _router(
             log_policy,
             seen,
         ),
-        arm_quality=tuple(means.quality.tolist()),
-        arm_cost=tuple(means.cost.tolist()),
+        arm_quality=_listed(singles.means.quality),
+        arm_cost=_listed(singles.means.cost),
+        arm_deviation=_listed(singles.deviation),
+        logged_quality=_listed(None if singles.logged is None else singles.logged.quality),
+        logged_cost=_listed(None if singles.logged is None else singles.logged.cost),
         seen=len(seen),
         salt=salt,
         kept=() if expected is None else tuple(expected.kept.tolist()),
@@ -243,8 +251,8 @@ def default_cost_weights(log: Log) -> tuple[float, ...]:
 
 def _on_all_rows(
     policy: Policy, prepared: Prepared, problem: Problem, cost_weights: Sequence[float]
-) -> tuple[Estimates, Expected | None]:
-    """[m] mean quality and cost of every model, and what routing is expected to add to the best.
+) -> tuple[Singles, Expected | None]:
+    """What the log tells of its single models, and what routing is expected to add to the best.
 
     Outcome models in closed form shrink the means; of others they are means of dr estimates.
     """
@@ -253,13 +261,17 @@ def _on_all_rows(
     supported, lowest = nuisances.propensities.supported, record.quality_range[0]
     if nuisances.posterior is None:
         means = least_means(problem.selection, supported, lowest=lowest, available=record.available)
-        return means, None
+        return Singles(means), None
     predicted = predict(prepared.head, prepared.model, prepared.x)
-    means = least_means(predicted, supported, lowest=lowest, available=record.available)
+    singles = singles_by(prepared, predicted, supported, available=record.available)
     if policy.architecture.stages or policy.constant is not None:
-        return means, None
+        return singles, None
     _, expected = expected_advantages(policy, prepared, predicted, cost_weights=cost_weights)
-    return means, expected
+    return singles, expected
+
+
+def _listed(values: np.ndarray | None) -> tuple[float, ...]:
+    return () if values is None else tuple(values.tolist())
 
 
 def _no_means(models: int) -> Estimates:
