@@ -7,7 +7,6 @@ alone decide, and of every region and arm it is asked whether the few answers ar
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -113,13 +112,18 @@ def _apart(x: Float[np.ndarray, "r d"], count: int, rng: np.random.Generator) ->
 
 
 def _means(x: Float[np.ndarray, "r d"], first: Float[np.ndarray, "g d"]) -> np.ndarray:
-    """[g, d] centres: from the first ones, each moved to the mean of the rows nearest to it."""
-    from scipy.cluster.vq import kmeans2
+    """[g, d] centres: from the first ones, each moved to the mean of the rows nearest to it.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a centre may lose its last row, and stays where it is
-        found, _ = kmeans2(x, first, iter=STEPS, minit="matrix", missing="warn")
-    return np.asarray(found, np.float32)
+    A centre that loses its last row stays where it is.
+    """
+    centres = np.asarray(first, np.float32)
+    for _ in range(STEPS):
+        place = nearest(centres, x)
+        rows = np.bincount(place, minlength=len(centres))
+        inside = (place == np.arange(len(centres))[:, None]).astype(np.float32)
+        means = inside @ x / np.maximum(rows, 1)[:, None].astype(np.float32)
+        centres = np.where(rows[:, None] > 0, means, centres)
+    return centres
 
 
 def _squares(

@@ -236,15 +236,22 @@ def _boosted(
     above = above.reshape(-1, rows.shape[0]) * real[None]  # [f·bins, t], the sums along its rows
 
     def one_round(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        logits, outside, place, *grown, scores = state
+        logits, outside, place, *grown, sums, squares = state
         chance = jax.nn.softmax(logits) * real[:, None]
         slopes = jnp.concatenate([answered - chance, real[:, None]], axis=1)
         leaf = jnp.zeros(rows.shape[0], jnp.int32)
+        every, right = slopes[:, None], _columns_of(above, slopes[:, None])
         questions = []
         for level in range(DEPTH):
-            question = jnp.argmax(_gains(above, slopes, leaf, 2**level))
+            question = jnp.argmax(_gains(right, jnp.sum(every, axis=0)))
             questions.append(question)
-            leaf = leaf + 2**level * (above[question] > 0)
+            higher = above[question] > 0
+            leaf = leaf + 2**level * higher
+            if level + 1 < DEPTH:
+                inside = every * higher[:, None, None]
+                part = _columns_of(above, inside)
+                every = jnp.concatenate([every - inside, inside], axis=1)
+                right = jnp.concatenate([right - part, part], axis=1)
         inside = jax.nn.one_hot(leaf, 2**DEPTH).T
         curvature = inside @ (chance * (1 - chance)) + RIDGE
         leaves = STEP * (inside @ slopes[:, :models]) / curvature
@@ -253,36 +260,37 @@ def _boosted(
         one = Trees(jnp.zeros(models), *(each[None] for each in tree))
         outside = outside + log_odds(one, held_out)
         grown = [every.at[place].set(own) for every, own in zip(grown, tree, strict=True)]
-        scores = scores.at[place].set(_likelihoods(outside, held_out_arms))
-        return logits + leaves[leaf], outside, place + 1, *grown, scores
+        better = (_likelihoods(outside, held_out_arms) - untouched) * held
+        together = jax.ops.segment_sum(better, held_out_groups, num_segments=better.shape[0])
+        sums = sums.at[place].set(jnp.sum(better, axis=0))
+        squares = squares.at[place].set(jnp.sum(together**2, axis=0))
+        return logits + leaves[leaf], outside, place + 1, *grown, sums, squares
 
     first = jnp.broadcast_to(start, (rows.shape[0], models))
     outside = jnp.broadcast_to(start, (held_out.shape[0], models))
     if offsets:
         first, outside = first + offsets[0], outside + offsets[1]
     untouched = _likelihoods(outside, held_out_arms)
+    held = (held_out_arms >= 0).astype(jnp.float32)[:, None]
 
     def promising(state: tuple[Array, ...]) -> Array:
-        place, scores = state[2], jnp.mean(state[-1][..., 0], axis=1)
-        best = jnp.max(scores)
-        last = jnp.where(best > jnp.mean(untouched[:, 0]), jnp.argmax(scores) + 1, 0)
+        place, better = state[2], state[-2][:, 0]
+        last = jnp.where(jnp.max(better) > 0, jnp.argmax(better) + 1, 0)
         return (place < rounds) & (place - last < PATIENCE)
 
     none = (
         jnp.zeros((rounds, DEPTH), jnp.int32),
         jnp.zeros((rounds, DEPTH)),
         jnp.zeros((rounds, 2**DEPTH, models)),
-        jnp.full((rounds, held_out.shape[0], 1 + models), -jnp.inf),
+        jnp.full((rounds, 1 + models), -jnp.inf),
+        jnp.zeros((rounds, 1 + models)),
     )
     state: tuple[Array, ...] = (first, outside, jnp.zeros((), jnp.int32), *none)
-    *_, place, feature, edge, leaves, scores = jax.lax.while_loop(promising, one_round, state)
+    *_, place, feature, edge, leaves, sums, squares = jax.lax.while_loop(
+        promising, one_round, state
+    )
     last = jnp.minimum(jnp.arange(rounds), place - 1)  # rounds that were not grown change nothing
-    better = (scores[last] - untouched[None]) * (held_out_arms >= 0)[None, :, None]
-    together = jax.vmap(
-        lambda own: jax.ops.segment_sum(own, held_out_groups, num_segments=own.shape[0])
-    )(better)
-    squares = jnp.sum(together**2, axis=1)
-    told = Told(jnp.sum(better, axis=1), squares, jnp.sum(held_out_arms >= 0))
+    told = Told(sums[last], squares[last], jnp.sum(held_out_arms >= 0))
     return Trees(start, feature, edge, leaves), told
 
 
@@ -305,22 +313,25 @@ def _kept(told: Told, models: int) -> Int[np.ndarray, " m"]:
     return found
 
 
-def _gains(
-    above: Float[Array, "q t"], slopes: Float[Array, "t s"], leaf: Int[Array, " t"], leaves: int
-) -> Float[Array, " q"]:
-    """Σ G² / (N + 1) over the leaves that each question would make of these, and the arms.
+def _columns_of(above: Float[Array, "q t"], inside: Float[Array, "t l s"]) -> Float[Array, "q l s"]:
+    """Sums of the columns over the rows for which each question's answer is yes."""
+    found = above @ inside.reshape(inside.shape[0], -1)
+    return found.reshape(above.shape[0], *inside.shape[1:])
 
-    The last column of `slopes` counts rows, the others are 1{t = m} − p_m.
+
+def _gains(right: Float[Array, "q l s"], total: Float[Array, "l s"]) -> Float[Array, " q"]:
+    """Σ G² / (N + 1) over the two leaves that each question would make of each of l, and the arms.
+
+    Args:
+      right: of each question and leaf the sums over the rows whose answer is yes: Σ 1{t = m} − p_m
+        of every arm, and last their number.
+      total: of each leaf the same sums over all its rows.
     """
-    inside = jax.nn.one_hot(leaf, leaves)[:, :, None] * slopes[:, None, :]  # [t, leaves, s]
-    flat = inside.reshape(inside.shape[0], -1)
-    right = (above @ flat).reshape(above.shape[0], leaves, -1)
-    left = flat.sum(axis=0).reshape(1, leaves, -1) - right
 
     def gain(sums: Array) -> Array:
         return jnp.sum(sums[..., :-1] ** 2 / (sums[..., -1:] + RIDGE), axis=(1, 2))
 
-    return gain(left) + gain(right)
+    return gain(total[None] - right) + gain(right)
 
 
 def _likelihoods(logits: Float[Array, "h m"], arms: Int[Array, " h"]) -> Float[Array, "h m+1"]:

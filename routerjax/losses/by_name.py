@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from routerjax.errors import InputError
 from routerjax.losses.arguments import Form, Surrogate, form_of, name_of
 from routerjax.losses.known import SURROGATES
-from routerjax.losses.trial import try_out
 from routerjax.support.own_code import named
 
 
@@ -70,13 +69,13 @@ def chosen(surrogate: str | Surrogate) -> Chosen:
 
     Raises:
       InputError: no such surrogate, file, function or setting; the file does not run; a value that
-        is no number; or a function that `try_out` refuses.
+        is no number; or a function that `losses.trial.try_out` refuses.
     """
     if not isinstance(surrogate, str):
         name = name_of(surrogate)
         if not isinstance(surrogate, Hashable):
             raise InputError("a surrogate must be hashable, as a function is", source=name)
-        try_out(surrogate, (), name)
+        _try_out(surrogate, (), name)
         return Chosen(surrogate)
     name, _, settings = surrogate.partition("?")
     found: Surrogate = named(name, SURROGATES, kind="surrogate")
@@ -85,8 +84,15 @@ def chosen(surrogate: str | Surrogate) -> Chosen:
     own = Chosen(_bound(found, fixed) if fixed else found, swept)
     if name not in SURROGATES or settings:
         for each in own.combinations:
-            try_out(own.function, tuple(each.items()), surrogate)
+            _try_out(own.function, tuple(each.items()), surrogate)
     return own
+
+
+def _try_out(*arguments: Any) -> None:
+    """`try_out`, which imports what only functions of one's own need."""
+    from routerjax.losses.trial import try_out
+
+    try_out(*arguments)
 
 
 def joined_names(parts: tuple[str, ...]) -> tuple[str, ...]:

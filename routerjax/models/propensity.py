@@ -66,12 +66,8 @@ def without_unused_trees(model: PropensityModel) -> PropensityModel:
     used = np.asarray(model.trees.leaves).any(axis=(0, 2, 3))  # [t]
     least = int(np.flatnonzero(used).max(initial=-1)) + 1
     count = min(min(size for size in (*SIZES, used.size) if size >= least), used.size)
-    trees = model.trees
-    return model._replace(
-        trees=Trees(
-            trees.start, trees.feature[:, :count], trees.edge[:, :count], trees.leaves[:, :count]
-        )
-    )
+    leaves: list[Any] = [np.asarray(leaf) for leaf in model.trees]
+    return model._replace(trees=Trees(leaves[0], *(leaf[:, :count] for leaf in leaves[1:])))
 
 
 def propensities_by_fold(

@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.calibration import likelihood_gain
 from routerjax.estimators.discriminants import Discriminants
-from routerjax.estimators.exploring import explored_logit
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.logit import Logit, fit_logit, logit_odds, tells
 from routerjax.estimators.trees import TreeRows, grow
@@ -19,6 +18,7 @@ from routerjax.models.propensity import (
     propensities_by_fold,
     surely,
     tree_odds_by_fold,
+    without_unused_trees,
 )
 from routerjax.pipelines.circumstances import Circumstances, chosen_rows, circumstances_of
 from routerjax.records.logs import Log
@@ -84,6 +84,8 @@ def fit_logging_policy(
     asked = np.arange(len(log.models)) == arms[:, None]
     if not tells(found, asked, could, log.groups):
         return alone
+    from routerjax.estimators.exploring import explored_logit
+
     logit = fit_logit(found, arms, could, folds.of_row)
     sharper = explored_logit(logit, x, arms, could, folds.of_row, log.groups)
     both = _with_trees(log, x, folds, arms, around, logit if sharper is None else sharper, starts)
@@ -205,6 +207,7 @@ def by_fold(
     around: Circumstances | None,
 ) -> Float[np.ndarray, "k r m"]:
     """Propensities of some rows of a log by every fold's model, in their circumstances."""
+    model = without_unused_trees(model)
     if around is None:
         found: np.ndarray = on_rows(_by_fold, model, x)
         return found
