@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def test_fit_shows_bars_on_standard_error_if_asked(world, router, capsys):
     told = []
 
     def on_progress(what, done, at_most):
-        told.append(what)
+        if at_most:  # what has no epochs is shown in a terminal alone
+            told.append(what)
 
     execution = Execution(on_progress=on_progress)
     shown = rj.fit(world.log, config=world.config, execution=execution, progress=True)
@@ -57,3 +59,39 @@ def test_without_the_argument_nothing_is_shown(capsys):
     with watched(Execution(), False) as execution:
         assert execution == Execution()
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_has_no_epochs_is_shown_while_it_lasts_and_leaves_nothing():
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=80)
+    with progress_bars(console=console) as on_progress:
+        execution = Execution(on_progress=on_progress)
+        with execution.step("log's policy"):
+            time.sleep(0.2)  # the bars are drawn ten times a second
+        assert "log's policy" in text.getvalue() and "epochs" not in text.getvalue()
+        with execution.step("outcome models"), execution.step("one within another"):
+            pass
+    assert text.getvalue().count("\n") == text.getvalue().count("\x1b[1A")  # all lines taken back
+
+
+def test_steps_stay_silent_where_nobody_watches():
+    text = io.StringIO()
+    with progress_bars(console=Console(file=text)) as on_progress:
+        with Execution(on_progress=on_progress).step("log's policy"):
+            pass
+    assert text.getvalue() == ""
+    with Execution().step("nobody is told"):
+        pass
+
+
+def test_a_plug_in_fit_says_what_it_is_at(world):
+    told = []
+    execution = Execution(on_progress=lambda *call: told.append(call))
+    config = rj.FitConfig(cost_weights=(0.0, 64.0))
+    router = rj.fit(world.log.rows(slice(0, 150)), config=config, execution=execution)
+    names = ("log's policy", "outcome models", "value of the router")
+    assert told == [(name, done, 0) for name in names for done in (0, 1)]
+    told.clear()
+    with pytest.warns(rj.DataWarning, match="answered so few rows"):
+        rj.evaluate(router, world.log.rows(slice(150, 200)), execution=execution)
+    assert told == [(name, done, 0) for name in (names[0], names[2]) for done in (0, 1)]

@@ -36,8 +36,9 @@ def methods(
     config = repetitions[0].config
     for name, choose in {**_without_training(), **_plug_ins()}.items():
         if wanted(name, config):
-            execution.tell(name)
-            yield name, [choose(each) for each in repetitions]
+            with execution.step(name):
+                chosen = [choose(each) for each in repetitions]
+            yield name, chosen
     for surrogate in config.surrogates:
         for estimator in (*config.estimators, FULL):
             yield from _surrogate(repetitions, surrogate, estimator, execution)

@@ -114,11 +114,18 @@ def evaluate(
         known = test_rows(encoded_for(data, router), router).with_models(router.models)
         evaluated = unseen(router, said_once(known))
         left_out = len(data) - len(evaluated)
-        evidence, covered, notes = _evidence(router, evaluated, gold, trust_propensities)
-        choices = router_choices(router, evaluated.features, cost_weights, evaluated.available)
-        found = page(
-            choices, evidence, covered, left_out=left_out, cost_weights=cost_weights, notes=notes
-        )
+        with execution.step("log's policy"):
+            evidence, covered, notes = _evidence(router, evaluated, gold, trust_propensities)
+        with execution.step("value of the router"):
+            choices = router_choices(router, evaluated.features, cost_weights, evaluated.available)
+            found = page(
+                choices,
+                evidence,
+                covered,
+                left_out=left_out,
+                cost_weights=cost_weights,
+                notes=notes,
+            )
         if not exclude:
             return found
         lost = retiring.on_log(router, evidence, cost_weights=cost_weights, exclude=exclude)

@@ -115,19 +115,20 @@ def fit(
             config=config.router,
             execution=execution,
         )
-    singles, expected = _on_all_rows(trained.policy, prepared, problem, cost_weights)
-    router = _router(given, rows, prepared, trained.policy, singles, expected, cost_weights)
-    told = [] if expected is None else expected.named(router.models, cost_weights)
-    report = fit_report(
-        router,
-        prepared,
-        rows.apart,
-        gold=gold,
-        crossed=share_apart(config) is None,
-        corrected=rows.corrected,
-        scores=None if rows.correction is None else Scores(given, nuisance_key, gold),
-        expected=told,
-    )
+        with execution.step("value of the router"):
+            singles, expected = _on_all_rows(trained.policy, prepared, problem, cost_weights)
+            router = _router(given, rows, prepared, trained.policy, singles, expected, cost_weights)
+            told = [] if expected is None else expected.named(router.models, cost_weights)
+            report = fit_report(
+                router,
+                prepared,
+                rows.apart,
+                gold=gold,
+                crossed=share_apart(config) is None,
+                corrected=rows.corrected,
+                scores=None if rows.correction is None else Scores(given, nuisance_key, gold),
+                expected=told,
+            )
     report |= {"epochs": trained.epochs, "expected": told}
     if trained.settings:
         report["settings"] = trained.settings

@@ -158,11 +158,13 @@ def fit_all_nuisances(
     """
     triples = [split_keys(key, 3) for key in keys]
     joined = join(logs, scalings, [triple[0] for triple in triples], config, execution)
-    chances = [
-        fit_propensities(log, task.rows["x"], task.folds, support=support)
-        for log, task in zip(logs, joined.tasks, strict=True)
-    ]
-    outcomes = fit_joined(_weighed(joined, chances), [triple[1] for triple in triples])
+    with execution.step("log's policy"):
+        chances = [
+            fit_propensities(log, task.rows["x"], task.folds, support=support)
+            for log, task in zip(logs, joined.tasks, strict=True)
+        ]
+    with execution.step("outcome models"):
+        outcomes = fit_joined(_weighed(joined, chances), [triple[1] for triple in triples])
     return [
         Nuisances(
             found.predicted,

@@ -25,7 +25,7 @@ class Execution:
     """How the trainings of a fit or a study are carried out.
 
     Attributes:
-      on_progress: called with (what is trained, epochs done, epochs at most).
+      on_progress: called with (what is trained, epochs done, epochs at most), and as `step` does.
       sweep: runs one after another or side by side.
       devices: how many, and what they share out; None is JAX's default device.
       checkpoints: where trainings leave their state and take it up again; None leaves none.
@@ -45,10 +45,13 @@ class Execution:
             "checkpoint": self.checkpoints and self.checkpoints.stage(_folder(stage)),
         }
 
-    def tell(self, what: str) -> None:
-        """Say what is at hand, where nothing counts epochs."""
-        if self.on_progress is not None:
-            self.on_progress(what, 0, 1)
+    @contextlib.contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Say what is at hand while it lasts, where nothing counts epochs: 0 of 0, then 1 of 0."""
+        told = self.on_progress or (lambda *call: None)
+        told(what, 0, 0)
+        yield
+        told(what, 1, 0)
 
     def within(self, name: str) -> Execution:
         """The execution of one part among several: its progress and checkpoints say which."""

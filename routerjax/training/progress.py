@@ -18,7 +18,8 @@ def progress_bars(
 ) -> Iterator[OnProgress | None]:
     """A callback that shows one bar per thing trained; None when `quiet`.
 
-    A bar jumps to its end when a run stops early: epochs at most, not epochs needed, is known.
+    A bar jumps to its end when a run stops early: epochs at most, not epochs needed, is known. What
+    has no epochs is shown in a terminal as long as it lasts.
 
     Args:
       quiet: show nothing.
@@ -33,20 +34,35 @@ def progress_bars(
     columns = (
         TextColumn("{task.description:<24}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+        TextColumn("{task.fields[epochs]}"),
         TimeElapsedColumn(),
     )
     bars = Progress(*columns, console=console or consoles.Console(stderr=True))
     tasks: dict[str, TaskID] = {}
 
+    steps: dict[str, TaskID] = {}
+
     def on_progress(name: str, done: int, at_most: int) -> None:
+        if at_most == 0:
+            step(name, done)
+            return
         bars.start()  # with the first bar: an error before it stays a single line
         if name not in tasks:
-            tasks[name] = bars.add_task(name, total=at_most)
-        bars.update(tasks[name], completed=done)
+            tasks[name] = bars.add_task(name, total=at_most, epochs="")
+        bars.update(tasks[name], completed=done, epochs=f"{done}/{at_most} epochs")
+
+    def step(name: str, done: int) -> None:
+        if not bars.console.is_terminal:
+            return
+        bars.start()
+        if done:
+            bars.remove_task(steps.pop(name))
+        else:
+            steps[name] = bars.add_task(name, total=None, epochs="")
 
     try:
         yield on_progress
     finally:
-        if tasks:
+        if bars.live.is_started:
+            bars.live.transient = not tasks  # steps leave nothing behind
             bars.stop()
