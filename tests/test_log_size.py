@@ -9,7 +9,7 @@ import pytest
 
 from experiments import results_file
 from experiments.draw_by_draw import remaining
-from experiments.log_size import ceilings, compare, data, methods, report, stability
+from experiments.log_size import ceilings, compare, data, methods, prose, report, stability
 from experiments.log_size.__main__ import main
 from experiments.log_size.config import PRESETS, SizeConfig, check
 from experiments.log_size.run import Place, places
@@ -447,3 +447,28 @@ def test_ceilings_by_hand():
 def test_the_readme_says_what_the_ceilings_are():
     text = report.README.read_text()
     assert report.filled(text, ceilings.readme_table(), mark=ceilings.MARK) == text
+
+
+def test_findings_by_hand():
+    """Two cells of two draws: leads of `fit` 0.02 and 0.04, −0.05 and 0.01; full feedback 0.1."""
+
+    def record(logging: str, rows: int, seed: int, lead: float) -> dict:
+        base, kept = [0.5, 0.5], [True, False]
+        found = {methods.BEST: base, methods.BEST_FIT: base, methods.RIDGE: [0.25, 0.25]}
+        found |= {methods.FIT: [0.5, 0.5 + 2 * lead], methods.FULL: [0.6, 0.6]}
+        expected = {"kept": kept, "advantage": [0.005, 0.125], "standard_deviation": [1.0, 1.0]}
+        place = {"table": "t", "logging": logging, "rows": rows, "seed": seed}
+        return {**place, "values": found, "expected": expected, "seconds": {}, "first": []}
+
+    draws = [record("uniform", 100, 0, 0.02), record("uniform", 100, 1, 0.04)]
+    draws += [record("biased", 200, 0, -0.05), record("biased", 200, 1, 0.01)]
+    text = prose.findings({"draws": draws}).replace("\\n", " ")
+    assert "adds +0.0050 ± 0.0200 on average" in text  # seeds −0.015 and 0.025
+    assert "5% of what full feedback adds, over 4 draws of 2 cells" in text
+    assert "1 draws are below -0.03 and 1 above 0.03" in text
+    assert "The worst has -0.0500: t, 200 rows, biased, seed 0." in text
+    assert "Under uniform logging `fit` adds +0.0300, and its single model +0.0000 of it" in text
+    assert "t, 200 rows, biased: -0.0200 (full feedback +0.1000)" in text
+    assert "Elsewhere it was expected to add 0.1250 and added 0.0100: " in text
+    assert "too hopeful by 92%" in text
+    assert "below in 2 cells of 2, 0.25 in the worst draw" in text

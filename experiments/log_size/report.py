@@ -26,6 +26,7 @@ from experiments.log_size.compare import (
     seconds,
 )
 from experiments.log_size.methods import BEST, FIT, FORMER, FROM_LOG, FULL, OTHERS, RIDGE
+from experiments.log_size.prose import findings
 from experiments.ope_coverage.report import filled
 from routerjax.reports.tables import markdown
 from routerjax.support.atomic import write_text
@@ -37,6 +38,7 @@ FRONT = HERE.parent.parent / "README.md"
 MARK = "sizes"
 """Of the tables in the README of the study; and of the one in that of the project."""
 FORMER_MARK = "former"
+FOUND_MARK = "found"
 
 Record = dict[str, Any]
 
@@ -304,6 +306,7 @@ def readmes() -> dict[Path, str]:
     }
     former = json.loads(FORMER_RESULTS.read_text(encoding="utf-8"))
     pages[README] = filled(pages[README], former_table(former), mark=FORMER_MARK)
+    pages[README] = filled(pages[README], findings(results), mark=FOUND_MARK)
     return pages
 
 
