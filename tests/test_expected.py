@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import routerjax as rj
+from routerjax.baselines.singles import Singles
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import variance_of
 from routerjax.models.outcomes import predict
@@ -92,6 +93,23 @@ def test_the_expected_advantage_is_the_mean_lead_of_the_predictions(useful):
         assert found.advantage[k] == pytest.approx(total / 240, abs=1e-5)
     assert found.advantage[0] > 0.1 and not found.kept.any()
     assert (np.asarray(choices) != 2).mean() > 0.9
+
+
+def test_what_a_model_that_is_always_chosen_would_add_is_not_added_by_choosing_by_query(useful):
+    """Were c, the worst, picked as the best single model, the lead is still that over a or b."""
+    policy, prepared = useful
+    head = outcome_head_of(CONFIG.nuisance, 3, 8)
+    predicted = predict(head, prepared.model, prepared.x)
+    _, before = expected_advantages(policy, prepared, predicted, cost_weights=WEIGHTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Singles, "ranks", lambda self, weight: np.array([0.0, 0.0, 1.0]))
+        choices, found = expected_advantages(policy, prepared, predicted, cost_weights=WEIGHTS)
+    assert found.best.tolist() == [2, 2, 2]
+    np.testing.assert_allclose(found.advantage, before.advantage)
+    np.testing.assert_allclose(found.deviation, before.deviation)
+    utility = predicted.quality - WEIGHTS[0] * predicted.cost
+    over_c = (utility[np.arange(240), choices[0]] - utility[:, 2]).mean()
+    assert over_c > found.advantage[0] + 0.1
 
 
 def test_its_deviation_is_that_of_the_difference(useful):

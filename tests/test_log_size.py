@@ -462,13 +462,12 @@ def test_findings_by_hand():
 
     draws = [record("uniform", 100, 0, 0.02), record("uniform", 100, 1, 0.04)]
     draws += [record("biased", 200, 0, -0.05), record("biased", 200, 1, 0.01)]
-    text = prose.findings({"draws": draws}).replace("\\n", " ")
+    text = prose.findings({"draws": draws})
     assert "adds +0.0050 ± 0.0200 on average" in text  # seeds −0.015 and 0.025
     assert "5% of what full feedback adds, over 4 draws of 2 cells" in text
-    assert "1 draws are below -0.03 and 1 above 0.03" in text
+    assert "Draws below -0.03: 1; above 0.03: 1" in text
     assert "The worst has -0.0500: t, 200 rows, biased, seed 0." in text
-    assert "Under uniform logging `fit` adds +0.0300, and its single model +0.0000 of it" in text
+    assert "Under uniform logging `fit` adds +0.0300, its single model +0.0000" in text
     assert "t, 200 rows, biased: -0.0200 (full feedback +0.1000)" in text
-    assert "Elsewhere it was expected to add 0.1250 and added 0.0100: " in text
-    assert "too hopeful by 92%" in text
-    assert "below in 2 cells of 2, 0.25 in the worst draw" in text
+    assert "Elsewhere it was expected to add +0.1250, and it added +0.0100 (8%)" in text
+    assert "are below in 2 cells of 2, and have -0.25 in the worst draw" in text

@@ -42,7 +42,7 @@ def test_fit_shows_bars_on_standard_error_if_asked(world, router, capsys):
     told = []
 
     def on_progress(what, done, at_most):
-        if at_most:  # what has no epochs is shown in a terminal alone
+        if at_most > 1:  # what has no epochs is shown in a terminal alone
             told.append(what)
 
     execution = Execution(on_progress=on_progress)
@@ -69,8 +69,10 @@ def test_what_has_no_epochs_is_shown_while_it_lasts_and_leaves_nothing():
         with execution.step("log's policy"):
             time.sleep(0.2)  # the bars are drawn ten times a second
         assert "log's policy" in text.getvalue() and "epochs" not in text.getvalue()
-        with execution.step("outcome models"), execution.step("one within another"):
+        with execution.step("outcome models"), execution.step("outcome models"):
             pass
+        with pytest.raises(KeyError), execution.step("what fails"):
+            raise KeyError
     assert text.getvalue().count("\n") == text.getvalue().count("\x1b[1A")  # all lines taken back
 
 
@@ -90,8 +92,8 @@ def test_a_plug_in_fit_says_what_it_is_at(world):
     config = rj.FitConfig(cost_weights=(0.0, 64.0))
     router = rj.fit(world.log.rows(slice(0, 150)), config=config, execution=execution)
     names = ("log's policy", "outcome models", "value of the router")
-    assert told == [(name, done, 0) for name in names for done in (0, 1)]
+    assert told == [(name, done, 1) for name in names for done in (0, 1)]
     told.clear()
     with pytest.warns(rj.DataWarning, match="answered so few rows"):
         rj.evaluate(router, world.log.rows(slice(150, 200)), execution=execution)
-    assert told == [(name, done, 0) for name in (names[0], names[2]) for done in (0, 1)]
+    assert told == [(name, done, 1) for name in (names[0], names[2]) for done in (0, 1)]

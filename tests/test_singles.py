@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 import routerjax as rj
+from routerjax.artefacts.newcomer import with_newcomer, without_newcomers
 from routerjax.baselines.singles import Singles, logged_means
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import fit_hierarchical, mean_features, variance_of
@@ -41,9 +43,9 @@ def test_two_deviations_are_taken_from_a_mean():
     assert own.best_of(0.0, there).tolist() == [1, 0, 2]
 
 
-@pytest.mark.parametrize(("lead", "best"), [(0.0120, 1), (0.0130, 0)])
+@pytest.mark.parametrize(("lead", "best"), [(0.0070, 1), (0.0080, 0)])
 def test_the_model_of_plain_means_gives_way_for_a_quarter_of_the_doubt(lead, best):
-    """√(0.03² + 0.04²) = 0.05, a quarter of which is 0.0125."""
+    """A quarter of 0.03 is 0.0075, however little is known of the other."""
     deviation = np.array([0.03, 0.04, 0.0])
     logged = _means([0.5, 0.9, 0.1])
     own = Singles(_means([0.7 + lead, 0.7, 0.3]), deviation, logged)
@@ -53,12 +55,33 @@ def test_the_model_of_plain_means_gives_way_for_a_quarter_of_the_doubt(lead, bes
 
 
 def test_what_plain_means_pick_follows_the_cost_weight():
-    """Plain utilities .6, .5 − λ·0: b from λ = 0.1 / 0.001 = 100 on; expected leads are small."""
+    """Plain utilities .6 − .001 λ and .5; b leads by .01 + .001 λ, which is worth it beyond .05."""
     deviation = np.array([0.2, 0.2])
     own = Singles(_means([0.5, 0.51], [0.001, 0.0]), deviation, _means([0.6, 0.5], [0.001, 0.0]))
-    assert [own.best(weight) for weight in (0.0, 50.0, 60.0, 101.0)] == [0, 0, 0, 1]
-    surer = own._replace(deviation=deviation / 10)  # 0.01 + 0.001 λ > 0.25 · 0.0283 at any λ
+    assert [own.best(weight) for weight in (0.0, 39.0, 41.0, 101.0)] == [0, 0, 1, 1]
+    surer = own._replace(deviation=deviation / 10)  # .01 + .001 λ is beyond .005 at any λ
     assert [surer.best(weight) for weight in (0.0, 101.0)] == [1, 1]
+
+
+def test_the_order_of_the_models_is_no_matter_where_plain_means_are_equal():
+    """Three models answered all they were asked; the least sure of them is not the one."""
+    quality, deviation = np.array([0.6, 0.7, 0.65, 0.5]), np.array([0.2, 0.2, 0.01, 0.01])
+    logged = np.array([1.0, 1.0, 1.0, 0.9])
+    for order in itertools.permutations(range(4)):
+        own = list(order)
+        found = Singles(_means(quality[own].tolist()), deviation[own], _means(logged[own].tolist()))
+        assert own[found.best(0.0)] == 2
+
+
+def test_a_newcomer_is_never_the_best_however_cheap(fitted):
+    router, _ = fitted
+    grown = with_newcomer(router, "d", like="c", price=rj.PriceChange(dollars=0.0))
+    for weight in (0.0, 10.0, 120.0):
+        assert grown.best_single_at(weight) == router.best_single_at(weight)
+    cheap = grown.with_prices({"d": rj.PriceChange(0.1), "b": rj.PriceChange(0.9)})
+    plain = router.with_prices({"b": rj.PriceChange(0.9)})
+    assert cheap.best_single == plain.best_single
+    assert without_newcomers(cheap, ["d"]).best_single == plain.best_single
 
 
 def test_plain_means_by_hand_and_of_a_model_without_rows():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from routerjax.errors import DataWarning, InputError
+from routerjax.estimators.boosting import Told, TreeRows, _kept, grow
 from routerjax.estimators.calibration import calibration, likelihood_gain
 from routerjax.estimators.overlap import overlap
 from routerjax.estimators.support import (
@@ -19,7 +20,7 @@ from routerjax.estimators.support import (
     support_level,
     support_threshold,
 )
-from routerjax.estimators.trees import Told, TreeRows, Trees, _kept, grow, log_odds
+from routerjax.estimators.trees import Trees, log_odds
 from routerjax.models.heads import Scaling
 from routerjax.models.propensity import (
     PropensityModel,

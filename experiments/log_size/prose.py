@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from experiments.log_size.compare import (
     FAR,
     Comparison,
@@ -57,8 +55,8 @@ def _in_all(found: Found) -> str:
         f"**`fit` adds {_with_error(own)} on average**, {own.recovered:.0%} of what full feedback "
         f"adds, over {own.draws} draws of {own.cells} cells. It is below by more than a standard "
         f"error in {own.below} of the cells and in {own.weights_below} of {own.weights} cells × "
-        f"cost weights, where equal methods would be in one of six. {own.far_below} draws are "
-        f"below -{FAR} and {own.far_above} above {FAR}. The worst has {value:+.4f}: {table}, "
+        f"cost weights, where equal methods would be in one of six. Draws below -{FAR}: "
+        f"{own.far_below}; above {FAR}: {own.far_above}. The worst has {value:+.4f}: {table}, "
         f"{rows:,} rows, {logging}, seed {seed}."
     )
 
@@ -66,11 +64,10 @@ def _in_all(found: Found) -> str:
 def _single_model(found: Found) -> str:
     uniform = {method: _of(found, method, _is("uniform")) for method in (FIT, BEST_FIT)}
     return (
-        "**Most of that is a better single model**, where policies prefer some. The best single "
-        f"model of `fit` adds {_with_error(_of(found, BEST_FIT))} to the one that plain means "
-        "pick, most under sharp logging, where these pick a model with a handful of rows and "
-        f"luck. Under uniform logging `fit` adds {uniform[FIT].mean:+.4f}, and its single model "
-        f"{uniform[BEST_FIT].mean:+.4f} of it."
+        f"**The best single model of `fit`** alone adds {_with_error(_of(found, BEST_FIT))} to the "
+        "one that plain means pick: under sharp logging these pick a model with a handful of rows "
+        f"and luck. Under uniform logging `fit` adds {uniform[FIT].mean:+.4f}, its single model "
+        f"{uniform[BEST_FIT].mean:+.4f}."
     )
 
 
@@ -106,19 +103,18 @@ def _least(found: Found) -> str:
 def _kept(found: Found) -> str:
     kept, others = (expectation(found, kept=each) for each in (True, False))
     assert kept is not None and others is not None
-    short = 1 - others.came[FIT] / others.expected
     return (
-        '**"Keep your best single model" is right.** Where routers kept to it, choosing by query '
-        f"was expected to add {kept.expected:.4f}; `fit` gained {kept.came[FIT]:.4f} over it by "
-        f"falling back for want of support, and full feedback {kept.came[FULL]:.4f}, which such "
-        f"logs do not tell. Elsewhere it was expected to add {others.expected:.4f} and added "
-        f"{others.came[FIT]:.4f}: the posterior is too hopeful by {short:.0%}."
+        "**Where routers keep to their best single model**, choosing by query was expected to add "
+        f"{kept.expected:+.4f}; `fit` gained {kept.came[FIT]:+.4f} over it by falling back for "
+        f"want of support, and full feedback {kept.came[FULL]:+.4f}, which such logs do not tell. "
+        f"Elsewhere it was expected to add {others.expected:+.4f}, and it added "
+        f"{others.came[FIT]:+.4f} ({others.came[FIT] / others.expected:.0%})."
     )
 
 
 def _unpooled(found: Found) -> str:
     own = _of(found, RIDGE)
     return (
-        f"**Ridges without pooling lose**: {_with_error(own)}, below in {own.below} cells of "
-        f"{own.cells}, {np.abs(own.worst):.2f} in the worst draw."
+        f"**Ridges without pooling** add {_with_error(own)}, are below in {own.below} cells of "
+        f"{own.cells}, and have {own.worst:+.2f} in the worst draw."
     )

@@ -54,7 +54,7 @@ class Router(Saved):
       arm_deviation: standard deviation of that quality; empty where outcome models do not tell it.
       logged_quality, logged_cost: of every model the mean over the rows that it answered; empty
         likewise. By these five the best single model of any cost weight is found
-        (`baselines.singles`); all are empty in routers of before.
+        (`baselines.singles`); the last three are empty in routers of before, and all in older ones.
       kept: per cost weight True where the router is the best single model for every query, since
         choosing by query is not expected to be worth more; empty where that was not asked.
       seen: number of queries the router was fitted on, 0 where it does not know them.
@@ -188,8 +188,8 @@ class Router(Saved):
     def best_single_at(self, cost_weight: float) -> str:
         """The best single model by the log it was fitted on, at any cost weight.
 
-        Utility is affine in the cost weight, so that means of quality and cost tell it exactly.
-        Routers of before kept no means; of them it is that of the nearest fitted cost weight.
+        Utility is affine in the cost weight, so that what `baselines.singles` compares is known
+        exactly. Old routers kept no means; of them it is that of the nearest fitted cost weight.
         """
         return self.models[int(single_ranks(self, cost_weight).argmax())]
 

@@ -24,26 +24,27 @@ def single_ranks(router: Router, cost_weight: float) -> Float[np.ndarray, " m"]:
     if not router.arm_quality:
         nearest = int(abs(np.asarray(router.cost_weights) - cost_weight).argmin())
         return np.equal(router.models, router.best_single[nearest]).astype(np.float64)
-    found = _singles(router).ranks(cost_weight)
-    added = router.provenance.get("newcomers")
-    if not added:
-        return found
-    return np.where(np.isin(router.models, [*added]), found.min() - 1.0, found)
+    known = ~np.isin(router.models, [*router.provenance.get("newcomers", {})])
+    ranks = _singles(router, known).ranks(cost_weight)
+    found = np.full(len(known), ranks.min() - 1.0)
+    found[known] = ranks
+    return found
 
 
-def _singles(router: Router) -> Singles:
-    """What the log told; routers of before know no deviations and no plain means."""
+def _singles(router: Router, known: Bool[np.ndarray, " m"]) -> Singles:
+    """What the log told of its models; routers of before know no deviations and no plain means."""
 
-    def of_all(values: tuple[float, ...]) -> np.ndarray:
-        return np.asarray(values, np.float64)
+    def of_known(values: tuple[float, ...]) -> np.ndarray:
+        return np.asarray(values, np.float64)[known]
 
-    return Singles(
-        Estimates(quality=of_all(router.arm_quality), cost=of_all(router.arm_cost)),
-        of_all(router.arm_deviation) if router.arm_deviation else None,
-        Estimates(quality=of_all(router.logged_quality), cost=of_all(router.logged_cost))
-        if router.logged_quality
-        else None,
-    )
+    means = Estimates(quality=of_known(router.arm_quality), cost=of_known(router.arm_cost))
+    if not router.arm_deviation:
+        return Singles(means)
+    deviation = of_known(router.arm_deviation)
+    if not router.logged_quality:
+        return Singles(means, deviation)
+    logged = Estimates(quality=of_known(router.logged_quality), cost=of_known(router.logged_cost))
+    return Singles(means, deviation, logged)
 
 
 def keeps(router: Router, cost_weight: float) -> bool:

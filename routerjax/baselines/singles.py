@@ -1,8 +1,8 @@
 """Which single model is best by a log: shrunk means, with care, and plain means where they differ.
 
-Plain means pick a model with a handful of rows and luck; means that outcome models have shrunk let
-a model lead by less than they can tell. So a model takes the place of the one that plain means pick
-only where its own value is sure, and where its lead is worth a part of what is not known of it.
+Plain means may pick a model with a handful of rows and luck; means that outcome models have shrunk
+let a model lead by less than they can tell. So a model takes the place of the one that plain means
+pick only where it leads that by a part of what is not known of its own value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from routerjax.records.tables import Estimates
 CAUTION = 2.0
 """Standard deviations of a model's mean quality that are taken from it."""
 WORTH = 0.25
-"""Standard deviations by which a model must lead the one that plain means pick."""
+"""Of its own standard deviation by which a model must lead the one that plain means pick."""
 
 
 class Singles(NamedTuple):
@@ -35,6 +35,10 @@ class Singles(NamedTuple):
     deviation: Float[np.ndarray, " m"] | None = None
     logged: Estimates | None = None
 
+    def utilities(self, cost_weight: float) -> Float[np.ndarray, " m"]:
+        """[m] expected utility, u_m = q_m − λ c_m."""
+        return _utilities(self.means, cost_weight)
+
     def ranks(self, cost_weight: float) -> Float[np.ndarray, " m"]:
         """[m] numbers that order the models, the best single model's the highest.
 
@@ -42,25 +46,24 @@ class Singles(NamedTuple):
 
             b = argmax_m u_m − 2 s_m,   p = argmax_m ū_m
 
-        and the best single model is b where u_b − u_p > ¼ √(s_b² + s_p²), and else p. The others
-        follow by u_m − 2 s_m. A lower bound prefers models that were asked often, as the policies
-        of logs do. All of it is exact at any cost weight. The two numbers were chosen by draws of
-        `experiments/log_size`, whose utility and worst draw hardly change between 2 and 3 and
-        between 0.1 and 0.5.
+        and the best single model is b where u_b − u_p > ¼ s_b, and else p. The others follow by
+        u_m − 2 s_m, which also tells apart models of equal ū. A lower bound prefers models that
+        were asked often, as the policies of most logs prefer what is good. The two numbers were
+        chosen by draws of `experiments/log_size`.
 
         Args:
           cost_weight: λ.
         """
-        utility = _utilities(self.means, cost_weight)
+        utility = self.utilities(cost_weight)
         if self.deviation is None:
             return utility
         deviation = np.asarray(self.deviation, np.float64)
         ranks = utility - CAUTION * deviation
         if self.logged is None:
             return ranks
-        best, plain = int(ranks.argmax()), int(_utilities(self.logged, cost_weight).argmax())
-        worth = WORTH * np.hypot(deviation[best], deviation[plain])
-        if best != plain and utility[best] - utility[plain] <= worth:
+        best = int(ranks.argmax())
+        plain = int(np.lexsort((ranks, _utilities(self.logged, cost_weight)))[-1])
+        if best != plain and utility[best] - utility[plain] <= WORTH * deviation[best]:
             ranks[plain] = np.nextafter(ranks[best], np.inf)
         return ranks
 

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from routerjax.estimators.calibration import likelihood_gain
 from routerjax.estimators.logit import MOST_ROWS, Logit
+from routerjax.estimators.softmax import softmax
 from routerjax.estimators.trees import NEVER
 from routerjax.records.on_disk import Stored, read
 
@@ -185,9 +186,7 @@ def _chances(fitted: _Fitted, rows: _Rows) -> Float[np.ndarray, " r"]:
 def _softmax(slopes: Float[np.ndarray, "c1 m"], rows: _Rows) -> Float[np.ndarray, "r m"]:
     """p, 0 of arms that could not be asked."""
     odds = np.where(rows.could, slopes[0] + rows.x @ slopes[1:], NEVER)
-    raised = np.exp(odds - odds.max(axis=1, keepdims=True))
-    found: np.ndarray = raised / raised.sum(axis=1, keepdims=True)
-    return found
+    return softmax(odds)
 
 
 def _loss(parameters: np.ndarray, rows: _Rows, spread: float) -> tuple[float, np.ndarray]:

@@ -158,7 +158,7 @@ def fitted_slopes(
 
     answered = np.eye(could.shape[1])[arms]
     never = np.where(could, 0.0, NEVER)
-    options = {"maxiter": STEPS, "ftol": 1e-10}
+    options = {"maxiter": STEPS, "ftol": 1e-7}  # of thousands of nats
     arguments = (z, answered, never, spread)
     best = minimize(_loss, start.ravel(), arguments, "L-BFGS-B", jac=True, options=options).x
     found: np.ndarray = best.reshape(start.shape)

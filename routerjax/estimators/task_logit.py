@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from routerjax.estimators.logit import fitted_slopes
+from routerjax.estimators.softmax import softmax
 from routerjax.estimators.trees import NEVER
 
 FEWEST_ROWS = 10
@@ -40,10 +41,7 @@ class TaskLogit(NamedTuple):
 
     def probabilities(self, z: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n T"]:
         """p(g | z), in double precision."""
-        odds = z.astype(np.float64) @ self.slopes + self.start
-        raised = np.exp(odds - odds.max(axis=1, keepdims=True))
-        found: np.ndarray = raised / raised.sum(axis=1, keepdims=True)
-        return found
+        return softmax(z.astype(np.float64) @ self.slopes + self.start)
 
 
 def told_tasks(task: Sequence[str] | None, *, most: int) -> tuple[str, ...]:

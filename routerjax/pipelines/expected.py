@@ -7,7 +7,9 @@ over the best single model is a weighted sum of their coefficients:
     w_m = mean_i φ(x_i) (1{a_i = m} − 1{b_i = m})
 
 b_i is the best single model, or the next best where it was not available, and a_i where the log
-does not support it.
+does not support it. The best single model is picked with care (`baselines.singles`). Where another
+has more expected utility, Δ is the lesser of the leads over the two: what a model adds that is
+always chosen is not added by choosing by query.
 Where the advantage is less than a share of its own standard deviation, or next to nothing, the
 router is the best single model: a choice that changes with the query must be worth the doubt.
 """
@@ -20,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from routerjax.baselines.policies import first_available
 from routerjax.baselines.singles import Singles, logged_means
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import Posterior, mean_features, variance_of
@@ -44,7 +47,8 @@ class Expected(NamedTuple):
 
     Attributes:
       best: [k] the best single model.
-      advantage: [k] over it, utility per query.
+      advantage: [k] over it, or over the single model of most expected utility where that is less;
+        utility per query.
       deviation: [k] its standard deviation, of what is not known of quality.
       supported: [k] share of the queries for which the log supports that model.
       kept: [k] True where the router is that model, wherever it is supported.
@@ -108,20 +112,18 @@ def expected_advantages(
     best = np.array([singles.best(each) for each in cost_weights])
     head = prepared.head
     assert isinstance(head, PooledHead)
-    single = best[:, None]
-    if could is not None:
-        single = np.stack([singles.best_of(each, could) for each in cost_weights])
-    alone = np.where(_at(supported, single), single, choices)
-    sums = feature_sums(head, prepared.model, x, choices, alone) / len(x)
+    single, likeliest = (
+        _everywhere([order(each) for each in cost_weights], could)
+        for order in (singles.ranks, singles.utilities)
+    )
+    alone, other = (np.where(_at(supported, each), each, choices) for each in (single, likeliest))
+    lead, further = (_leads(predicted, choices, each, cost_weights) for each in (alone, other))
+    advantage = np.minimum(lead, further)
+    over = np.where((further < lead)[:, None], other, alone)
+    sums = feature_sums(head, prepared.model, x, choices, over) / len(x)
     sizes = Sizes(head.components, head.smooth)
     variance = variance_of(nuisances.posterior, sums, sizes, fold=fold)
     deviation = record.quality_width * np.sqrt(np.maximum(variance, 0.0))
-    advantage = np.array(
-        [
-            _lead(predicted, own, one, cost_weight)
-            for own, one, cost_weight in zip(choices, alone, cost_weights, strict=True)
-        ]
-    )
     kept = advantage < np.maximum(DOUBT * deviation, LEAST * record.quality_width)
     choices = np.where(kept[:, None], alone, choices)
     share = _at(supported, single).mean(axis=1)
@@ -145,6 +147,15 @@ def _choices(
         within = np.where(supported[rows], chances + np.float32(LEAST_CHANCE), 0.0)
         found[:, rows] = within.argmax(axis=-1)
     return found
+
+
+def _everywhere(
+    ranks: Sequence[Float[np.ndarray, " m"]], available: Bool[np.ndarray, "n m"] | None
+) -> Int[np.ndarray, "k _"]:
+    """The model of highest rank [k, 1]; or [k, n] of those that were available on each row."""
+    if available is None:
+        return np.array([[int(own.argmax())] for own in ranks])
+    return np.stack([first_available(own, available) for own in ranks])
 
 
 def _at(
@@ -222,8 +233,16 @@ def least_means(
     return Estimates(quality=quality.mean(axis=0), cost=cost.mean(axis=0))
 
 
-def _lead(predicted: Estimates, one: np.ndarray, other: np.ndarray, cost_weight: float) -> float:
-    """Mean expected utility of a choice [n] over another."""
-    utility = np.asarray(predicted.quality, np.float64) - cost_weight * predicted.cost
-    rows = np.arange(len(one))
-    return float((utility[rows, one] - utility[rows, other]).mean())
+def _leads(
+    predicted: Estimates,
+    ones: Int[np.ndarray, "k n"],
+    others: Int[np.ndarray, "k n"],
+    cost_weights: Sequence[float],
+) -> Float[np.ndarray, " k"]:
+    """[k] mean expected utility of choices over others."""
+    rows = np.arange(ones.shape[1])
+    found = []
+    for one, other, cost_weight in zip(ones, others, cost_weights, strict=True):
+        utility = np.asarray(predicted.quality, np.float64) - cost_weight * predicted.cost
+        found.append(float((utility[rows, one] - utility[rows, other]).mean()))
+    return np.array(found)

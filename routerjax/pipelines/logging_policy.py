@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from routerjax.estimators.boosting import TreeRows, grow
 from routerjax.estimators.calibration import likelihood_gain
 from routerjax.estimators.discriminants import Discriminants
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.logit import Logit, fit_logit, logit_odds, tells
-from routerjax.estimators.trees import TreeRows, grow
+from routerjax.estimators.softmax import softmax
 from routerjax.models.outcomes import on_rows, over_blocks
 from routerjax.models.propensity import (
     PropensityModel,
@@ -214,14 +215,8 @@ def by_fold(
     odds = on_rows(_tree_odds_by_fold, model._replace(logit=None), x)
     if model.logit is not None:
         odds = odds + logit_odds(model.logit, np.asarray(x), _available(log, place))
-    return _softmax(odds + around.since_last(log, place))
-
-
-def _softmax(odds: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, in the precision that models have."""
-    raised = np.exp(odds - odds.max(axis=-1, keepdims=True))
-    found: np.ndarray = (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
-    return found
+    chances: np.ndarray = softmax(odds + around.since_last(log, place)).astype(np.float32)
+    return chances
 
 
 _by_fold = kept_program(propensities_by_fold)

@@ -1,8 +1,8 @@
 """What it costs in value to retire models without fitting again: the router with and without them.
 
-Where the router chose a model that is retired, it takes the next best by its own means; nothing
-else changes. The difference is paired, row by row: from all cells of a table, doubly robust on a
-log.
+Where the router chose a model that is retired, it takes the next best by what it knows itself;
+nothing else changes. The difference is paired, row by row: from all cells of a table, doubly robust
+on a log.
 """
 
 from __future__ import annotations

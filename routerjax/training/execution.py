@@ -47,11 +47,13 @@ class Execution:
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Say what is at hand while it lasts, where nothing counts epochs: 0 of 0, then 1 of 0."""
+        """Say what is at hand while it lasts, where nothing counts epochs: 0 of 1, then 1 of 1."""
         told = self.on_progress or (lambda *call: None)
-        told(what, 0, 0)
-        yield
-        told(what, 1, 0)
+        told(what, 0, 1)
+        try:
+            yield
+        finally:
+            told(what, 1, 1)
 
     def within(self, name: str) -> Execution:
         """The execution of one part among several: its progress and checkpoints say which."""

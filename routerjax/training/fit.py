@@ -42,8 +42,7 @@ from routerjax.training.run import (
 from routerjax.training.sweep import Engine, Sweep
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with (what is trained, epochs done, epochs at most). Of what has no epochs it is
-(name, 0, 0) before and (name, 1, 0) after."""
+"""Called with (what is trained, epochs done, epochs at most); what has no epochs counts as one."""
 
 
 class Fitted(NamedTuple):

@@ -40,10 +40,10 @@ def progress_bars(
     bars = Progress(*columns, console=console or consoles.Console(stderr=True))
     tasks: dict[str, TaskID] = {}
 
-    steps: dict[str, TaskID] = {}
+    steps: dict[str, list[TaskID]] = {}
 
     def on_progress(name: str, done: int, at_most: int) -> None:
-        if at_most == 0:
+        if at_most == 1:
             step(name, done)
             return
         bars.start()  # with the first bar: an error before it stays a single line
@@ -55,10 +55,11 @@ def progress_bars(
         if not bars.console.is_terminal:
             return
         bars.start()
-        if done:
-            bars.remove_task(steps.pop(name))
-        else:
-            steps[name] = bars.add_task(name, total=None, epochs="")
+        under_way = steps.setdefault(name, [])
+        if not done:
+            under_way.append(bars.add_task(name, total=None, epochs=""))
+        elif under_way:
+            bars.remove_task(under_way.pop())
 
     try:
         yield on_progress
