@@ -141,17 +141,19 @@ def _boosted(rows: TreeRows, models: int, rounds: int) -> tuple[Trees, Told]:
 
 
 class _HeldOut(NamedTuple):
-    """Held-out rows of a fold, and what is independent among them, numbered 0, 1, …"""
+    """Held-out rows of a fold, and their groups, numbered 0, 1, …; None where each is its own."""
 
     x: Float[np.ndarray, "h d"]
     arms: Int[np.ndarray, " h"]
-    groups: Int[np.ndarray, " h"]
+    groups: Int[np.ndarray, " h"] | None
 
 
 def _held_out(rows: TreeRows, away: Bool[np.ndarray, " h"]) -> _HeldOut:
-    groups = np.arange(len(away)) if rows.held_out_groups is None else rows.held_out_groups
-    own = np.unique(groups[away], return_inverse=True)[1]
-    return _HeldOut(rows.held_out[away], rows.held_out_arms[away], own)
+    real = _HeldOut(rows.held_out[away], rows.held_out_arms[away], None)
+    if rows.held_out_groups is None:
+        return real
+    groups, own = np.unique(rows.held_out_groups[away], return_inverse=True)
+    return real if len(groups) == len(own) else real._replace(groups=own)
 
 
 def _begun(
@@ -169,8 +171,11 @@ def _told(
     better: Float[np.ndarray, "h s"], held_out: _HeldOut
 ) -> tuple[Float[np.ndarray, " s"], Float[np.ndarray, " s"]]:
     """Sums over the rows, and over groups the squares of a group's sum."""
-    together = np.stack([np.bincount(held_out.groups, column) for column in better.T], axis=1)
-    return better.sum(axis=0, dtype=np.float64), (together**2).sum(axis=0)
+    together = better.astype(np.float64)
+    if held_out.groups is not None:
+        columns = [np.bincount(held_out.groups, column) for column in better.T]
+        together = np.stack(columns, axis=1)
+    return together.sum(axis=0), (together**2).sum(axis=0)
 
 
 def _tree(
