@@ -278,6 +278,11 @@ class Router(Saved):
         return self.config.router.start != "plug-in"
 
     @functools.cached_property
+    def _ranks(self) -> dict[float, np.ndarray]:
+        """What `singles.single_ranks` found, by cost weight."""
+        return {}
+
+    @functools.cached_property
     def _architecture(self) -> Architecture:
         return architecture_of(self.config.router, self.cost_weights, len(self.models))
 

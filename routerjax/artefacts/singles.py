@@ -15,12 +15,27 @@ from routerjax.records.tables import Estimates
 if TYPE_CHECKING:
     from routerjax.artefacts.router import Router
 
+MOST_KEPT = 256
+"""Cost weights of which a router keeps the order of its models."""
+
 
 def single_ranks(router: Router, cost_weight: float) -> Float[np.ndarray, " m"]:
     """[m] numbers that order the models by the log (`Singles.ranks`), or 1 for the best alone.
 
-    Models that were added after the fit come last: no log speaks of them.
+    Models that were added after the fit come last: no log speaks of them. What was found for a cost
+    weight is kept, since queries are routed one by one at few of them.
     """
+    kept = router._ranks
+    found = kept.get(cost_weight)
+    if found is None:
+        if len(kept) >= MOST_KEPT:
+            kept.clear()
+        found = kept[cost_weight] = _ranks(router, cost_weight)
+        found.setflags(write=False)
+    return found
+
+
+def _ranks(router: Router, cost_weight: float) -> Float[np.ndarray, " m"]:
     if not router.arm_quality:
         nearest = int(abs(np.asarray(router.cost_weights) - cost_weight).argmin())
         return np.equal(router.models, router.best_single[nearest]).astype(np.float64)
