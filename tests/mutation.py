@@ -51,6 +51,7 @@ TESTS = {
     "estimators/overlap": ("counterfactual",),
     "estimators/ridge": ("leave_one_out", "ridge"),
     "estimators/support": ("support",),
+    "estimators/boosting": ("support",),
     "estimators/trees": ("support",),
     "estimators/utility": ("utility",),
     "evaluation/curves": ("curves",),

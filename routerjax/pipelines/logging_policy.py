@@ -156,7 +156,7 @@ def _available(log: Log, place: slice) -> Bool[np.ndarray, "r m"] | None:
 
 
 def _starts(arms: np.ndarray, train: np.ndarray, models: int) -> Float[np.ndarray, "k m"]:
-    """Log shares from which the trees of each fold start, as `trees.grow` finds them."""
+    """Log shares from which the trees of each fold start, as `boosting.grow` finds them."""
     own = [arms[rows[rows >= 0]] for rows in np.asarray(train)]
     counts = np.stack([np.bincount(each[each >= 0], minlength=models) for each in own]) + 0.5
     found: np.ndarray = np.log(counts / counts.sum(axis=1, keepdims=True))
