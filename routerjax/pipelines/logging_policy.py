@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from routerjax.estimators.boosting import TreeRows, grow
 from routerjax.estimators.calibration import likelihood_gain
 from routerjax.estimators.discriminants import Discriminants
+from routerjax.estimators.exploring import explored_logit
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.logit import Logit, fit_logit, logit_odds, tells
 from routerjax.estimators.softmax import softmax
@@ -85,8 +86,6 @@ def fit_logging_policy(
     asked = np.arange(len(log.models)) == arms[:, None]
     if not tells(found, asked, could, log.groups):
         return alone
-    from routerjax.estimators.exploring import explored_logit
-
     logit = fit_logit(found, arms, could, folds.of_row)
     sharper = explored_logit(logit, x, arms, could, folds.of_row, log.groups)
     both = _with_trees(log, x, folds, arms, around, logit if sharper is None else sharper, starts)
