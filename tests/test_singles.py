@@ -10,6 +10,7 @@ import pytest
 
 import routerjax as rj
 from routerjax.artefacts.newcomer import with_newcomer, without_newcomers
+from routerjax.baselines.policies import first_available
 from routerjax.baselines.singles import Singles, logged_means
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import fit_hierarchical, mean_features, variance_of
@@ -40,7 +41,7 @@ def test_two_deviations_are_taken_from_a_mean():
     own = Singles(_means([0.8, 0.75, 0.2]), np.array([0.1, 0.01, 0.0]))
     assert own.ranks(0.0) == pytest.approx([0.6, 0.73, 0.2])
     there = np.array([[True, True, True], [True, False, True], [False, False, True]])
-    assert own.best_of(0.0, there).tolist() == [1, 0, 2]
+    assert first_available(own.ranks(0.0), there).tolist() == [1, 0, 2]
 
 
 @pytest.mark.parametrize(("lead", "best"), [(0.0070, 1), (0.0080, 0)])
@@ -51,7 +52,7 @@ def test_the_model_of_plain_means_gives_way_for_a_quarter_of_the_doubt(lead, bes
     own = Singles(_means([0.7 + lead, 0.7, 0.3]), deviation, logged)
     assert own.best(0.0) == best
     there = np.array([[best == 1, best == 0, True]])  # where the best is not, the other comes next
-    assert own.best_of(0.0, there).tolist() == [1 - best]
+    assert first_available(own.ranks(0.0), there).tolist() == [1 - best]
 
 
 def test_what_plain_means_pick_follows_the_cost_weight():

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from routerjax.baselines.policies import first_available
 from routerjax.records.tables import Estimates
 
 CAUTION = 2.0
@@ -70,12 +69,6 @@ class Singles(NamedTuple):
     def best(self, cost_weight: float) -> int:
         """The best single model's arm."""
         return int(self.ranks(cost_weight).argmax())
-
-    def best_of(
-        self, cost_weight: float, available: Bool[np.ndarray, "n m"]
-    ) -> Int[np.ndarray, " n"]:
-        """[n] the best single model where it is available, elsewhere the next best that is."""
-        return first_available(self.ranks(cost_weight), available)
 
 
 def logged_means(
