@@ -7,7 +7,7 @@ import pytest
 
 from routerjax.estimators import hierarchical
 from routerjax.estimators.elimination import FLAT, Arms, Sizes
-from routerjax.estimators.hierarchical import fit_hierarchical, variance_of
+from routerjax.estimators.hierarchical import PRIOR_MEAN, fit_hierarchical, variance_of
 from routerjax.estimators.moments import (
     Moments,
     level_of,
@@ -21,9 +21,9 @@ coefficients, value_and_slope = (
     for function in (hierarchical.coefficients, hierarchical.value_and_slope)
 )
 
-SIZES = Sizes(linear=2, smooth=3)
+SIZES = Sizes(linear=2, smooth=2, tasks=1)
 OF_SIZE = {"sizes": SIZES}
-LOG_RATIOS = np.array([-1.0, -0.5, -0.7, -1.5, -2.0, -1.2, -0.9])
+LOG_RATIOS = np.array([-1.0, -0.5, -0.7, 0.3, -1.5, -2.0, -0.6, -1.2, -0.9, -1.6])
 NOISE = np.array([0.8, 1.0, 1.2])
 LEVEL = np.array([-1.2, 0.2, 1.0])
 ARMS = Arms(jnp.asarray(NOISE), jnp.asarray(LEVEL))
@@ -58,12 +58,11 @@ def test_moments_of_a_table_are_those_of_its_arms_one_by_one():
 
 def _dense(features, arm, log_ratios, noise=NOISE, level=LEVEL):
     """Prior variances of the features (shared, by level, own), and the covariance over σ²."""
-    mean, linear, smooth, own_linear, own_smooth, *by_level = np.exp(log_ratios)
-    shared = np.r_[FLAT, [linear] * 2, [smooth] * 3]
-    graded = np.r_[0.0, [by_level[0]] * 2, [by_level[1]] * 3]
-    own = np.r_[mean, [own_linear] * 2, [own_smooth] * 3]
-    same, both = arm[:, None] == arm[None], np.outer(level[arm], level[arm])
-    covariance = features * shared @ features.T + features * own @ features.T * same
+    mean, *rest = np.exp(log_ratios)
+    same, differ, by_level = (np.repeat(each, SIZES) for each in np.reshape(rest, (3, 3)))
+    shared, graded, own = np.r_[FLAT, same], np.r_[0.0, by_level], np.r_[mean, differ]
+    alike, both = arm[:, None] == arm[None], np.outer(level[arm], level[arm])
+    covariance = features * shared @ features.T + features * own @ features.T * alike
     covariance += features * graded @ features.T * both
     return shared, graded, own, covariance + np.diag(noise[arm])
 
@@ -123,7 +122,7 @@ def test_its_slope_is_that_of_finite_differences():
 
         arms = Arms(jnp.asarray(NOISE), jnp.asarray(LEVEL))
         slope = value_and_slope(jnp.asarray(LOG_RATIOS), moments, arms, **OF_SIZE)[1]
-        for j, moved in enumerate(1e-4 * np.eye(7)):
+        for j, moved in enumerate(1e-4 * np.eye(10)):
             expected = (value(LOG_RATIOS + moved) - value(LOG_RATIOS - moved)) / 2e-4
             assert float(slope[j]) == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
@@ -205,6 +204,21 @@ def test_what_weak_arms_alone_find_hard_is_learnt_from_all_of_them():
     truth = 0.5 * np.tile(strength, (5, 1))
     error, other = (np.mean((np.asarray(each)[1:] - truth) ** 2) for each in (found.every, alone))
     assert error < 0.6 * other
+
+
+def test_each_kind_of_feature_is_shrunk_by_what_it_tells():
+    """Three arms differ by the last feature alone, and are alike along the other four."""
+    rng = np.random.default_rng(5)
+    features = np.concatenate([np.ones((900, 1)), 0.4 * rng.normal(size=(900, 5))], axis=1)
+    arm, fold, size = rng.integers(0, 3, 900), rng.integers(0, 3, 900), np.array([-2.0, 0.0, 2.0])
+    label = size[arm] * features[:, 5] + 0.5 * rng.normal(size=900)
+    (by_fold,) = moments_of(features, label[None], arm, fold, folds=3, models=3)
+    found = fit_hierarchical(by_fold, SIZES)
+    prior, fitted = (np.reshape(each[1:], (3, 3)) for each in (PRIOR_MEAN, found.log_ratios))
+    assert fitted[1, 2] > prior[1, 2] + 2  # by how much arms differ from task to task
+    assert (fitted[1, :2] < prior[1, :2]).all() and (fitted[0] < prior[0]).all()
+    np.testing.assert_allclose(found.every[5], size, atol=0.2)
+    assert np.abs(found.every[1:5]).max() < 0.1
 
 
 def test_nothing_but_common_difficulty_leaves_the_arms_alike():

@@ -80,7 +80,7 @@ def test_factorisations_are_kept_to_the_bit(kept):
     )
     own = jax.tree.map(lambda leaf: leaf[0].astype(np.float32), told)
     arms = elimination.Arms(np.ones(3, np.float32), np.zeros(3, np.float32))
-    given = (np.full(7, -2.0, np.float32), own, arms, elimination.Sizes(3, 2))
+    given = (np.full(10, -2.0, np.float32), own, arms, elimination.Sizes(3, 2))
     jitted = jax.jit(hierarchical.value_and_slope, static_argnames="sizes")(*given)
     for _ in range(2):
         call = kept_program(hierarchical.value_and_slope, static=("sizes",))

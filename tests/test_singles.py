@@ -161,7 +161,7 @@ def test_deviations_are_those_of_the_mean_features(monkeypatch):
     np.testing.assert_allclose(mean_features(posterior), features.mean(axis=0), atol=1e-5)
     one = np.zeros((1, 3, features.shape[1]))
     one[0, 2] = features.mean(axis=0)
-    variance = variance_of(posterior, one, Sizes(head.components, head.smooth))[0]
+    variance = variance_of(posterior, one, head.sizes)[0]
     assert router.arm_deviation[2] == pytest.approx(np.sqrt(variance), rel=1e-3)
     # of a fold, by the rows outside it
     of_row = prepared.nuisances.of_row

@@ -12,7 +12,7 @@ from routerjax.estimators.task_logit import fit_task_logit, places_for, told_tas
 from routerjax.exploration.posterior import draws_of, qualities
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import tasks_of
-from routerjax.models.pooled import TASK_SIZE, PooledFeatures, PooledHead
+from routerjax.models.pooled import PooledFeatures, PooledHead
 from routerjax.pipelines.pooled_features import make_features, row_features
 from routerjax.records.logs import Log
 from routerjax.training.config import FitConfig, NuisanceConfig
@@ -78,7 +78,7 @@ def test_places_without_a_task_are_features_of_nothing():
     assert (told[:, [2, 4, 5, 6, 7]] == 0).all() and told[:, [0, 1, 3]].std(axis=0).min() > 0.1
     np.testing.assert_allclose(told.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(told.sum(axis=1), 0, atol=1e-5)  # probabilities sum to 1
-    assert np.abs(told).max() <= TASK_SIZE
+    assert np.abs(told).max() <= 1
     untold = make_features(head, x)
     nothing = np.asarray(outputs(head.of_query, {"params": untold}, jnp.asarray(x)))[:, -8:]
     assert np.abs(nothing).max() < 1e-7

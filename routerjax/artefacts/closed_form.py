@@ -17,7 +17,6 @@ from routerjax.estimators.trees import NEVER, Trees
 from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
 from routerjax.models.policy import LEAST
-from routerjax.models.pooled import TASK_SIZE
 from routerjax.models.propensity import (
     PropensityModel,
     asked_alike,
@@ -148,10 +147,8 @@ def _products(features: dict[str, np.ndarray], rows: Float[np.ndarray, "D m2"]) 
     intercept = rows[0] - features["shift"].astype(np.float64) @ smooth
     tasks = None
     if len(told):
-        told = TASK_SIZE * told
         intercept -= features["task_shares"].astype(np.float64) @ told
-        added = told.astype(np.float32)
-        tasks = Tasks(features["task_slopes"], features["task_start"], added)
+        tasks = Tasks(features["task_slopes"], features["task_start"], told.astype(np.float32))
     return {
         "intercept": intercept.astype(np.float32),
         "linear": linear.astype(np.float32),

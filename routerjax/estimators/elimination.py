@@ -22,10 +22,11 @@ FLAT = 100.0
 
 
 class Sizes(NamedTuple):
-    """How many features are linear and how many are smooth, after the constant."""
+    """How many features of each kind there are, after the constant: each has its own variances."""
 
     linear: int
     smooth: int
+    tasks: int = 0
 
 
 class Arms(NamedTuple):
@@ -41,24 +42,20 @@ class Arms(NamedTuple):
 
 
 def standard_deviations(
-    log_ratios: Float[Array | np.ndarray, " 7"], sizes: Sizes
+    log_ratios: Float[Array | np.ndarray, " 10"], sizes: Sizes
 ) -> tuple[Array, Array]:
     """[2D] of β and γ, which all arms share, and [D] of how they differ, in units of the noise.
 
     What strong and weak arms find differently hard has no constant: that is the arms' means.
     """
-    arm, linear, smooth, own_linear, own_smooth, level_linear, level_smooth = jnp.exp(
-        jnp.asarray(log_ratios) / 2
-    )
-    widths = (1, sizes.linear, sizes.smooth)
+    arm, *rest = jnp.exp(jnp.asarray(log_ratios) / 2)
 
-    def row(*values: Array | float) -> Array:
-        return jnp.concatenate(
-            [jnp.full(width, value) for width, value in zip(widths, values, strict=True)]
-        )
+    def row(constant: Array | float, kinds: list[Array]) -> Array:
+        each = zip((1, *sizes), (constant, *kinds), strict=True)
+        return jnp.concatenate([jnp.full(width, value) for width, value in each])
 
-    shared = (row(FLAT**0.5, linear, smooth), row(0.0, level_linear, level_smooth))
-    return jnp.concatenate(shared), row(arm, own_linear, own_smooth)
+    shared = (row(FLAT**0.5, rest[:3]), row(0.0, rest[6:]))
+    return jnp.concatenate(shared), row(arm, rest[3:6])
 
 
 def scaled(moments: Moments, arms: Arms) -> tuple[Array, Array]:

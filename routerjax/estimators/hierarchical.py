@@ -3,10 +3,11 @@
     y_i = φ(x_i)·(β + ℓ_t γ + β_t) + ε_i,   (β, γ) ~ N(0, σ² diag(shared)),
     β_t ~ N(above_t, σ² diag(own)),   ε_i ~ N(0, σ² v_t)
 
-φ holds a constant, linear features and features of a Gaussian kernel, so that the model is a
-Gaussian process of eight variance components: the noise σ², the arms' means, a common difficulty
-(linear and smooth), what strong and weak arms find differently hard (linear and smooth; ℓ_t is the
-arm's level, its mean outcome, standardised) and the arms' own deviations (linear and smooth).
+φ holds a constant, linear features, features of a Gaussian kernel and probabilities of tasks, so
+that the model is a Gaussian process of eleven variance components: the noise σ², the arms' means,
+and three each, one a kind of feature, of a common difficulty, of the arms' own deviations, and of
+what strong and weak arms find differently hard (ℓ_t is the arm's level, its mean outcome,
+standardised).
 Most of what a query tells of an outcome is common to all arms, and cannot route; the rest can.
 That a query is easy for all, for the strong alone or for none is learnt from every arm's rows at
 once; of the own deviations, one strength for all arms is what a few dozen rows an arm can tell.
@@ -43,11 +44,11 @@ from routerjax.estimators.elimination import (
 from routerjax.estimators.moments import Moments, level_of, noise_of, shifted
 from routerjax.support.compilation import padded, quickly_compiled
 
-PRIOR_MEAN = (-2.4, -2.4, -2.6, -4.0, -4.0, -4.7, -4.7)
+PRIOR_MEAN = (-2.4, -2.4, -2.6, -2.4, -4.0, -4.0, -4.4, -4.7, -4.7, -5.1)
 PRIOR_SPREAD = 0.7
 """Mean and spread of the logarithms of the variances in units of the noise: of the arms' means,
-what they share (linear, smooth), how they differ (linear, smooth), and how strong arms differ
-from weak ones (linear, smooth)."""
+what they share (linear, smooth, tasks), how they differ (the same), and how strong arms differ from
+weak ones (the same)."""
 BOUND = 6.0
 """How far from the prior's mean the logarithm of a variance may go."""
 SUMS = 16
@@ -60,7 +61,7 @@ class Posterior(NamedTuple):
     Attributes:
       outside: [k, D, m] coefficients β + ℓ_m γ + β_m from the rows outside each fold.
       every: [D, m] from all rows.
-      log_ratios: [7] logarithms of the variances, in units of the noise.
+      log_ratios: [10] logarithms of the variances, in units of the noise.
       variance: σ², of the noise.
       arms: their noise and level, from all rows.
       outside_arms: the same from the rows outside each fold, leading axis k.
@@ -71,7 +72,7 @@ class Posterior(NamedTuple):
 
     outside: Float[np.ndarray, "k D m"]
     every: Float[np.ndarray, "D m"]
-    log_ratios: Float[np.ndarray, " 7"]
+    log_ratios: Float[np.ndarray, " 10"]
     variance: float
     arms: Arms
     outside_arms: Arms
@@ -89,7 +90,7 @@ def fit_hierarchical(
 ) -> Posterior:
     """Fit the two-level regression, out of every fold and to all rows.
 
-    The variances come from all rows; they are seven numbers that a fold's rows can hardly move.
+    The variances come from all rows; they are ten numbers that a fold's rows can hardly move.
 
     Args:
       by_fold: of labels whose mean is near 0, leading axis k.
@@ -121,7 +122,7 @@ def fit_hierarchical(
         return float(own + away @ away / 2), slope + away / PRIOR_SPREAD
 
     bounds = [(each - BOUND, each + BOUND) for each in mean]
-    # Slopes of ½ in all seven leave less than half a nat where the value bends as its prior alone
+    # Slopes of ½ in all of them leave less than half a nat where the value bends as its prior alone
     # does; and closer than 1e-6 of it is rounding in single precision, as are long line searches.
     options = {"maxiter": 50, "ftol": 1e-6, "gtol": 0.5, "maxls": 5}
     best = minimize(value, mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
@@ -181,7 +182,7 @@ def mean_features(posterior: Posterior, *, fold: int | None = None) -> Float[np.
 
 
 def coefficients(
-    log_ratios: Float[Array, " 7"], moments: Moments, arms: Arms, sizes: Sizes
+    log_ratios: Float[Array, " 10"], moments: Moments, arms: Arms, sizes: Sizes
 ) -> Float[Array, "D m"]:
     """Posterior means of β + ℓ_m γ + β_m, [D, m]; arguments as of `value_and_slope`."""
     return _solution(log_ratios, moments, arms, sizes)[0]
@@ -199,8 +200,8 @@ def _solution(
 
 
 def value_and_slope(
-    log_ratios: Float[Array, " 7"], moments: Moments, arms: Arms, sizes: Sizes
-) -> tuple[Float[Array, ""], Float[Array, " 7"]]:
+    log_ratios: Float[Array, " 10"], moments: Moments, arms: Arms, sizes: Sizes
+) -> tuple[Float[Array, ""], Float[Array, " 10"]]:
     """Minus the log marginal likelihood of the labels, but for a constant, and its gradient.
 
     With B_m = I + Λ^½ G_m Λ^½ / v_m, Λ = diag(own), and S the same for what is left of all arms
@@ -211,7 +212,7 @@ def value_and_slope(
         ∂f = ½ (Σ_d (1 − C_dd / P) − (n / q) Σ_d b_d² / P)
 
     Args:
-      log_ratios: [7] logarithms of the variances in units of the noise.
+      log_ratios: [10] logarithms of the variances in units of the noise.
       moments: of the rows.
       arms: their noise and level.
       sizes: of the features.
@@ -233,12 +234,12 @@ def value_and_slope(
     fixed = jnp.where(clipped, 0.0, rows / rest)
     together = 1 - jnp.sum(found.common_inverse**2, axis=0) - fixed * common**2
     apart = told - fixed * each**2
-    edges = (1, 1 + sizes.linear)
+    edges = (1, 1 + sizes.linear, 1 + sizes.linear + sizes.smooth)
     parts = [*together.reshape(2, -1), jnp.sum(apart, axis=0)]
-    (_, *same), (_, *by_level), own_parts = (
+    (_, *same), (_, *by_level), (mean, *differ) = (
         [jnp.sum(piece) for piece in jnp.split(part, edges)] for part in parts
     )
-    slope = jnp.stack([own_parts[0], *same, *own_parts[1:], *by_level]) / 2
+    slope = jnp.stack([mean, *same, *differ, *by_level]) / 2
     return (found.volume + rows * jnp.log(rest)) / 2, slope
 
 
@@ -257,7 +258,7 @@ _value_and_slope = quickly_compiled(value_and_slope, static=("sizes",))
 
 @functools.partial(quickly_compiled, static=("sizes",))
 def _solved(
-    log_ratios: Float[Array, " 7"], sets: Moments, arms: Arms, sizes: Sizes
+    log_ratios: Float[Array, " 10"], sets: Moments, arms: Arms, sizes: Sizes
 ) -> tuple[Float[Array, "s D m"], Float[Array, " s"]]:
     """Posterior means and residual sums of squares of several sets of rows, leading axis s."""
 
@@ -270,7 +271,7 @@ def _solved(
 
 @functools.partial(quickly_compiled, static=("sizes",))
 def _variances(
-    log_ratios: Float[Array, " 7"],
+    log_ratios: Float[Array, " 10"],
     moments: Moments,
     arms: Arms,
     weights: Float[Array, "q m D"],

@@ -21,7 +21,6 @@ from routerjax.artefacts.newcomer import newcomers
 from routerjax.artefacts.router import Router
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
-from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.posterior_draws import draw_coefficients
 from routerjax.models.pooled import PooledHead
 from routerjax.pipelines.pooled_features import task_features, told_by
@@ -72,8 +71,7 @@ def draws_of(router: Router, log: Log, *, draws: int = DRAWS, seed: int = 0) -> 
     if not alike or abs(held - posterior.every)[1:].max(initial=0.0) > SAME:
         raise InputError("the router was not fitted on these rows", source=log.source)
     apart = held - posterior.every
-    sizes = Sizes(head.components, head.smooth)
-    found = draw_coefficients(posterior, sizes, draws=draws, seed=seed)
+    found = draw_coefficients(posterior, head.sizes, draws=draws, seed=seed)
     return Draws(_features(own), np.asarray(found + apart[None], np.float32))
 
 

@@ -7,18 +7,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-TASK_SIZE = 0.5
-"""What the probability of a task is multiplied by: the smaller, the more its coefficient is shrunk,
-which a few hundred rows need. It was set by draws of the tables of `experiments/log_size`."""
+from routerjax.estimators.elimination import Sizes
 
 
 class PooledHead(nn.Module):
-    """[..., d] → [..., m]: [1, z, k(z, Z)·H − c, s·(p(z) − p̄)]·W, z = (x − centre)·directions.
+    """[..., d] → [..., m]: [1, z, k(z, Z)·H − c, p(z) − p̄]·W, z = (x − centre)·directions.
 
     Linear features z are the leading principal components of the embeddings; smooth ones are
     those of a Gaussian kernel k at landmarks Z, H = k(Z, Z)^(−½), c their mean, and, where the log
-    told tasks, s times the probability p of each, given the embedding, less its mean p̄. Nothing
-    here is trained by gradients: the features come from embeddings and tasks alone
+    told tasks, the probability p of each, given the embedding, less its mean p̄. Nothing here is
+    trained by gradients: the features come from embeddings and tasks alone
     (`routerjax.pipelines.pooled_features`) and W [D, m] from `routerjax.estimators.hierarchical`.
     """
 
@@ -28,14 +26,14 @@ class PooledHead(nn.Module):
     tasks: int = 0
 
     @property
-    def smooth(self) -> int:
-        """Features that are not linear."""
-        return self.landmarks + self.tasks
+    def sizes(self) -> Sizes:
+        """How many features of each kind there are."""
+        return Sizes(self.components, self.landmarks, self.tasks)
 
     @property
     def width(self) -> int:
         """D, of all features with the constant."""
-        return 1 + self.components + self.smooth
+        return 1 + sum(self.sizes)
 
     @property
     def of_query(self) -> PooledFeatures:
@@ -79,7 +77,7 @@ class PooledFeatures(nn.Module):
         if self.tasks:
             slopes = given("task_slopes", self.components, self.tasks)
             told = jax.nn.softmax(_product(z, slopes) + row(given("task_start", self.tasks)))
-            found.append(TASK_SIZE * (told - row(given("task_shares", self.tasks))))
+            found.append(told - row(given("task_shares", self.tasks)))
         return jnp.concatenate(found, axis=-1)
 
 

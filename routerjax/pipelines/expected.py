@@ -24,7 +24,6 @@ from jaxtyping import Bool, Float, Int
 
 from routerjax.baselines.policies import first_available
 from routerjax.baselines.singles import Singles, logged_means
-from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import Posterior, mean_features, variance_of
 from routerjax.models.outcomes import OutcomeHead
 from routerjax.models.policy import LEAST as LEAST_CHANCE
@@ -121,8 +120,7 @@ def expected_advantages(
     advantage = np.minimum(lead, further)
     over = np.where((further < lead)[:, None], other, alone)
     sums = feature_sums(head, prepared.model, x, choices, over) / len(x)
-    sizes = Sizes(head.components, head.smooth)
-    variance = variance_of(nuisances.posterior, sums, sizes, fold=fold)
+    variance = variance_of(nuisances.posterior, sums, head.sizes, fold=fold)
     deviation = record.quality_width * np.sqrt(np.maximum(variance, 0.0))
     kept = advantage < np.maximum(DOUBT * deviation, LEAST * record.quality_width)
     choices = np.where(kept[:, None], alone, choices)
@@ -210,7 +208,7 @@ def _deviations(
     assert isinstance(head, PooledHead)
     mean = mean_features(posterior, fold=fold)
     each = np.eye(head.models)[:, :, None] * mean
-    variance = variance_of(posterior, each, Sizes(head.components, head.smooth), fold=fold)
+    variance = variance_of(posterior, each, head.sizes, fold=fold)
     return np.sqrt(np.maximum(variance, 0.0))
 
 

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.folds import Folds
 from routerjax.estimators.hierarchical import fit_hierarchical
 from routerjax.estimators.moments import Moments, moments_of, moments_of_table
@@ -72,7 +71,7 @@ def fit_pooled(
     labels = np.stack([observed.quality, np.log(np.maximum(ratio, SMALLEST_RATIO))])
     means = labels.mean(axis=(1, 2))
     labels = labels - means[:, None, None]
-    sizes = Sizes(head.components, head.smooth)
+    sizes = head.sizes
     counted = None if weights is None else np.broadcast_to(weights[:, None], observed.arms.shape)
     quality, logs = _moments(rows, labels, observed, folds, weights=counted)
     found = [fit_hierarchical(quality, sizes, by_asking=by_asking), fit_hierarchical(logs, sizes)]

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from routerjax.estimators.task_logit import TaskLogit, fit_task_logit
 from routerjax.models.heads import outputs
 from routerjax.models.outcomes import OutcomeModel
-from routerjax.models.pooled import TASK_SIZE, PooledHead
+from routerjax.models.pooled import PooledHead
 from routerjax.records.groups import digests
 from routerjax.records.on_disk import Stored, read
 from routerjax.support.compilation import padded, padded_size
@@ -155,8 +155,8 @@ def feature_blocks(
 
 
 def task_features(logit: TaskLogit, z: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n T"]:
-    """What the tasks add to the features of queries, s·(p(z) − p̄), as `PooledFeatures` does."""
-    return TASK_SIZE * (logit.probabilities(z) - logit.shares)
+    """What the tasks add to the features of queries, p(z) − p̄, as `PooledFeatures` does."""
+    return logit.probabilities(z) - logit.shares
 
 
 class RowFeatures(NamedTuple):
