@@ -577,6 +577,10 @@ def test_a_log_comes_back_bit_for_bit(tmp_path, suffix):
     for name in ("arms", "quality", "cost", "propensities", "embeddings"):
         np.testing.assert_array_equal(getattr(back, name), getattr(log, name))
     assert (back.prompts, back.task, back.split) == (log.prompts, log.task, log.split)
+    assert back.ids is log.ids is None
+    named = log.replace(ids=tuple(f"call-{row}" for row in range(len(log))))
+    write_log(named, tmp_path / f"log{suffix}")
+    assert read_log(tmp_path / f"log{suffix}", quality_range=(0, 10)).ids == named.ids
     bare = log.replace(prompts=None, propensities=None, task=None, split=None)
     write_log(bare, tmp_path / f"log{suffix}")
     back = read_log(tmp_path / f"log{suffix}", quality_range=(0, 10))

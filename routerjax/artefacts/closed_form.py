@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from routerjax.artefacts.arrays import Arrays
 from routerjax.estimators.logit import Logit, with_random
+from routerjax.estimators.softmax import softmax
 from routerjax.estimators.trees import NEVER, Trees
 from routerjax.estimators.utility import Unit
 from routerjax.models.outcomes import ratio_of
@@ -202,7 +203,7 @@ def expected_of(form: ClosedForm, x: Float[np.ndarray, "n d"]) -> Estimates:
     near = np.exp(form.rate * np.maximum(square, 0, out=square))
     found = form.intercept + z @ form.linear + near @ form.smooth
     if form.tasks is not None:
-        found += _softmax(z @ form.tasks.slopes + form.tasks.start) @ form.tasks.added
+        found += softmax(z @ form.tasks.slopes + form.tasks.start) @ form.tasks.added
     models = len(form.unit_cost)
     low, high = form.quality_range
     quality = low + (high - low) * np.minimum(np.maximum(found[:, :models], 0), 1)
@@ -248,7 +249,7 @@ def _probabilities(
     logits = np.asarray(form.sharpness * scaled, np.float32)
     if available is not None:
         logits = np.where(available, logits, np.float32(NEVER))
-    shares, shape = _softmax(logits), (len(cost_weights), *expected.quality.shape)
+    shares, shape = softmax(logits), (len(cost_weights), *expected.quality.shape)
     return shares if shares.shape == shape else np.broadcast_to(shares, shape)
 
 
@@ -271,12 +272,6 @@ def propensities(
         linear = (x @ chances.slopes).reshape(rows, folds, -1).transpose(1, 0, 2)
         linear += chances.logit.intercepts[:, None]
         odds += with_random(linear, chances.logit.random[:, None], available)
-    shares: np.ndarray = _softmax(odds if available is None else np.where(available, odds, NEVER))
+    shares: np.ndarray = softmax(odds if available is None else np.where(available, odds, NEVER))
     mean = np.add.reduce(shares) / np.float32(folds)
     return mean if chances.logit is None else surely(shares, mean)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    largest = np.maximum.reduce(logits, axis=-1, keepdims=True)
-    shares: np.ndarray = np.exp(logits - largest)
-    return shares / np.add.reduce(shares, axis=-1, keepdims=True)

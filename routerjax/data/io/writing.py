@@ -38,6 +38,8 @@ def write_log(log: Log, path: Path) -> None:
         cells["propensity"] = _floats(log.logged_propensities)
     if log.pinned is not None:
         cells["pinned"] = pa.array(np.asarray(log.pinned))
+    if log.ids is not None:
+        cells["request_id"] = pa.array(log.ids, pa.string())
     save(pa.table(cells), path)
 
 
