@@ -139,7 +139,7 @@ def test_prior_means_of_a_fold_know_no_label_of_it():
         (own,) = moments_of(features, each[None], arms, of_row, folds=3, models=6)
         ratios = fit_hierarchical(own, Sizes(2, 3), by_asking=True)
         found.append(ratios.outside[1][0])
-    # what is left is by the seven variances
+    # what is left is by the ten variances
     assert np.abs(found[1] - found[0]).max() < 0.05
     assert not fit_hierarchical(own, Sizes(2, 3)).above.any()
 

@@ -190,7 +190,7 @@ def test_kept_models_are_saved_and_said(tmp_path):
 
 
 def test_a_folds_choices_do_not_depend_on_its_outcomes(useful):
-    """The six variances and the mean are of all rows, and move choices near a tie."""
+    """The variances and the mean are of all rows, and move choices near a tie."""
     policy, prepared = useful
     own = prepared.nuisances.of_row == 0
     flipped = np.where(own, 1.0 - prepared.record.quality, prepared.record.quality)

@@ -110,7 +110,7 @@ def test_no_row_meets_a_model_that_saw_its_outcome():
     own = folds.of_row == 0
     changed = np.where(own, 1.0 - log.quality, log.quality)
     after, _ = _fitted(dataclasses.replace(log, quality=changed), folds)
-    # the six variances and the mean of all rows move a little; the rows' own outcomes do not
+    # the variances and the mean of all rows move a little; the rows' own outcomes do not
     assert np.abs(after.quality[own] - before.quality[own]).max() < 0.15
     assert np.abs(after.quality[~own] - before.quality[~own]).max() > 0.15
 

@@ -45,8 +45,7 @@ def fit_pooled(
     an arm it is regressed once more, each row weighed by what it tells beside the others
     (`estimators/shared_noise`), so that means and posterior count groups. Cost is its arm's unit
     times a ratio whose logarithm is regressed; units are set so that an arm's predictions sum to
-    what its own rows cost. Where rows have weights, all of these sums are weighted; a row whose
-    task is told counts as it is, since its task is among the features (`RowFeatures`).
+    what its own rows cost. Where rows have weights, all of these sums are weighted.
 
     Args:
       head: sizes of the features, number of arms.
@@ -63,7 +62,6 @@ def fit_pooled(
       Predictions of the rows, the model for new queries, and the posterior of quality.
     """
     rows = row_features(head, x, folds.of_row, task)
-    weights = _untold(weights, rows.task)
     params = rows.params
     unit = _units(observed, head.models)
     ratio = (
@@ -105,25 +103,16 @@ def fit_pooled(
     return FittedOutcomes(estimates, model, found[0])
 
 
-def _untold(
-    weights: Float[np.ndarray, " n"] | None, task: Int[np.ndarray, " n"] | None
-) -> Float[np.ndarray, " n"] | None:
-    """The weights of rows without a task that is told, and 1 for the others; None for 1 alone."""
-    if weights is None or task is None:
-        return weights
-    return None if (task >= 0).all() else np.where(task >= 0, 1.0, weights)
-
-
 def _of_known(
     rows: RowFeatures, outside: Float[np.ndarray, "k D m"], observed: Observed
 ) -> Float[np.ndarray, "n a"]:
     """[n, a] labels of the arms that are known, as predicted out of fold."""
     found = np.empty(observed.arms.shape)
-    for place, _, told in rows.blocks():
+    for place, features in rows.blocks():
         arms, of_row = observed.arms[place], rows.of_row[place]
         for fold, own in enumerate(outside):
             inside = of_row == fold
-            every = told[inside] @ own
+            every = features[inside] @ own
             found[place][inside] = np.take_along_axis(every, arms[inside], axis=1)
     return found
 
@@ -140,7 +129,7 @@ def _moments(
     total: Any = None
     models, count = rows.head.models, int(folds.train.shape[0])
     every = _is_complete(observed.arms, models)
-    for place, _, features in rows.blocks():
+    for place, features in rows.blocks():
         if every and weights is None:
             own = moments_of_table(features, labels[:, place], folds.of_row[place], folds=count)
             total = own if total is None else jax.tree.map(np.add, total, own)
@@ -174,15 +163,15 @@ def _predicted(
     """Quality share and cost ratio out of fold [n, m], and ratios of the known arms: by the model
     outside each fold [k, n, a], and by that of all rows [n, a]."""
     parts = []
-    for place, features, told in rows.blocks():
+    for place, features in rows.blocks():
         arms, of_row = observed.arms[place], rows.of_row[place]
         quality, logs = (np.zeros((len(arms), rows.head.models)) for _ in range(2))
         for fold in range(len(outside[0])):
             inside = of_row == fold
             quality[inside] = features[inside] @ outside[0][fold]
             logs[inside] = features[inside] @ outside[1][fold]
-        every = [np.take_along_axis(told @ each, arms, axis=1) for each in outside[1]]
-        by_all = np.take_along_axis(told @ cost_of_all, arms, axis=1)
+        every = [np.take_along_axis(features @ each, arms, axis=1) for each in outside[1]]
+        by_all = np.take_along_axis(features @ cost_of_all, arms, axis=1)
         costs = (ratio_of(each) for each in (logs, np.stack(every, axis=1), by_all))
         parts.append((np.clip(quality, 0.0, 1.0), *costs))
     share, ratio, known, by_all = (np.concatenate(each) for each in zip(*parts, strict=True))

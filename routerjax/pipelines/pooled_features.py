@@ -162,12 +162,8 @@ def task_features(logit: TaskLogit, z: Float[np.ndarray, "n c"]) -> Float[np.nda
 class RowFeatures(NamedTuple):
     """The features of the rows that an outcome model is fitted to.
 
-    A row's task is known, a new query's is not. With f for the other features, what is expected of
-    a model is E[y | x, m] = Σ_g p(g | x) E[y | f(x), g, m]: coefficients are of 1{g = g_i} − p̄ in
-    the place of p(g | x_i) − p̄, and are then asked with p. Where the policy chose by task, a
-    regression on p would take the task that a model was chosen for as the model's.
     What the logit of tasks says of a row that it was fitted to is surer than what it says of a new
-    query. So p of a row is by a logit of the rows outside its fold.
+    query. So the probabilities of a row are by a logit of the rows outside its fold.
 
     Attributes:
       head: sizes.
@@ -175,10 +171,6 @@ class RowFeatures(NamedTuple):
       x: [n, d] scaled embeddings.
       of_row: [n] fold of each row.
       logits: of the rows outside each fold; none where no tasks are told.
-      task: [n] place of each row's task, −1 for none; None where no tasks are told.
-
-    Reference: Robins (1986), A New Approach to Causal Inference in Mortality Studies with a
-    Sustained Exposure Period, for the sum over g (g-computation).
     """
 
     head: PooledHead
@@ -186,29 +178,17 @@ class RowFeatures(NamedTuple):
     x: np.ndarray | Stored
     of_row: Int[np.ndarray, " n"]
     logits: tuple[TaskLogit, ...] = ()
-    task: Int[np.ndarray, " n"] | None = None
 
-    def blocks(self) -> Iterator[tuple[slice, Float[np.ndarray, "b D"], Float[np.ndarray, "b D"]]]:
-        """Places of the rows, their features as new queries, and by their tasks; by blocks."""
+    def blocks(self) -> Iterator[tuple[slice, Float[np.ndarray, "b D"]]]:
+        """Places and features of the rows, a block at a time."""
         for place, features in feature_blocks(self.head, self.params, self.x):
-            if self.task is None:
-                yield place, features, features
-                continue
-            features = np.array(features)
-            z, of_row = features[:, 1 : 1 + self.head.components], self.of_row[place]
-            for fold, logit in enumerate(self.logits):
-                own = of_row == fold
-                features[own, -self.head.tasks :] = task_features(logit, z[own])
-            yield place, features, self._told(features, self.task[place])
-
-    def _told(
-        self, features: Float[np.ndarray, "b D"], task: Int[np.ndarray, " b"]
-    ) -> Float[np.ndarray, "b D"]:
-        """The features of rows whose task is told by it, of the others as they are."""
-        known, found = np.flatnonzero(task >= 0), np.array(features)
-        places = np.eye(self.head.tasks)[task[known]]
-        found[known, -self.head.tasks :] = places - told_by(self.params).shares
-        return found
+            if self.logits:
+                features = np.array(features)
+                z, of_row = features[:, 1 : 1 + self.head.components], self.of_row[place]
+                for fold, logit in enumerate(self.logits):
+                    own = of_row == fold
+                    features[own, -self.head.tasks :] = task_features(logit, z[own])
+            yield place, features
 
 
 def row_features(
@@ -228,7 +208,7 @@ def row_features(
         fit_task_logit(z, np.where(own, -1, task[places]), places=head.tasks, near=near)
         for own in (of_row[places] == fold for fold in range(int(of_row.max()) + 1))
     ]
-    return made._replace(logits=tuple(logits), task=np.asarray(task))
+    return made._replace(logits=tuple(logits))
 
 
 def feature_sums(
