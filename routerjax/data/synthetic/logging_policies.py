@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from routerjax.errors import InputError
-from routerjax.estimators.softmax import softmax
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table
 
@@ -71,7 +70,7 @@ def noisy_softmax(
         utility = _task_means(table.quality, table) - cost_weight * _task_means(table.cost, table)
         score = _standardised(utility)
         score = score + noise * np.asarray(jax.random.normal(key, score.shape))
-        return _floored(softmax(strength * score), floor)
+        return _floored(_softmax(strength * score), floor)
 
     return policy
 
@@ -92,7 +91,7 @@ def confounded(hidden: np.ndarray, *, strength: float = 2.0, floor: float = 0.02
     def policy(table: Table, key: jax.Array) -> np.ndarray:
         del key
         rank = _standardised(np.nanmean(table.quality, axis=0))
-        return _floored(softmax(strength * hidden[:, None] * rank[None, :]), floor)
+        return _floored(_softmax(strength * hidden[:, None] * rank[None, :]), floor)
 
     return policy
 
@@ -164,6 +163,11 @@ def _task_means(values: np.ndarray, table: Table) -> np.ndarray:
 
 def _standardised(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / max(float(values.std()), 1e-12)
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _floored(propensities: np.ndarray, floor: float) -> np.ndarray:
