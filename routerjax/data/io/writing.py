@@ -21,7 +21,8 @@ def write_log(log: Log, path: Path) -> None:
 
     What `read_log` returns holds the same numbers bit for bit, if it is told the same `models`
     and `quality_range`, and ``columns={"time": "time", "pinned": "pinned"}`` where there are such.
-    Of propensities [n, m] that of the model that answered is written.
+    Of propensities [n, m] that of the model that answered is written; ids are in a column
+    `request_id`.
 
     Raises:
       InputError: an unknown suffix, or a place that cannot be written.
