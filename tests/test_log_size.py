@@ -377,6 +377,10 @@ def test_what_moves_a_router_by_hand(monkeypatch):
     assert found["order"] == pytest.approx(expected)
     record = {"table": "t", "logging": "uniform", "rows": 60, "utilities": found}
     assert "| t     | uniform |   60 |     0.0000 |" in stability.table([record])
+    utilities = {"seed": [0.5, 0.52], "order": [0.5, 0.5002], "log": [0.5, 0.6]}
+    further = {"seed": [0.5, 0.51], "order": [0.5, 0.50003], "log": [0.5, 0.6]}
+    told = stability.said([{"utilities": each} for each in (utilities, further)])
+    assert "by 20% at most" in told and told.endswith("by 0.0001 at most.")
 
 
 def test_models_in_another_order_answered_the_same_rows():
@@ -389,7 +393,7 @@ def test_models_in_another_order_answered_the_same_rows():
 
 def test_the_readme_says_what_moves_a_router():
     text = report.README.read_text()
-    assert report.filled(text, stability.readme_table(), mark=stability.MARK) == text
+    assert report.filled(text, stability.readme_part(), mark=stability.MARK) == text
 
 
 def test_a_log_without_difficulty_by_a_loop():
@@ -427,7 +431,8 @@ def test_ceilings_by_hand():
         own = {name: [value, value + 0.1] for name, value in found.items()}
         return {"table": "t", "logging": "uniform", "rows": 60, "seed": seed, "values": own}
 
-    lines = ceilings.table([draw(0, 0.5, 0.61, 0.4), draw(1, 0.5, 0.4, 0.54)]).splitlines()
+    draws = [draw(0, 0.5, 0.61, 0.4), draw(1, 0.5, 0.4, 0.54)]
+    lines = ceilings.table(draws).splitlines()
     cells = [each.strip() for each in lines[-1].strip("|").split("|")]
     assert cells[3:] == [
         "+0.0000 ± 0.0000",
@@ -443,10 +448,19 @@ def test_ceilings_by_hand():
         "",
     ]
 
+    said = ceilings.said(draws).splitlines()
+    assert said[0].endswith("`fit` gains t +0.0000 to +0.0000.")
+    assert "gain 0.0050 at most" in said[1]
+    assert "t +0.2000 to +0.2000, on average +0.2000 of the 0.3000" in said[2]
+    assert said[3:] == [
+        "- *Task known*: t +0.1000 to +0.1000.",
+        "- *Full feedback* itself adds to the best single model: t +0.3000 to +0.3000.",
+    ]
+
 
 def test_the_readme_says_what_the_ceilings_are():
     text = report.README.read_text()
-    assert report.filled(text, ceilings.readme_table(), mark=ceilings.MARK) == text
+    assert report.filled(text, ceilings.readme_part(), mark=ceilings.MARK) == text
 
 
 def test_findings_by_hand():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.ope_coverage import cuts, nuisances, report, scores
+from experiments.ope_coverage import cuts, nuisances, pages, prose, report, scores
 from experiments.ope_coverage.__main__ import main
 from experiments.ope_coverage.cell import CORRECTED, TODAY, Kind, Support, covered, measure
 from experiments.ope_coverage.config import PRESETS, check
@@ -444,3 +444,56 @@ def test_one_log_of_scores_with_and_without_the_logit():
 def test_scores_take_no_arguments(capsys):
     assert scores.main(["table.parquet"]) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def _page(source, logging, value, low, mean, high, truth):
+    own = {"value": value, "low": low, "mean": mean, "high": high, "truth": truth}
+    return {"logging": logging, "propensities": source, "values": [{**own, "unsupported": 0.25}]}
+
+
+def test_what_tasks_change_by_hand():
+    """Errors +0.1 untold and −0.02 told; intervals of half-width 0.1 and 0.15."""
+    logs = [
+        _page(source, "biased", value, mean - half, mean, mean + half, 0.5)
+        for source, mean, half in ((pages.ESTIMATED, 0.6, 0.1), (pages.TOLD, 0.48, 0.15))
+        for value in pages.VALUES
+    ]
+    untold, told = prose.tasks_said({"logs": logs}).splitlines()
+    assert "router +0.100, best single model +0.100, over today +0.100" in untold
+    assert "router -0.020" in told and "they cover 1.00. Intervals are 1.50 times" in told
+
+
+def test_what_pages_say_by_hand():
+    logs = [_page("recorded", "sharp", value, 0.4, 0.5, 0.6, 0.5) for value in pages.VALUES]
+    logs += [_page("recorded", "sharp", pages.OVER, 0.0, 0.1, 0.2, 0.3)]
+    first, second, third = prose.pages_said({"logs": logs}).splitlines()
+    assert "0.50 to 1.00; the least is over today, sharp, recorded propensities." in first
+    assert "between -0.100 (over today, sharp, recorded propensities) and +0.000" in second
+    assert "on 25% of the queries at most (sharp, recorded)" in second and "+0.500" in third
+
+
+def test_what_running_routers_and_cuts_show_by_hand():
+    def log(models, source, mean):
+        kind = {"width": 4, "rows": 100, "models": models, "random": 0.03}
+        found = {"kind": kind, "propensities": source, "low": 0.4, "mean": mean, "high": 0.6}
+        return found | {"truth": 0.5, "over_today": -0.1, "said_better": source == scores.TREES}
+
+    logs = [log(m, s, 0.5 + m / 100) for m in (2, 6) for s in (scores.TREES, scores.PLAIN)]
+    logs += [log(2, scores.MIXED, 0.51), log(6, scores.MIXED, 0.58)]
+    trees, _, mixed, many = prose.scores_said({"logs": logs}).splitlines()
+    assert "too high by 0.020 to 0.060" in trees and "better in 2 of 2 logs" in trees
+    assert "up to four models the page is too high by 0.010 at most" in mixed
+    assert "differs from today's policy by -0.100, the page is too high by 0.080" in many
+
+    def cut(name, width, models, mean):
+        kind = {"cut": name, "width": width, "rows": 100, "models": models}
+        found = {"kind": kind, "low": 0.4, "mean": mean, "high": 0.6, "truth": 0.5}
+        return found | {"trusted_below": 0.0, "trusted_above": 1.0, "best_single": 0.5}
+
+    logs = [cut("one number", 8, 3, 0.5), cut("a sum", 8, 3, 0.52), cut("a sum", 8, 12, 0.7)]
+    logs += [cut("kinds of queries", 8, 3, 0.5), cut("a score on RouterBench", 0, 0, 0.4)]
+    logs[2]["low"] = 0.55
+    lines = prose.cuts_said({"logs": logs}).splitlines()
+    assert "page − truth +0.020 and +0.020 at most, 1 of 1" in lines[1]
+    assert "page − truth +0.200 and +0.200 at most, 0 of 1" in lines[2]
+    assert "page − truth -0.100" in lines[4] and len(lines) == 5

@@ -1,7 +1,7 @@
 """What holds a router from a log below one from full feedback: one thing granted at a time.
 
 `python -m experiments.log_size.ceilings --tables FILE,... --prices FILE` writes `ceilings.json`
-beside this file and the README's table of it.
+beside this file and the README's account of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ OF_LOG = (FIT, PROPENSITIES, *CAPACITIES, HINDSIGHT, DIFFICULTY, TASK, ENCODER)
 COLUMNS = (*OF_LOG, FULL, FULL_TASK, FULL_ENCODER)
 
 Record = dict[str, Any]
+Cell = tuple[str, str, int]
 
 
 def chosen(log: Log, made: Draw, cost_weights: tuple[float, ...], **options: Any) -> np.ndarray:
@@ -136,11 +137,17 @@ def measure(
     }
 
 
+def cells_of(records: Sequence[Record]) -> dict[Cell, list[Record]]:
+    """The draws of every table, logging policy and number of rows."""
+    found: dict[Cell, list[Record]] = {}
+    for each in records:
+        found.setdefault((each["table"], each["logging"], each["rows"]), []).append(each)
+    return found
+
+
 def table(records: Sequence[Record]) -> str:
     """Markdown: advantages over the best single model by means, with standard errors over draws."""
-    cells: dict[tuple[str, str, int], list[Record]] = {}
-    for each in records:
-        cells.setdefault((each["table"], each["logging"], each["rows"]), []).append(each)
+    cells = cells_of(records)
     names = [name for name in COLUMNS if name != HINDSIGHT]
     head = ["table", "logging", "rows", *COLUMNS]
     lines = []
@@ -165,13 +172,64 @@ def _shown(values: np.ndarray) -> str:
     return f"{values.mean():+.4f} ± {values.std(ddof=1) / len(values) ** 0.5:.4f}"
 
 
-def readme_table() -> str:
+def said(records: Sequence[Record]) -> str:
+    """Markdown: what the table says, every number of it read off the records."""
+    cells = cells_of(records)
+    found = {cell: _means(own) for cell, own in cells.items()}
+    seen = found.values()
+    sizes = max(max(each[name] for name in (FIT, *CAPACITIES)) - each[FIT] for each in seen)
+    fit, known, full = (
+        float(np.mean([each[name] for each in seen])) for name in (FIT, DIFFICULTY, FULL)
+    )
+    least = [
+        f"{name} {_between([found[cell][FULL] for cell in cells if cell[0] == name])}"
+        for name in dict.fromkeys(cell[0] for cell in cells)
+    ]
+    lines = [
+        "With *true propensities*, which the default router uses for support alone, `fit` gains "
+        f"{_over_fit(found, PROPENSITIES)}.",
+        f"*Other sizes of the outcome model* gain {sizes:.4f} at most in a cell, the best of them "
+        "taken in hindsight.",
+        f"*Difficulty known*: {_over_fit(found, DIFFICULTY)}, on average {known - fit:+.4f} of the "
+        f"{full - fit:.4f} that full feedback has more. What is missing is the other models' "
+        "answers to the same queries.",
+        *(
+            f"*{name[0].upper()}{name[1:]}*: {_over_fit(found, name)}."
+            for name in (TASK, ENCODER)
+            if any(name in each for each in seen)
+        ),
+        f"*Full feedback* itself adds to the best single model: {', '.join(least)}.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _means(records: Sequence[Record]) -> dict[str, float]:
+    """Mean advantage of every method that ran in a cell."""
+    found = {name: _advantages(records, name) for name in COLUMNS if name != HINDSIGHT}
+    return {name: float(own.mean()) for name, own in found.items() if len(own)}
+
+
+def _over_fit(found: Mapping[Cell, Mapping[str, float]], method: str) -> str:
+    """By table, least and most of what a method has more than `fit` in a cell."""
+    gains: dict[str, list[float]] = {}
+    for cell, own in found.items():
+        if method in own:
+            gains.setdefault(cell[0], []).append(own[method] - own[FIT])
+    return ", ".join(f"{name} {_between(own)}" for name, own in gains.items())
+
+
+def _between(values: Sequence[float]) -> str:
+    return f"{min(values):+.4f} to {max(values):+.4f}"
+
+
+def readme_part() -> str:
     """Markdown: what stands between the README's markers, from the committed file."""
-    return table(json.loads(RESULTS.read_text(encoding="utf-8"))["records"])
+    records = json.loads(RESULTS.read_text(encoding="utf-8"))["records"]
+    return f"{said(records)}\n\n{table(records)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write the results and the README's table; returns the exit code."""
+    """Measure, write the results and the README's part; returns the exit code."""
     return exit_code(lambda: _run(arguments), prog="experiments.log_size.ceilings")
 
 
@@ -211,7 +269,7 @@ def _run(arguments: Sequence[str] | None) -> None:
     named = "; ".join(source.name for source in made)
     head = provenance(config=config, seed=0, data=named)
     write_text(RESULTS, dumps({"provenance": head, "records": plain(records)}) + "\n")
-    write_text(README, filled(README.read_text(encoding="utf-8"), readme_table(), mark=MARK))
+    write_text(README, filled(README.read_text(encoding="utf-8"), readme_part(), mark=MARK))
 
 
 if __name__ == "__main__":

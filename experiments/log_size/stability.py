@@ -78,24 +78,42 @@ def reordered(log: Log, order: np.ndarray) -> Log:
     return dataclasses.replace(log, models=models, arms=place[np.asarray(log.arms)])
 
 
+def spreads(record: Record) -> dict[str, float]:
+    """Standard deviation of utility over seeds, orders of the models, and logs."""
+    return {name: float(np.std(own, ddof=1)) for name, own in record["utilities"].items()}
+
+
+def said(records: Sequence[Record]) -> str:
+    """Markdown: what the table says, every number of it read off the records."""
+    found = [spreads(each) for each in records]
+    most = max(each["seed"] / each["log"] for each in found)
+    order = max(each["order"] for each in found)
+    return (
+        "Another seed, which draws other folds for the propensities, moves a router by "
+        f"{most:.0%} at most of what another log moves it; another order of the models by "
+        f"{order:.4f} at most."
+    )
+
+
 def table(records: Sequence[Record]) -> str:
     """Markdown: standard deviations of utility over seeds, orders and logs."""
     head = ["table", "logging", "rows", "over seeds", "over orders of the models", "over logs"]
     lines = []
     for each in records:
-        spreads = [np.std(each["utilities"][name], ddof=1) for name in ("seed", "order", "log")]
-        cells = [f"{spread:.4f}" for spread in spreads]
+        found = spreads(each)
+        cells = [f"{found[name]:.4f}" for name in ("seed", "order", "log")]
         lines.append([each["table"], each["logging"], f"{each['rows']:,}", *cells])
     return markdown(head, lines)
 
 
-def readme_table() -> str:
+def readme_part() -> str:
     """Markdown: what stands between the README's markers, from the committed file."""
-    return table(json.loads(RESULTS.read_text(encoding="utf-8"))["records"])
+    records = json.loads(RESULTS.read_text(encoding="utf-8"))["records"]
+    return f"{said(records)}\n\n{table(records)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write the results and the README's table; returns the exit code."""
+    """Measure, write the results and the README's part; returns the exit code."""
     return exit_code(lambda: _run(arguments), prog="experiments.log_size.stability")
 
 
@@ -114,7 +132,7 @@ def _run(arguments: Sequence[str] | None) -> None:
     named = "embedded" + "".join(f"; {Path(each).stem}" for each in tables)
     head = provenance(config=config, seed=0, data=named)
     write_text(RESULTS, dumps({"provenance": head, "records": plain(records)}) + "\n")
-    write_text(README, filled(README.read_text(encoding="utf-8"), readme_table(), mark=MARK))
+    write_text(README, filled(README.read_text(encoding="utf-8"), readme_part(), mark=MARK))
 
 
 if __name__ == "__main__":

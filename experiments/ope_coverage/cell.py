@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -273,6 +273,14 @@ def covered(intervals: list[Interval], truth: float) -> dict[str, Any]:
         "standard_error": rounded(np.mean([each.standard_error for each in there])),
         "silent": rounded(1 - len(there) / len(intervals)),
     }
+
+
+def coverages(cells: Sequence[dict[str, Any]], name: str) -> list[float]:
+    """Coverage of an estimator, or of the band, in every cell that has it."""
+    if name == BAND:
+        return [cell["band"] for cell in cells]
+    found = (cell["estimators"].get(name, {}) for cell in cells)
+    return [each["coverage"] for each in found if "coverage" in each]
 
 
 def rounded(value: Any) -> float:

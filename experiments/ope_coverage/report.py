@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.ope_coverage.cell import BAND, CORRECTED, FEWEST, MOST, TODAY
+from experiments.ope_coverage import prose
+from experiments.ope_coverage.cell import BAND, CORRECTED, FEWEST, MOST, TODAY, coverages
 from experiments.ope_coverage.config import CoverageConfig
 from experiments.ope_coverage.cuts import CUTS, cuts_table
 from experiments.ope_coverage.pages import PAGES, TASKS, pages_table
@@ -30,6 +31,7 @@ RESULTS, README = HERE / "results.json", HERE / "README.md"
 SHOWN = (*OFF_POLICY, CORRECTED, TODAY)
 
 Record = dict[str, Any]
+Said = Callable[[Record], str]
 
 
 def write_results(
@@ -50,14 +52,6 @@ def write_results(
 def enough(cell: Record) -> bool:
     """Whether the log's support for the policy is enough, by `FEWEST` and `MOST`."""
     return cell["effective"] >= FEWEST and cell["unsupported"] <= MOST
-
-
-def coverages(cells: Sequence[Record], name: str) -> list[float]:
-    """Coverage of an estimator, or of the band, in every cell that has it."""
-    if name == BAND:
-        return [cell["band"] for cell in cells]
-    found = (cell["estimators"].get(name, {}) for cell in cells)
-    return [each["coverage"] for each in found if "coverage" in each]
 
 
 def coverage_table(cells: Sequence[Record]) -> str:
@@ -225,10 +219,8 @@ def filled(text: str, tables: str, *, mark: str = "coverage") -> str:
 
 
 def readme_tables() -> str:
-    """Markdown: what stands between the README's markers, from the committed files."""
-    results, product, pages = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (RESULTS, PRODUCT, PAGES)
-    )
+    """Markdown: the tables of the study of estimators and of pages, from the committed files."""
+    results, product, pages = (_read(path) for path in (RESULTS, PRODUCT, PAGES))
     label = "Coverage with the product's own nuisances, propensities estimated:"
     of_pages = (
         "Coverage of the page that `fit` ends with on RouterBench, and in brackets the mean error "
@@ -238,17 +230,35 @@ def readme_tables() -> str:
     return "\n\n".join(parts)
 
 
-def readme() -> str:
-    """The README with its tables, from the committed files."""
-    text = filled(README.read_text(encoding="utf-8"), readme_tables())
-    parts = (
-        ("cuts", CUTS, cuts_table),
-        ("tasks", TASKS, pages_table),
-        ("scores", SCORES, scores_table),
+def readme_findings() -> str:
+    """Markdown: what the study of estimators found, from the committed files."""
+    results = _read(RESULTS)
+    supported, others = (
+        [cell for cell in results["cells"] if enough(cell) is wanted] for wanted in (True, False)
     )
-    for mark, path, table in parts:
-        text = filled(text, table(json.loads(path.read_text(encoding="utf-8"))), mark=mark)
+    alike = [cell for cell in results["null"] if enough(cell)]
+    return prose.coverage_said(supported, others, alike, _read(PRODUCT))
+
+
+def readme() -> str:
+    """The README with its tables and findings, from the committed files."""
+    text = filled(README.read_text(encoding="utf-8"), readme_tables())
+    text = filled(text, readme_findings(), mark="found")
+    text = filled(text, prose.pages_said(_read(PAGES)), mark="pages")
+    parts: tuple[tuple[str, Path, Said, Said], ...] = (
+        ("cuts", CUTS, cuts_table, prose.cuts_said),
+        ("tasks", TASKS, pages_table, prose.tasks_said),
+        ("scores", SCORES, scores_table, prose.scores_said),
+    )
+    for mark, path, table, said in parts:
+        results = _read(path)
+        text = filled(text, f"{table(results)}\n\n{said(results)}", mark=mark)
     return text
+
+
+def _read(path: Path) -> Record:
+    found: Record = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def main() -> int:
