@@ -96,8 +96,10 @@ def test_messages_without_a_user_are_missing():
 
 
 def test_an_object_of_several_texts_asks_for_a_path():
-    with pytest.raises(InputError, match="an object with a, b; name the path of its text"):
+    with pytest.raises(InputError, match="holds an object with a, b$"):
         prompt_of({"a": "x", "b": "y"})
+    with pytest.raises(InputError, match="a, b; name the path of its text.* prompt=COLUMN.a"):
+        prompts_of(pa.chunked_array([[{"a": "x", "b": "y"}]]))
 
 
 def test_an_unknown_form_is_refused():

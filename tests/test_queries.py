@@ -128,7 +128,7 @@ def test_lines_without_a_prompt_are_refused(tmp_path, line, message):
         ("p.jsonl", b'"a"\n"b', ", row 1: is not valid JSON"),
         ("p.jsonl", b'"a"\n' + b"[" * 100_000, ", row 1: brackets are nested more than 100 deep"),
         ("p.jsonl", b'"a"\n{"prompt": null}', ", row 1: what stands here is no prompt"),
-        ("p.jsonl", b'"a"\n{"x": 1, "y": 2}', ", row 1: holds an object with x, y; name the path"),
+        ("p.jsonl", b'"a"\n{"x": 1, "y": 2}', ", row 1: holds an object with x, y; its text is"),
         ("p.json", b"[]", ": is empty"),
         ("p.csv", b"prompt,b\n1\n", ", row 0: has 1 cell where the header has 2"),
     ],

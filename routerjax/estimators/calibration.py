@@ -22,7 +22,8 @@ class Calibration(NamedTuple):
 
     Attributes:
       mean: [m] over the rows where the model could be asked.
-      standard_error: [m] of it, clustered by group.
+      standard_error: [m] of it, clustered by group, and at least that of right propensities where
+        the mean is above 1.
       due: [m] answers that a mean below 1 lacks, groups counting once: (1 − mean)·n·p, p a small
         propensity.
     """
@@ -60,10 +61,12 @@ def calibration(
 ) -> Calibration:
     """Test propensities: E[1{t = m} / π(m | x)] = 1 for every model that could be asked everywhere.
 
-    A mean above 1 says that propensities are too small. One below says that they are too large,
-    or that the model could not be asked on some rows, or hardly ever was. What is due of answers is
-    by the 10 % quantile of the propensities of all models over all queries, an answer standing for
-    1/π of them.
+    A mean above 1 says that propensities are too small; its error is at least that of right
+    propensities, Σ (1 − π)/π over the rows, which Σ 1{t = m} (1 − π)/π² estimates: where a model
+    that is all but certain happened to answer every row, these scatter not at all. One below
+    says that they are too large, or that the model could not be asked on some rows, or hardly ever
+    was. What is due of answers is by the 10 % quantile of the propensities of all models over all
+    queries, an answer standing for 1/π of them.
 
     Args:
       arms: [n] model that answered.
@@ -83,6 +86,9 @@ def calibration(
             continue
         values = np.where(arms[rows] == arm, 1.0 / np.asarray(propensities, float)[rows], 0.0)
         means[arm], errors[arm], count = _clustered(values, groups[rows])
+        if means[arm] > 1:  # rows that nearly all have the model scatter less than they might
+            own = values[values > 0]
+            errors[arm] = max(errors[arm], np.sqrt((own * (own - 1)).sum()) / len(values))
         due[arm] = max(1 - means[arm], 0.0) * count * small
     return Calibration(means, errors, due)
 

@@ -114,7 +114,8 @@ def form_of(surrogate: Surrogate) -> Form:
     they bear another name of `ARGUMENTS`; all others go by their names.
 
     Raises:
-      InputError: a parameter without a default that is none of `ARGUMENTS`.
+      InputError: a parameter without a default that is none of `ARGUMENTS`, or one of the first two
+        that is nearly the name of another argument, such as `qualities`.
     """
     inner = surrogate.func if isinstance(surrogate, functools.partial) else surrogate
     batch = bool(getattr(inner, "batchwise", False))
@@ -136,7 +137,10 @@ def form_of(surrogate: Surrogate) -> Form:
         if name not in ARGUMENTS:
             if place > 1 or not by_position:
                 raise InputError(_unknown(name), source=name_of(surrogate))
-            name = ("logits", "utilities")[place]
+            own = ("logits", "utilities")[place]
+            if difflib.get_close_matches(name, ARGUMENTS, n=1, cutoff=0.75) not in ([], [own]):
+                raise InputError(_unknown(name), source=name_of(surrogate))
+            name = own
         leading = by_position and not settings and not named
         (positional if leading else named).append(name)
     return Form(tuple(positional), tuple(named), tuple(settings), batch)

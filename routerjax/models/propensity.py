@@ -166,14 +166,17 @@ def with_support(
 ) -> Bool[Array, "n m"]:
     """π̂(m | x) ≥ threshold of m, where it is asked; of a query without such an arm the likeliest.
 
-    Of arms that are not available π̂ is 0, and none is supported. The likeliest is one `inside` its
-    cut and no hole where there is any, and not one that has support nowhere where there is another.
+    An arm that is not available is never supported, nor is it the likeliest, which is one `inside`
+    its cut and no hole where there is any, and not one that has support nowhere where there is
+    another.
     """
     enough = propensities >= threshold[None]
     for other in (available, inside):
         if other is not None:
             enough = enough & other
     propensities = preferred(propensities, threshold, inside)
+    if available is not None:
+        propensities = jnp.where(available, propensities, -1.0)
     likeliest = jax.nn.one_hot(jnp.argmax(propensities, axis=-1), propensities.shape[-1]) > 0
     return jnp.where(jnp.any(enough, axis=-1, keepdims=True), enough, likeliest)
 
@@ -201,5 +204,7 @@ def supported_rows(
         if other is not None:
             enough = enough & other
     propensities = preferred(propensities, threshold, inside)
+    if available is not None:
+        propensities = np.where(available, propensities, -1.0)
     likeliest = np.arange(len(threshold)) == propensities.argmax(axis=-1)[:, None]
     return np.where(enough.any(axis=-1, keepdims=True), enough, likeliest)

@@ -18,6 +18,7 @@ from routerjax.models.policy import Policy
 from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.expected import expected_advantages
 from routerjax.pipelines.lines import Evaluation
+from routerjax.pipelines.on_log import Saved
 from routerjax.pipelines.page import Choices, page
 from routerjax.pipelines.prepare import Prepared
 from routerjax.records.logs import Log
@@ -30,7 +31,11 @@ CROSSED = (
 
 
 def crossed_page(
-    policy: Policy, prepared: Prepared, *, cost_weights: Sequence[float]
+    policy: Policy,
+    prepared: Prepared,
+    *,
+    cost_weights: Sequence[float],
+    saved: Saved | None = None,
 ) -> Evaluation:
     """The page of a plug-in router on the log that it is fitted on.
 
@@ -38,6 +43,7 @@ def crossed_page(
       policy: the plug-in.
       prepared: the log, with predictions and propensities out of fold.
       cost_weights: λ.
+      saved: what the router that is fitted on all rows chooses; None leaves it out.
     """
     nuisances, log = prepared.nuisances, prepared.record
     assert nuisances is not None and isinstance(log, Log) and nuisances.of_row is not None
@@ -56,6 +62,7 @@ def crossed_page(
         left_out=0,
         cost_weights=cost_weights,
         notes=(CROSSED, *drift_notes(log)),
+        saved=saved,
     )
 
 

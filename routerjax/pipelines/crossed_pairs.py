@@ -24,6 +24,7 @@ from routerjax.pipelines.gold import FEWEST_GOLD, gold_propensities, gold_rows, 
 from routerjax.pipelines.judge_scores import scores_without
 from routerjax.pipelines.lines import Evaluation
 from routerjax.pipelines.nuisance import folds_of, outcomes_of
+from routerjax.pipelines.on_log import Saved
 from routerjax.pipelines.page import page
 from routerjax.pipelines.paired import (
     corrected_log,
@@ -56,7 +57,12 @@ class Scores(NamedTuple):
 
 
 def paired_page(
-    policy: Policy, prepared: Prepared, scores: Scores, *, cost_weights: Sequence[float]
+    policy: Policy,
+    prepared: Prepared,
+    scores: Scores,
+    *,
+    cost_weights: Sequence[float],
+    saved: Saved | None = None,
 ) -> Evaluation | None:
     """The page of a plug-in router on the log that it is fitted on.
 
@@ -65,6 +71,7 @@ def paired_page(
       prepared: the log with labels, as the router that is saved learnt from it.
       scores: the same rows with their scores.
       cost_weights: λ.
+      saved: what the router that is fitted on all rows chooses; None leaves it out.
 
     Returns:
       The page; None where a fold's routers have too few gold scores to learn from.
@@ -103,6 +110,7 @@ def paired_page(
         left_out=0,
         cost_weights=cost_weights,
         notes=(CROSSED, note, *drift_notes(log)),
+        saved=saved,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -13,7 +13,7 @@ from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
 from routerjax.baselines.policies import best_single_of, greedy
 from routerjax.data.checks.drift import drift_notes
-from routerjax.errors import DataWarning, InputError
+from routerjax.errors import InputError
 from routerjax.estimators.defaults import floor_of
 from routerjax.estimators.folds import make_folds, member_splits
 from routerjax.estimators.overlap import Overlap, overlap
@@ -23,7 +23,7 @@ from routerjax.evaluation.metrics import Choice, outcome
 from routerjax.pipelines import retiring
 from routerjax.pipelines.evaluated import encoded_for, test_rows, unseen
 from routerjax.pipelines.evidence import Evidence
-from routerjax.pipelines.gold import gold_propensities, gold_rows, judges, of_gold_rows
+from routerjax.pipelines.gold import gold_propensities, gold_rows, of_gold_rows, warn_of_judges
 from routerjax.pipelines.lines import Evaluation, Line, Retiring
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.page import LIMITED, Choices, page, router_choices
@@ -43,7 +43,7 @@ from routerjax.training.routing import train_router
 
 def evaluate(
     router: Router,
-    data: Table | Log,
+    data: Table | Log | str | os.PathLike[str],
     *,
     cost_weights: Sequence[float] | None = None,
     log: Log | None = None,
@@ -71,7 +71,8 @@ def evaluate(
 
     Args:
       router: fitted.
-      data: table or log with embeddings of the router's encoder.
+      data: table or log with embeddings of the router's encoder, or with prompts; or the path of
+        a file, which `read_table` or `read_log` takes without further rules.
       cost_weights: λ to evaluate at, within the fitted range; by default the fitted ones.
       log: the log the router was fitted on, for the kNN plug-in on a table.
       gold: Value of the log's `scored_by` that marks gold scores; the value is then that of gold
@@ -90,6 +91,8 @@ def evaluate(
         right, or gold scores that hardly any row has.
     """
     keep_compiled()
+    if isinstance(data, str | os.PathLike):
+        data = _read(os.fspath(data), router)
     cost_weights = tuple(dict.fromkeys(map(float, cost_weights or router.cost_weights)))
     if data.quality_range != router.quality_range:
         raise InputError(
@@ -130,6 +133,15 @@ def evaluate(
             return found
         lost = retiring.on_log(router, evidence, cost_weights=cost_weights, exclude=exclude)
         return dataclasses.replace(found, retiring=lost)
+
+
+def _read(path: str, router: Router) -> Table | Log:
+    """The table or log in a file, of the router's range of quality and form of prompts."""
+    from routerjax.data.columns.schema import Schema
+    from routerjax.data.io.files import read_rows  # which reads by pyarrow
+
+    rules = Schema(prompt_form=router.prompt_form)
+    return read_rows(path, schema=rules, quality_range=router.quality_range)
 
 
 def _of_models(prices: Mapping[str, PriceChange], models: Sequence[str]) -> dict[str, PriceChange]:
@@ -271,21 +283,7 @@ def _evidence(
         gold=None if known is None else (known, gold_propensities(log, x, folds, known)),
         corrected=corrected_log(log, folds) if pairs else None,
     )
-    notes = _judged(log) if gold is None and not pairs else ()
+    notes = warn_of_judges(log, "evaluates by gold scores") if gold is None and not pairs else ()
     notes += () if evidence.corrected is None else (evidence.corrected.note,)
     notes += () if known is None else (of_gold_rows(known),)
     return evidence, covered, (*notes, *drift_notes(log))
-
-
-def _judged(log: Log) -> tuple[str, ...]:
-    """Warn where scores come from several sources and none is said to be gold."""
-    found = judges(log)
-    if len(found) < 2:
-        return ()
-    told = f"scores come from {', '.join(found)}; taken as they are, they carry every judge's bias"
-    warnings.warn(
-        f"{log.source}: {told} (--gold-column COLUMN=VALUE evaluates by gold scores)",
-        DataWarning,
-        stacklevel=4,
-    )
-    return (told,)

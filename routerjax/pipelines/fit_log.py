@@ -23,8 +23,10 @@ from routerjax.pipelines.expected import (
     singles_by,
 )
 from routerjax.pipelines.fit_checks import check_settings, usable
+from routerjax.pipelines.gold import warn_of_judges
 from routerjax.pipelines.held_out import fit_report, rows_apart, set_apart, share_apart
 from routerjax.pipelines.judge_scores import corrected_scores
+from routerjax.pipelines.on_log import Saved
 from routerjax.pipelines.overlap import check_propensities, warn_of_overlap
 from routerjax.pipelines.paired import Corrected, has_pairs, learnt_log
 from routerjax.pipelines.prepare import Prepared, prepare
@@ -106,6 +108,7 @@ def fit(
         check_propensities(rows.learnt, covered, trust=config.trust_propensities, known=known)
         warn_of_overlap(rows.learnt, covered)
         warn_of_uncorrected(rows.logged, gold)
+        told_by = () if rows.correction else warn_of_judges(rows.logged, "corrects the others")
         prepared = _corrected_only(prepared, rows.logged, gold)
         problem = prepared.problem(config.estimator)
         trained = train_router(
@@ -116,7 +119,7 @@ def fit(
             execution=execution,
         )
         with execution.step("value of the router"):
-            singles, expected = _on_all_rows(trained.policy, prepared, problem, cost_weights)
+            singles, expected, saved = _on_all_rows(trained.policy, prepared, problem, cost_weights)
             router = _router(given, rows, prepared, trained.policy, singles, expected, cost_weights)
             told = [] if expected is None else expected.named(router.models, cost_weights)
             report = fit_report(
@@ -128,6 +131,8 @@ def fit(
                 corrected=rows.corrected,
                 scores=None if rows.correction is None else Scores(given, nuisance_key, gold),
                 expected=told,
+                saved=saved,
+                notes=told_by,
             )
     report |= {"epochs": trained.epochs, "expected": told}
     if trained.settings:
@@ -252,8 +257,8 @@ def default_cost_weights(log: Log) -> tuple[float, ...]:
 
 def _on_all_rows(
     policy: Policy, prepared: Prepared, problem: Problem, cost_weights: Sequence[float]
-) -> tuple[Singles, Expected | None]:
-    """What the log tells of its single models, and what routing is expected to add to the best.
+) -> tuple[Singles, Expected | None, Saved | None]:
+    """What the log tells of its single models, what routing is expected to add, and its choices.
 
     Outcome models in closed form shrink the means; of others they are means of dr estimates.
     """
@@ -262,13 +267,13 @@ def _on_all_rows(
     supported, lowest = nuisances.propensities.supported, record.quality_range[0]
     if nuisances.posterior is None:
         means = least_means(problem.selection, supported, lowest=lowest, available=record.available)
-        return Singles(means), None
+        return Singles(means), None, None
     predicted = predict(prepared.head, prepared.model, prepared.x)
     singles = singles_by(prepared, predicted, supported, available=record.available)
     if policy.architecture.stages or policy.constant is not None:
-        return singles, None
-    _, expected = expected_advantages(policy, prepared, predicted, cost_weights=cost_weights)
-    return singles, expected
+        return singles, None, None
+    choices, expected = expected_advantages(policy, prepared, predicted, cost_weights=cost_weights)
+    return singles, expected, Saved(choices, expected.single)
 
 
 def _listed(values: np.ndarray | None) -> tuple[float, ...]:

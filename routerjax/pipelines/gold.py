@@ -10,12 +10,13 @@ shrinks with the number of gold rows and not with the judge's.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import chdtrc
 
-from routerjax.errors import InputError
+from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.folds import Folds
 from routerjax.pipelines.propensities import fit_propensities
 from routerjax.records.logs import Log
@@ -131,3 +132,20 @@ def _told_apart(
 def judges(log: Log) -> tuple[str, ...]:
     """What scored the rows, in order of first appearance."""
     return () if log.scored_by is None else tuple(dict.fromkeys(log.scored_by))
+
+
+def warn_of_judges(log: Log, does: str) -> tuple[str, ...]:
+    """Warn where scores come from several sources and none is said to be gold; what a page says.
+
+    Args:
+      log: with or without `scored_by`.
+      does: what naming the gold scores does, for the warning.
+    """
+    found = judges(log)
+    if len(found) < 2:
+        return ()
+    told = f"scores come from {', '.join(found)}; taken as they are, they carry every judge's bias"
+    warnings.warn(
+        f"{log.source}: {told} (--gold-column COLUMN=VALUE {does})", DataWarning, stacklevel=4
+    )
+    return (told,)

@@ -18,6 +18,7 @@ from routerjax.pipelines.crossed_pairs import Scores, paired_page
 from routerjax.pipelines.evidence import Evidence
 from routerjax.pipelines.gold import FEWEST_GOLD, gold_rows, of_gold_rows
 from routerjax.pipelines.lines import Evaluation
+from routerjax.pipelines.on_log import Saved
 from routerjax.pipelines.page import page, router_choices
 from routerjax.pipelines.paired import Corrected
 from routerjax.pipelines.prepare import Prepared
@@ -80,6 +81,8 @@ def fit_report(
     corrected: Corrected | None = None,
     scores: Scores | None = None,
     expected: Sequence[Mapping[str, Any]] = (),
+    saved: Saved | None = None,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Overlap of the log, its sizes, and the page of what the router is worth.
 
@@ -96,6 +99,8 @@ def fit_report(
       corrected: outcomes of the rows set apart, where a judge's scores are corrected by gold ones.
       scores: of the log's rows, where they are a judge's and gold ones.
       expected: what choosing by query is expected to add, by cost weight.
+      saved: what the router chooses on the log's rows, where the evaluation is cross-fitted.
+      notes: what a reader must know of the log.
 
     Returns:
       overlap, rows and evaluation; where there is no evaluation, why.
@@ -109,20 +114,22 @@ def fit_report(
     }
     if crossed:
         found = (
-            crossed_page(router.policy, prepared, cost_weights=router.cost_weights)
+            crossed_page(router.policy, prepared, cost_weights=router.cost_weights, saved=saved)
             if scores is None
-            else paired_page(router.policy, prepared, scores, cost_weights=router.cost_weights)
+            else paired_page(
+                router.policy, prepared, scores, cost_weights=router.cost_weights, saved=saved
+            )
         )
         if found is None:
             return {**report, "why": "too few rows have a gold score"}
-        return {**report, "evaluation": _said(found, expected)}
+        return {**report, "evaluation": _said(found, expected, notes)}
     if kept is None or not len(kept):
         return {**report, "why": "no rows were set apart (--evaluation 0)"}
     why = _not_enough(kept, gold, corrected)
     if why is not None:
         return {**report, "why": why}
     found = _page_of_apart(router, prepared, prepared.record, kept, gold, corrected)
-    return {**report, "evaluation": _said(found, expected)}
+    return {**report, "evaluation": _said(found, expected, notes)}
 
 
 def _not_enough(kept: Log, gold: str | None, corrected: Corrected | None) -> str | None:
@@ -183,10 +190,10 @@ def _of_scores(evidence: Evidence) -> tuple[str, ...]:
     return () if evidence.gold is None else (of_gold_rows(evidence.gold[0]),)
 
 
-def _said(found: Evaluation, expected: Sequence[Mapping[str, Any]]) -> Any:
+def _said(found: Evaluation, expected: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> Any:
     """The page for a report, with what is expected beside what was seen."""
     verdict = (*found.verdict, *expectations(expected, found))
-    notes = (*found.notes, *([EXPECTED] if expected else []))
+    notes = (*found.notes, *notes, *([EXPECTED] if expected else []))
     return plain(dataclasses.replace(found, verdict=verdict, notes=notes))
 
 

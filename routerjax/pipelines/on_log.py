@@ -6,9 +6,12 @@ ends, advantage over a base and over today's policy.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from routerjax.evaluation.intervals import Interval, simultaneous_band
 from routerjax.evaluation.metrics import Choice, shares
@@ -24,6 +27,46 @@ from routerjax.pipelines.evidence import (
 )
 from routerjax.pipelines.lines import Line, Single
 from routerjax.records.logs import Log
+
+
+class Saved(NamedTuple):
+    """What the router that is saved chooses on the rows of its log.
+
+    Attributes:
+      router: [k, n] arms, by cost weight.
+      single: [k, 1] its best single model, or [k, n] where not every model was available.
+    """
+
+    router: Int[np.ndarray, "k n"]
+    single: Int[np.ndarray, "k _"]
+
+    def of_rows(self, rows: Bool[np.ndarray, " n"]) -> Saved:
+        """On some of the rows."""
+        single = self.single if self.single.shape[1] == 1 else self.single[:, rows]
+        return Saved(self.router[:, rows], single)
+
+
+def as_saved(
+    lines: Sequence[Line], saved: Saved, models: Sequence[str], cost_weights: Sequence[float]
+) -> tuple[Line, ...]:
+    """Lines of the folds' routers that name what the one that is saved chooses.
+
+    Folds may differ in their best single model, and each in its choices from the router that is
+    saved: a reader is told which models that one asks. Where it is its best single model on every
+    row, its advantage is 0, whatever the folds' routers had.
+    """
+    found = []
+    single = np.broadcast_to(saved.single, saved.router.shape)
+    own = {"router": saved.router, "best-single-log": single}
+    for line in lines:
+        if line.method in own:
+            k = cost_weights.index(line.cost_weight)
+            line = dataclasses.replace(line, mostly=_most_asked(own[line.method][k], models))
+            if line.method == "router" and np.array_equal(saved.router[k], single[k]):
+                nothing = Interval(0.0, 0.0, 0.0, 0.0, line.advantage.n)
+                line = dataclasses.replace(line, advantage=nothing)
+        found.append(line)
+    return tuple(found)
 
 
 def policy_lines(
@@ -137,7 +180,11 @@ def _effective(choice: Choice | None, evidence: Evidence) -> float:
 
 
 def _mostly(choice: Choice | None, log: Log, models: Sequence[str]) -> tuple[str, float]:
-    found = shares(np.asarray(log.arms) if choice is None else choice, len(models))
+    return _most_asked(np.asarray(log.arms) if choice is None else choice, models)
+
+
+def _most_asked(choice: Choice, models: Sequence[str]) -> tuple[str, float]:
+    found = shares(choice, len(models))
     return models[int(found.argmax())], float(found.max())
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
 from routerjax.errors import DataWarning, InputError, printable
@@ -51,7 +52,8 @@ def check_propensities(
         against these.
 
     Raises:
-      InputError: a constant that does not fit how often the models answered, a model asked half
+      InputError: 1 in every row of several models, a constant that does not fit how often the
+        models answered, a model asked half
         as often again as its propensities say, all models asked much less often, or one
         propensity a model where the query tells which model answers.
     """
@@ -60,6 +62,9 @@ def check_propensities(
         return
     values = recorded[np.isfinite(recorded)]
     off, far = _off(overlap, _of_several(len(overlap.models))), _off(overlap, HOPELESS)
+    if _is_certain(log, recorded):
+        _refuse_or_warn(log, "are 1 in every row, whichever model answered", trust=trust)
+        return
     gain = None if known is None else _foretold(log, known, overlap)
     if not len(values) or not (off or gain):
         return
@@ -83,6 +88,14 @@ def check_propensities(
             DataWarning,
             stacklevel=3,
         )
+
+
+def _is_certain(log: Log, recorded: Float[np.ndarray, " n"]) -> bool:
+    """Whether each of several models answered with certainty wherever there was a choice."""
+    rows = chosen_rows(log)
+    if log.available is not None:
+        rows = rows & (np.asarray(log.available).sum(axis=1) > 1)
+    return bool(len(np.unique(np.asarray(log.arms)[rows])) > 1 and (recorded[rows] == 1).all())
 
 
 def _foretold(log: Log, known: Propensities, overlap: Overlap) -> LikelihoodGain | None:

@@ -14,7 +14,7 @@ from routerjax.estimators.overlap import Overlap
 from routerjax.evaluation.metrics import Choice
 from routerjax.pipelines.evidence import Evidence, seen_costs
 from routerjax.pipelines.lines import Evaluation, Line
-from routerjax.pipelines.on_log import policy_lines, singles
+from routerjax.pipelines.on_log import Saved, as_saved, policy_lines, singles
 from routerjax.pipelines.suited import suited_note
 from routerjax.pipelines.verdict import impossible, verdict
 
@@ -65,6 +65,7 @@ def page(
     left_out: int,
     cost_weights: Sequence[float],
     notes: Sequence[str] = (),
+    saved: Saved | None = None,
 ) -> Evaluation:
     """What a log says of a router, in lines and in words.
 
@@ -75,7 +76,11 @@ def page(
       left_out: rows left out before.
       cost_weights: λ.
       notes: what a reader must know beside what is always said.
+      saved: what the router that is saved chooses, where the choices are those of its folds'
+        routers; None where they are its own.
     """
+    if saved is not None and evidence.log.pinned is not None:
+        saved = saved.of_rows(~np.asarray(evidence.log.pinned))
     choices, evidence, pinned = of_the_policy(choices, evidence)
     log = evidence.log
     evaluation = Evaluation(
@@ -92,6 +97,9 @@ def page(
         singles=singles(evidence),
         uncorrected=evidence.uncorrected,
     )
+    if saved is not None:
+        named = as_saved(evaluation.lines, saved, log.models, cost_weights)
+        evaluation = dataclasses.replace(evaluation, lines=named)
     ruled = _ruled(evidence)
     if ruled:
         evaluation = dataclasses.replace(evaluation, lines=_doubted(evaluation.lines))

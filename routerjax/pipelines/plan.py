@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import jax
 import numpy as np
 
 from routerjax.data.encoders.encoding import encoded
-from routerjax.errors import DataWarning, InputError
+from routerjax.errors import InputError
 from routerjax.estimators.defaults import SUPPORT, floor_of
 from routerjax.estimators.folds import make_folds
 from routerjax.estimators.overlap import overlap
@@ -31,7 +30,7 @@ from routerjax.pipelines.evidence import (
     today,
     unsupported_share,
 )
-from routerjax.pipelines.gold import gold_propensities, gold_rows, judges
+from routerjax.pipelines.gold import gold_propensities, gold_rows, warn_of_judges
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.plan_records import Plan, Standing, Traffic
@@ -153,14 +152,8 @@ def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
     check_propensities(log, covered, trust=trust, known=propensities)
     warn_of_uncorrected(log, gold)
-    sources = judges(log)
-    if gold is None and not pairs and len(sources) > 1:
-        warnings.warn(
-            f"{log.source}: scores come from {', '.join(sources)}; taken as they are, they carry "
-            "every judge's bias (--gold-column COLUMN=VALUE plans with gold scores)",
-            DataWarning,
-            stacklevel=3,
-        )
+    if gold is None and not pairs:
+        warn_of_judges(log, "plans with gold scores")
     evidence = Evidence(
         log=log,
         predicted=quick_outcomes(log, folds, gold=known),

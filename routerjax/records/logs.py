@@ -172,7 +172,11 @@ class Log(Rows):
         arms = position[self.arms].astype(np.int32)
         if (arms < 0).any():
             row = int((arms < 0).argmax())
-            problem = f"answered by {self.models[self.arms[row]]!r}, not one of {', '.join(models)}"
+            other = self.models[self.arms[row]]
+            problem = (
+                f"answered by {other!r}, not one of {', '.join(models)}; if it is one of them "
+                f"under another name, say so (--alias {other}=MODEL), else leave its rows out"
+            )
             raise InputError(problem, source=self.source, field="model", row=row)
         propensities = self.propensities
         if propensities is not None and propensities.ndim == 2:

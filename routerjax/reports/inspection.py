@@ -46,7 +46,7 @@ def _kind(found: Inspection) -> str:
 
 
 NUMBERS = ("filled", "distinct", "rows", "quality", "cost")
-NARROW, LONGEST_PATH = 12, 32  # characters of an example at least, of a path at most
+NARROW, LONGEST = 12, 32  # characters of an example at least, of another cell until it is folded
 
 
 def _grid(*names: str) -> Grid:
@@ -55,8 +55,8 @@ def _grid(*names: str) -> Grid:
         grid.add_column(
             name,
             justify="right" if name in NUMBERS else "left",
-            no_wrap=True,
-            overflow="ellipsis",
+            no_wrap=name in NUMBERS or name == "example",
+            overflow="ellipsis" if name == "example" else "fold",
         )
     return grid
 
@@ -68,14 +68,14 @@ def _columns(found: Inspection, width: int) -> Grid:
     rows = [
         (
             f"{column.role}" + ("" if column.by in ("name", "option") else f" (by {column.by})"),
-            _cut(printable(column.path), LONGEST_PATH),
+            printable(column.path),
             column.kind,
             f"{column.filled:.0%}",
             f"{column.distinct:,}",
         )
         for column in told
     ]
-    used = sum(max(map(len, cells)) + 2 for cells in zip(names, *rows, strict=True))
+    used = sum(min(max(map(len, cells)), LONGEST) + 2 for cells in zip(names, *rows, strict=True))
     left = max(width - used - 2, NARROW)
     for cells, column in zip(rows, told, strict=True):
         texts = [cell(text) for text in (*cells, _cut(printable(column.example), left))]

@@ -109,7 +109,7 @@ def _count(value: int | None) -> str:
 
 def _grid(first: str, *others: str) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    grid.add_column(first)
+    grid.add_column(first, overflow="fold")
     for name in others:
         grid.add_column(name, no_wrap=True, justify="right")
     return grid

@@ -22,9 +22,12 @@ def say(console: Console, text: str = "") -> None:
 
 
 def grid_of(first: str, *others: str) -> Grid:
-    """An empty table: a column of names under `first`, and of numbers under each of the others."""
+    """An empty table: a column of names under `first`, and of numbers under each of the others.
+
+    On a narrow terminal the names give way: a number that is cut off is none.
+    """
     grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    grid.add_column(cell(first), no_wrap=True)
+    grid.add_column(cell(first), overflow="fold")
     for name in others:
         grid.add_column(cell(name), no_wrap=True, justify="right")
     return grid

@@ -13,7 +13,7 @@ class Finding:
 
     Attributes:
       name: of the test: "zero-cost", "outlying-cost", "cost-unit", "constant-quality",
-        "edge-of-range", "failure-code", "mixed-scales", "missing-as-zero",
+        "edge-of-range", "failure-code", "mixed-scales", "missing-as-zero", "quality-range",
         "model-names", "parted-groups" or "outlying-embedding".
       column: routerjax's name of the column: "cost", "quality", "model", "split", "embedding"; of a
         table "score:<model>" or "cost:<model>".

@@ -17,6 +17,7 @@ SPIKE = 0.1  # share of a model's scores at one edge
 TIMES = 5.0  # how much more often than other models
 NEAR = 0.1  # of the range, next to the edge
 MIXED = 0.05  # share of a model's scores that lie between 0 and 1 where the others do not
+LOWEST = 0.02  # share of the range below which the highest score is of another scale
 MOSTLY = 0.6  # share of zeros among thumbs of -1, 0 and 1 that is too many
 
 
@@ -34,6 +35,7 @@ def score_findings(cells: Cells) -> Iterator[Finding]:
         )
         return
     groups = by_group(cells.arms, len(cells.models))
+    yield from _far_below(cells, values)
     yield from _failure_code(cells, values, counts)
     yield from _missing_as_zero(cells, values, counts)
     yield from _mixed_scales(cells, groups)
@@ -46,6 +48,18 @@ def score_findings(cells: Cells) -> Iterator[Finding]:
         for model, own in zip(cells.models, groups, strict=True):
             for edge in (low, high):
                 yield from _spike(cells, model, own, edge)
+
+
+def _far_below(cells: Cells, values: np.ndarray) -> Iterator[Finding]:
+    """All scores at the very bottom of the declared range, as fractions in a range of percent."""
+    low, high = cells.quality_range
+    if values[-1] <= low + LOWEST * (high - low):
+        yield Finding(
+            name="quality-range",
+            column="quality",
+            problem=f"the highest quality is {values[-1]:g}, and the range {low:g}:{high:g}",
+            right="declare the range that the scores have, with --quality-range",
+        )
 
 
 def _constant(cells: Cells, model: str, own: np.ndarray) -> Iterator[Finding]:
@@ -152,8 +166,8 @@ def _mixed_scales(cells: Cells, groups: list[np.ndarray]) -> Iterator[Finding]:
 def _two_scales(cells: Cells, name: str, what: str, own: np.ndarray) -> Iterator[Finding]:
     """Fractions below 1 among one judge's, or model's, scores that are otherwise far above 1.
 
-    The others are whole numbers, or hardly one of them is near 1, as is where scores are of one
-    scale.
+    The others are whole numbers, or hardly one of them is near 1, where on one scale, of 0 to 10
+    or to 100, there would be as many between 1 and 2 as below.
     """
     quality = cells.quality[own]
     fraction, above = (quality > 0) & (quality < 1), quality > 1
@@ -162,7 +176,7 @@ def _two_scales(cells: Cells, name: str, what: str, own: np.ndarray) -> Iterator
         return
     others = quality[above]
     whole = bool((others == np.round(others)).all()) and len(np.unique(quality[fraction])) >= GRADED
-    apart = (others <= others.max() / 20).sum() <= count / 10
+    apart = (others <= max(2.0, others.max() / 20)).sum() <= count / 10
     if np.median(others) < GRADED or not (whole or apart):
         return
     yield Finding(
@@ -178,7 +192,10 @@ def _two_scales(cells: Cells, name: str, what: str, own: np.ndarray) -> Iterator
 
 
 def _spike(cells: Cells, model: str, own: np.ndarray, edge: float) -> Iterator[Finding]:
-    """Many graded scores of one model at an edge of the range, with none next to it."""
+    """Many graded scores of one model at an edge of the range, with none next to it.
+
+    At the upper edge only where its others are low: high scores often reach the end of their scale.
+    """
     quality, (low, high) = cells.quality[own], cells.quality_range
     at = quality == edge
     share, others = float(at.mean()) if own.size else 0.0, cells.quality.size - own.size
@@ -187,6 +204,8 @@ def _spike(cells: Cells, model: str, own: np.ndarray, edge: float) -> Iterator[F
     elsewhere = (int((cells.quality == edge).sum()) - int(at.sum())) / others
     near = float((~at & (abs(quality - edge) <= NEAR * (high - low))).mean())
     if share < TIMES * max(elsewhere, 1 / others) or near > share / 2 or np.ptp(quality) == 0:
+        return
+    if edge == high and np.median(quality[~at]) > (low + high) / 2:
         return
     yield Finding(
         name="edge-of-range",

@@ -108,10 +108,7 @@ def prompt_of(value: Any, *, form: str = LAST_USER) -> Prompt:
         if len(held) == 1:
             return prompt_of(value[held[0]], form=form)
         keys = ", ".join(list(value)[:5])
-        example = f"prompt=COLUMN.{next(iter(value))}"
-        raise InputError(
-            f"holds an object with {keys}; name the path of its text, as in --columns {example}"
-        )
+        raise InputError(f"holds an object with {keys}")
     if isinstance(value, list):
         raise InputError("holds a list that is no list of messages")
     return Prompt(str(value))
@@ -164,12 +161,20 @@ def _prompts(
         try:
             found = prompt_of(cells[row], form=form)
         except InputError as error:
-            raise InputError(error.problem, row=row) from None
+            raise InputError(error.problem + _path_of(cells[row]), row=row) from None
         texts[row] = found.text
         conversations += found.text is not None and found.text != cells[row]
         systems.add(found.system)
         parts.update(set(found.parts))
     return Prompts(texts, conversations, len(systems - {""}), dict(parts))
+
+
+def _path_of(value: Any) -> str:
+    """How to say where the text of an object is."""
+    if not isinstance(value, dict):
+        return ""
+    example = f"prompt=COLUMN.{next(iter(value))}"
+    return f"; name the path of its text, as in --columns {example}"
 
 
 def _messages(value: Any) -> list[dict[str, Any]] | None:

@@ -196,7 +196,7 @@ def same(text: str | None, wanted: str) -> bool:
     if text.lower() in WORDS or wanted.lower() in WORDS:
         return text.lower() == wanted.lower()
     if PLAIN.fullmatch(text) and PLAIN.fullmatch(wanted):
-        return float(text) == float(wanted)
+        return math.isclose(float(text), float(wanted), rel_tol=1e-9, abs_tol=1e-12)
     return False
 
 
@@ -265,6 +265,8 @@ def _decimal(text: str, notation: Notation) -> float | None:
 def _advice(text: str, notation: Notation) -> str:
     """Which option would read a cell that is no number."""
     name, low = notation.name, text.strip().lower()
+    if low == name:
+        return "; the row seems to repeat the names of the columns: leave it out"
     money, rating = MONEY.fullmatch(low), RATING.fullmatch(low)
     if notation.name.startswith("cost") and money and (money[2] or money[4]):
         unit = f" with --cost-unit {CENTS}" if "¢" in low else ""

@@ -12,6 +12,8 @@ WORDS = ("human", "gold", "expert", "person", "people", "annotator", "annotation
 """What gold scores, or their source, are called by."""
 JUDGES = re.compile(r"(?:^|[._])(?:judge|judged|llm|auto|autorater|grader|model)(?:$|[._])")
 """What a column of a judge's scores is called by."""
+GRADERS = ("judge", "grader", "autorater")
+"""What alone makes a column of numbers one of scores."""
 MOST, FEWEST = 0.6, 10
 """Share of the rows below which a column of gold scores is filled, and rows that it needs."""
 
@@ -29,11 +31,16 @@ def scores_by(fields: Sequence[Field], quality: Field) -> tuple[Field, Field | N
     """
     scores = [field for field in fields if field is not quality and _is_score(field)]
     if _is_score(quality) and quality.filled < MOST:  # the judge's may be another
-        judges = [each for each in scores if _is_judges(each) and each.filled >= MOST]
-        if len(judges) == 1 and not _is_judges(quality) and _enough(quality):
-            return judges[0], quality
+        judges = of_judges(scores)
+        if judges and not _is_judges(quality) and _enough(quality):
+            return judges[0], quality  # of several judges the first; a note names the others
     found = [each for each in scores if _beside(each, quality)]
     return quality, found[0] if len(found) == 1 else None
+
+
+def of_judges(fields: Sequence[Field]) -> list[Field]:
+    """The columns of judges' scores, which most rows have."""
+    return [each for each in fields if _is_score(each) and _is_judges(each) and each.filled >= MOST]
 
 
 def _beside(field: Field, quality: Field) -> bool:
@@ -53,7 +60,8 @@ def _is_score(field: Field) -> bool:
     if field.kind != "number" or field.notation not in ("", "plain"):
         return False
     name = plain(field.path).rsplit(".", 1)[-1]
-    return named("quality", field.path) > 0 or any(word in name.split("_") for word in WORDS)
+    parts = name.split("_")
+    return named("quality", field.path) > 0 or any(word in parts for word in (*WORDS, *GRADERS))
 
 
 def _is_judges(field: Field) -> bool:

@@ -21,7 +21,7 @@ from routerjax.data.inspection.gold import WORDS
 from routerjax.data.inspection.missing import missing_by_model
 from routerjax.data.inspection.opening import loaded, together
 from routerjax.data.inspection.presets import kind_of
-from routerjax.data.inspection.propose import ANOTHER, ASKED, Proposal, propose
+from routerjax.data.inspection.propose import ANOTHER, ASKED, TAKES, Proposal, propose
 from routerjax.data.inspection.record import Inspection
 from routerjax.data.inspection.roles import FEWEST_GROUPS
 from routerjax.data.inspection.several_answers import several_answers
@@ -134,12 +134,14 @@ def _inspection(
     else:
         schema = dataclasses.replace(given, joins=proposal.schema.joins)
         schema = schema.over(schema_file.named(preset))
-        notes = [note for note in notes if ANOTHER in note]
+        quality = str(proposal.schema.columns.get("quality", ""))
+        kept = (ANOTHER, TAKES) if "[name=" in quality else (ANOTHER,)
+        notes = [note for note in notes if any(each in note for each in kept)]
         if kind_of(preset) == "log" and schema.layout == opened.whole.layout:
-            kept = (*ASKED, "group", "gold_quality")
-            asked = {k: path for k, path in proposal.schema.columns.items() if k in kept}
-            if "[name=" in (path := str(proposal.schema.columns.get("quality", ""))):
-                asked["quality"] = path
+            roles = (*ASKED, "group", "gold_quality")
+            asked = {k: path for k, path in proposal.schema.columns.items() if k in roles}
+            if "[name=" in quality:
+                asked["quality"] = quality
             schema = schema.having(columns=asked)
         if (answered := _answered_by(opened, proposal, schema)) is not None:
             schema = schema.having(columns={"model": answered})

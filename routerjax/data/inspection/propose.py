@@ -12,7 +12,7 @@ from routerjax.data.columns.synonyms import BY_ENDING, named, plain
 from routerjax.data.columns.times import moment
 from routerjax.data.inspection import wide
 from routerjax.data.inspection.fields import Field
-from routerjax.data.inspection.gold import scores_by
+from routerjax.data.inspection.gold import of_judges, scores_by
 from routerjax.data.inspection.lacking import COSTS, FIRST, SECOND, lacking, of_pairs
 from routerjax.data.inspection.parts import cost_parts, sum_of_fields, whole_cost
 from routerjax.data.inspection.presets import preset_of
@@ -28,6 +28,10 @@ ASKED_NAME = re.compile(r"(?:^|[._])(?:request|requested|asked|original|wanted|i
 """What columns are called that name the model that a client asked for."""
 ANOTHER = "is another model than"
 """What a note says of two columns of models, whatever else is known of a file."""
+TAKES = "too: --columns quality=COLUMN takes"
+"""What a note says of other columns that may be the quality."""
+NAMED_VALUE = re.compile(r"\[name=[^\]]*\]\.value$")
+"""A path to one of several scores of a trace, by its name."""
 MOST_OTHERS = 4  # columns that may be the quality, of which a note speaks
 UNLIKE = 0.01  # share of rows from which two columns of models are said to differ
 NUMBERS = ("cost", "quality", "gold_quality")
@@ -235,6 +239,10 @@ def _two_scores(
             f"{gold.path} would correct them"
         )
         return {}
+    others = [each.path for each in of_judges(fields) if each.path not in (judge.path, gold.path)]
+    if others:
+        shown = ", ".join(others[:MOST_OTHERS])
+        notes.append(f"the judge's score is {judge.path}; {shown} may be one, {TAKES} it")
     by = roles["quality"].by if judge is _of(roles) else "name"
     return {"quality": Guess("quality", judge, by), "gold_quality": Guess("gold", gold, "name")}
 
@@ -248,14 +256,19 @@ def _other_scores(roles: Mapping[str, Guess], fields: Sequence[Field], notes: li
         field.path
         for field in fields
         if field.kind in ("number", "bool") and field.distinct > 1 and field.path not in played
-        if "." not in field.path and named("quality", field.path) >= sound > 0
+        if _alone(field.path, path) and named("quality", field.path) >= sound > 0
     ]
     if others:
         shown = ", ".join(others[:MOST_OTHERS])
-        are = "sounds like a quality, too: --columns quality=COLUMN takes it"
+        are = f"sounds like a quality, {TAKES} it"
         if len(others) > 1:
-            are = "sound like qualities, too: --columns quality=COLUMN takes one of them"
+            are = f"sound like qualities, {TAKES} one of them"
         notes.append(f"the quality is {path}; {shown} {are}")
+
+
+def _alone(path: str, quality: str) -> bool:
+    """Whether a column is no part of another, or a trace's score as the quality is one."""
+    return "." not in path or bool(NAMED_VALUE.search(path) and NAMED_VALUE.search(quality))
 
 
 def _of(roles: Mapping[str, Guess]) -> Field:

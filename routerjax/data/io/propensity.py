@@ -47,8 +47,12 @@ class Recorded(NamedTuple):
         every = np.array([[each.get(name, 0.0) for name in models] for each in kept])
         every[np.isnan(answered)] = np.nan
         known = every[~np.isnan(answered)]
-        whole = (known >= 0).all() and (abs(known.sum(axis=1) - 1) < EXACT).all()
-        return every if whole else answered
+        total = known.sum(axis=1)
+        off = np.maximum(EXACT, _rounding(known) * len(models) / 2)
+        if (known < 0).any() or (abs(total - 1) > off).any():
+            return answered
+        every[~np.isnan(answered)] = known / total[:, None]
+        return every
 
 
 def recorded_of(
@@ -116,21 +120,28 @@ def _chances(
     return found
 
 
+def _rounding(chances: np.ndarray) -> float:
+    """0.01 where every probability is a multiple of it, else 0."""
+    return 0.01 if (abs(100 * chances - np.round(100 * chances)) < 1e-4).all() else 0.0
+
+
 def _check_sums(file: SourceFile, objects: Sequence[dict[str, float] | None]) -> None:
     """Refuse probabilities that sum to more than 1, and say where they sum to less.
 
+    Those rounded to two digits may be off by half of the last one each.
     Rows with numbers that are no probabilities are left to `records.validation`, which knows units.
     """
-    sums = {
-        row: sum(each.values())
-        for row, each in enumerate(objects)
-        if each and all(0 <= chance <= 1 for chance in each.values())
-    }
+    sums, off = {}, {}
+    told = [(row, [*each.values()]) for row, each in enumerate(objects) if each]
+    rounding = _rounding(np.array([chance for _, every in told for chance in every]))
+    for row, every in told:
+        if all(0 <= chance <= 1 for chance in every):
+            sums[row], off[row] = sum(every), max(SUM_OFF, rounding * len(every) / 2)
     for row, total in sums.items():
-        if total > 1 + SUM_OFF:
+        if total > 1 + off[row]:
             problem = f"probabilities of its models sum to {total:.3g}; they must sum to 1"
             raise file.fail(problem, field=NAME, row=row)
-    less = [row for row, total in sums.items() if total < 1 - SUM_OFF]
+    less = [row for row, total in sums.items() if total < 1 - off[row]]
     if less:
         warnings.warn(
             f"{file.source}: the probabilities of a row's models sum to less than 1 in "

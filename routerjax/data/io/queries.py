@@ -92,7 +92,8 @@ def _prompt(value: Any, row: int, form: str) -> str:
     try:
         text = prompt_of(cleaned(value), form=form).text
     except InputError as error:
-        raise InputError(error.problem, field=error.field, row=row) from None
+        where = "; its text is looked for under 'prompt'" if isinstance(value, dict) else ""
+        raise InputError(error.problem + where, field=error.field, row=row) from None
     if text is None and isinstance(value, str) and not value.strip():
         raise InputError("the line is empty; a prompt is needed", row=row)
     if text is None:
