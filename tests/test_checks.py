@@ -416,3 +416,31 @@ def test_a_refund_is_said_what_to_do_with():
     values["cost"][5] = -0.001
     with pytest.raises(InputError, match="row 5: cost is -0.001; .* add a refund to the row"):
         log_of(values)
+
+
+def test_continuous_scores_of_0_to_10_are_of_one_scale():
+    rng, values = np.random.default_rng(0), drawn()
+    values["quality"] = rng.uniform(0, 10, 300)
+    assert findings(log_of(values, quality_range=(0, 10))) == ()
+    values["quality"] = np.clip(rng.normal(5, 2.5, 300), 0.01, 9.95)
+    assert findings(log_of(values, quality_range=(0, 10))) == ()
+    fractions = np.flatnonzero(values["arms"] == 1)[:30]
+    values["quality"] = rng.uniform(4, 10, 300)
+    values["quality"][fractions] /= 10
+    assert the_one(log_of(values, quality_range=(0, 10))).name == "mixed-scales"
+
+
+def test_a_judge_that_reaches_the_end_of_its_scale():
+    """Model 2 has the highest score in a fifth of its rows: no code where its others are high."""
+    values = drawn(graded=True)
+    values["quality"][2::3] = np.linspace(0.6, 0.8, 100).round(2)
+    values["quality"][2:62:3] = 1
+    assert findings(log_of(values)) == ()
+    values["quality"][62::3] = np.linspace(0.1, 0.4, 80).round(2)
+    assert the_one(log_of(values)).name == "edge-of-range"
+
+
+def test_a_range_that_the_scores_do_not_reach():
+    found = the_one(log_of(drawn(), quality_range=(0, 100)))
+    assert (found.name, found.column) == ("quality-range", "quality")
+    assert found.problem == "the highest quality is 1, and the range 0:100"

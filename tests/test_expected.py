@@ -18,6 +18,7 @@ from routerjax.pipelines.crossed import crossed_choices, widening
 from routerjax.pipelines.expected import Expected, expected_advantages, least_means
 from routerjax.pipelines.held_out import share_apart
 from routerjax.pipelines.lines import evaluation_of
+from routerjax.pipelines.on_log import Saved, as_saved
 from routerjax.pipelines.pooled_features import feature_blocks, feature_sums
 from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.verdict import expectations
@@ -202,6 +203,57 @@ def test_a_folds_choices_do_not_depend_on_its_outcomes(useful):
     )
     assert (before[:, own] == after[:, own]).mean() > 0.9
     assert (before[:, ~own] == after[:, ~own]).mean() < 0.9
+
+
+def test_a_page_names_what_the_saved_router_chooses():
+    """Whatever the folds kept, the saved router is b, or asks c of one row in four."""
+    page = evaluation_of(plain(rj.fit(_log(2, lead=0.4), config=CONFIG).report["evaluation"]))
+    single = np.array([[1], [1], [1]])
+    router = np.ones((3, 240), int)
+    router[2, :60] = 2
+    pinned = np.arange(240) >= 80
+    found = as_saved(page.lines, Saved(router, single), "abc", WEIGHTS)
+    for before, line in zip(page.lines, found, strict=True):
+        if line.method == "router":
+            kept = line.cost_weight < 120
+            assert line.mostly == ("b", 1.0 if kept else 0.75)
+            assert (line.advantage[:4] == (0.0, 0.0, 0.0, 0.0)) is kept
+            assert kept or line.advantage == before.advantage
+            assert (line.utility, line.over_today) == (before.utility, before.over_today)
+        elif line.method == "best-single-log":
+            assert line.mostly == ("b", 1.0)
+        else:
+            assert line == before
+    some = Saved(router, single).of_rows(~pinned)
+    assert some.router.shape == (3, 80) and some.single.shape == (3, 1)
+    every = Saved(router, np.broadcast_to(single, (3, 240))).of_rows(pinned)
+    assert every.single.shape == (3, 160)
+
+
+@pytest.mark.filterwarnings("ignore::routerjax.errors.DataWarning")
+def test_the_router_that_keeps_a_model_and_its_page_name_the_same():
+    """Ten models of equal worth on 200 rows: folds differ in the one that they keep."""
+    differed = 0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        models = [f"m{arm}" for arm in range(10)]
+        log = Log.from_arrays(
+            rng.integers(0, 10, 200),
+            rng.integers(1, 100, 200) / 100,
+            np.full(200, 1e-3),
+            models=models,
+            embeddings=rng.normal(size=(200, 8)).astype(np.float32),
+        )
+        router = rj.fit(log, config=CONFIG)
+        page = evaluation_of(plain(router.report["evaluation"]))
+        best = {line.cost_weight: line.mostly for line in page.of("best-single-log")}
+        for line, kept in zip(page.of("router"), router.kept, strict=True):
+            assert best[line.cost_weight] == (router.best_single_at(line.cost_weight), 1.0)
+            if kept:
+                assert line.mostly == best[line.cost_weight]
+                assert line.advantage[:2] == (0.0, 0.0)
+                differed += 1
+    assert differed
 
 
 def test_standard_errors_of_five_folds_are_widened_by_half():

@@ -146,6 +146,21 @@ def test_objects_that_name_a_model_which_never_answered_give_the_answered_one(tm
     np.testing.assert_array_equal(log.propensities, np.float32([0.5, 0.5]))
 
 
+def test_objects_that_were_rounded_are_brought_to_a_sum_of_1(tmp_path):
+    rows = [
+        {"prompt": f"ask {at}", "model": "abc"[at], "quality": 1, "cost": 1, "propensity": chance}
+        for at, chance in enumerate([{"a": 0.34, "b": 0.34, "c": 0.33}] * 3)
+    ]
+    log = read_log(put(tmp_path, rows))
+    np.testing.assert_allclose(log.propensities[0], np.array([34, 34, 33]) / 101, rtol=1e-6)
+    rows[0]["propensity"] = {"a": 0.36, "b": 0.34, "c": 0.33}
+    with pytest.raises(InputError, match="sum to 1.03; they must sum to 1"):
+        read_log(put(tmp_path, rows))
+    rows[0]["propensity"] = {"a": 0.341, "b": 0.34, "c": 0.339}  # of three digits
+    with pytest.raises(InputError, match="sum to 1.02; they must sum to 1"):
+        read_log(put(tmp_path, rows))
+
+
 @pytest.mark.parametrize(
     ("chances", "message"),
     [

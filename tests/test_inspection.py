@@ -551,6 +551,46 @@ def test_gold_scores_beside_a_judges(here, logs, capsys, judge, gold, share, sca
     np.testing.assert_allclose(sorted(known[~np.isnan(known)]), sorted(told))
 
 
+def test_of_several_judges_the_first_is_corrected_and_the_others_are_named(here, capsys):
+    rows = []
+    for at, row in enumerate(drawn()):
+        own = as_log(row)
+        own["judge_big"] = 0.25 + 0.55 * own.pop("quality")
+        own |= {"judge_small": 0.5, "human_score": at // 5 % 2 if at % 5 == 0 else None}
+        own["judge_small"] += 0.1 * (at % 3)
+        rows.append(own)
+    write(here / "log.jsonl", rows)
+    assert main(["inspect", "log.jsonl"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--columns quality=judge_big --gold-column human_score" in said
+    assert "the judge's score is judge_big; judge_small may be one, too" in said
+
+
+def test_of_several_scores_of_a_trace_the_others_are_named(here, capsys):
+    rows = [trace(row) for row in drawn()]
+    for at, row in enumerate(rows):
+        row["scores"] = [
+            {"name": "correctness", "value": at % 2, "source": "EVAL"},
+            {"name": "helpfulness", "value": at % 5 / 4, "source": "EVAL"},
+        ]
+        del row["evals"]
+    write(here / "log.jsonl", rows)
+    assert main(["inspect", "log.jsonl"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the quality is scores[name=correctness].value; scores[name=helpfulness].value" in said
+    assert "sounds like a quality, too: --columns quality=COLUMN takes it" in said
+
+
+def test_on_a_narrow_terminal_no_number_and_no_path_is_cut(here, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    write(here / "log.jsonl", [trace(row) for row in drawn()])
+    assert main(["inspect", "log.jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert "100%" in out and "filled" in out and "distinct" in out
+    table = out[: out.index("Left alone")] if "Left alone" in out else out
+    assert "…" not in table
+
+
 def test_gold_scores_of_another_scale_are_named_and_not_used(here, logs, capsys):
     rows = []
     for at, row in enumerate(drawn()):

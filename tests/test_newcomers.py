@@ -46,6 +46,24 @@ def test_without_rows_it_is_the_model_it_resembles_at_its_own_price():
     assert newcomers(router)["d"]["standard_deviation"] == pytest.approx(NOISE / 4)
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_where_it_alone_is_available_it_is_chosen(prepared):
+    """By the router's closed form and by its compiled program alike no other model is chosen."""
+    grown = with_newcomer(ROUTER, "d", like="a", price=rj.PriceChange(0.5))
+    if prepared:
+        model = jax.tree.map(jnp.asarray, grown.arrays.propensities)
+        there = np.tile(np.arange(4) == 3, (len(X), 1))
+        assert np.asarray(supported(model, jnp.asarray(X), jnp.asarray(there))).tolist() == (
+            there.tolist()
+        )
+        return
+    for cost_weight in (0.0, grown.cost_weights[-1]):
+        routes = grown.route(X, cost_weight=cost_weight, available=["d"])
+        assert set(routes.models) == {"d"}
+        both = grown.route(X, cost_weight=cost_weight, available=["b", "d"])
+        assert set(both.models) == {"b"}
+
+
 def test_beside_a_logit_the_known_models_keep_their_support():
     """A router that runs already wrote the log, and never asked the new model."""
     rng = np.random.default_rng(0)

@@ -333,6 +333,28 @@ def test_right_propensities_of_a_sharp_policy_are_not_doubted(rows, random):
     assert doubted <= 6
 
 
+def test_a_model_that_is_all_but_certain_may_have_answered_every_row():
+    """Of 150 rows with 0.97 none shows another model once in a hundred logs. Their mean of 1.031
+    does not scatter, and is off by (1/0.97 − 1)·√n / √(0.03/0.97²) = 2.1 errors of right ones."""
+    got = calibration(np.zeros(150, int), np.full(150, 0.97), models=2)
+    expected = (1 / 0.97 - 1) * np.sqrt(150) / np.sqrt(0.03 / 0.97**2)
+    assert got.errors_off[0] == pytest.approx(expected) == pytest.approx(2.12, abs=0.01)
+    half = calibration(np.zeros(150, int), np.full(150, 0.5), models=2)
+    assert half.errors_off[0] == pytest.approx(np.sqrt(150) / np.sqrt(2))
+
+
+def test_one_for_whichever_model_answered_is_no_propensity():
+    log, _ = policy_log(4)
+    certain = np.eye(3, dtype=np.float32)[log.arms]
+    log = log.replace(propensities=certain)
+    covered = overlap(log, log.logged_propensities)
+    with pytest.raises(InputError, match="are 1 in every row, whichever model answered"):
+        check_propensities(log, covered, trust=False)
+    there = certain > 0  # on every row but one there was nothing to choose among
+    there[0] = True
+    check_propensities(log.replace(available=there), covered, trust=False)
+
+
 def test_propensities_of_one_in_every_row_are_doubted():
     arms = np.random.default_rng(0).integers(0, 4, 300)
     assert (calibration(arms, np.ones(300), models=4).errors_off < -10).all()

@@ -230,6 +230,9 @@ WRONG = {
     "def f(x, u, propensities):\n    return -(x @ u)": (
         "asks for 'propensities', which nobody has (did you mean 'propensity'?); it may ask for"
     ),
+    "def f(x, qualities):\n    return -(x @ qualities)": (
+        "asks for 'qualities', which nobody has (did you mean 'utilities'?); it may ask for"
+    ),
     "def f(x, u, cost_weight):\n    return -(x @ u) * cost_weight[0]": (
         "it must take (logits [m], utilities [m], cost_weight []) and return"
     ),

@@ -31,6 +31,7 @@ def test_words_have_the_worth_that_they_are_given():
     assert said("up", "meh", worth=worth) == (
         "row 1: 'meh' is neither a number nor one of 'up', 'down'"
     )
+    assert read(1 - 0.8, 1.0, worth={"0.2": 1.0, "1": 0.0}) == [1, 0]  # 0.19999999999999996
     assert said(1.0, 3.0, worth={"1": 0.0, "5": 1.0}) == "row 1: '3' is none of '1', '5'"
 
 
@@ -170,3 +171,10 @@ def test_cells_as_words():
 )
 def test_what_a_condition_takes_for_equal(text, wanted, equal):
     assert same(text, wanted) is equal
+
+
+def test_a_row_that_repeats_the_names_of_the_columns_is_told_as_one():
+    assert said("0.5", "Quality", "1") == (
+        "row 1: 'Quality' is not a number; the row seems to repeat the names of the columns: "
+        "leave it out"
+    )

@@ -115,7 +115,7 @@ def form_of(surrogate: Surrogate) -> Form:
 
     Raises:
       InputError: a parameter without a default that is none of `ARGUMENTS`, or one of the first two
-        that is nearly the name of another argument, such as `qualities`.
+        that begins as another argument does, such as `qualities`.
     """
     inner = surrogate.func if isinstance(surrogate, functools.partial) else surrogate
     batch = bool(getattr(inner, "batchwise", False))
@@ -138,7 +138,7 @@ def form_of(surrogate: Surrogate) -> Form:
             if place > 1 or not by_position:
                 raise InputError(_unknown(name), source=name_of(surrogate))
             own = ("logits", "utilities")[place]
-            if difflib.get_close_matches(name, ARGUMENTS, n=1, cutoff=0.75) not in ([], [own]):
+            if any(name.startswith(other[:5]) for other in ARGUMENTS if other != own):
                 raise InputError(_unknown(name), source=name_of(surrogate))
             name = own
         leading = by_position and not settings and not named

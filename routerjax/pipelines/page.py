@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from routerjax.artefacts.router import Router
 from routerjax.baselines.policies import greedy, random_choice
+from routerjax.errors import printable
 from routerjax.estimators.overlap import Overlap
 from routerjax.evaluation.metrics import Choice
 from routerjax.pipelines.evidence import Evidence, seen_costs
@@ -44,6 +45,16 @@ RULED = (
     "where it may have known better than the query tells, and policies that differ from it may be "
     "worth less than their intervals say, so that none is said to be better; record propensities, "
     "or log more at random"
+)
+
+ASKED_THERE = 0.005
+"""Share of the queries that a router sends to a model where nothing is known of it, above which it
+is said so."""
+LEANING = (
+    "Today's policy asks {} the less the further a query lies in one direction ({:.0%} of the last "
+    "tenth, {:.0%} of all), and the router asks it there: whether there is an edge beyond which it "
+    "was never asked the log does not show. If it was asked alike elsewhere, it was never asked on "
+    "{:.0%} of the queries, and on the so many that lie last it is taken to be worth anything."
 )
 
 LIMITED = (
@@ -120,7 +131,10 @@ def page(
     return dataclasses.replace(
         evaluation,
         notes=(*said, *impossible(evaluation)),
-        verdict=verdict(evaluation, dearest=dict(zip(log.models, dearest, strict=True))),
+        verdict=(
+            *verdict(evaluation, dearest=dict(zip(log.models, dearest, strict=True))),
+            *_leaning(choices["router"], evidence),
+        ),
     )
 
 
@@ -137,6 +151,18 @@ def _ruled(evidence: Evidence) -> list[str]:
     others = (known.supported & could)[choice].sum() - choice.sum()
     few = others < FEW_OTHERS * (could[choice].sum() - choice.sum())
     return [RULED.format(certain)] if certain >= CERTAIN and few else []
+
+
+def _leaning(router: Sequence[Choice], evidence: Evidence) -> list[str]:
+    """What the log cannot tell of models that it hardly saw where the router asks them."""
+    known, models = evidence.propensities, evidence.log.models
+    found = []
+    for each in known.leaning:
+        asked = [np.asarray(own) == each.arm for own in router if np.ndim(own) == 1]
+        if any((own & each.unknown).mean() > ASKED_THERE for own in asked):
+            numbers = (each.rate, each.mean, each.never)
+            found.append(LEANING.format(printable(models[each.arm]), *numbers))
+    return found
 
 
 def _doubted(lines: Sequence[Line]) -> tuple[Line, ...]:
@@ -170,6 +196,7 @@ def of_the_policy(choices: Choices, evidence: Evidence) -> tuple[Choices, Eviden
         supported=known.supported[rows],
         told=None if known.told is None else known.told[rows],
         near=None if known.near is None else known.near[rows],
+        leaning=tuple(each.of_rows(rows) for each in known.leaning),
     )
     gold = None if evidence.gold is None else tuple(each[rows] for each in evidence.gold)
     corrected = None if evidence.corrected is None else evidence.corrected.rows(rows)

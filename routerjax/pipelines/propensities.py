@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from routerjax.estimators.discriminants import discriminants
 from routerjax.estimators.folds import Folds
+from routerjax.estimators.leaning import Leaning, leanings
 from routerjax.estimators.stabilised import stabilised_weights
 from routerjax.estimators.support import PRIOR_HITS, PRIOR_HITS_EXPLORED, explored, support_level
 from routerjax.models.outcomes import over_blocks
@@ -43,13 +45,15 @@ class Propensities(NamedTuple):
       circumstances: what the policy depended on beside the query; None where on nothing.
       by_task: what the log's column `task` tells beside the query; where it foretells better which
         arm answered, estimates of `answered` are given both. None where it tells nothing.
-      told: [n, m] False where the row's task hardly met the arm: what it would be worth there the
-        log does not say, though a router, which does not know the task, may choose it. None where
-        the task tells nothing.
+      told: [n, m] False where the row's task hardly met the arm, or where the arm leans away: what
+        it would be worth there the log does not say, though a router may choose it. None where it
+        says so everywhere.
       weights: [n] stabilised weights by which rows count in outcome models, which are given the
         query alone; None for 1, where the task tells nothing.
       near: [n, m] True near an edge of a sharp policy, on the side that has support; None where
         there is none.
+      leaning: arms that were asked the less the further a query lies in a direction, where nothing
+        tells whether they were asked there at all.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -63,6 +67,7 @@ class Propensities(NamedTuple):
     told: Bool[np.ndarray, "n m"] | None = None
     weights: Float[np.ndarray, " n"] | None = None
     near: Bool[np.ndarray, "n m"] | None = None
+    leaning: tuple[Leaning, ...] = ()
 
     @property
     def of_own_choices(self) -> Propensities:
@@ -128,6 +133,10 @@ def fit_propensities(
     by_both = both[np.arange(len(arms)), arms]
     answered, share = _answered(recorded, by_both)
     by_both = _where(by_both, chosen, by_query)
+    together = len(log) / len(np.unique(log.groups))
+    counted = could if every is estimated else could & ~known
+    leaning = () if share == 1 else leanings(found.scores, hits == 1, counted, together=together)
+    by_tasks = None if by_task is None or share == 1 else by_task.told(log)
     return Propensities(
         answered=_where(answered, chosen, np.inf),
         every=every,
@@ -139,12 +148,25 @@ def fit_propensities(
         by_query=by_query,
         circumstances=around,
         by_task=by_task,
-        told=None if by_task is None or share == 1 else by_task.told(log),
+        told=_told(by_tasks, leaning, models),
         weights=None
         if by_task is None or by_task.ratios is None
         else stabilised_weights(by_query, by_both, arms, models=models),
         near=_near(estimated_support, sure, None if share == 1 else surest, threshold),
+        leaning=leaning,
     )
+
+
+def _told(
+    by_tasks: Bool[np.ndarray, "n m"] | None, leaning: Sequence[Leaning], models: int
+) -> Bool[np.ndarray, "n m"] | None:
+    """Where the log tells what an arm is worth, though it has support; None for everywhere."""
+    if not leaning:
+        return by_tasks
+    told = np.ones((len(leaning[0].unknown), models), bool) if by_tasks is None else by_tasks.copy()
+    for each in leaning:
+        told[:, each.arm] &= ~each.unknown
+    return told
 
 
 def _near(
