@@ -101,7 +101,8 @@ def test_rows_are_a_table_where_there_is_a_score_column_and_else_a_log(tmp_path)
     path = put(tmp_path, [{"prompt": "a", "answer": "b"}])
     assert said(read_rows, path) == (
         f"{path}: is neither a log (prompt, model, quality, cost) nor a table (prompt, "
-        "score:<model>, cost:<model>); its columns are prompt, answer"
+        "score:<model>, cost:<model>); its columns are prompt, answer; `routerjax inspect` "
+        "tells how to read it"
     )
 
 

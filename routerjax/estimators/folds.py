@@ -111,13 +111,20 @@ def _bits(key: PRNGKeyArray, *, size: int, rounds: int) -> UInt32[Array, "rounds
     return jnp.stack(drawn) if drawn else jnp.zeros((0, size), jnp.uint32)
 
 
+def few_groups(count: int, folds: int) -> str:
+    """That there are fewer groups than folds, and what a group is."""
+    few = "1 group of rows is" if count == 1 else f"{count} groups of rows are"
+    return (
+        f"{few} too few; {folds} folds need as many at least (rows of equal queries, or of one "
+        "value of --group, are one group)"
+    )
+
+
 def _dealt(groups: np.ndarray, order: np.ndarray, folds: int) -> np.ndarray:
     """[n] fold of each row: groups by falling size, each to the fold with the fewest rows."""
     sizes = np.bincount(groups)
     if len(sizes) < folds:
-        few = "1 group of rows is" if len(sizes) == 1 else f"{len(sizes)} groups of rows are"
-        problem = f"{few} too few; {folds} folds need as many at least"
-        raise InputError(problem, field="group")
+        raise InputError(few_groups(len(sizes), folds))
     shuffled = groups[order][np.sort(np.unique(groups[order], return_index=True)[1])]
     of_group, rows = np.empty(len(sizes), np.int32), np.zeros(folds, np.int64)
     for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:

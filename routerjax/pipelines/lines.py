@@ -38,7 +38,8 @@ class Line:
       unsupported: Share of the queries on which the log does not support the choice, or on which
         what the judge is off by is not known (`Evaluation.uncorrected`), or which lies near an edge
         of today's policy that let the router choose (`Propensities.near`).
-      mostly: (model, share) the policy chooses most.
+      mostly: (model, share) the policy chooses most; on the page of a fit, of the router that is
+        saved and of its best single model.
       nearly_certain: whether today's policy, by estimated propensities, is nearly certain of most
         queries, so that values of other choices may be too high, and "better" is not said.
     """

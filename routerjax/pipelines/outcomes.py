@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from routerjax.estimators.folds import Folds, make_folds
+from routerjax.errors import InputError
+from routerjax.estimators.folds import Folds, few_groups, make_folds
 from routerjax.estimators.task_logit import places_for, told_tasks
 from routerjax.models.heads import Scaling, initial
 from routerjax.models.outcomes import (
@@ -64,7 +65,11 @@ class Task(NamedTuple):
 
 
 def task_of(record: Log | Table, scaling: Scaling, key: jax.Array, config: NuisanceConfig) -> Task:
-    """A record's scaled rows with their outcomes, in the folds of a key."""
+    """A record's scaled rows with their outcomes, in the folds of a key.
+
+    Raises:
+      InputError: fewer groups than folds.
+    """
     observed = Observed.of(record)
     rows = {
         "x": scaling(record.features),
@@ -72,6 +77,8 @@ def task_of(record: Log | Table, scaling: Scaling, key: jax.Array, config: Nuisa
         "quality": observed.quality,
         "cost": observed.cost,
     }
+    if (count := int(record.groups.max(initial=-1)) + 1) < config.folds:
+        raise InputError(few_groups(count, config.folds), source=record.source)
     strata = observed.arms[:, 0]  # a log's arms are spread over the folds; a table has one stratum
     folds = make_folds(
         strata, folds=config.folds, held_out=config.held_out, key=key, groups=record.groups

@@ -227,7 +227,12 @@ def _joined(
         arms = [position[name] for name in each["models"]]
         chances[row, arms], available[row, arms] = each["propensities"], True
     if len(rows) < counts["decisions"]:
-        warnings.warn(f"{folder}: of its decisions {met}", DataWarning, stacklevel=3)
+        left_out = counts["decisions"] - len(rows)
+        warnings.warn(
+            f"{folder}: {left_out:,} of its decisions cannot be learnt from ({met})",
+            DataWarning,
+            stacklevel=3,
+        )
     own = np.array(
         [(position[name], is_known) for name, is_known in drawn if name in position], int
     )

@@ -199,7 +199,7 @@ def read_rows(
         return log_of(file, quality_range=quality_range, drop_missing=drop_missing, models=models)
     raise InputError(
         f"is neither a log (prompt, model, quality, cost) nor a table (prompt, score:<model>, "
-        f"cost:<model>); {found(file.table)}",
+        f"cost:<model>); {found(file.table)}; `routerjax inspect` tells how to read it",
         source=file.source,
     )
 
