@@ -1,11 +1,14 @@
 """Arms that are asked the less the further a query lies in a direction: found, counted, bounded."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax.estimators.leaning import leanings
+from routerjax.estimators.leaning import Leaning, leanings
 from routerjax.pipelines.lines import evaluation_of
+from routerjax.pipelines.page import _leaning
 from routerjax.records.logs import Log
 from routerjax.support.provenance import plain
 
@@ -84,6 +87,21 @@ def test_a_model_that_is_never_asked_beyond_an_edge_of_a_wide_embedding():
             (arms == 3).mean() < 0.9
         )
     assert held >= 7 and said >= 7
+
+
+def test_what_is_said_of_models_that_a_router_asks_there_and_of_others():
+    """Model d leans on a third of the rows: a sentence if the router asks it there, else a note."""
+    log, *_ = wide_log(0, edge=-9.0, n=90)
+    unknown = np.arange(90) < 30
+    leaning = (Leaning(3, 0.05, 0.2, 1 / 3, unknown),)
+    known = SimpleNamespace(leaning=leaning)
+    evidence = SimpleNamespace(propensities=known, log=log)
+    there, elsewhere = np.full(90, 3), np.where(unknown, 1, 3)
+    (said,), none = _leaning([elsewhere, there], evidence)
+    assert "asks d the less" in said and "(5% of the last tenth, 20% of all)" in said
+    assert "never asked on 33% of the queries" in said and none == []
+    nothing, (note,) = _leaning([elsewhere, np.full((90, 4), 0.25)], evidence)
+    assert nothing == [] and note.endswith("counted without support, d on 33%")
 
 
 def test_a_uniform_log_of_a_wide_embedding_is_not_bounded():

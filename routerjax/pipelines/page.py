@@ -57,6 +57,11 @@ LEANING = (
     "{:.0%} of the queries, and on the so many that lie last it is taken to be worth anything."
 )
 
+LEANING_OTHERS = (
+    "models are asked the less the further a query lies in one direction, which may hide that they "
+    "were never asked beyond an edge: so many queries are counted without support, {}"
+)
+
 LIMITED = (
     "every policy chooses among the models that were available; where the best single model was "
     "not, it is the next best, and a single model's own value is over the queries where it was"
@@ -115,6 +120,7 @@ def page(
     if ruled:
         evaluation = dataclasses.replace(evaluation, lines=_doubted(evaluation.lines))
     dearest = seen_costs(log)[1].tolist()
+    leaning, leaning_others = _leaning(choices["router"], evidence)
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
         suits = suited_note(evidence)
@@ -122,7 +128,7 @@ def page(
         tells = [] if by_task is None or by_task.ratios is None else [BY_TASK]
         unasked = "" if by_task is None else by_task.unasked(log.models)
         tells += [UNASKED.format(unasked)] if unasked else []
-        tells += ruled
+        tells += [*ruled, *leaning_others]
         said = (said[0], ESTIMATED, *tells, *([] if suits is None else [suits]), *notes)
     if covered.available:
         said = (*said, LIMITED, _limits(covered))
@@ -133,7 +139,7 @@ def page(
         notes=(*said, *impossible(evaluation)),
         verdict=(
             *verdict(evaluation, dearest=dict(zip(log.models, dearest, strict=True))),
-            *_leaning(choices["router"], evidence),
+            *leaning,
         ),
     )
 
@@ -153,16 +159,19 @@ def _ruled(evidence: Evidence) -> list[str]:
     return [RULED.format(certain)] if certain >= CERTAIN and few else []
 
 
-def _leaning(router: Sequence[Choice], evidence: Evidence) -> list[str]:
-    """What the log cannot tell of models that it hardly saw where the router asks them."""
+def _leaning(router: Sequence[Choice], evidence: Evidence) -> tuple[list[str], list[str]]:
+    """What the log cannot tell of models that it hardly saw where queries lie last: sentences on
+    those that the router asks there, and a note on the others."""
     known, models = evidence.propensities, evidence.log.models
-    found = []
+    said, others = [], []
     for each in known.leaning:
         asked = [np.asarray(own) == each.arm for own in router if np.ndim(own) == 1]
+        name = printable(models[each.arm])
         if any((own & each.unknown).mean() > ASKED_THERE for own in asked):
-            numbers = (each.rate, each.mean, each.never)
-            found.append(LEANING.format(printable(models[each.arm]), *numbers))
-    return found
+            said.append(LEANING.format(name, each.rate, each.mean, each.never))
+        else:
+            others.append(f"{name} on {each.never:.0%}")
+    return said, [LEANING_OTHERS.format(", ".join(others))] if others else []
 
 
 def _doubted(lines: Sequence[Line]) -> tuple[Line, ...]:
