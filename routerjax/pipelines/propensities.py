@@ -53,7 +53,7 @@ class Propensities(NamedTuple):
       near: [n, m] True near an edge of a sharp policy, on the side that has support; None where
         there is none.
       leaning: arms that were asked the less the further a query lies in a direction, where nothing
-        tells whether they were asked there at all.
+        tells whether they were asked there at all; none beside a logit, which tells that.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -135,7 +135,9 @@ def fit_propensities(
     by_both = _where(by_both, chosen, by_query)
     together = len(log) / len(np.unique(log.groups))
     counted = could if every is estimated else could & ~known
-    leaning = () if share == 1 else leanings(found.scores, hits == 1, counted, together=together)
+    leaning: tuple[Leaning, ...] = ()
+    if share < 1 and model.logit is None:  # a logit finds the edges of a policy of scores
+        leaning = leanings(found.scores, hits == 1, counted, together=together)
     by_tasks = None if by_task is None or share == 1 else by_task.told(log)
     return Propensities(
         answered=_where(answered, chosen, np.inf),
