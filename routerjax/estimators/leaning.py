@@ -5,6 +5,7 @@ the direction is estimated, and an edge that is seen at an angle looks like a sl
 queries the arm was then never asked can be told all the same: were it asked alike on the others,
 on a share 1 − p/r, with p the share of all queries that it answered and r that of those where it is
 asked most. What it would be worth on so many of the queries that lie last the log does not say.
+The count is a little low, since among those where it is asked most are some of the others.
 """
 
 from __future__ import annotations
