@@ -12,6 +12,7 @@ import routerjax as rj
 from routerjax.baselines.singles import Singles
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import variance_of
+from routerjax.evaluation.intervals import Interval
 from routerjax.models.outcomes import predict
 from routerjax.models.policy import Policy
 from routerjax.pipelines.crossed import crossed_choices, widening
@@ -24,6 +25,7 @@ from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.verdict import expectations
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
+from routerjax.reports.console import _signed
 from routerjax.support.provenance import plain
 from routerjax.training.architecture import outcome_head_of
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
@@ -224,6 +226,14 @@ def test_a_page_names_what_the_saved_router_chooses():
             assert line.mostly == ("b", 1.0)
         else:
             assert line == before
+    nothing = Interval(0.0, 0.0, 0.0, 0.0, 240)
+    alone = [dataclasses.replace(line, advantage=nothing) for line in page.of("router")]
+    first, _, last = as_saved(alone, Saved(router, single), "abc", WEIGHTS)
+    assert first.advantage == nothing  # no fold's router chose, and the saved one does
+    assert np.isnan(last.advantage[:4]).all() and last.advantage.n == 240
+    evaluation = dataclasses.replace(page, lines=(*page.of("today"), last))
+    told = evaluation_of(plain(evaluation)).of("router")[0]
+    assert _signed(told, told.advantage, told.advantage[2:4]) == "cannot tell"
     some = Saved(router, single).of_rows(~pinned)
     assert some.router.shape == (3, 80) and some.single.shape == (3, 1)
     every = Saved(router, np.broadcast_to(single, (3, 240))).of_rows(pinned)

@@ -147,6 +147,21 @@ def test_objects_that_name_a_model_which_never_answered_give_the_answered_one(tm
     np.testing.assert_array_equal(log.propensities, np.float32([0.5, 0.5]))
 
 
+def test_rounded_objects_of_models_that_never_answered_are_not_brought_to_a_sum(tmp_path):
+    """Of four named models two answered: 0.98 is not a rounded 1, but 0.02 of the others."""
+    rest = {"c": 0.01, "d": 0.01}
+    rows = [
+        {"prompt": f"ask {at}", "model": "ab"[at], "quality": 1, "cost": 1, "propensity": chance}
+        for at, chance in enumerate([{"a": 0.58, "b": 0.4, **rest}, {"a": 0.5, "b": 0.48, **rest}])
+    ]
+    log = read_log(put(tmp_path, rows))
+    np.testing.assert_array_equal(log.propensities, np.float32([0.58, 0.48]))
+    many = {f"m{at}": 0.01 for at in range(20)}  # however many there are, 0.05 is too far
+    rows[0]["propensity"] = {"a": 0.46, "b": 0.4, **many}
+    with pytest.raises(InputError, match="sum to 1.06; they must sum to 1"):
+        read_log(put(tmp_path, rows))
+
+
 def test_objects_that_were_rounded_are_brought_to_a_sum_of_1(tmp_path):
     rows = [
         {"prompt": f"ask {at}", "model": "abc"[at], "quality": 1, "cost": 1, "propensity": chance}

@@ -123,7 +123,7 @@ def _truth(
 
 
 def _said(page: Evaluation, cost_weight: float) -> dict[str, dict[str, float]]:
-    """The page's intervals at a cost weight."""
+    """The page's intervals at a cost weight; none of what it cannot tell."""
     lines = {line.method: line for line in page.lines if line.cost_weight == cost_weight}
     router, best, today = (lines[name] for name in ("router", "best-single-log", "today"))
     intervals = (router.utility, best.utility, today.utility, router.advantage, router.over_today)
@@ -136,7 +136,7 @@ def _said(page: Evaluation, cost_weight: float) -> dict[str, dict[str, float]]:
             "unsupported": rounded(share or 0.0),
         }
         for value, each, share in zip(VALUES, intervals, unsupported, strict=True)
-        if each is not None
+        if each is not None and np.isfinite(each.mean)
     }
 
 

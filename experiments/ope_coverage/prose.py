@@ -142,8 +142,8 @@ def scores_said(results: Record) -> str:
         "keep its scores flat, so that its edges are blurred too.",
         "**A logit of which a part is drawn at random finds the edges** "
         f"(`routerjax/estimators/exploring.py`): {told[MIXED]}. With up to four models the page is "
-        f"too high by {max(each['error'] for each in few):.3f} at most and covers in "
-        f"{min(each['covered'] for each in few):.0%} of the logs or more.",
+        f"too high by {max(each['error'] for each in few):.3f} at most and covers in at least "
+        f"{min(each['covered'] for each in few):.0%} of the logs of a kind.",
         "**Many numbers and models stay hard**: with six models the router differs from today's "
         f"policy by {_between((e['over_today'] for e in many), '+.3f')}, the page is too high by "
         f"{_between((e['error'] for e in many), '.3f')} and covers in "

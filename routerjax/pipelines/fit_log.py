@@ -108,7 +108,11 @@ def fit(
         check_propensities(rows.learnt, covered, trust=config.trust_propensities, known=known)
         warn_of_overlap(rows.learnt, covered)
         warn_of_uncorrected(rows.logged, gold)
-        told_by = () if rows.correction else warn_of_judges(rows.logged, "corrects the others")
+        told_by = (
+            ()
+            if rows.correction is not None
+            else warn_of_judges(rows.logged, "corrects the others")
+        )
         prepared = _corrected_only(prepared, rows.logged, gold)
         problem = prepared.problem(config.estimator)
         trained = train_router(

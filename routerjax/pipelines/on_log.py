@@ -53,18 +53,23 @@ def as_saved(
 
     Folds may differ in their best single model, and each in its choices from the router that is
     saved: a reader is told which models that one asks. Where it is its best single model on every
-    row, its advantage is 0, whatever the folds' routers had.
+    row, its advantage is 0, whatever the folds' routers had. Where it is not and each of theirs
+    was, no row tells of its advantage: it is NaN.
     """
-    found = []
+    found, alone = [], Interval(0.0, 0.0, 0.0, 0.0, 0)
+    unknown = Interval(*(float("nan"),) * 4, 0)
     single = np.broadcast_to(saved.single, saved.router.shape)
     own = {"router": saved.router, "best-single-log": single}
     for line in lines:
         if line.method in own:
             k = cost_weights.index(line.cost_weight)
             line = dataclasses.replace(line, mostly=_most_asked(own[line.method][k], models))
-            if line.method == "router" and np.array_equal(saved.router[k], single[k]):
-                nothing = Interval(0.0, 0.0, 0.0, 0.0, line.advantage.n)
-                line = dataclasses.replace(line, advantage=nothing)
+            if line.method == "router":
+                kept = np.array_equal(saved.router[k], single[k])
+                same = line.advantage.mean == 0 and line.advantage.standard_error == 0
+                known = alone if kept else unknown if same else line.advantage
+                known = known._replace(n=line.advantage.n)
+                line = dataclasses.replace(line, advantage=known)
         found.append(line)
     return tuple(found)
 

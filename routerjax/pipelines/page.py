@@ -54,7 +54,7 @@ LEANING = (
     "Today's policy asks {} the less the further a query lies in one direction ({:.0%} of the last "
     "tenth, {:.0%} of all), and the router asks it there: whether there is an edge beyond which it "
     "was never asked the log does not show. If it was asked alike elsewhere, it was never asked on "
-    "{:.0%} of the queries, and on the so many that lie last it is taken to be worth anything."
+    "{:.0%} of the queries; on as many, those that lie last, it is taken to be worth anything."
 )
 
 LEANING_OTHERS = (

@@ -132,9 +132,7 @@ def _why(lines: Sequence[Line], uncorrected: Sequence[Uncorrected]) -> str:
             "of most queries, knows better than the query tells"
         )
     if without > 0.005:
-        hardly = "hardly ever asks the model that the router chooses"
-        if any(line.nearly_certain for line in lines):
-            hardly = f"{hardly}, or is not known to ask it"
+        hardly = "hardly ever asks the model that the router chooses, or is not known to ask it"
         return f"{between}, since on {without:.0%} of the queries today's policy {hardly}"
     return between
 

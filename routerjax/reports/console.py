@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -136,7 +137,8 @@ def _signed(line: Line, interval: Interval | None, ends: tuple[float, float] | N
     assert interval is not None and ends is not None
     if interval.mean == 0 and interval.standard_error == 0:
         return "the same policy"
-    if line.effective_sample_size is not None and line.effective_sample_size < FEW:
+    few = line.effective_sample_size is not None and line.effective_sample_size < FEW
+    if few or not math.isfinite(interval.mean):
         return "cannot tell"
     return f"{interval.mean:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
 

@@ -19,6 +19,8 @@ NAME = "propensity"
 SUM_OFF, EXACT = 0.01, 1e-3
 """How far from 1 a row's probabilities may sum without a word, and to be kept as those of every
 model."""
+MOST_OFF = 0.05
+"""The same where they are rounded to two digits, half of the last one for each, at most."""
 
 
 class Recorded(NamedTuple):
@@ -48,8 +50,10 @@ class Recorded(NamedTuple):
         every[np.isnan(answered)] = np.nan
         known = every[~np.isnan(answered)]
         total = known.sum(axis=1)
-        off = np.maximum(EXACT, _rounding(known) * len(models) / 2)
-        if (known < 0).any() or (abs(total - 1) > off).any():
+        objects = [each for each, own in zip(kept, answered, strict=True) if not np.isnan(own)]
+        named = np.array([sum(each.values()) for each in objects])  # others than models, too
+        off = np.array([_off(len(each), _rounding(known), EXACT) for each in objects])
+        if (known < 0).any() or (abs(named - total) > EXACT).any() or (abs(total - 1) > off).any():
             return answered
         every[~np.isnan(answered)] = known / total[:, None]
         return every
@@ -125,6 +129,11 @@ def _rounding(chances: np.ndarray) -> float:
     return 0.01 if (abs(100 * chances - np.round(100 * chances)) < 1e-4).all() else 0.0
 
 
+def _off(count: int, rounding: float, least: float) -> float:
+    """How far from 1 so many probabilities may sum."""
+    return max(least, min(rounding * count / 2, MOST_OFF))
+
+
 def _check_sums(file: SourceFile, objects: Sequence[dict[str, float] | None]) -> None:
     """Refuse probabilities that sum to more than 1, and say where they sum to less.
 
@@ -136,7 +145,7 @@ def _check_sums(file: SourceFile, objects: Sequence[dict[str, float] | None]) ->
     rounding = _rounding(np.array([chance for _, every in told for chance in every]))
     for row, every in told:
         if all(0 <= chance <= 1 for chance in every):
-            sums[row], off[row] = sum(every), max(SUM_OFF, rounding * len(every) / 2)
+            sums[row], off[row] = sum(every), _off(len(every), rounding, SUM_OFF)
     for row, total in sums.items():
         if total > 1 + off[row]:
             problem = f"probabilities of its models sum to {total:.3g}; they must sum to 1"
