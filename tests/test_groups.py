@@ -40,6 +40,17 @@ def test_equal_queries_are_a_group_and_a_column_is_stronger():
     assert by_user.rows([3, 2, 1]).groups.tolist() == [0, 1, 2]
 
 
+def test_some_rows_of_a_log_have_the_queries_that_they_had():
+    """Whether the log was asked for its queries before or not."""
+    prompts = ["a", "b", "a", "c", "A"]
+    log = log_of([0, 1, 0, 1, 1], [1, 1, 0, 0, 1], [1e-3] * 5, prompts=prompts)
+    before = log.rows([4, 3, 0]).queries
+    every = log.queries
+    np.testing.assert_array_equal(log.rows([4, 3, 0]).queries, before)
+    np.testing.assert_array_equal(before, every[[4, 3, 0]])
+    assert before[0] == before[2] != before[1]
+
+
 def test_without_prompts_equal_embeddings_are_a_group(tmp_path):
     x = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]], np.float32)
     np.save(tmp_path / "x.npy", x)

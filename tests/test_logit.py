@@ -10,7 +10,7 @@ from scipy.optimize import approx_fprime
 
 import routerjax as rj
 from routerjax.estimators.discriminants import Discriminants, discriminants
-from routerjax.estimators.logit import _loss, fit_logit, logit_odds, tells
+from routerjax.estimators.logit import _loss, fit_logit, fitted_slopes, logit_odds, tells
 from routerjax.models.heads import Scaling
 from routerjax.models.propensity import surely
 from routerjax.pipelines.lines import evaluation_of
@@ -36,19 +36,37 @@ def _found(x, arms, models=3):
 
 def test_the_gradient_is_that_of_the_loss():
     rng = np.random.default_rng(0)
-    z, answered = rng.normal(size=(20, 3)), np.eye(3)[rng.integers(0, 3, 20)]
+    z, answered = rng.normal(size=(20, 4)), np.eye(3)[rng.integers(0, 3, 20)]
     never = np.where(rng.random((20, 3)) < 0.2, -1e9, 0.0) * (1 - answered)
-    at = rng.normal(size=12)
-    _, slope = _loss(at, z, answered, never, 2.0)
-    numeric = approx_fprime(at, lambda each: _loss(each, z, answered, never, 2.0)[0], 1e-6)
+    at, root = rng.normal(size=12), rng.normal(size=(4, 4))
+    prior = root @ root.T
+    _, slope = _loss(at, z, answered, never, prior)
+    numeric = approx_fprime(at, lambda each: _loss(each, z, answered, never, prior)[0], 1e-6)
     np.testing.assert_allclose(slope, numeric, rtol=1e-4, atol=1e-4)
 
 
 def test_the_loss_by_hand():
     """Two arms with odds 0 and log 3, the first answered: −log ¼. One slope of 1 costs 1/50."""
-    slopes = np.array([0.0, np.log(3), 1.0, 0.0, 0.0, 0.0])
-    value, _ = _loss(slopes, np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.zeros((1, 2)), 5.0)
+    slopes, prior = np.array([0.0, np.log(3), 1.0, 0.0]), np.diag([0.0, 1 / 25])
+    row, asked = np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]])
+    value, _ = _loss(slopes, row, asked, np.zeros((1, 2)), prior)
     assert value == pytest.approx(np.log(4) + 1 / 50)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_slopes_are_where_the_plain_gradient_is_zero(alike):
+    """Also where one feature is the sum of the others, as discriminants of all arms are."""
+    rng = np.random.default_rng(4)
+    z, could = rng.normal(size=(400, 3)) * [1.0, 10.0, 0.1] + [0, 5, 0], np.ones((400, 3), bool)
+    z[:, 2] = z[:, 0] + z[:, 1] if alike else z[:, 2]
+    arms = np.where(rng.random(400) < 0.7, (z[:, 0] > 0) + (z[:, 1] > 8), rng.integers(0, 3, 400))
+    found = fitted_slopes(z, arms, could, np.zeros((4, 3)), spread=2.0)
+    odds = found[0] + z @ found[1:]
+    chance = np.exp(odds - odds.max(axis=1, keepdims=True))
+    missed = chance / chance.sum(axis=1, keepdims=True) - np.eye(3)[arms]
+    slope = z.T @ missed + found[1:] / 4
+    assert np.abs(missed.sum(axis=0)).max() < 0.5  # of 400 rows
+    assert (np.abs(slope).max(axis=1) < 0.5 * np.sqrt((z**2).mean(axis=0))).all()
 
 
 @pytest.mark.parametrize("steep", [0.5, 2.0])

@@ -7,6 +7,7 @@ answered there for rows on the wrong side, and finds the cut in the wrong direct
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -98,7 +99,9 @@ def fit_cut(
     for a constant ceiling; Ward et al. (2009), Presence-Only Data and the EM Algorithm.
     """
     largest = int(np.bincount(of_row, minlength=len(starts)).argmax())
+    x = np.asarray(x, np.float32)  # products with it are most of the work, and wait for memory
 
+    @functools.cache
     def fitted(fold: int, strength: float) -> Float[np.ndarray, " d_plus_2"]:
         outside = of_row != fold
         if not outside.any():
@@ -141,12 +144,15 @@ def _loss(
     from scipy.special import expit
 
     slopes, offset, ceiling = parameters[:-2], parameters[-2], expit(parameters[-1])
-    side = expit(x @ slopes + offset)
+    side = expit(np.asarray(x @ slopes.astype(x.dtype), np.float64) + offset)
     chance = np.clip(ceiling * side, LEAST, 1 - LEAST)
-    loss = -np.where(asked, np.log(chance), np.log1p(-chance)).mean()
-    rise = -np.where(asked, 1 / chance, -1 / (1 - chance)) / len(x)  # of the loss, in π
+    own = np.where(asked, chance, 1 - chance)
+    loss = -np.log(own).mean()
+    rise = np.where(asked, -1.0, 1.0) / (own * len(x))  # of the loss, in π
     inner = rise * chance * (1 - side)
     gradient = np.r_[
-        inner @ x + penalty * slopes, inner.sum(), (rise * chance).sum() * (1 - ceiling)
+        inner.astype(x.dtype) @ x + penalty * slopes,
+        inner.sum(),
+        (rise * chance).sum() * (1 - ceiling),
     ]
     return float(loss + 0.5 * penalty * slopes @ slopes), gradient

@@ -28,6 +28,8 @@ PRIOR_SPREAD = 5.0
 MOST_ROWS = 16_384
 """Rows that it is fitted to, evenly spaced, where there are more."""
 STEPS = 100
+ROUNDING = 1e-12
+"""Of its trace, added to a curvature: of features that hang together it has no root."""
 MOST_RANDOM = 1 - 1e-6
 """Share that is drawn at random at most: what is left has a logarithm."""
 
@@ -147,6 +149,10 @@ def fitted_slopes(
 ) -> Float[np.ndarray, "c1 m"]:
     """b and B, one above the other, of least −Σ log π(t | z) + |B|² / 2τ², by L-BFGS.
 
+    The search is in U, (b, B) = T U, T⁻ᵀ T⁻¹ = [1 z]ᵀ[1 z] / m + diag(0, 1/τ², …), the curvature
+    of the loss were all m classes as likely: in U it bends about alike in all directions, and the
+    search takes a third of the steps.
+
     Args:
       z: [r, c] what the log odds are linear in.
       arms: [r] class of each row.
@@ -158,24 +164,33 @@ def fitted_slopes(
 
     answered = np.eye(could.shape[1])[arms]
     never = np.where(could, 0.0, NEVER)
+    with_one = np.concatenate([np.ones((len(z), 1)), z], axis=1)
+    prior = np.diag(np.r_[0.0, np.full(z.shape[1], spread**-2.0)])
+    bend = with_one.T @ with_one / could.shape[1] + prior
+    root = np.linalg.cholesky(bend + ROUNDING * np.trace(bend) * np.eye(len(bend)))
+    away = np.linalg.inv(root).T
     options = {"maxiter": STEPS, "ftol": 1e-7}  # of thousands of nats
-    arguments = (z, answered, never, spread)
-    best = minimize(_loss, start.ravel(), arguments, "L-BFGS-B", jac=True, options=options).x
-    found: np.ndarray = best.reshape(start.shape)
+    arguments = (with_one @ away, answered, never, away.T @ prior @ away)
+    begin = (root.T @ start).ravel()
+    best = minimize(_loss, begin, arguments, "L-BFGS-B", jac=True, options=options).x
+    found: np.ndarray = away @ best.reshape(start.shape)
     return found
 
 
 def _loss(
-    parameters: np.ndarray, z: np.ndarray, answered: np.ndarray, never: np.ndarray, spread: float
+    parameters: np.ndarray,
+    z: np.ndarray,
+    answered: np.ndarray,
+    never: np.ndarray,
+    prior: np.ndarray,
 ) -> tuple[float, np.ndarray]:
-    """What `fitted_slopes` minimises and its gradient."""
+    """−Σ log π(t | z) + ½ tr Uᵀ P U of U, and its gradient."""
     slopes = parameters.reshape(-1, answered.shape[1])
-    odds = slopes[0] + z @ slopes[1:] + never
+    odds = z @ slopes + never
     odds -= odds.max(axis=1, keepdims=True)
     raised = np.exp(odds)
     total = raised.sum(axis=1, keepdims=True)
-    missed = raised / total - answered
     told = float((odds * answered).sum() - np.log(total).sum())
-    prior = slopes[1:] / spread**2
-    gradient = np.concatenate([missed.sum(axis=0)[None], z.T @ missed + prior])
-    return 0.5 * float((prior * slopes[1:]).sum()) - told, gradient.ravel()
+    missed = raised / total - answered
+    pulled = prior @ slopes
+    return 0.5 * float((pulled * slopes).sum()) - told, (z.T @ missed + pulled).ravel()

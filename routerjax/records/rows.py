@@ -88,7 +88,10 @@ class Rows:
                 changes[field.name] = tuple(value[i] for i in index)
             elif hasattr(value, "shape"):
                 changes[field.name] = value[index]
-        return dataclasses.replace(self, **changes)
+        found = dataclasses.replace(self, **changes)
+        if self.prompts is not None and "queries" in vars(self):  # a number is its prompt's own
+            vars(found)["queries"] = self.queries[index]
+        return found
 
     @functools.cached_property
     def queries(self) -> Array:
