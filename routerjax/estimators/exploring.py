@@ -41,7 +41,10 @@ TINY = 1e-300
 
 
 class _Rows(NamedTuple):
-    """Rows to fit to: features [r, c], arm that answered [r] and arms that could [r, m]."""
+    """Rows to fit to: features [r, c], arm that answered [r] and arms that could [r, m].
+
+    Features are in single precision, since products with them are most of the work.
+    """
 
     x: Float[np.ndarray, "r c"]
     arms: Int[np.ndarray, " r"]
@@ -96,18 +99,19 @@ def explored_logit(
     chosen = np.flatnonzero(could.any(axis=1))
     chosen = chosen[:: max(1, -(-len(chosen) // MOST_ROWS))]
     columns = np.flatnonzero(np.asarray(logit.coefficients).any(axis=(0, 2)))
-    features = np.asarray(read(x[chosen]), np.float64)[:, columns]
-    unit = float(np.sqrt(features.var(axis=0).mean())) if len(columns) else 0.0
+    features = np.asarray(read(x[chosen]), np.float32)[:, columns]
+    spread = features.var(axis=0, dtype=np.float64)
+    unit = float(np.sqrt(spread.mean())) if len(columns) else 0.0
     apart = of_row[chosen] == 0
     if not unit > 0 or not apart.any():
         return None
-    every = _Rows(features / unit, arms[chosen], could[chosen])
+    every = _Rows(features / np.float32(unit), arms[chosen], could[chosen])
     starts = [_start(logit, fold, columns, unit) for fold in range(len(logit.intercepts))]
     if not _sharp(every, starts, of_row[chosen]):
         return None
-    first, spread = _along(every.of(~apart), every.of(apart), starts[0])
+    first, width = _along(every.of(~apart), every.of(apart), starts[0])
     others = [
-        _fit(every.of(of_row[chosen] != fold), start, spread)
+        _fit(every.of(of_row[chosen] != fold), start, width)
         for fold, start in enumerate(starts)
         if fold > 0
     ]
@@ -185,7 +189,8 @@ def _chances(fitted: _Fitted, rows: _Rows) -> Float[np.ndarray, " r"]:
 
 def _softmax(slopes: Float[np.ndarray, "c1 m"], rows: _Rows) -> Float[np.ndarray, "r m"]:
     """p, 0 of arms that could not be asked."""
-    odds = np.where(rows.could, slopes[0] + rows.x @ slopes[1:], NEVER)
+    linear = np.asarray(rows.x @ slopes[1:].astype(rows.x.dtype), np.float64)
+    odds = np.where(rows.could, slopes[0] + linear, NEVER)
     return softmax(odds)
 
 
@@ -205,7 +210,8 @@ def _loss(parameters: np.ndarray, rows: _Rows, spread: float) -> tuple[float, np
     by_drawn = (shares * (by_share - shares @ by_share))[:-1]
     value = np.log(total).sum() - np.log(answered).sum() - PRIOR_HITS * np.log(rest).sum()
     value += 0.5 * (prior * fitted.slopes[1:]).sum()
-    gradient = [by_odds.sum(axis=0), (rows.x.T @ by_odds + prior).ravel(), by_drawn]
+    by_slopes = rows.x.T @ by_odds.astype(rows.x.dtype) + prior
+    gradient = [by_odds.sum(axis=0), by_slopes.ravel(), by_drawn]
     return float(value), np.concatenate(gradient)
 
 
