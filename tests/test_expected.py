@@ -266,6 +266,29 @@ def test_the_router_that_keeps_a_model_and_its_page_name_the_same():
     assert differed
 
 
+@pytest.mark.filterwarnings("ignore::routerjax.errors.DataWarning")
+def test_a_saved_model_has_its_own_cost_and_the_folds_utility():
+    """Five models of quality 0.4, priced from 1 to 10: folds keep now one and now another."""
+    prices, covered, kept = np.array([10, 6, 4, 2, 1]) * 5e-4, [], 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        arms = rng.choice(5, 500, p=[0.35, 0.25, 0.2, 0.12, 0.08])
+        quality = (rng.random(500) < 0.4).astype(float)
+        x = rng.normal(size=(500, 6)).astype(np.float32)
+        log = Log.from_arrays(arms, quality, prices[arms], models="abcde", embeddings=x)
+        page = evaluation_of(plain(rj.fit(log, config=CONFIG).report["evaluation"]))
+        single = {own.model: own for own in page.singles}
+        for line in page.of("router"):
+            model, share = line.mostly
+            if share == 1.0:
+                kept += 1
+                assert line.cost.mean == pytest.approx(single[model].cost.mean)
+                implied = line.quality.mean - line.cost_weight * line.cost.mean
+                assert line.utility.mean == pytest.approx(implied)
+                covered.append(line.quality.low <= 0.4 <= line.quality.high)
+    assert kept >= 10 and np.mean(covered) > 0.85
+
+
 def test_standard_errors_of_five_folds_are_widened_by_half():
     assert widening(5) == pytest.approx(1.5)
     assert widening(2) == pytest.approx(3**0.5)

@@ -29,6 +29,10 @@ class Line:
     quality range: the interval then reaches from the lower bound's end to the upper bound's, and
     its mean is the middle.
 
+    On the page of a fit the lines are those of routers fitted without a fold of rows; where the
+    router that is saved is one model, cost is its own, and quality what its utility comes to at
+    that cost (`on_log.at_own_cost`).
+
     Attributes:
       regret: against the oracle; None on a log, where no row knows its best arm.
       advantage: paired difference in utility to the best single model, picked on other rows.

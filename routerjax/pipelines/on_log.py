@@ -74,6 +74,53 @@ def as_saved(
     return tuple(found)
 
 
+def at_own_cost(
+    lines: Sequence[Line],
+    saved: Saved,
+    choices: Mapping[str, Sequence[Choice]],
+    evidence: Evidence,
+    cost_weights: Sequence[float],
+) -> tuple[Line, ...]:
+    """Lines of the folds' routers with the cost of the one that is saved, where it is one model.
+
+    Folds that tell two models hardly apart keep now one and now the other, about equal in utility
+    and not in cost. Where a policy that is saved asks model s of every row and its folds' choices
+    are others, the cost is c_s, and the quality what the folds' utility comes to at that cost,
+
+        q = (q_fold − λ c_fold) + λ c_s   by row,
+
+    so that utility and differences in it stay those of choices by other rows. Where s lacks support
+    a range of costs takes the place of c_s.
+
+    Args:
+      lines: of the folds' choices.
+      saved: what the router that is saved chooses.
+      choices: method → the folds' choices [n] at every cost weight.
+      evidence: of the log.
+      cost_weights: λ.
+    """
+    own = {"router": saved.router, "best-single-log": saved.single}
+    found, groups = [], evidence.log.groups
+    for line in lines:
+        if line.method in own:
+            k = cost_weights.index(line.cost_weight)
+            asked, by_fold = own[line.method][k], choices[line.method][k]
+            if (asked == asked[0]).all() and (by_fold != asked[0]).any():
+                folds = scored(by_fold, evidence)
+                alone = scored(np.full(len(groups), asked[0]), evidence)
+                cheap, dear = alone.high.cost, alone.low.cost
+                ends = [folds.low.utility(line.cost_weight) + line.cost_weight * cheap]
+                ends += [folds.high.utility(line.cost_weight) + line.cost_weight * dear]
+                widening = evidence.widening_of(line.method)
+                line = dataclasses.replace(
+                    line,
+                    quality=interval(ends[0], ends[1], groups, widening=widening),
+                    cost=interval(cheap, dear, groups),
+                )
+        found.append(line)
+    return tuple(found)
+
+
 def policy_lines(
     choices: Mapping[str, Sequence[Choice]],
     evidence: Evidence,

@@ -15,7 +15,7 @@ from routerjax.estimators.overlap import Overlap
 from routerjax.evaluation.metrics import Choice
 from routerjax.pipelines.evidence import Evidence, seen_costs
 from routerjax.pipelines.lines import Evaluation, Line
-from routerjax.pipelines.on_log import Saved, as_saved, policy_lines, singles
+from routerjax.pipelines.on_log import Saved, as_saved, at_own_cost, policy_lines, singles
 from routerjax.pipelines.suited import suited_note
 from routerjax.pipelines.verdict import impossible, verdict
 
@@ -114,7 +114,8 @@ def page(
         uncorrected=evidence.uncorrected,
     )
     if saved is not None:
-        named = as_saved(evaluation.lines, saved, log.models, cost_weights)
+        priced = at_own_cost(evaluation.lines, saved, choices, evidence, cost_weights)
+        named = as_saved(priced, saved, log.models, cost_weights)
         evaluation = dataclasses.replace(evaluation, lines=named)
     ruled = _ruled(evidence)
     if ruled:
