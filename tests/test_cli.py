@@ -594,7 +594,11 @@ def test_rows_left_out_are_counted_on_standard_error(folder, here, capsys):
     assert main([*arguments, "--cost-weights", "0,10,100", *TRAINED]) == 0
     captured = capsys.readouterr()
     assert "warning: log.jsonl: left out 1 of 121 rows: 1 without quality" in captured.err
-    assert json.loads(captured.out)["rows"]["log"] == 96
+    document = json.loads(captured.out)
+    assert document["rows"]["log"] == 96
+    assert any("left out 1 of 121 rows" in each for each in document["warnings"])
+    assert main(["inspect", "log.jsonl", "--json"]) == 0  # what was warned of before is gone
+    assert "left out" not in "".join(json.loads(capsys.readouterr().out)["warnings"])
 
 
 def interrupted_fit(monkeypatch, stage: str, *options: str) -> int:

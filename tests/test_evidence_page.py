@@ -181,6 +181,16 @@ def test_the_page_is_whole_says_the_numbers_and_runs_nothing(tmp_path):
     assert text.count("The router is worth more than today&#x27;s policy at cost weight 0.") == 1
 
 
+def test_what_was_warned_of_stands_above_the_verdict():
+    found = made(line(0.0, (0.01, 0.03)))
+    text = page(found, figure="AAAA", about={}, warnings=("cost of <m0> may be wrong",))
+    shape = Shape()
+    shape.feed(text)
+    assert shape.open == [] and "cost of <m0> may be wrong" in shape.cells
+    assert text.index("may be wrong") < text.index("The router is worth more than today")
+    assert "was warned" not in page(found, figure="AAAA", about={})
+
+
 def test_figure_and_page_are_written(tmp_path, router):
     from routerjax.pipelines.lines import evaluation_of
     from routerjax.support.provenance import plain

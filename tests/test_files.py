@@ -126,6 +126,27 @@ def test_propensities_by_model_are_kept(tmp_path, as_text):
         read_log(path, aliases={"small": ["tiny"]})
 
 
+def test_propensities_in_a_column_a_model_are_those_of_objects(tmp_path):
+    def rows(*chances, **more):
+        return [
+            {"prompt": f"ask {at}", "model": "ab"[at], "quality": 1, "cost": 1, **more}
+            | {f"propensity:{name}": chance for name, chance in each.items()}
+            for at, each in enumerate(chances)
+        ]
+
+    both = rows({"a": 0.75, "b": 0.25}, {"a": 0.5, "b": 0.5})
+    log = read_log(put(tmp_path, both))
+    np.testing.assert_array_equal(log.propensities, [[0.75, 0.25], [0.5, 0.5]])
+    some = read_log(put(tmp_path, rows({"a": 0.75, "b": 0.25}, {"a": None, "b": None})))
+    np.testing.assert_array_equal(some.propensities, [[0.75, 0.25], [np.nan, np.nan]])
+    with pytest.raises(InputError, match="row 1: probabilities of its models sum to 1.06"):
+        read_log(put(tmp_path, rows({"a": 0.75, "b": 0.25}, {"a": 0.53, "b": 0.53})))
+    with pytest.raises(InputError, match="row 1: names no probability of 'b', which answered"):
+        read_log(put(tmp_path, rows({"a": 1.0, "b": 0.0}, {"a": 0.5})))
+    with pytest.raises(InputError, match="beside the column 'propensity:a'; one of the two"):
+        read_log(put(tmp_path, rows({"a": 1.0, "b": 0.0}, {"a": 0.5, "b": 0.5}, propensity=1)))
+
+
 def by_model(tmp_path, chances):
     """A log of two models whose first row's object is that of the test."""
     rows = [
@@ -399,7 +420,7 @@ def test_columns_named_for_something_that_does_not_exist(tmp_path):
         "columns: 'qual' is not a column that can be named here; these are prompt, embedding, "
         "model, quality, cost, propensity, task, split, group, scored_by, gold_quality, "
         "request_id, currency, input_tokens, output_tokens, available, available:<model>, "
-        "time, pinned"
+        "propensity:<model>, time, pinned"
     )
     message = said(read_table, put(tmp_path, WIDE), columns={"quality": "score:m1"})
     assert message.endswith(
@@ -679,7 +700,7 @@ def test_columns_and_ranges_are_parsed():
             "columns: 'qual' is not a column that can be named here; these are prompt, "
             "embedding, model, quality, cost, propensity, task, split, group, scored_by, "
             "gold_quality, request_id, currency, input_tokens, output_tokens, available, "
-            "available:<model>, time, pinned, score:<model>, cost:<model>",
+            "available:<model>, propensity:<model>, time, pinned, score:<model>, cost:<model>",
         ),
         ("score:=a", "columns: 'score:' is not a column"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import Page
+from routerjax.cli.terminal import warned
 from routerjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def write(page: Page, evaluation: Evaluation | None, router: Router, *, folder: 
     if page.report is not None:
         from routerjax.reports.html_page import write_page
 
-        write_page(evaluation, page.report, about=about(evaluation, router, folder))
+        own = about(evaluation, router, folder)
+        write_page(evaluation, page.report, about=own, warnings=warned())
     return [str(path) for path in (page.figure, page.report) if path is not None]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from routerjax.cli.options import Prices, Reading
@@ -95,7 +95,8 @@ def keep_compiled() -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document."""
+    """Print one JSON document; an object says under `warnings` what the command warned of."""
+    from routerjax.cli.terminal import warned
     from routerjax.support.provenance import dumps
 
-    print(dumps(value))
+    print(dumps({**value, "warnings": warned()} if isinstance(value, Mapping) else value))

@@ -11,6 +11,13 @@ from collections.abc import Callable
 from routerjax.cli.interrupt import stoppable
 from routerjax.errors import DataWarning, InputError, printable
 
+_WARNED: list[str] = []
+
+
+def warned() -> tuple[str, ...]:
+    """What the command under way has warned of, for what it writes beside the terminal."""
+    return tuple(_WARNED)
+
 
 def exit_code(command: Callable[[], None], *, prog: str) -> int:
     """Carry out a command: 0 if it ends well, 2 with one sentence on standard error if its input
@@ -18,6 +25,7 @@ def exit_code(command: Callable[[], None], *, prog: str) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that its encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
+    _WARNED.clear()
     try:
         with stoppable(), warnings.catch_warnings():
             warnings.simplefilter("always", DataWarning)  # whatever PYTHONWARNINGS says
@@ -37,4 +45,5 @@ def exit_code(command: Callable[[], None], *, prog: str) -> int:
 def _show_warning(prog, message, category, filename, lineno, file=None, line=None) -> None:
     del filename, lineno, file, line
     if issubclass(category, DataWarning):
+        _WARNED.append(str(message))
         print(f"{prog}: warning: {printable(str(message))}", file=sys.stderr)

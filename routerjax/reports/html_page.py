@@ -31,7 +31,9 @@ footer { margin-top: 3rem; font-size: .8rem; opacity: .75; overflow-wrap: anywhe
 """
 
 
-def write_page(evaluation: Evaluation, path: Path, *, about: Mapping[str, Any]) -> None:
+def write_page(
+    evaluation: Evaluation, path: Path, *, about: Mapping[str, Any], warnings: Sequence[str] = ()
+) -> None:
     """Write the verdict, the figure, the tables and where they come from.
 
     On a table all is known and there is no policy of today: the router stands beside the best
@@ -41,6 +43,7 @@ def write_page(evaluation: Evaluation, path: Path, *, about: Mapping[str, Any]) 
       evaluation: on a log or a table.
       path: of the HTML file.
       about: what the foot says: the router's folder, versions, commit, fingerprints.
+      warnings: of the data, which stand above the verdict.
 
     Raises:
       InputError: a place that cannot be written.
@@ -48,10 +51,12 @@ def write_page(evaluation: Evaluation, path: Path, *, about: Mapping[str, Any]) 
     with tempfile.TemporaryDirectory() as folder:
         plot_evidence(evaluation, Path(folder) / "figure.png")
         figure = base64.b64encode((Path(folder) / "figure.png").read_bytes()).decode()
-    write_text(path, page(evaluation, figure=figure, about=about))
+    write_text(path, page(evaluation, figure=figure, about=about, warnings=warnings))
 
 
-def page(evaluation: Evaluation, *, figure: str, about: Mapping[str, Any]) -> str:
+def page(
+    evaluation: Evaluation, *, figure: str, about: Mapping[str, Any], warnings: Sequence[str] = ()
+) -> str:
     """The HTML, with a PNG in base64."""
     is_log = evaluation.kind == "log"
     notes = "".join(f"<li>{_text(note)}</li>" for note in evaluation.notes)
@@ -65,7 +70,7 @@ def page(evaluation: Evaluation, *, figure: str, about: Mapping[str, Any]) -> st
 <h1>A router beside {beside}</h1>
 <p>{_text(evaluation.source)}: {evaluation.rows:,} rows of {evaluation.groups:,} independent groups,
 {evaluation.left_out:,} left out.</p>
-{_verdict(evaluation)}
+{_warnings(warnings)}{_verdict(evaluation)}
 <figure><img alt="Quality against cost, and the router's utility over {beside}"
 src="data:image/png;base64,{figure}"></figure>
 <h2>The router by cost weight</h2>
@@ -77,6 +82,13 @@ src="data:image/png;base64,{figure}"></figure>
 <footer>{foot}</footer>
 </body></html>
 """
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    """What the data were warned of; nothing where nothing was."""
+    said = "".join(f"<li>{_text(each)}</li>" for each in warnings)
+    head = "<p class=first>Values below may be wrong, as of these data was warned:</p>"
+    return f"{head}<ul>{said}</ul>" if said else ""
 
 
 def _verdict(evaluation: Evaluation) -> str:

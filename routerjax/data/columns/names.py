@@ -9,11 +9,12 @@ from routerjax.errors import InputError
 
 SCORE, COST = "score:", "cost:"  # a table's columns: one of each a model
 AVAILABLE = "available:"  # whether a model could be chosen, one column a model
+PROPENSITY = "propensity:"  # with which a model was chosen, one column a model
 TEXT_NAMES = ("prompt", "model", "task", "split", "group", "scored_by", "request_id", "currency")
 LOG_NAMES = (
     *("prompt", "embedding", "model", "quality", "cost", "propensity", "task", "split"),
     *("group", "scored_by", "gold_quality", "request_id", "currency", "input_tokens"),
-    *("output_tokens", "available", AVAILABLE, "time", "pinned"),
+    *("output_tokens", "available", AVAILABLE, PROPENSITY, "time", "pinned"),
 )
 TABLE_NAMES = (
     *("prompt", "embedding", SCORE, COST, "task", "split", "group"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routerjax.data.columns.names import AVAILABLE, COST, SCORE
+from routerjax.data.columns.names import AVAILABLE, COST, PROPENSITY, SCORE
 from routerjax.data.columns.schema import Schema, cost_unit
 from routerjax.data.columns.values import CENTS, Notation
 
@@ -13,6 +13,7 @@ def notation_of(name: str, schema: Schema) -> Notation:
     is_quality = name in ("quality", "gold_quality") or name.startswith(SCORE)
     general = "cost" if is_cost else "quality" if is_quality else name
     general = "available" if name.startswith(AVAILABLE) else general
+    general = "propensity" if name.startswith(PROPENSITY) else general
     return Notation(
         name=general,
         worth=schema.values.get(name, schema.values.get(general, {})),

@@ -18,6 +18,7 @@ from routerjax.data.columns.times import split_by, split_of
 from routerjax.data.io import leaving
 from routerjax.data.io.availability import available_of, pinned_of
 from routerjax.data.io.costs import costs_of
+from routerjax.data.io.judged import warn_of_scorers
 from routerjax.data.io.model_names import aliases_of, models_of
 from routerjax.data.io.propensity import recorded_of
 from routerjax.data.io.suspicious import (
@@ -96,6 +97,7 @@ def log_of(
         )
         log = _split(log, file, log.time)
     say_findings(log, file, rows, unbilled[rows])
+    warn_of_scorers(file, log, rows)
     warn_of_groups(file, log, rows)
     warn_of_times(file, log, rows)
     return log

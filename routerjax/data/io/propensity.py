@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from routerjax.data.columns.arrays import NO_NUMBER, is_text, quoted
+from routerjax.data.columns.names import PROPENSITY
 from routerjax.data.columns.paths import loaded
 from routerjax.data.columns.source_file import SourceFile
 from routerjax.errors import DataWarning
@@ -64,7 +65,8 @@ def recorded_of(
 ) -> Recorded | None:
     """What is recorded of the log's policy; None where nothing is.
 
-    A cell is a number, or an object from model to probability, nested or as JSON in text.
+    A cell is a number, or an object from model to probability, nested or as JSON in text; or there
+    is a column ``propensity:MODEL`` of numbers for every model.
 
     Args:
       file: read, n rows.
@@ -73,21 +75,50 @@ def recorded_of(
 
     Raises:
       InputError: a cell that is neither, an object without the model that answered, or one whose
-        probabilities sum to more than 1.
+        probabilities sum to more than 1; both kinds of columns.
     """
+    columns = [name for name in file.names if name.startswith(PROPENSITY)]
     if NAME not in file:
-        return None
+        return _by_column(file, columns, answered, aliases) if columns else None
+    if columns:
+        problem = f"is given beside the column '{file.names[columns[0]]}'; one of the two says it"
+        raise file.fail(problem, field=NAME)
     column = file.column(NAME)
     if _is_by_model(column):
-        pairs = enumerate(zip(column.to_pylist(), answered, strict=True))
-        objects = tuple(_chances(file, row, cell, model, aliases) for row, (cell, model) in pairs)
-        _check_sums(file, objects)
-        own = zip(objects, answered, strict=True)
-        values = np.array([each[model or ""] if each else math.nan for each, model in own])
-        found = Recorded(values.astype(np.float64), objects)
-    else:
-        found = Recorded(file.numbers(NAME))
+        return _of_objects(file, column.to_pylist(), answered, aliases)
+    found = Recorded(file.numbers(NAME))
     return None if np.isnan(found.answered).all() else found
+
+
+def _of_objects(
+    file: SourceFile,
+    cells: Sequence[Any],
+    answered: Sequence[str | None],
+    aliases: Mapping[str, str],
+) -> Recorded | None:
+    """Of n objects from model to probability."""
+    pairs = enumerate(zip(cells, answered, strict=True))
+    objects = tuple(_chances(file, row, cell, model, aliases) for row, (cell, model) in pairs)
+    _check_sums(file, objects)
+    own = zip(objects, answered, strict=True)
+    values = np.array([each[model or ""] if each else math.nan for each, model in own], np.float64)
+    return None if np.isnan(values).all() else Recorded(values, objects)
+
+
+def _by_column(
+    file: SourceFile,
+    columns: Sequence[str],
+    answered: Sequence[str | None],
+    aliases: Mapping[str, str],
+) -> Recorded | None:
+    """Of a column a model; a row without any number records nothing."""
+    models = [name.removeprefix(PROPENSITY) for name in columns]
+    values = np.stack([file.numbers(name) for name in columns], axis=1)
+    cells = [
+        {model: chance for model, chance in zip(models, row, strict=True) if not math.isnan(chance)}
+        for row in values.tolist()
+    ]
+    return _of_objects(file, [cell or None for cell in cells], answered, aliases)
 
 
 def _is_by_model(column: pa.ChunkedArray) -> bool:

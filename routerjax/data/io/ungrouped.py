@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from routerjax.data.checks.belonging import Belonging, belonging
 from routerjax.data.columns.arrays import is_text
-from routerjax.data.columns.names import AVAILABLE, LOG_NAMES
+from routerjax.data.columns.names import AVAILABLE, LOG_NAMES, PROPENSITY
 from routerjax.data.columns.source_file import SourceFile
 from routerjax.data.columns.synonyms import named, plain
 from routerjax.errors import DataWarning, InputError
@@ -122,7 +122,8 @@ def _said(path: str, seen: Belonging) -> str:
 
 def free_columns(file: SourceFile) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """Columns, and fields of objects, that play no role: path and cells."""
-    known = [name for name in file.names if name in LOG_NAMES or name.startswith(AVAILABLE)]
+    by_model = (AVAILABLE, PROPENSITY)
+    known = [name for name in file.names if name in LOG_NAMES or name.startswith(by_model)]
     taken = {path for name in known for path in file.names[name].split(" or ")}
     for name in file.table.column_names:
         column = file.table[name]
