@@ -10,7 +10,7 @@ import numpy as np
 import routerjax as rj
 from routerjax.evaluation.intervals import Interval
 from routerjax.pipelines.lines import Evaluation, Line, Single
-from routerjax.pipelines.verdict import impossible, verdict
+from routerjax.pipelines.verdict import at_dearest_costs, impossible, verdict
 from routerjax.reports.evidence_plot import plot_evidence
 from routerjax.reports.html_page import page, write_page
 
@@ -140,6 +140,15 @@ def test_a_lead_that_rests_on_costs_the_log_never_saw_is_not_claimed():
     assert lead in said and unknown in said
     said = verdict(found, dearest={"small": 0.039, STRANGE: 0.002})
     assert lead.replace("weight 0", "weights 0 and 9") in said and unknown not in said
+    ends = [
+        [each.advantage for each in at_dearest_costs(found, {"small": dear, STRANGE: 0.002})]
+        for dear in (0.04, 0.039)
+    ]
+    before = [each.advantage for each in found.lines]
+    assert ends[1] == before
+    (only,) = [at for at, one in enumerate(ends[0]) if one != before[at]]
+    assert (found.lines[only].method, found.lines[only].cost_weight) == ("router", 9.0)
+    assert ends[0][only] == before[only]._replace(high=-0.1 + 9.0 * 0.3 * (0.04 - 0.002))
 
 
 def test_an_estimate_that_no_policy_can_have_is_said():

@@ -17,7 +17,7 @@ from routerjax.pipelines.evidence import Evidence, seen_costs
 from routerjax.pipelines.lines import Evaluation, Line
 from routerjax.pipelines.on_log import Saved, as_saved, at_own_cost, policy_lines, singles
 from routerjax.pipelines.suited import suited_note
-from routerjax.pipelines.verdict import impossible, verdict
+from routerjax.pipelines.verdict import at_dearest_costs, impossible, verdict
 
 Choices = dict[str, list[Choice]]
 """Method → its choice at every cost weight."""
@@ -120,7 +120,7 @@ def page(
     ruled = _ruled(evidence)
     if ruled:
         evaluation = dataclasses.replace(evaluation, lines=_doubted(evaluation.lines))
-    dearest = seen_costs(log)[1].tolist()
+    dearest = dict(zip(log.models, seen_costs(log)[1].tolist(), strict=True))
     leaning, leaning_others = _leaning(choices["router"], evidence)
     said = ("values are doubly robust estimates from the log, not observations", *notes)
     if evidence.propensities.recorded < 1:
@@ -137,11 +137,9 @@ def page(
         said = (*said, PINNED.format(pinned, pinned + len(log)))
     return dataclasses.replace(
         evaluation,
+        lines=at_dearest_costs(evaluation, dearest),
         notes=(*said, *impossible(evaluation)),
-        verdict=(
-            *verdict(evaluation, dearest=dict(zip(log.models, dearest, strict=True))),
-            *leaning,
-        ),
+        verdict=(*verdict(evaluation, dearest=dearest), *leaning),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -176,14 +177,39 @@ def _best_single(
     return said
 
 
+def at_dearest_costs(evaluation: Evaluation, dearest: Mapping[str, float]) -> tuple[Line, ...]:
+    """The lines, advantages that rest on costs the log never saw with the end that these allow.
+
+    Where the verdict says that the log cannot tell whether the best single model is worth more
+    (`_best_single`), the interval reaches to what the advantage is if every call of that model
+    without support costs as much as the dearest one of all; its mean stays that of costs as seen.
+    """
+    best = {line.cost_weight: line for line in evaluation.of("best-single-log")}
+    found = []
+    for line in evaluation.lines:
+        own = best.get(line.cost_weight)
+        if line.method == "router" and own is not None and line.advantage.high < 0:
+            more = _at_dearest(line, own, dearest)
+            if more >= -line.advantage.high:
+                advantage = line.advantage._replace(high=line.advantage.high + more)
+                line = dataclasses.replace(line, advantage=advantage)
+        found.append(line)
+    return tuple(found)
+
+
 def _model(line: Line) -> str:
     return line.mostly[0] if line.mostly else ""
 
 
 def _rests_on_costs(router: Line, best: Line, dearest: Mapping[str, float]) -> bool:
     """Whether the best single model's lead is gone where it costs as much as the dearest call."""
+    return _at_dearest(router, best, dearest) >= -router.advantage.high
+
+
+def _at_dearest(router: Line, best: Line, dearest: Mapping[str, float]) -> float:
+    """What the best single model loses a query if its calls without support cost that much."""
     more = max(dearest.values(), default=0.0) - dearest.get(_model(best), 0.0)
-    return router.cost_weight * (best.unsupported or 0.0) * more >= -router.advantage.high
+    return router.cost_weight * (best.unsupported or 0.0) * more
 
 
 def _support(evaluation: Evaluation) -> list[str]:
