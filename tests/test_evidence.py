@@ -24,6 +24,7 @@ from routerjax.pipelines.propensities import Propensities
 from routerjax.pipelines.suited import suited, suited_note
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates
+from routerjax.reports.routes import fallbacks, route_lines
 from routerjax.reports.words import costs
 from routerjax.support.provenance import plain
 
@@ -355,6 +356,15 @@ def test_a_router_does_not_choose_what_its_log_does_not_support(rule):
     value = truth[np.arange(1200), routes.arms].mean()
     found = evaluation_of(plain(rule.report["evaluation"])).of("router")[0]
     assert found.utility.low <= value <= found.utility.high and found.unsupported == 0
+    notes = evaluation_of(plain(rule.report["evaluation"])).notes
+    assert any("falls back to the best supported model on up to" in note for note in notes)
+    share = f"on up to {routes.fell_back.mean():.0%} of the queries (cost weight 0)"
+    assert any(share in note for note in rj.evaluate(rule, fresh).notes)
+    assert routes.to_frame()["fell_back"].tolist() == routes.fell_back.tolist()
+    lines = route_lines(routes, rule.models, probabilities=False)
+    assert [line.endswith("\tfell back") for line in lines] == routes.fell_back.tolist()
+    count = int(routes.fell_back.sum())
+    assert fallbacks(routes).startswith(f"{count} of 1,200 queries at cost weight 0 fell back")
     assert rule.best_single_at(0.0) in ("a", "b")  # c, at 0.95 by extrapolation, is worth 0.5
 
 

@@ -214,7 +214,7 @@ def test_a_page_names_what_the_saved_router_chooses():
     router = np.ones((3, 240), int)
     router[2, :60] = 2
     pinned = np.arange(240) >= 80
-    found = as_saved(page.lines, Saved(router, single), "abc", WEIGHTS)
+    found = as_saved(page.lines, Saved(router, single, np.zeros(3)), "abc", WEIGHTS)
     for before, line in zip(page.lines, found, strict=True):
         if line.method == "router":
             kept = line.cost_weight < 120
@@ -228,15 +228,15 @@ def test_a_page_names_what_the_saved_router_chooses():
             assert line == before
     nothing = Interval(0.0, 0.0, 0.0, 0.0, 240)
     alone = [dataclasses.replace(line, advantage=nothing) for line in page.of("router")]
-    first, _, last = as_saved(alone, Saved(router, single), "abc", WEIGHTS)
+    first, _, last = as_saved(alone, Saved(router, single, np.zeros(3)), "abc", WEIGHTS)
     assert first.advantage == nothing  # no fold's router chose, and the saved one does
     assert np.isnan(last.advantage[:4]).all() and last.advantage.n == 240
     evaluation = dataclasses.replace(page, lines=(*page.of("today"), last))
     told = evaluation_of(plain(evaluation)).of("router")[0]
     assert _signed(told, told.advantage, told.advantage[2:4]) == "cannot tell"
-    some = Saved(router, single).of_rows(~pinned)
+    some = Saved(router, single, np.zeros(3)).of_rows(~pinned)
     assert some.router.shape == (3, 80) and some.single.shape == (3, 1)
-    every = Saved(router, np.broadcast_to(single, (3, 240))).of_rows(pinned)
+    every = Saved(router, np.broadcast_to(single, (3, 240)), np.zeros(3)).of_rows(pinned)
     assert every.single.shape == (3, 160)
 
 
@@ -330,6 +330,7 @@ def test_what_is_said_of_expected_advantages():
         supported=np.array([1.0, 0.75, 1.0]),
         kept=np.array([True, True, False]),
         single=np.array([[0], [0], [1]]),
+        fell_back=np.zeros(3),
     )
     said = expectations(expected.named("abc", WEIGHTS), page)
     assert said[0] == (

@@ -175,10 +175,23 @@ class Router(Saved):
         available: Available | None = None,
     ) -> np.ndarray:
         """Arms [k, n] chosen at k cost weights; arguments and errors as in `route`."""
+        return self.choices_and_fallbacks(
+            embeddings, cost_weights=cost_weights, available=available
+        )[0]
+
+    def choices_and_fallbacks(
+        self,
+        embeddings: np.ndarray,
+        *,
+        cost_weights: Sequence[float],
+        available: Available | None = None,
+    ) -> tuple[Int[np.ndarray, "k n"], Bool[np.ndarray, "k n"]]:
+        """Arms chosen at k cost weights, and where they are a fallback, as `Routes.fell_back`."""
         for cost_weight in cost_weights:
             check_range(cost_weight, self.cost_weights)
         mask = self._mask(available, len(embeddings))
-        return self._decided(embeddings, cost_weights, mask).probabilities.argmax(axis=-1)
+        found = self._decided(embeddings, cost_weights, mask)
+        return found.probabilities.argmax(axis=-1), found.moved
 
     def _mask(self, available: Available | None, rows: int) -> np.ndarray | None:
         if available is None:

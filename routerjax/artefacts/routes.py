@@ -45,7 +45,8 @@ class Routes(NamedTuple):
         return f"Routes({queries}: {listed(sent)})"
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row a query: cost_weight, model, quality, cost, and ``probability:MODEL`` of each."""
+        """One row a query: cost_weight, model, quality, cost, fell_back, and ``probability:MODEL``
+        of each."""
         import pandas
 
         columns: dict[str, Any] = {
@@ -53,6 +54,7 @@ class Routes(NamedTuple):
             "model": self.models,
             "quality": self.quality,
             "cost": self.cost,
+            "fell_back": self.fell_back,
         }
         for arm, model in enumerate(self.candidates):
             columns[f"probability:{model}"] = self.probabilities[:, arm]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ TEXT = """Choose a model for each prompt.
 
 One result is printed a line: the model, its expected quality and its expected cost in dollars.
 After fit --gains it is the model, the primary's expected gain over the alternative and the model's
-cost.
+cost. A query whose best model the router's log does not tell of goes to the best supported one, and
+its line ends in "fell back"; how many did is said at the end, on standard error.
 """
 
 
@@ -188,7 +190,7 @@ def _queries(asked: Routing, own_form: str) -> Sequence[str] | np.ndarray:
 def _print(
     routes: Sequence[Routes], envelopes: list[Envelope] | None, router: Router, asked: Routing
 ) -> None:
-    from routerjax.reports.routes import explanation, route_lines
+    from routerjax.reports.routes import explanation, fallbacks, route_lines
 
     lines = [route_lines(own, router.models, probabilities=asked.probabilities) for own in routes]
     for row in range(len(lines[0]) if lines else len(envelopes or ())):
@@ -201,6 +203,9 @@ def _print(
             at = None if alone is None else alone.cost_weight
             indent = "  " if routes else ""
             print(indent + explanation(envelopes[row], router.models, chosen, at))
+    for own in routes:
+        if said := fallbacks(own):
+            print(said, file=sys.stderr)
 
 
 def _as_json(
@@ -227,6 +232,7 @@ def _rows(
             "model": model,
             "quality": routes.quality[row],
             "cost": routes.cost[row],
+            "fell_back": bool(routes.fell_back[row]),
         }
         if asked.probabilities:
             values = routes.probabilities[row]

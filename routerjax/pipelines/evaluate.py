@@ -120,14 +120,16 @@ def evaluate(
         with execution.step("log's policy"):
             evidence, covered, notes = _evidence(router, evaluated, gold, trust_propensities)
         with execution.step("value of the router"):
-            choices = router_choices(router, evaluated.features, cost_weights, evaluated.available)
+            choices, fell_back = router_choices(
+                router, evaluated.features, cost_weights, evaluated.available
+            )
             found = page(
                 choices,
                 evidence,
                 covered,
                 left_out=left_out,
                 cost_weights=cost_weights,
-                notes=notes,
+                notes=(*notes, *fell_back),
             )
         if not exclude:
             return found
@@ -162,7 +164,7 @@ def _on_table(
     cells = evaluated.estimates
     could = evaluated.available
     every = np.ones(cells.quality.shape, bool) if could is None else could
-    choices = router_choices(router, evaluated.features, cost_weights, could)
+    choices, fell_back = router_choices(router, evaluated.features, cost_weights, could)
     choices["best-single-hindsight"] = [
         best_single_of(cells, cost_weight=each, available=every) for each in cost_weights
     ]
@@ -175,7 +177,7 @@ def _on_table(
     if reference is not None:
         choices["full-feedback"] = reference(evaluated.features, could)
     choices["oracle"] = [greedy(cells, cost_weight=each, available=could) for each in cost_weights]
-    notes = [] if could is None else [LIMITED]
+    notes = [*fell_back] if could is None else [*fell_back, LIMITED]
     if log is None:
         notes.append("knn-plug-in is left out: it needs the log the router was fitted on (--log)")
     if reference is None:

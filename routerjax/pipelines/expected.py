@@ -53,6 +53,8 @@ class Expected(NamedTuple):
       kept: [k] True where the router is that model, wherever it is supported.
       single: [k, 1], or [k, n] where not every model was available on every row: the best single
         model that was.
+      fell_back: [k] share of the queries on which the router chooses another model than it would,
+        since the log does not support that one.
     """
 
     best: Int[np.ndarray, " k"]
@@ -61,6 +63,7 @@ class Expected(NamedTuple):
     supported: Float[np.ndarray, " k"]
     kept: Bool[np.ndarray, " k"]
     single: Int[np.ndarray, "k _"]
+    fell_back: Float[np.ndarray, " k"]
 
     def named(self, models: Sequence[str], cost_weights: Sequence[float]) -> list[dict[str, Any]]:
         """One record a cost weight, for a report."""
@@ -106,7 +109,7 @@ def expected_advantages(
     predicted, supported = predicted[rows], nuisances.propensities.supported[rows]
     x = prepared.x if fold is None else prepared.x[rows]  # all of them are not copied
     could = None if record.available is None else np.asarray(record.available)[rows]
-    choices = _choices(policy, x, predicted, supported, cost_weights, could)
+    choices, moved = _choices(policy, x, predicted, supported, cost_weights, could)
     singles = singles_by(prepared, predicted, supported, available=could, fold=fold)
     best = np.array([singles.best(each) for each in cost_weights])
     head = prepared.head
@@ -125,7 +128,8 @@ def expected_advantages(
     kept = advantage < np.maximum(DOUBT * deviation, LEAST * record.quality_width)
     choices = np.where(kept[:, None], alone, choices)
     share = _at(supported, single).mean(axis=1)
-    return choices, Expected(best, advantage, deviation, share, kept, single)
+    fell_back = np.where(kept, 1 - share, moved.mean(axis=1))
+    return choices, Expected(best, advantage, deviation, share, kept, single, fell_back)
 
 
 def _choices(
@@ -135,16 +139,19 @@ def _choices(
     supported: Bool[np.ndarray, "n m"],
     cost_weights: Sequence[float],
     available: Bool[np.ndarray, "n m"] | None,
-) -> Int[np.ndarray, "k n"]:
-    """Arms [k, n] that the policy chooses within support, of many rows some at a time."""
+) -> tuple[Int[np.ndarray, "k n"], Bool[np.ndarray, "k n"]]:
+    """Arms [k, n] that the policy chooses within support, of many rows some at a time, and where
+    these are others than without regard to it."""
     found = np.zeros((len(cost_weights), len(x)), np.int64)
+    moved = np.zeros(found.shape, bool)
     for first in range(0, len(x), ROWS):
         rows = slice(first, first + ROWS)
         could = None if available is None else available[rows]
         chances = policy.at(x[rows], predicted[rows], cost_weights=cost_weights, available=could)
         within = np.where(supported[rows], chances + np.float32(LEAST_CHANCE), 0.0)
         found[:, rows] = within.argmax(axis=-1)
-    return found
+        moved[:, rows] = found[:, rows] != chances.argmax(axis=-1)
+    return found, moved
 
 
 def _everywhere(

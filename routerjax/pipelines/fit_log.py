@@ -277,7 +277,7 @@ def _on_all_rows(
     if policy.architecture.stages or policy.constant is not None:
         return singles, None, None
     choices, expected = expected_advantages(policy, prepared, predicted, cost_weights=cost_weights)
-    return singles, expected, Saved(choices, expected.single)
+    return singles, expected, Saved(choices, expected.single, expected.fell_back)
 
 
 def _listed(values: np.ndarray | None) -> tuple[float, ...]:

@@ -172,14 +172,14 @@ def _page_of_apart(
         corrected=corrected,
     )
     covered = overlap(kept, known.answered, floor=floor, supported=known.supported)
-    choices = router_choices(router, kept.features, router.cost_weights, kept.available)
+    choices, fell_back = router_choices(router, kept.features, router.cost_weights, kept.available)
     return page(
         choices,
         evidence,
         covered,
         left_out=0,
         cost_weights=router.cost_weights,
-        notes=(*_of_scores(evidence), *drift_notes(learnt)),
+        notes=(*_of_scores(evidence), *fell_back, *drift_notes(learnt)),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from routerjax.evaluation.intervals import Interval, simultaneous_band
 from routerjax.evaluation.metrics import Choice, shares
@@ -35,15 +35,17 @@ class Saved(NamedTuple):
     Attributes:
       router: [k, n] arms, by cost weight.
       single: [k, 1] its best single model, or [k, n] where not every model was available.
+      fell_back: [k] share of all rows where its first choice has no support.
     """
 
     router: Int[np.ndarray, "k n"]
     single: Int[np.ndarray, "k _"]
+    fell_back: Float[np.ndarray, " k"]
 
     def of_rows(self, rows: Bool[np.ndarray, " n"]) -> Saved:
         """On some of the rows."""
         single = self.single if self.single.shape[1] == 1 else self.single[:, rows]
-        return Saved(self.router[:, rows], single)
+        return Saved(self.router[:, rows], single, self.fell_back)
 
 
 def as_saved(

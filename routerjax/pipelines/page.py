@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from routerjax.artefacts.router import Router
 from routerjax.baselines.policies import greedy, random_choice
@@ -62,6 +62,11 @@ LEANING_OTHERS = (
     "were never asked beyond an edge: so many queries are counted without support, {}"
 )
 
+FELL_BACK = (
+    "the router falls back to the best supported model on up to {:.0%} of the queries (cost weight "
+    "{:g}): the log that it was fitted on does not tell what its first choice is worth there"
+)
+
 LIMITED = (
     "every policy chooses among the models that were available; where the best single model was "
     "not, it is the next best, and a single model's own value is over the queries where it was"
@@ -95,6 +100,8 @@ def page(
       saved: what the router that is saved chooses, where the choices are those of its folds'
         routers; None where they are its own.
     """
+    if saved is not None:
+        notes = (*notes, *fallback_note(saved.fell_back, cost_weights))
     if saved is not None and evidence.log.pinned is not None:
         saved = saved.of_rows(~np.asarray(evidence.log.pinned))
     choices, evidence, pinned = of_the_policy(choices, evidence)
@@ -224,16 +231,29 @@ def router_choices(
     embeddings: np.ndarray,
     cost_weights: Sequence[float],
     available: Bool[np.ndarray, "n m"] | None = None,
-) -> Choices:
-    """The router's own choices, and those of what it carries with it, among available models."""
+) -> tuple[Choices, tuple[str, ...]]:
+    """The router's own choices, and those of what it carries with it, among available models; and
+    what is to be said of where it falls back."""
     expected = router.expected(embeddings)
     rows, models = len(embeddings), len(router.models)
     every = np.ones((rows, models), bool) if available is None else available
-    return {
-        "router": list(router.choices(embeddings, cost_weights=cost_weights, available=available)),
+    chosen, moved = router.choices_and_fallbacks(
+        embeddings, cost_weights=cost_weights, available=available
+    )
+    choices: Choices = {
+        "router": list(chosen),
         "random": [random_choice(rows, models, available=available)] * len(cost_weights),
         "best-single-log": [router.best_singles_at(each, every) for each in cost_weights],
         "regression-plug-in": [
             greedy(expected, cost_weight=each, available=available) for each in cost_weights
         ],
     }
+    return choices, fallback_note(moved.mean(axis=1), cost_weights)
+
+
+def fallback_note(
+    shares: Float[np.ndarray, " k"], cost_weights: Sequence[float]
+) -> tuple[str, ...]:
+    """On how many of the queries a router falls back at most; nothing where on none."""
+    most = int(np.argmax(shares))
+    return (FELL_BACK.format(shares[most], cost_weights[most]),) if shares[most] > 0 else ()

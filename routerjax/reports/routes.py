@@ -14,15 +14,27 @@ if TYPE_CHECKING:
 
 
 def route_lines(routes: Routes, models: Sequence[str], *, probabilities: bool) -> list[str]:
-    """One line a query: model, expected quality, expected cost, and probabilities if asked."""
+    """One line a query: model, expected quality, expected cost, and probabilities if asked; "fell
+    back" where support, not expectation, chose the model."""
     lines = []
     for row, model in enumerate(routes.models):
         line = f"{printable(model)}\tquality {routes.quality[row]:.3f}\t${routes.cost[row]:.6f}"
         if probabilities:
             pairs = sorted(zip(routes.probabilities[row], models, strict=True), reverse=True)
             line += "\t" + ", ".join(f"{printable(name)} {p:.3f}" for p, name in pairs)
-        lines.append(line)
+        lines.append(line + ("\tfell back" if routes.fell_back[row] else ""))
     return lines
+
+
+def fallbacks(routes: Routes) -> str:
+    """How many queries fell back; the empty text where none did."""
+    count, queries = int(routes.fell_back.sum()), len(routes.models)
+    if not count:
+        return ""
+    return (
+        f"{count:,} of {queries:,} queries at cost weight {routes.cost_weight:g} fell back to the "
+        "best supported model: the log does not tell what the router's first choice is worth there"
+    )
 
 
 def explanation(
