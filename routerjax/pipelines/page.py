@@ -48,8 +48,8 @@ RULED = (
 )
 
 ASKED_THERE = 0.005
-"""Share of the queries that a router sends to a model where nothing is known of it, above which it
-is said so."""
+"""Share of the queries that a router sends to a model where nothing is known of it, or on which it
+falls back, above which it is said so."""
 LEANING = (
     "Today's policy asks {} the less the further a query lies in one direction ({:.0%} of the last "
     "tenth, {:.0%} of all), and the router asks it there: whether there is an edge beyond which it "
@@ -254,6 +254,7 @@ def router_choices(
 def fallback_note(
     shares: Float[np.ndarray, " k"], cost_weights: Sequence[float]
 ) -> tuple[str, ...]:
-    """On how many of the queries a router falls back at most; nothing where on none."""
+    """On how many of the queries a router falls back at most; nothing where on next to none."""
     most = int(np.argmax(shares))
-    return (FELL_BACK.format(shares[most], cost_weights[most]),) if shares[most] > 0 else ()
+    said = FELL_BACK.format(shares[most], cost_weights[most])
+    return (said,) if shares[most] > ASKED_THERE else ()

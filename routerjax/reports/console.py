@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Grid
 
+from routerjax.artefacts.base import listed
 from routerjax.artefacts.router import Router
 from routerjax.errors import printable
 from routerjax.evaluation.intervals import Interval
@@ -95,27 +96,26 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
     for sentence in evaluation.verdict:
         say(console, sentence)
     say(console)
-    today = evaluation.of("today")[0]
     say(
         console,
-        f"Today's policy: quality {_range(today.quality)}, $ per 1000 "
-        f"{1000 * today.cost.mean:.3g}. Utility by cost weight; brackets hold 95 % intervals, "
-        "those over today's policy at all cost weights at once:\n",
+        "Utility by cost weight; brackets hold 95 % intervals, those over today's policy at all "
+        "cost weights at once:\n",
     )
-    best = {line.cost_weight: line.mostly for line in evaluation.of("best-single-log")}
-    grid = grid_of("weight", "router", "over today", "over best single")
-    grid.add_column("which is", overflow="fold")  # the one to give way on a narrow terminal
+    today = {line.cost_weight: line for line in evaluation.of("today")}
+    grid = grid_of("weight", "today", "router", "over today", "over best single")
     for line in evaluation.of("router"):
-        mostly = best[line.cost_weight]
         grid.add_row(
             f"{line.cost_weight:g}",
+            f"{today[line.cost_weight].utility.mean:.3f}",
             f"{line.utility.mean:.3f}",
             _signed(line, line.over_today, line.band),
             _signed(line, line.advantage, (line.advantage.low, line.advantage.high)),
-            cell(mostly[0] if mostly else ""),
         )
     console.print(grid)
-    grid = grid_of("always", "quality", "$/1000", "no support")
+    say(console, f"{_best_singles(evaluation)}\n")
+    grid = grid_of("answers by", "quality", "$/1000", "no support")
+    own = evaluation.of("today")[0]
+    grid.add_row("today's policy", _range(own.quality), f"{1000 * own.cost.mean:.3g}", "")
     for single in evaluation.singles:
         grid.add_row(
             cell(single.model),
@@ -126,6 +126,15 @@ def print_log_page(evaluation: Evaluation, console: Console) -> None:
     console.print(grid)
     for note in evaluation.notes:
         say(console, f"note: {note}")
+
+
+def _best_singles(evaluation: Evaluation) -> str:
+    """Which model is the best single one at which cost weights."""
+    at: dict[str, list[str]] = {}
+    for line in sorted(evaluation.of("best-single-log"), key=lambda line: line.cost_weight):
+        at.setdefault(line.mostly[0] if line.mostly else "", []).append(f"{line.cost_weight:g}")
+    parts = [f"{printable(model)} at {listed(weights)}" for model, weights in at.items()]
+    return f"Best single model by cost weight: {'; '.join(parts)}."
 
 
 def _range(interval: Interval) -> str:
