@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.ope_coverage import cuts, nuisances, pages, prose, report, scores
+from experiments.ope_coverage import cuts, mixed, nuisances, pages, prose, report, scores
 from experiments.ope_coverage.__main__ import main
 from experiments.ope_coverage.cell import CORRECTED, TODAY, Kind, Support, covered, measure
 from experiments.ope_coverage.config import PRESETS, check
@@ -443,6 +443,64 @@ def test_one_log_of_scores_with_and_without_the_logit():
 
 def test_scores_take_no_arguments(capsys):
     assert scores.main(["table.parquet"]) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_log_of_mixed_scores_has_the_truth_and_the_bias_it_says():
+    config, kind = mixed.MixedConfig(logging="uniform"), mixed.Kind(40_000, 2, 0.25)
+    world = World(2)
+    kinds = {}
+    for scores_ in (mixed.BY_SOURCE, mixed.BESIDE):
+        rng = np.random.default_rng(0)
+        kinds[scores_] = mixed.logs_of(world, config, rng, kind, scores_)
+    log, beside = kinds[mixed.BY_SOURCE], kinds[mixed.BESIDE]
+    gold = np.array(log.scored_by) == mixed.GOLD
+    assert gold.mean() == pytest.approx(0.25, abs=0.01)
+    np.testing.assert_array_equal(gold, np.isfinite(beside.gold_quality))
+    np.testing.assert_array_equal(log.quality[gold], beside.gold_quality[gold])
+    np.testing.assert_array_equal(log.quality[~gold], beside.quality[~gold])
+    for arm, lenient in enumerate((mixed.STRICT, mixed.LENIENT)):
+        own = log.arms == arm
+        truth = log.quality[own & gold].mean()
+        said = mixed.RIGHT * truth + lenient * (1 - truth)
+        assert log.quality[own & ~gold].mean() == pytest.approx(said, abs=0.02)
+
+
+def test_one_cell_of_mixed_scores():
+    config = mixed.MixedConfig(
+        kinds=(mixed.Kind(300, 2, 0.3),), logs=3, fitted=400, others=2_000, seed=1
+    )
+    cells = list(mixed.study(config))
+    assert [cell["scores"] for cell in cells] == [mixed.BY_SOURCE, mixed.BESIDE, mixed.AS_THEY_ARE]
+    for cell in cells:
+        assert set(cell["values"]) == set(mixed.VALUES) and cell["logs"] == 3
+        assert all(0 <= own["coverage"] <= 1 for own in cell["values"].values())
+    widths = [cell["values"]["today"]["half_width"] for cell in cells]
+    assert widths[2] < min(widths[:2])  # nothing allows for the judge's bias
+    assert "300, 2, 30%" in mixed.mixed_table({"cells": cells})
+
+
+def test_what_mixed_scores_show_by_hand():
+    def cell(scores_, coverage, error, width):
+        own = {"coverage": coverage, "error": error, "half_width": width}
+        return {"scores": scores_, "logs": 500, "values": dict.fromkeys(mixed.VALUES, own)}
+
+    said = prose.mixed_said(
+        {
+            "cells": [
+                cell(mixed.BY_SOURCE, 0.95, -0.01, 0.1),
+                cell(mixed.BESIDE, 0.94, 0.002, 0.09),
+                cell(mixed.AS_THEY_ARE, 0.25, 0.07, 0.03),
+            ]
+        }
+    ).splitlines()
+    assert "cover 0.940 to 0.950 by kind and value, of 500 logs each" in said[0]
+    assert "off by 0.010 at most" in said[0] and "are 0.90 times as wide" in said[1]
+    assert "cover 0.250 and are off by up to 0.070" in said[2]
+
+
+def test_mixed_scores_take_no_arguments(capsys):
+    assert mixed.main(["table.parquet"]) == 2
     assert "usage" in capsys.readouterr().err
 
 

@@ -33,8 +33,8 @@ from routerjax.training.config import FitConfig
 
 MIXED = Path(__file__).with_name("mixed.json")
 RIGHT, STRICT, LENIENT = 0.9, 0.1, 0.5
-"""How often the judge calls an answer right: one that is, a wrong one, and one of a model that it is
-lenient with."""
+"""How often the judge calls an answer right: one that is, a wrong one, and one of a model that it
+is lenient with."""
 BY_SOURCE, BESIDE, AS_THEY_ARE = "in place", "beside", "as they are"
 """Gold scores in place of the judge's (`--gold-column scored_by=gold`), in a column beside them
 (`--gold-column gold_quality`), and all scores taken as they are."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.ope_coverage.cell import BAND, CORRECTED, TODAY, coverages
+from experiments.ope_coverage.mixed import AS_THEY_ARE, BESIDE, BY_SOURCE
 from experiments.ope_coverage.pages import ADVANTAGE, BEST, ESTIMATED, OVER, ROUTER, TOLD
 from experiments.ope_coverage.scores import MIXED, PLAIN, TREES
 
@@ -149,6 +150,42 @@ def scores_said(results: Record) -> str:
         f"{_between((e['error'] for e in many), '.3f')} and covers in "
         f"{_between((e['covered'] for e in many), '.0%')}. Choices within three standard errors of "
         "an edge are given by bounds; how many was set on logs of these kinds.",
+    )
+
+
+def mixed_said(results: Record) -> str:
+    """Markdown: what gold scores among a judge's do to a page."""
+    found = {
+        scores: [
+            value
+            for cell in results["cells"]
+            if cell["scores"] == scores
+            for value in cell["values"].values()
+        ]
+        for scores in (BY_SOURCE, BESIDE, AS_THEY_ARE)
+    }
+    corrected, plain = found[BY_SOURCE] + found[BESIDE], found[AS_THEY_ARE]
+    wide = [
+        one["half_width"] / other["half_width"]
+        for one, other in zip(found[BESIDE], found[BY_SOURCE], strict=True)
+    ]
+    logs = results["cells"][0]["logs"]
+
+    def covered(own: Sequence[Record]) -> str:
+        return f"{_between((each['coverage'] for each in own), '.3f')}"
+
+    def off(own: Sequence[Record]) -> str:
+        return f"{max(abs(each['error']) for each in own):.3f}"
+
+    return _items(
+        f"**Corrected by gold scores**, intervals cover {covered(corrected)} by kind and value, of "
+        f"{logs} logs each, which scatter by {np.sqrt(0.95 * 0.05 / logs):.2f}; means are off by "
+        f"{off(corrected)} at most.",
+        "**The judge's score of a gold row tells too**: with gold scores in a column beside the "
+        f"judge's, intervals are {_between(wide, '.2f')} times as wide as where they take its "
+        "place.",
+        f"**Taken as they are**, the scores give intervals that cover {covered(plain)} and are off "
+        f"by up to {off(plain)}; pages then warn of several judges.",
     )
 
 

@@ -17,6 +17,7 @@ from experiments.ope_coverage import prose
 from experiments.ope_coverage.cell import BAND, CORRECTED, FEWEST, MOST, TODAY, coverages
 from experiments.ope_coverage.config import CoverageConfig
 from experiments.ope_coverage.cuts import CUTS, cuts_table
+from experiments.ope_coverage.mixed import MIXED, mixed_table
 from experiments.ope_coverage.pages import PAGES, TASKS, pages_table
 from experiments.ope_coverage.product import PRODUCT, product_table
 from experiments.ope_coverage.scores import SCORES, scores_table
@@ -249,6 +250,7 @@ def readme() -> str:
         ("cuts", CUTS, cuts_table, prose.cuts_said),
         ("tasks", TASKS, pages_table, prose.tasks_said),
         ("scores", SCORES, scores_table, prose.scores_said),
+        ("mixed", MIXED, mixed_table, prose.mixed_said),
     )
     for mark, path, table, said in parts:
         results = _read(path)
