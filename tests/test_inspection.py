@@ -729,6 +729,21 @@ def test_an_inspection_of_a_frame_is_a_record():
     assert rj.inspect(twice).repeats == ROWS
 
 
+def test_models_that_go_by_numbers_and_truth_in_two_spellings(here):
+    rows = [
+        {"prompt": f"How do I sort list {at}?", "model": at % 2, "quality": mark, "cost": 1e-3}
+        for at, mark in enumerate([True, 1, False, 0] * 15)
+    ]
+    write(here / "log.jsonl", rows)
+    found = rj.inspect("log.jsonl")
+    assert [each.model for each in found.models] == ["0", "1"]
+    assert "--values quality:0=0,1=1,false=0,true=1" in found.commands[0]
+    assert [each.quality for each in found.models] == [0.5, 0.5]
+    many = [{**row, "model": at} for at, row in enumerate(rows)]
+    write(here / "log.jsonl", many)  # every row a number of its own: no models
+    assert rj.inspect("log.jsonl").models == ()
+
+
 def test_one_json_document(here, capsys):
     write(here / "log.jsonl", [chat(row) for row in drawn()])
     assert main(["inspect", "log.jsonl", "--json"]) == 0

@@ -32,6 +32,7 @@ ORDER = (
 WIDE = 8  # numbers at least of a vector that is known by its shape alone
 LONG = 12.0  # characters at least of a typical prompt that is known by its length alone
 MOST_MODELS = 200
+MOST_ARMS = 30  # models that go by numbers
 MOST_WORDS = 13  # of a scale of words: grades from A+ to F
 FEWEST_GROUPS = 5  # that a fit can part into folds
 SPLITS = {"train", "training", "test", "validation", "valid", "val", "dev", "eval", "holdout"}
@@ -130,6 +131,10 @@ def _vector(field: Field) -> tuple[float, str]:
 
 
 def _is_model(field: Field) -> bool:
+    """Text, or the numbers of arms where the name says so."""
+    if field.kind == "number":
+        whole = bool((field.numbers % 1 == 0).all()) and field.distinct <= MOST_ARMS
+        return whole and named("model", field.path) > BY_ENDING
     return field.kind == "text" and field.distinct <= max(0.5 * len(field.texts), 2)
 
 

@@ -16,6 +16,7 @@ from routerjax.data.inspection.fields import Field
 
 SKIN = re.compile("[\U0001f3fb-\U0001f3ff\ufe0f]")
 STARS = re.compile(r"[★⭐](?:\ufe0f?[★⭐])*\ufe0f?☆*|☆+")
+TRUTH = {"true": 1.0, "1": 1.0, "1.0": 1.0, "false": 0.0, "0": 0.0, "0.0": 0.0}
 GRADE = re.compile(r"([A-DF])([+-]?)")
 POINTS = {"A": 4.0, "B": 3.0, "C": 2.0, "D": 1.0, "F": 0.0}
 STEP = {"": 0.0, "+": 0.3, "-": -0.3}
@@ -42,7 +43,7 @@ def words_of(field: Field) -> Scale | None:
     words = sorted({text.strip() for text in field.texts})
     if not words:
         return None
-    return _stars(words) or _grades(words, field.path) or _feedback(words)
+    return _stars(words) or _grades(words, field.path) or _feedback(words) or _truth(words)
 
 
 def words_tell(field: Field) -> bool:
@@ -61,6 +62,12 @@ def _key(word: str) -> str:
 def _feedback(words: list[str]) -> Scale | None:
     worth = {word: VALUES.get(_key(word)) for word in words}
     found = {word: each for word, each in worth.items() if each is not None}
+    return Scale(found) if len(found) == len(words) else None
+
+
+def _truth(words: list[str]) -> Scale | None:
+    """Truth values, some of them as numbers: of a JSON file that was written by two programs."""
+    found = {word: TRUTH[word.lower()] for word in words if word.lower() in TRUTH}
     return Scale(found) if len(found) == len(words) else None
 
 
