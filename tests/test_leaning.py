@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import routerjax as rj
-from routerjax.estimators.leaning import Leaning, leanings
+from routerjax.estimators.discriminants import discriminants
+from routerjax.estimators.leaning import Leaning, leaning_there, leanings
 from routerjax.pipelines.lines import evaluation_of
 from routerjax.pipelines.page import _leaning
 from routerjax.records.logs import Log
@@ -24,6 +25,36 @@ def test_leaning_by_hand():
     assert found.never == pytest.approx(0.3)
     assert found.unknown.tolist() == [True] * 30 + [False] * 70
     assert found.of_rows(np.arange(100) < 20).unknown.sum() == 20
+    assert found.edge == pytest.approx(-1 + 2 * 30 / 99)
+    (there,) = leaning_there((found,), np.array([[-0.9], [-0.2], [found.edge - 1e-6]]))
+    assert there.unknown.tolist() == [True, False, True] and there.never == found.never
+
+
+def test_scores_of_other_rows_are_along_the_mean_direction():
+    rng = np.random.default_rng(0)
+    x, asked = rng.normal(size=(300, 4)), rng.integers(0, 2, 300)[:, None] == np.arange(2)
+    found = discriminants(x, asked, np.ones((300, 2), bool), np.arange(300) % 3)
+    own = np.stack([x @ d - c for d, c in zip(found.directions, found.offsets, strict=True)])
+    np.testing.assert_allclose(found.scores_of(x), own.mean(axis=0), rtol=1e-4, atol=1e-6)
+    rows = np.arange(300)
+    np.testing.assert_allclose(found.scores, own[rows % 3, rows], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_rows_that_a_fit_sets_apart_are_bounded_too():
+    """Where the slope is seen among the rows that are learnt from, as it is in most logs."""
+    off, config = [], rj.FitConfig(cost_weights=(0.0,), evaluation=0.2)
+    for seed in range(6):
+        log, others, worth = wide_log(seed, edge=-0.52)
+        router = rj.fit(log, config=config)
+        page = evaluation_of(plain(router.report["evaluation"]))
+        arms = router.choices(others, cost_weights=(0.0,))[0]
+        (line,) = page.of("router")
+        assert page.rows < 0.25 * len(log)
+        if any("the less the further a query lies" in each for each in page.verdict):
+            off.append(line.quality.low - worth[np.arange(len(arms)), arms].mean())
+            assert line.unsupported > 0.05
+    assert len(off) >= 3 and max(off) < 0.1
 
 
 def test_rows_that_count_as_one_show_less():

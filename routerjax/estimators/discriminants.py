@@ -37,6 +37,12 @@ class Discriminants(NamedTuple):
     offsets: Float[np.ndarray, "k m"]
     scores: Float[np.ndarray, "n m"]
 
+    def scores_of(self, x: Float[np.ndarray, "r d"]) -> Float[np.ndarray, "r m"]:
+        """Of rows that no fold holds, along the mean of the folds' directions."""
+        along = x @ self.directions.mean(axis=0) - self.offsets.mean(axis=0)
+        found: np.ndarray = along.astype(np.float32)
+        return found
+
 
 class _Moments(NamedTuple):
     """Sums over the rows of a fold: of rows, x, xxᵀ, what was asked, what could be, x by both."""

@@ -30,6 +30,7 @@ class Leaning(NamedTuple):
       rate, mean: share of the tenth of the rows that lies last, and of all, that the arm answered.
       never: 1 − p/r, with r the rate of the half of the rows that lies first.
       unknown: [n] True for so many of the rows that lie last.
+      edge: score of the first of the others.
     """
 
     arm: int
@@ -37,10 +38,18 @@ class Leaning(NamedTuple):
     mean: float
     never: float
     unknown: Bool[np.ndarray, " n"]
+    edge: float = float("-inf")
 
     def of_rows(self, rows: Bool[np.ndarray, " n"]) -> Leaning:
         """On some of the rows."""
         return self._replace(unknown=self.unknown[rows])
+
+
+def leaning_there(
+    known: tuple[Leaning, ...], scores: Float[np.ndarray, "r m"]
+) -> tuple[Leaning, ...]:
+    """The same of rows that had no part in it, by their scores along the arms' directions."""
+    return tuple(each._replace(unknown=scores[:, each.arm] < each.edge) for each in known)
 
 
 def leanings(
@@ -79,7 +88,8 @@ def leanings(
         first = float(own[order[len(rows) // 2 :]].mean())
         if above - 0.5 > enough * spread and rate <= LEAST * mean:
             never = 1 - mean / first
-            unknown = np.zeros(len(scores), bool)
-            unknown[rows[order[: round(never * len(rows))]]] = True
-            found.append(Leaning(arm, rate, mean, never, unknown))
+            unknown, last = np.zeros(len(scores), bool), round(never * len(rows))
+            unknown[rows[order[:last]]] = True
+            edge = float(scores[rows[order[last]], arm])
+            found.append(Leaning(arm, rate, mean, never, unknown, edge))
     return tuple(found)

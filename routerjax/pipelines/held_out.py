@@ -152,16 +152,10 @@ def _page_of_apart(
     corrected: Corrected | None,
 ) -> Evaluation:
     """The page of the router that is saved, by rows set apart."""
-    kept, model = kept.with_models(router.models), router.arrays.propensities
-    assert model is not None and prepared.nuisances is not None
-    fitted = prepared.nuisances.propensities
-    known = applied(
-        model,
-        kept,
-        router.arrays.scaling(kept.features),
-        circumstances=fitted.circumstances,
-        by_task=fitted.by_task,
-    )
+    assert prepared.nuisances is not None
+    kept = kept.with_models(router.models)
+    scaled = router.arrays.scaling(kept.features)
+    known = applied(prepared.nuisances.propensities, kept, scaled)
     floor = floor_of(router.config.floor, models=len(router.models), recorded=known.recorded)
     evidence = Evidence(
         log=kept,

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from routerjax.estimators.discriminants import discriminants
+from routerjax.estimators.discriminants import Discriminants, discriminants
 from routerjax.estimators.folds import Folds
-from routerjax.estimators.leaning import Leaning, leanings
+from routerjax.estimators.leaning import Leaning, leaning_there, leanings
 from routerjax.estimators.stabilised import stabilised_weights
 from routerjax.estimators.support import PRIOR_HITS, PRIOR_HITS_EXPLORED, explored, support_level
 from routerjax.models.outcomes import over_blocks
@@ -54,6 +54,7 @@ class Propensities(NamedTuple):
         there is none.
       leaning: arms that were asked the less the further a query lies in a direction, where nothing
         tells whether they were asked there at all; none beside a logit, which tells that.
+      found: discriminants of the arms, along which they lean; None of rows that had no part in it.
     """
 
     answered: Float[np.ndarray, " n"]
@@ -68,6 +69,7 @@ class Propensities(NamedTuple):
     weights: Float[np.ndarray, " n"] | None = None
     near: Bool[np.ndarray, "n m"] | None = None
     leaning: tuple[Leaning, ...] = ()
+    found: Discriminants | None = None
 
     @property
     def of_own_choices(self) -> Propensities:
@@ -156,6 +158,7 @@ def fit_propensities(
         else stabilised_weights(by_query, by_both, arms, models=models),
         near=_near(estimated_support, sure, None if share == 1 else surest, threshold),
         leaning=leaning,
+        found=found,
     )
 
 
@@ -213,23 +216,15 @@ def _where(values: np.ndarray | None, chosen: np.ndarray, other: float | np.ndar
     return values if values is None or chosen.all() else np.where(chosen, values, other)
 
 
-def applied(
-    model: PropensityModel,
-    log: Log,
-    x: np.ndarray | Stored,
-    *,
-    circumstances: Circumstances | None = None,
-    by_task: ByTask | None = None,
-) -> Propensities:
-    """Propensities of rows that the model never saw; recorded ones of the arm that answered.
+def applied(fitted: Propensities, log: Log, x: np.ndarray | Stored) -> Propensities:
+    """Propensities of rows that a fit never saw; recorded ones of the arm that answered.
 
     Args:
-      model: of another log of the same policy.
+      fitted: of another log of the same policy.
       log: n rows.
       x: [n, d] scaled embeddings.
-      circumstances: of that log.
-      by_task: of that log.
     """
+    model, circumstances, by_task = fitted.model, fitted.circumstances, fitted.by_task
 
     def block(rows: np.ndarray, place: slice) -> tuple[np.ndarray, ...]:
         found = by_fold(model, log, rows, place, circumstances)
@@ -245,7 +240,12 @@ def applied(
     answered, share = _answered(log.logged_propensities, own)
     supported = supported_rows(sure, np.asarray(model.threshold), log.available, inside)
     answered = _where(answered, chosen_rows(log), np.inf)
-    told = None if by_task is None or share == 1 else by_task.told(log)
+    by_tasks = None if by_task is None or share == 1 else by_task.told(log)
+    leaning: tuple[Leaning, ...] = ()
+    if fitted.leaning and share < 1:
+        assert (found := fitted.found) is not None
+        scores: np.ndarray = over_blocks(lambda rows, _: found.scores_of(rows), x)
+        leaning = leaning_there(fitted.leaning, scores)
     return Propensities(
         answered=answered,
         every=every,
@@ -255,13 +255,14 @@ def applied(
         by_query=by_query,
         circumstances=circumstances,
         by_task=by_task,
-        told=told,
+        told=_told(by_tasks, leaning, every.shape[1]),
         near=_near(
             supported,
             sure,
             rest[0] if rest and share < 1 else None,
             np.asarray(model.threshold),
         ),
+        leaning=leaning,
     )
 
 
