@@ -16,7 +16,7 @@ import argparse
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,29 @@ import jax
 import numpy as np
 
 from benchmarks import measuring, parity
-from benchmarks.problems import log, problem
-from benchmarks.step_roofline import flops, products
+from benchmarks.problems import log, problem, table
+from benchmarks.step_roofline import SHAPES, flops, shape
 from experiments.meta_router.config import MetaRouterConfig
 from experiments.meta_router.data import sources
 from experiments.meta_router.run import program
+from routerjax.estimators.counterfactual import estimate
+from routerjax.estimators.softmax import softmax
 from routerjax.losses.known import OF_A_ROW
 from routerjax.pipelines.fit_log import fit
+from routerjax.records.tables import Estimates
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 from routerjax.training.execution import Execution
-from routerjax.training.routing import train_router, train_routers
+from routerjax.training.routing import Problem, train_router, train_routers
 from routerjax.training.sweep import Sweep
 
 AIM = "on an accelerator the numbers of the CPU, within tolerances; speed is reported"
 RUNS = (1, 4, 16, 64, 256, 1024, 4096)
-SWEEP = {"cost_weights": 10, "seeds": 20}
+SWEEP = {"cost_weights": 10, "seeds": 20, "rows": 5_000, "dimensions": 768, "models": 11}
+LABELS = ("direct", "ips", "dr")
 ROWS = (10_000, 100_000, 1_000_000)
-SHAPE = (768, 256, 256, 11)
+PRECISIONS = ("highest", "tensorfloat32", "bfloat16")
+WIDE = list(SHAPES)[-1]
+META_RUNS = 200
 
 Part = dict[str, Any]
 Left = Callable[[], float]
@@ -62,7 +68,7 @@ def checks(left: Left) -> Iterator[Part]:
     calls: dict[str, Callable[[], dict[str, Any]]] = {
         name: functools.partial(parity.compared, check) for name, check in parity.checks().items()
     }
-    calls |= {"pmap on one device": parity.one_device, "resumed training": parity.resumed}
+    calls |= TWICE
     for name, call in calls.items():
         if left() < 0:
             return
@@ -75,7 +81,7 @@ def runs(left: Left) -> Iterator[Part]:
     found: Part = {"epochs": 2, "rows": 4_000, "map": {}, "vmap": {}}
     for count, mode in itertools.product(RUNS, ("map", "vmap")):
         known = found[mode]
-        if left() < 0 or (known and 4 * known[str(count // 4)]["seconds"] > left()):
+        if left() < 0 or _too_long(known, count, left()):
             continue
         data = problem(4_000, 256, 11, seed=0, members=count)
         config = RouterConfig(architecture="shared", members=count, schedule=_schedule(2))
@@ -96,24 +102,39 @@ def runs(left: Left) -> Iterator[Part]:
         yield found
 
 
+def _too_long(known: Part, count: int, left: float) -> bool:
+    """Whether so many runs, by the last that were measured, take longer than what is left."""
+    if not known:
+        return False
+    last = max(known, key=int)
+    return count / int(last) * known[last]["seconds"] > left
+
+
 def roofline(left: Left) -> Iterator[Part]:
-    """Matrix products of a training step of 768-256-256-11 at three precisions, GFLOP a second."""
+    """A training step of 768-256-256-11 and its matrix products alone, at three precisions."""
     found: Part = {}
-    for precision in ("highest", "tensorfloat32", "bfloat16"):
+    for precision in PRECISIONS:
         if left() < 0:
             return
         with jax.default_matmul_precision(precision):
-            first, again = _seconds(products(SHAPE, 2_000))
-        rate = flops(SHAPE) * 2_000 / again / 1e9
-        found[precision] = {"first": first, "seconds": again, "gflops": rate}
+            calls, steps, sizes = shape(WIDE)
+            timed = {name: _seconds(call) for name, call in calls.items()}
+        found[precision] = {
+            name: {
+                "first": first,
+                "seconds": again,
+                "gflops": flops(sizes) * steps / again / 1e9,
+            }
+            for name, (first, again) in timed.items()
+        }
         yield found
 
 
 def sweep(left: Left) -> Iterator[Part]:
-    """Every surrogate at 10 cost weights and 20 seeds, the seeds and cost weights one program."""
+    """Every surrogate at 10 cost weights, 20 seeds and 3 estimators, all of these one program."""
     weights = tuple(np.linspace(0, 500, SWEEP["cost_weights"]).tolist())
-    data = [problem(5_000, 768, 11, seed=seed) for seed in range(SWEEP["seeds"])]
-    found: Part = {**SWEEP, "rows": 5_000, "epochs": 10, "surrogates": {}}
+    data = [own for seed in range(SWEEP["seeds"]) for own in _estimated(seed)]
+    found: Part = {**SWEEP, "estimators": LABELS, "epochs": 10, "surrogates": {}}
     for name in OF_A_ROW:
         if left() < 0:
             return
@@ -129,9 +150,24 @@ def sweep(left: Left) -> Iterator[Part]:
         yield found
 
 
+def _estimated(seed: int) -> list[Problem]:
+    """A problem by every estimator of `LABELS`, of a log whose outcome models know means alone."""
+    count, dimensions, models = (SWEEP[name] for name in ("rows", "dimensions", "models"))
+    record = log(count, dimensions, models, seed=seed)
+    _, cells = table(count, dimensions, models, seed=seed)
+    chance = softmax(2 * np.asarray(cells.quality))[np.arange(count), np.asarray(record.arms)]
+    quality, cost = (np.asarray(own).mean(axis=0) for own in (cells.quality, cells.cost))
+    known = Estimates(
+        quality=np.broadcast_to(quality, (count, models)),
+        cost=np.broadcast_to(cost, (count, models)),
+    )
+    own = problem(count, dimensions, models, seed=seed)
+    return [own._replace(target=estimate(record, known, chance, estimator=name)) for name in LABELS]
+
+
 def meta_router(left: Left) -> Iterator[Part]:
     """Runs of the Meta-Router study with ridge: its blocks, each one program."""
-    config = MetaRouterConfig(runs=200)
+    config = MetaRouterConfig(runs=META_RUNS)
     (source,) = sources(config)
     compiling, _, block = measuring.timed(functools.partial(program, config, source))
     found: Part = {"rows": source.rows, "gold": config.gold_rows[0], "compiling": compiling}
@@ -182,6 +218,9 @@ def latency(left: Left) -> Iterator[Part]:
     }
 
 
+TWICE = {"pmap on one device": parity.one_device, "resumed training": parity.resumed}
+"""Checks that give the same bits twice."""
+
 PARTS: dict[str, tuple[Callable[[Left], Iterator[Part]], float]] = {
     "checks": (checks, 0.3),
     "runs": (runs, 0.25),
@@ -192,6 +231,37 @@ PARTS: dict[str, tuple[Callable[[Left], Iterator[Part]], float]] = {
     "latency": (latency, 0.05),
 }
 """Every part and its share of the minutes; what one leaves is the next one's."""
+
+
+def not_reached(parts: Part) -> dict[str, list[str]]:
+    """By part, what was planned and no result says anything of; nothing where all was reached."""
+    modes, fits = ("map", "vmap"), ("default", "interval")
+
+    def of(name: str, *path: str) -> Any:
+        return functools.reduce(lambda found, key: found.get(key, {}), path, parts.get(name, {}))
+
+    planned: dict[str, tuple[Sequence[str], Collection[str]]] = {
+        "checks": ([*parity.checks(), *TWICE], of("checks")),
+        "runs": (
+            [f"{mode} {count}" for mode in modes for count in RUNS],
+            [f"{mode} {count}" for mode in modes for count in of("runs", mode)],
+        ),
+        "roofline": (PRECISIONS, of("roofline")),
+        "sweep": (list(OF_A_ROW), of("sweep", "surrogates")),
+        "meta_router": (
+            [f"{META_RUNS} runs"],
+            [f"{parts.get('meta_router', {}).get('runs', 0)} runs"],
+        ),
+        "rows": (
+            [f"{name} {count}" for count in ROWS for name in fits],
+            [f"{name} {count}" for name in fits for count in of("rows", name)],
+        ),
+        "latency": (["latency"], ["latency"] if "latency" in parts else []),
+    }
+    left = {
+        name: [own for own in all_ if own not in done] for name, (all_, done) in planned.items()
+    }
+    return {name: own for name, own in left.items() if own}
 
 
 def row(figures: dict[str, Any]) -> measuring.Row:
@@ -215,10 +285,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=8.0, help="for all parts")
-    parser.add_argument("--out", type=Path, default=measuring.FOLDER, help="folder of the result")
+    parser.add_argument(
+        "--out", type=Path, default=measuring.FOLDER, help="a .json file, or the folder of one"
+    )
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    is_file = given.out.suffix == ".json"
+    folder = given.out.parent if is_file else given.out
+    folder.mkdir(parents=True, exist_ok=True)
     start, due, found = time.perf_counter(), 0.0, {}
     print(f"{jax.device_count()} × {jax.devices()[0].device_kind}")
     for name in given.parts:
@@ -230,10 +304,14 @@ def main() -> None:
 
         for own in part(left):
             found[name] = own
+            figures = {"minutes": given.minutes, "not_reached": not_reached(found), "parts": found}
             measuring.write(
-                "accelerator", {"minutes": given.minutes, "parts": found}, given.out, quiet=True
+                "accelerator", figures, folder, file=given.out.name if is_file else None, quiet=True
             )
         print(f"{name}: {time.perf_counter() - start:.0f} s since the start")
+    for name, lacking in not_reached(found).items():
+        if name in given.parts:
+            print(f"not reached of {name}: {', '.join(lacking)}")
     failed = [name for name, own in found.get("checks", {}).items() if not own["passed"]]
     print(f"failed checks: {', '.join(failed) or 'none'}")
     raise SystemExit(1 if failed else 0)

@@ -117,9 +117,10 @@ def write(
     folder: Path,
     *,
     packages: Sequence[str] = (),
+    file: str | None = None,
     quiet: bool = False,
 ) -> None:
-    """Write NAME.json: the figures, the machine, versions, commit and devices.
+    """Write NAME.json, or another file: the figures, the machine, versions, commit and devices.
 
     Versions are those of what routerjax always needs, and of `packages`.
 
@@ -129,7 +130,7 @@ def write(
     import jax
 
     commit = git_commit()
-    if folder == FOLDER and (commit or "").endswith("+"):
+    if folder.resolve() == FOLDER.resolve() and (commit or "").endswith("+"):
         problem = "files differ from the commit that a result would name"
         raise InputError(f"{problem}: commit first, or write elsewhere with --out")
 
@@ -141,7 +142,7 @@ def write(
         "versions": versions() | {own: importlib.metadata.version(own) for own in packages},
         "git_commit": commit,
     }
-    path = folder / f"{name}.json"
+    path = folder / (file or f"{name}.json")
     write_text(path, dumps(result, indent=2) + "\n")
     if not quiet:
         print(f"wrote {path}")

@@ -18,23 +18,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.problems import log, problem
+from experiments.meta_router.config import MetaRouterConfig
+from experiments.meta_router.data import sources
+from experiments.meta_router.run import program
 from routerjax.estimators.components import fit_components
 from routerjax.estimators.counterfactual import ESTIMATORS, estimate
 from routerjax.estimators.elimination import Sizes
 from routerjax.estimators.hierarchical import fit_hierarchical
 from routerjax.estimators.moments import moments_of
 from routerjax.estimators.ridge import fit_logistic, fit_ridge, kernel_ridge
-from routerjax.losses.known import OF_A_ROW
+from routerjax.losses.known import OF_A_ROW, SURROGATES
 from routerjax.models.architectures import ARCHITECTURES
+from routerjax.pipelines.fit_log import fit
+from routerjax.pipelines.pooled_features import forget_features
+from routerjax.pipelines.prepare import prepare
 from routerjax.records.tables import Estimates
 from routerjax.training.checkpoint import Checkpoints, digest
-from routerjax.training.config import RouterConfig, Schedule
+from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig, Schedule
 from routerjax.training.execution import Execution
 from routerjax.training.parallel import Devices
 from routerjax.training.routing import train_router
 
 ROWS, DIMENSIONS, MODELS = 512, 48, 7
 COST_WEIGHTS = (0.0, 20.0, 100.0, 500.0)
+SHORT = Schedule(batch_size=64, max_epochs=2, patience=2, chunk=1, caution=0.0, optimizer="sgd")
 
 
 class Check(NamedTuple):
@@ -51,6 +58,11 @@ def checks() -> dict[str, Check]:
         for name, loss in OF_A_ROW.items()
     }
     found |= {
+        f"surrogate {name}": Check(functools.partial(_of_log, name), 2e-2)
+        for name in SURROGATES
+        if name not in OF_A_ROW
+    }
+    found |= {
         f"estimator {name}": Check(functools.partial(_estimator, name), 1e-6) for name in ESTIMATORS
     }
     found |= {
@@ -64,6 +76,8 @@ def checks() -> dict[str, Check]:
         "kernel ridge": Check(_kernel, 1e-3),
         "principal components": Check(_components, 1e-3),
         "pooled outcomes": Check(_pooled, 1e-3),
+        "default fit": Check(_fitted, 2e-2),
+        "meta-router": Check(_meta_router, 2e-2),
     }
 
 
@@ -117,14 +131,11 @@ def _estimator(name: str) -> Any:
 def _router(
     architecture: str, devices: Devices | None, checkpoints: Checkpoints | None = None
 ) -> Any:
-    schedule = Schedule(
-        batch_size=64, max_epochs=2, patience=2, chunk=1, caution=0.0, optimizer="sgd"
-    )
     trained = train_router(
         problem(ROWS, DIMENSIONS, MODELS, seed=0),
         cost_weights=COST_WEIGHTS,
         quality_width=1.0,
-        config=RouterConfig(architecture=architecture, members=1, widths=(16,), schedule=schedule),
+        config=RouterConfig(architecture=architecture, members=1, widths=(16,), schedule=SHORT),
         execution=Execution(devices=devices, checkpoints=checkpoints),
     )
     return trained.policy.params
@@ -167,6 +178,33 @@ def _pooled() -> Any:
     )
     found = fit_hierarchical(moments, Sizes(8, 12))
     return found.every, found.outside
+
+
+def _of_log(surrogate: str) -> Any:
+    """A training by a surrogate that asks for the log's own answers."""
+    key, fitting = jax.random.key(0), FitConfig(nuisance=NuisanceConfig(components=8, landmarks=8))
+    record = log(ROWS, DIMENSIONS, MODELS, seed=0)
+    prepared = prepare(record, fitting, nuisance_key=key, training_key=key)
+    config = RouterConfig(
+        architecture="shared", members=1, widths=(16,), surrogate=surrogate, schedule=SHORT
+    )
+    trained = train_router(
+        prepared.problem("dr"), cost_weights=COST_WEIGHTS, quality_width=1.0, config=config
+    )
+    return trained.policy.params
+
+
+def _fitted() -> Any:
+    """What the default router expects of queries, nothing of it kept from a fit before."""
+    forget_features()
+    router = fit(log(ROWS, DIMENSIONS, MODELS, seed=0))
+    return router.expected(np.asarray(log(64, DIMENSIONS, MODELS, seed=1).embeddings))
+
+
+def _meta_router() -> Any:
+    config = MetaRouterConfig(rows=500, gold_rows=(60,), test_rows=150, runs=2, block=2, folds=3)
+    (source,) = sources(config)
+    return program(config, source)(0)
 
 
 def ran(calls: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ interleaved. Shapes: the router's (256-128-11·8, batch 256) and a wider one (76
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,35 @@ def flops(sizes: tuple[int, ...]) -> int:
     return 2 * sum(layers) + sum(layers[1:])
 
 
+class Shape(NamedTuple):
+    """What is timed of a shape: calls of training and of its products, steps, sizes of layers."""
+
+    calls: dict[str, Callable[[], Any]]
+    steps: int
+    sizes: tuple[int, ...]
+
+
+def shape(name: str) -> Shape:
+    """Of a key of `SHAPES`."""
+    dimensions, widths, models, weights = SHAPES[name]
+    data = problem(QUERIES, dimensions, models, seed=0)
+    schedule = Schedule(
+        batch_size=BATCH, max_epochs=EPOCHS, patience=EPOCHS, chunk=EPOCHS, caution=0.0
+    )
+    config = RouterConfig(members=1, architecture="shared", widths=widths, schedule=schedule)
+    grid = tuple(np.linspace(0, 500, weights).tolist())
+    train = functools.partial(
+        train_router, data, cost_weights=grid, quality_width=1.0, config=config
+    )
+    steps = EPOCHS * -(-data.train.shape[1] // BATCH)
+    sizes = (dimensions, *widths, models * weights)
+    calls: dict[str, Callable[[], Any]] = {
+        "training": lambda: jax.block_until_ready(train().policy.params),
+        "products": products(sizes, steps),
+    }
+    return Shape(calls, steps, sizes)
+
+
 def row(figures: dict[str, Any]) -> measuring.Row:
     """Of every shape."""
     shares = {name: figures[name]["products_share_of_training"] for name in SHAPES}
@@ -80,22 +110,8 @@ def main() -> None:
     """Measure, print, write."""
     given = measuring.options(__doc__, repeats=7).parse_args()
     figures: dict[str, Any] = {}
-    for name, (dimensions, widths, models, weights) in SHAPES.items():
-        data = problem(QUERIES, dimensions, models, seed=0)
-        schedule = Schedule(
-            batch_size=BATCH, max_epochs=EPOCHS, patience=EPOCHS, chunk=EPOCHS, caution=0.0
-        )
-        config = RouterConfig(members=1, architecture="shared", widths=widths, schedule=schedule)
-        grid = tuple(np.linspace(0, 500, weights).tolist())
-        train = functools.partial(
-            train_router, data, cost_weights=grid, quality_width=1.0, config=config
-        )
-        steps = EPOCHS * -(-data.train.shape[1] // BATCH)
-        sizes = (dimensions, *widths, models * weights)
-        calls = {
-            "training": lambda train=train: jax.block_until_ready(train().policy.params),
-            "products": products(sizes, steps),
-        }
+    for name in SHAPES:
+        calls, steps, sizes = shape(name)
         seconds = measuring.interleaved(calls, repeats=given.repeats)
         rate = {kind: steps * flops(sizes) / s.fastest / 1e9 for kind, s in seconds.items()}
         share = seconds["products"].fastest / seconds["training"].fastest
