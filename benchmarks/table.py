@@ -113,7 +113,11 @@ def changed_since(folder: Path) -> list[str]:
         if not path.exists():
             continue
         commit = json.loads(path.read_text(encoding="utf-8"))["git_commit"]
-        measured = ["routerjax", *(f"benchmarks/{own}.py" for own in (name, *MEASURED))]
+        measured = ["routerjax", f"experiments/{name}"]
+        measured += [f"benchmarks/{own}.py" for own in (name, *MEASURED)]
+        if commit.endswith("+"):
+            commit = commit.removesuffix("+")
+            found.append(f"{name}: files differed from the commit {commit} that it names")
         command = ["git", "-C", str(HERE.parent), "rev-list", "--count", f"{commit}..HEAD", "--"]
         told = subprocess.run([*command, *measured], capture_output=True, text=True)
         if told.returncode:

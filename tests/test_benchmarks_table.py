@@ -125,3 +125,26 @@ def test_both_logs_of_many_rows_are_fitted_and_judged(tmp_path, capsys):
     in_memory, on_disk = map(json.loads, capsys.readouterr().out.splitlines())
     assert in_memory["router"] == on_disk["router"]
     assert in_memory["gain_over_best_single"] == pytest.approx(on_disk["gain_over_best_single"])
+
+
+def test_a_result_of_a_dirty_tree_is_refused_however_its_folder_is_written(monkeypatch):
+    monkeypatch.setattr(measuring, "git_commit", lambda: "0" * 40 + "+")
+    monkeypatch.chdir(measuring.FOLDER.parent.parent)
+    for folder in (measuring.FOLDER, measuring.FOLDER.relative_to(measuring.FOLDER.parent.parent)):
+        with pytest.raises(InputError, match="commit first, or write elsewhere"):
+            measuring.write("nothing", {}, folder)
+    assert not (measuring.FOLDER / "nothing.json").exists()
+
+
+def test_a_result_whose_files_differed_from_its_commit_says_so(tmp_path):
+    head = subprocess.run(
+        ["git", "-C", str(table.HERE.parent), "rev-parse", "HEAD"], capture_output=True, text=True
+    )
+    if head.returncode:
+        pytest.skip("no checkout")
+    commit = head.stdout.strip()
+    for named, said in ((commit, []), (f"{commit}+", ["lambda_scaling: files differed from"])):
+        (tmp_path / "lambda_scaling.json").write_text(json.dumps({"git_commit": named}))
+        found = table.changed_since(tmp_path)
+        assert len(found) == len(said)
+        assert all(line.startswith(start) for line, start in zip(found, said, strict=True))
