@@ -113,6 +113,7 @@ def test_routes_as_a_frame(router, world):
         "model",
         "quality",
         "cost",
+        "fell_back",
         "probability:a",
         "probability:b",
         "probability:c",
