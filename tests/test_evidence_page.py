@@ -197,7 +197,7 @@ def test_what_was_warned_of_stands_above_the_verdict():
     shape.feed(text)
     assert shape.open == [] and "cost of <m0> may be wrong" in shape.cells
     assert text.index("may be wrong") < text.index("The router is worth more than today")
-    assert "was warned" not in page(found, figure="AAAA", about={})
+    assert "these warnings" not in page(found, figure="AAAA", about={})
 
 
 def test_figure_and_page_are_written(tmp_path, router):

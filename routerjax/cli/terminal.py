@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import io
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from routerjax.cli.interrupt import stoppable
 from routerjax.errors import DataWarning, InputError, printable
 
-_WARNED: list[str] = []
+_WARNED: collections.deque[str] = collections.deque(maxlen=1000)  # a service runs for long
 
 
 def warned() -> tuple[str, ...]:

@@ -87,7 +87,7 @@ src="data:image/png;base64,{figure}"></figure>
 def _warnings(warnings: Sequence[str]) -> str:
     """What the data were warned of; nothing where nothing was."""
     said = "".join(f"<li>{_text(each)}</li>" for each in warnings)
-    head = "<p class=first>Values below may be wrong, as of these data was warned:</p>"
+    head = "<p class=first>Read the values below with these warnings:</p>"
     return f"{head}<ul>{said}</ul>" if said else ""
 
 
