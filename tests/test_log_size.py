@@ -4,18 +4,20 @@ import dataclasses
 import json
 import types
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import results_file
 from experiments.draw_by_draw import remaining
-from experiments.log_size import ceilings, compare, data, methods, prose, report, stability
+from experiments.log_size import ceilings, compare, data, methods, prose, report, ridges, stability
 from experiments.log_size.__main__ import main
 from experiments.log_size.config import PRESETS, SizeConfig, check
 from experiments.log_size.run import Place, places
 from routerjax.data.public.prices import Price
 from routerjax.data.synthetic.table import embedded_table
 from routerjax.errors import InputError
+from routerjax.estimators.ridge import STRENGTHS, fit_ridge
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates, Table
 
@@ -113,13 +115,58 @@ def test_ridges_learn_from_each_models_own_rows():
     )
     made = data.draw(table, logging="uniform", rows=300, seed=0, recorded=False)
     two = made.log.rows(made.log.arms != 2)
-    chosen = methods.ridges(made._replace(log=two), (0.0,)).choices
-    assert set(chosen[0]) == {0, 1}
-    assert methods.values(chosen, made.test, (0.0,))[0] > 0.95
+    for regression in (ridges.ridge_an_arm, ridges.two_level_ridge):
+        chosen = ridges.plug_in(made._replace(log=two), (0.0,), regression).choices
+        assert set(chosen[0]) == {0, 1}
+        assert methods.values(chosen, made.test, (0.0,))[0] > 0.95
+
+
+@pytest.mark.parametrize("own", [2.0, 0.0])
+def test_two_levels_of_ridge_by_leaving_rows_out(own):
+    """Arms that differ along the second feature by `own`: a small strength, or none of it."""
+    rng, n, models = np.random.default_rng(2), 90, 3
+    x, queries = rng.normal(size=(n, 2)), rng.normal(size=(4, 2))
+    arms = rng.integers(models, size=n)
+    y = arms + x[:, 0] + own * (arms - 1) * x[:, 1] + 0.1 * rng.normal(size=n)
+    found = ridges.two_level_ridge(
+        *map(jnp.asarray, (x.astype(np.float32), y.astype(np.float32), arms)),
+        jnp.asarray(queries, jnp.float32),
+        models,
+    )
+    means = np.array([y[arms == arm].mean() for arm in range(models)])
+    common = fit_ridge(jnp.asarray(x, jnp.float32), jnp.asarray(y - means[arms]), jnp.ones(n))
+    left = y - means[arms] - np.asarray(common(jnp.asarray(x, jnp.float32)))
+    unit = n / models * x.var(axis=0).mean()
+
+    def deviation(rows, strength, at):
+        centre, mean = x[rows].mean(axis=0), left[rows].mean()
+        xc = x[rows] - centre
+        if np.isinf(strength):
+            return np.full(len(at), mean)
+        beta = np.linalg.solve(xc.T @ xc + strength * unit * np.eye(2), xc.T @ (left[rows] - mean))
+        return mean + (at - centre) @ beta
+
+    def missed(strength):
+        errors = []
+        for row in range(n):
+            others = (arms == arms[row]) & (np.arange(n) != row)
+            errors.append(left[row] - deviation(others, strength, x[[row]])[0])
+        return np.sum(np.square(errors))
+
+    best = min(STRENGTHS, key=missed)
+    assert best < 0.1 if own else best >= 1.0
+    for arm in range(models):
+        told = means[arm] + np.asarray(common(jnp.asarray(queries, jnp.float32)))
+        told = told + deviation(arms == arm, best, queries)
+        np.testing.assert_allclose(found[arm], told, atol=2e-3)
 
 
 def test_the_former_method_is_trained(monkeypatch):
     asked = []
+    known = {"quality": {"mean": 0.9}, "cost": {"mean": 0.1}}
+    singles = [{"model": _few().models[3], **known}, {"model": _few().models[4], **known}]
+    singles[1] = singles[1] | {"quality": {"mean": 0.5}, "cost": {"mean": 0.0}}
+    singles.append({"model": _few().models[5], "quality": {"mean": np.nan}, "cost": {"mean": 0.0}})
 
     def fit(log, *, config, drop_unlogged):
         asked.append((config, drop_unlogged))
@@ -127,13 +174,14 @@ def test_the_former_method_is_trained(monkeypatch):
             models=log.models[::-1],
             choices=lambda x, cost_weights: np.zeros((len(cost_weights), len(x)), int),
             best_single_at=lambda weight: log.models[1 if weight else 2],
-            report={"expected": [{"kept": True}]},
+            report={"expected": [{"kept": True}], "evaluation": {"singles": singles}},
         )
 
     monkeypatch.setattr(methods, "fit", fit)
     made = data.draw(_few(), logging="uniform", rows=60, seed=0, recorded=False)
     for former in (False, True):
-        timed, best = methods.fitted(made, (0.0, 5.0), seed=7, former=former)
+        timed, best, by_dr = methods.fitted(made, (0.0, 5.0), seed=7, former=former)
+        assert by_dr[:, 0].tolist() == [3, 4]  # .9 − 5 × .1 is less than .5
         assert (timed.choices == 10).all() and timed.choices.shape == (2, 640)
         assert best[:, 0].tolist() == [2, 1]
     (plain, _), (former, drop) = asked
@@ -257,7 +305,7 @@ def test_every_draw_has_every_method(smoke):
     for each in results["draws"]:
         found = {name: np.array(values) for name, values in each["values"].items()}
         assert set(found) == {
-            *(methods.BEST, methods.BEST_FIT, methods.FIT, methods.RIDGE),
+            *(methods.BEST, methods.BEST_FIT, methods.FIT, methods.RIDGE, methods.TWO_LEVEL),
             *(methods.FULL, methods.HINDSIGHT, methods.ORACLE),
         }
         assert each["test_rows"] == 600
@@ -469,6 +517,7 @@ def test_findings_by_hand():
     def record(logging: str, rows: int, seed: int, lead: float) -> dict:
         base, kept = [0.5, 0.5], [True, False]
         found = {methods.BEST: base, methods.BEST_FIT: base, methods.RIDGE: [0.25, 0.25]}
+        found |= {methods.TWO_LEVEL: [0.5, 0.25], methods.BEST_DR: [0.75, 0.25]}
         found |= {methods.FIT: [0.5, 0.5 + 2 * lead], methods.FULL: [0.6, 0.6]}
         expected = {"kept": kept, "advantage": [0.005, 0.125], "standard_deviation": [1.0, 1.0]}
         place = {"table": "t", "logging": logging, "rows": rows, "seed": seed}
@@ -485,3 +534,5 @@ def test_findings_by_hand():
     assert "t, 200 rows, biased: -0.0200 (full feedback +0.1000)" in text
     assert "Elsewhere it was expected to add +0.1250, and it added +0.0100 (8%)" in text
     assert "are below in 2 cells of 2, and have -0.25 in the worst draw" in text
+    assert "two-level ridge** adds -0.1250 ± 0.0000 and is below in 2" in text
+    assert "by dr estimates** adds +0.0000 ± 0.0000 and is below in 0" in text

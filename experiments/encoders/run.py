@@ -75,7 +75,7 @@ def study(
         for logging, seed in itertools.product(config.logging, range(config.seeds)):
             on_place(f"{source.name}, {encoder}, {logging}, seed {seed}")
             made = draw(table, logging=logging, rows=config.rows, seed=seed, recorded=False)
-            fit, _ = methods.fitted(made, cost_weights, seed=seed)
+            fit = methods.fitted(made, cost_weights, seed=seed).router
             full = methods.full_feedback(made, cost_weights, seed=seed)
             best = methods.single(methods.arm_means(made.log), cost_weights, len(made.test))
             chosen = {

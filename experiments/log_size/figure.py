@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.log_size.compare import Key, advantages, mean_and_error
-from experiments.log_size.methods import FIT, FORMER, FULL, RIDGE
+from experiments.log_size.methods import FULL, ROUTERS
 from experiments.log_size.report import methods_of
 from routerjax.reports.style import PAGE, REFERENCE, Look, drawing, looks
 
@@ -25,7 +25,7 @@ def plot(found: dict[Key, list[Record]], path: Path) -> None:
     policies = list(dict.fromkeys(key[1] for key in found))
     sizes = [key[2] for key in found]
     span = min(sizes) / MARGIN, max(sizes) * MARGIN
-    names = methods_of(found, (FIT, FORMER, RIDGE, FULL))
+    names = methods_of(found, ROUTERS)
     look = looks(names, references=[FULL])
     with drawing(path, size=(PAGE, 0.6 + 1.4 * len(policies)), note=NOTE) as drawn:
         axes = drawn.subplots(len(policies), len(tables), sharex=True, squeeze=False)

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import warnings
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from experiments.log_size.data import Draw
-from routerjax.artefacts.router import Router
+from experiments.log_size.ridges import ridge_an_arm, two_level_ridge
 from routerjax.baselines.policies import best_single
-from routerjax.estimators.components import fit_components
-from routerjax.estimators.ridge import fit_ridge
 from routerjax.pipelines.fit_log import fit
 from routerjax.pipelines.prepare import prepare
 from routerjax.records.logs import Log
 from routerjax.records.tables import Estimates, Table
 from routerjax.training.config import FitConfig, NuisanceConfig, RouterConfig
 
-BEST, BEST_FIT, HINDSIGHT = (
+BEST, BEST_FIT, BEST_DR, HINDSIGHT = (
     "best single, by means",
     "best single, of fit",
+    "best single, by dr",
     "best single, in hindsight",
 )
-FIT, FORMER, RIDGE = "fit", "fit of 0.1.0", "ridge an arm"
+FIT, FORMER, RIDGE, TWO_LEVEL = "fit", "fit of 0.1.0", "ridge an arm", "two-level ridge"
 FULL, ORACLE = "full feedback", "oracle"
-FROM_LOG = (FIT, FORMER, RIDGE, BEST_FIT)
+ROUTERS = (FIT, FORMER, RIDGE, TWO_LEVEL, FULL)
+"""Methods that choose by query."""
+FROM_LOG = (FIT, FORMER, RIDGE, TWO_LEVEL, BEST_FIT, BEST_DR)
 """Methods from the log that are compared with `BEST`."""
 OTHERS = (FULL, HINDSIGHT, ORACLE)
 """Those that know what no log tells."""
-COMPONENTS = 48
-"""Principal components of the ridges, as many as the pooled models are linear in."""
+REGRESSIONS = {RIDGE: ridge_an_arm, TWO_LEVEL: two_level_ridge}
 
 Choices = Int[np.ndarray, "w t"]
 
@@ -78,14 +76,24 @@ def greedy(expected: Estimates, cost_weights: tuple[float, ...]) -> Choices:
     return np.stack([(quality - weight * cost).argmax(axis=1) for weight in cost_weights])
 
 
+class Fitted(NamedTuple):
+    """A router by `fit`, and single models that the same fit tells of.
+
+    Attributes:
+      router: what it chooses.
+      best: its best single model, `Router.best_single_at`.
+      best_by_dr: the model of highest dr estimate on its page; None where it made no page.
+    """
+
+    router: Timed
+    best: Choices
+    best_by_dr: Choices | None
+
+
 def fitted(
     draw: Draw, cost_weights: tuple[float, ...], *, seed: int, former: bool = False
-) -> tuple[Timed, Choices]:
-    """A router by `fit` with its defaults, or by the method of version 0.1.0.
-
-    Returns:
-      What it chooses, and the best single model that the same fit picks.
-    """
+) -> Fitted:
+    """A router by `fit` with its defaults, or by the method of version 0.1.0."""
     config = FitConfig(cost_weights=cost_weights, seed=seed)
     if former:
         config = FitConfig(
@@ -99,52 +107,25 @@ def fitted(
         warnings.simplefilter("ignore")
         router = fit(draw.log, config=config, drop_unlogged=True)
     seconds = time.process_time() - begun
-    place = np.array([draw.log.models.index(model) for model in router.models])
+    page = router.report.get("evaluation")
+    place, rows = np.array([draw.log.models.index(m) for m in router.models]), len(draw.test)
     chosen = router.choices(np.asarray(draw.test.features), cost_weights=cost_weights)
-    told = router.report["expected"]
-    return Timed(place[chosen], seconds, told), _best_of(router, draw, cost_weights)
-
-
-def _best_of(router: Router, draw: Draw, cost_weights: tuple[float, ...]) -> Choices:
     best = [draw.log.models.index(router.best_single_at(weight)) for weight in cost_weights]
-    return np.repeat(np.asarray(best)[:, None], len(draw.test), axis=1)
-
-
-def ridges(draw: Draw, cost_weights: tuple[float, ...]) -> Timed:
-    """A plug-in of ridge regressions of quality and of cost, every model by its own rows alone."""
-    begun = time.process_time()
-    log = draw.log.without_unlogged()
-    embeddings = jnp.asarray(log.features)
-    width = min(COMPONENTS, *embeddings.shape)
-    components = fit_components(embeddings, jnp.ones(len(log)), components=width)
-    x, queries = components(embeddings), components(jnp.asarray(draw.test.features))
-    outcomes = jnp.stack([jnp.asarray(log.quality), jnp.asarray(log.cost)])
-    quality, cost = np.asarray(
-        _ridges(x, outcomes, jnp.asarray(log.arms), queries, len(log.models))
+    return Fitted(
+        Timed(place[chosen], seconds, router.report["expected"]),
+        np.repeat(np.asarray(best)[:, None], rows, axis=1),
+        None if page is None else single(_by_dr(page, draw.log.models), cost_weights, rows),
     )
-    chosen = greedy(Estimates(quality=quality.T, cost=cost.T), cost_weights)
-    place = np.array([draw.log.models.index(model) for model in log.models])
-    return Timed(place[chosen], time.process_time() - begun)
 
 
-@functools.partial(jax.jit, static_argnames="models")
-def _ridges(
-    x: Float[jax.Array, "n c"],
-    outcomes: Float[jax.Array, "2 n"],
-    arms: Int[jax.Array, " n"],
-    queries: Float[jax.Array, "t c"],
-    models: int,
-) -> Float[jax.Array, "2 m t"]:
-    scale = jnp.maximum(jnp.max(jnp.abs(outcomes), axis=1), 1e-12)
-
-    def one(place: jax.Array) -> jax.Array:
-        outcome, arm = place // models, place % models
-        weights = (arms == arm).astype(x.dtype)
-        found = fit_ridge(x, outcomes[outcome] / scale[outcome], weights)(queries)
-        predicted: jax.Array = found * scale[outcome]
-        return predicted
-
-    return jax.lax.map(one, jnp.arange(2 * models)).reshape(2, models, -1)
+def _by_dr(page: dict[str, Any], models: tuple[str, ...]) -> Estimates:
+    """[1, m] dr estimates of single models on the page of a fit; −∞ where it has none."""
+    quality, cost = np.full(len(models), -np.inf), np.zeros(len(models))
+    for own in page["singles"]:
+        if np.isfinite(own["quality"]["mean"]):
+            place = models.index(own["model"])
+            quality[place], cost[place] = own["quality"]["mean"], own["cost"]["mean"]
+    return Estimates(quality=quality[None], cost=cost[None])
 
 
 def full_feedback(draw: Draw, cost_weights: tuple[float, ...], *, seed: int) -> Timed:

@@ -14,7 +14,7 @@ from experiments.log_size.compare import (
     compare,
     expectation,
 )
-from experiments.log_size.methods import BEST_FIT, FIT, FULL, RIDGE
+from experiments.log_size.methods import BEST_DR, BEST_FIT, FIT, FULL, RIDGE, TWO_LEVEL
 
 Record = dict[str, Any]
 Found = dict[Key, list[Record]]
@@ -25,7 +25,7 @@ LEAST_CELLS = 3
 def findings(results: Record) -> str:
     """Markdown: one item a finding."""
     found = cells(results["draws"])
-    parts = (_in_all, _single_model, _by_rows, _least, _kept, _unpooled)
+    parts = (_in_all, _single_model, _by_rows, _least, _kept, _unpooled, _two_level, _by_dr)
     return "\n".join(f"- {part(found)}" for part in parts)
 
 
@@ -117,4 +117,21 @@ def _unpooled(found: Found) -> str:
     return (
         f"**Ridges without pooling** add {_with_error(own)}, are below in {own.below} cells of "
         f"{own.cells}, and have {own.worst:+.2f} in the worst draw."
+    )
+
+
+def _two_level(found: Found) -> str:
+    own = _of(found, TWO_LEVEL)
+    return (
+        f"**The two-level ridge** adds {_with_error(own)} and is below in {own.below} cells; its "
+        f"worst draw has {own.worst:+.4f}. Under uniform logging it adds "
+        f"{_of(found, TWO_LEVEL, _is('uniform')).mean:+.4f}."
+    )
+
+
+def _by_dr(found: Found) -> str:
+    own = _of(found, BEST_DR)
+    return (
+        f"**The best single model by dr estimates** adds {_with_error(own)} and is below in "
+        f"{own.below} cells; its worst draw has {own.worst:+.4f}."
     )

@@ -25,7 +25,14 @@ from experiments.log_size.compare import (
     mean_and_error,
     seconds,
 )
-from experiments.log_size.methods import BEST, FIT, FORMER, FROM_LOG, FULL, OTHERS, RIDGE
+from experiments.log_size.methods import (
+    BEST,
+    FIT,
+    FORMER,
+    FROM_LOG,
+    OTHERS,
+    ROUTERS,
+)
 from experiments.log_size.prose import findings
 from experiments.ope_coverage.report import filled
 from routerjax.reports.tables import markdown
@@ -86,7 +93,7 @@ def _share(value: float) -> str:
 
 def cells_table(found: dict[Key, list[Record]]) -> str:
     """Markdown: every cell, advantages of the methods with standard errors over draws."""
-    names = methods_of(found, (FIT, FORMER, RIDGE, FULL))
+    names = methods_of(found, ROUTERS)
     head = ["table", "logging", "rows", "draws", "best single", *names]
     head += ["worst draw of fit", "fit, of full feedback", "cost weights below"]
     lines = []
@@ -158,7 +165,7 @@ def expected_table(found: dict[Key, list[Record]]) -> str:
     """
     own = {kept: expectation(found, kept=kept) for kept in (True, False)}
     told = {kept: each for kept, each in own.items() if each is not None}
-    names = [n for n in (FIT, FORMER, RIDGE, FULL) if all(n in e.came for e in told.values())]
+    names = [n for n in ROUTERS if all(n in e.came for e in told.values())]
     head = ["the router", "cost weights", "expected", *names, "fit above by 0.01"]
     lines = [
         [
@@ -175,7 +182,7 @@ def expected_table(found: dict[Key, list[Record]]) -> str:
 
 def seconds_table(found: dict[Key, list[Record]]) -> str:
     """Markdown: CPU seconds of a fit by table and rows: median of later calls, of first ones."""
-    names = methods_of(found, (FIT, FORMER, RIDGE, FULL))
+    names = methods_of(found, ROUTERS)
     head = ["table", "rows", *names]
     lines = []
     for table, rows in dict.fromkeys((key[0], key[2]) for key in found):

@@ -10,6 +10,7 @@ from experiments.log_size import methods
 from experiments.log_size.config import SizeConfig
 from experiments.log_size.data import Draw, Source, cost_weights_of, draw, fits
 from experiments.log_size.methods import Timed, single, values
+from experiments.log_size.ridges import plug_in
 
 Record = dict[str, Any]
 DIGITS = 6
@@ -69,7 +70,8 @@ class Study:
             recorded=self._config.recorded,
         )
         rows, seed = len(made.test), place.seed
-        timed, best = self._fitted(made, cost_weights, seed=seed)
+        fit = methods.fitted(made, cost_weights, seed=seed)
+        timed = {methods.FIT: fit.router} | self._others(made, cost_weights, seed=seed)
         fresh = self._fresh(made, place, timed)
         shared = (place.table, place.rows, seed)
         if self._full is None or self._full[0] != shared:
@@ -78,12 +80,14 @@ class Study:
             timed[methods.FULL] = self._full[1]
         chosen = {
             methods.BEST: single(methods.arm_means(made.log), cost_weights, rows),
-            methods.BEST_FIT: best,
+            methods.BEST_FIT: fit.best,
             **{name: each.choices for name, each in timed.items()},
             methods.FULL: self._full[1].choices,
             methods.HINDSIGHT: single(made.test.estimates, cost_weights, rows),
             methods.ORACLE: methods.greedy(made.test.estimates, cost_weights),
         }
+        if fit.best_by_dr is not None:
+            chosen[methods.BEST_DR] = fit.best_by_dr
         return {
             **place._asdict(),
             "test_rows": rows,
@@ -100,14 +104,18 @@ class Study:
             "first": fresh,
         }
 
-    def _fitted(
+    def _others(
         self, made: Draw, cost_weights: tuple[float, ...], *, seed: int
-    ) -> tuple[dict[str, Timed], methods.Choices]:
-        fit, best = methods.fitted(made, cost_weights, seed=seed)
-        timed = {methods.FIT: fit, methods.RIDGE: methods.ridges(made, cost_weights)}
+    ) -> dict[str, Timed]:
+        """The ridges, and the method of version 0.1.0 where it is asked for."""
+        found = {
+            name: Timed(*plug_in(made, cost_weights, regression))
+            for name, regression in methods.REGRESSIONS.items()
+        }
         if self._config.former:
-            timed[methods.FORMER] = methods.fitted(made, cost_weights, seed=seed, former=True)[0]
-        return timed, best
+            former = methods.fitted(made, cost_weights, seed=seed, former=True)
+            found[methods.FORMER] = former.router
+        return found
 
     def _fresh(self, made: Draw, place: Place, timed: dict[str, Timed]) -> list[str]:
         """Methods that had no log of this table, size and number of models that answered."""
