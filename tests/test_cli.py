@@ -293,7 +293,7 @@ def test_simulate_then_read(folder, here, capsys):
     assert main([*arguments, "--out", "again.csv", "--record-propensities"]) == 0
     capsys.readouterr()
     header, *rows = (here / "again.csv").read_text().splitlines()
-    assert "propensity" in header and len(rows) == 21
+    assert "propensity:" in header and len(rows) == 21
     assert main(["evaluate", f"{folder}/run", "new/test.parquet", "--quiet", "--json"]) == 0
     assert only_json(capsys)["rows"] == 9
 

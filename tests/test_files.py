@@ -633,6 +633,12 @@ def test_a_log_comes_back_bit_for_bit(tmp_path, suffix):
     named = log.replace(ids=tuple(f"call-{row}" for row in range(len(log))))
     write_log(named, tmp_path / f"log{suffix}")
     assert read_log(tmp_path / f"log{suffix}", quality_range=(0, 10)).ids == named.ids
+    every = np.random.default_rng(2).dirichlet(np.ones(3), size=5).astype(np.float32)
+    every[3] = np.nan
+    known = log.replace(propensities=every)
+    write_log(known, tmp_path / f"log{suffix}")
+    told = read_log(tmp_path / f"log{suffix}", quality_range=(0, 10))
+    np.testing.assert_array_equal(told.propensities, every)
     bare = log.replace(prompts=None, propensities=None, task=None, split=None)
     write_log(bare, tmp_path / f"log{suffix}")
     back = read_log(tmp_path / f"log{suffix}", quality_range=(0, 10))
@@ -651,7 +657,7 @@ def test_a_table_comes_back_bit_for_bit(tmp_path, suffix):
     assert read_table(tmp_path / f"table{suffix}").fingerprint == table.fingerprint
 
 
-def test_of_full_propensities_those_of_the_answer_are_written(tmp_path):
+def test_full_propensities_are_written_a_column_a_model(tmp_path):
     log = Log.from_arrays(
         [0, 1],
         [1, 0],
@@ -661,7 +667,9 @@ def test_of_full_propensities_those_of_the_answer_are_written(tmp_path):
         propensities=[[0.25, 0.75], [0.5, 0.5]],
     )
     write_log(log, tmp_path / "log.csv")
-    np.testing.assert_array_equal(read_log(tmp_path / "log.csv").propensities, [0.25, 0.5])
+    back = read_log(tmp_path / "log.csv")
+    np.testing.assert_array_equal(back.propensities, [[0.25, 0.75], [0.5, 0.5]])
+    np.testing.assert_array_equal(back.logged_propensities, [0.25, 0.5])
 
 
 def test_writing_is_refused_or_whole(tmp_path, monkeypatch):

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from routerjax.artefacts.cost_units import warn_of_own_costs, warn_of_prices
 from routerjax.artefacts.router import Router
 from routerjax.errors import InputError
 from routerjax.estimators.holes import Holes
@@ -67,11 +68,15 @@ def with_newcomer(
     """
     _check(router, name, like)
     check_changes({like: price}, router.models)
+    warn_of_prices(router, {like: price})
     arm = router.models.index(like)
     own = _own_rows(router, name, rows)
     offset, factor = 0.0, 1.0
     if own is not None:
-        offset, factor = _told(router, arm, price, own)
+        offset, ratio = _told(router, arm, price, own)
+        warn_of_own_costs(name, ratio, source=own.source)
+        if price.dollars is None:
+            factor = (len(own) * ratio + PRIOR_ROWS) / (len(own) + PRIOR_ROWS)
     count = 0 if own is None else len(own)
     known = {
         "like": like,
@@ -180,16 +185,14 @@ def _own_rows(router: Router, name: str, rows: Log | None) -> Log | None:
 
 
 def _told(router: Router, arm: int, price: PriceChange, own: Log) -> tuple[float, float]:
-    """Offset in quality as a share of the range, and factor of the cost, shrunk to 0 and 1."""
+    """Offset in quality as a share of the range, shrunk to 0; and cost over what the price says."""
     count, expected = len(own), router.expected(np.asarray(own.features, np.float32))
     low, high = router.quality_range
     apart = np.asarray(own.quality, np.float64) - np.asarray(expected.quality)[:, arm]
     offset = float(apart.sum() / (high - low) / (count + PRIOR_ROWS))
-    if price.dollars is not None:
-        return offset, 1.0
     due = float(np.asarray(expected.cost, np.float64)[:, arm].mean()) * price.scale
-    ratio = float(np.asarray(own.cost, np.float64).mean()) / due if due > 0 else 1.0
-    return offset, (count * ratio + PRIOR_ROWS) / (count + PRIOR_ROWS)
+    due = due if price.dollars is None else price.dollars
+    return offset, float(np.asarray(own.cost, np.float64).mean()) / due if due > 0 else 1.0
 
 
 def _arrays(router: Router, arm: int, price: PriceChange, offset: float, factor: float) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from routerjax.artefacts.cost_units import warn_of_prices
 from routerjax.errors import DataWarning
 from routerjax.models.outcomes import at_prices
 from routerjax.records.repricing import PriceChange, check_changes, factors
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def with_prices(router: Router, changes: Mapping[str, PriceChange]) -> Router:
     """The router at other prices; arguments, warning and errors as of `Router.with_prices`."""
     check_changes(changes, router.models)
+    warn_of_prices(router, changes)
     if router.policy.architecture.stages:
         warnings.warn(
             f"the networks of this router ({router.config.router.architecture}) were trained at "

@@ -43,13 +43,13 @@ class Adding:
     Attributes:
       like: The model of the router that it resembles.
       price: What it costs: 0.5x is half of what that model costs, 0.002 that many US dollars a
-        query.
+        query; by default the same.
       rows: A file of rows that the new model answered, read as fit reads a log.
       trust_encoder: The router's text encoder is loaded although it is none of routerjax's own.
     """
 
     like: str = option("", "MODEL", required=True)
-    price: tuple[float, float | None] = option((1.0, None), "FACTORx|DOLLARS", one_price)
+    price: tuple[float, float | None] | None = option(None, "FACTORx|DOLLARS", one_price)
     rows: str | None = option(None, "FILE")
     trust_encoder: bool = False
 
@@ -84,7 +84,7 @@ def handle(parsed: Parsed) -> None:
     if asked.rows is not None:
         known = Router.load(folder, trust_encoder=asked.trust_encoder)
         rows = _log(parsed[Reading], asked.rows, known, name)
-    price = PriceChange(*asked.price)
+    price = PriceChange() if asked.price is None else PriceChange(*asked.price)
     router = add_newcomer(
         folder,
         name,

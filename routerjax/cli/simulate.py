@@ -35,7 +35,7 @@ class Drawing:
       test_share: Share of the rows kept for evaluation, where the table names no test split.
       policy: Whom the log's policy prefers: "uniform", "quality" or "cheap".
       strength: How sharply it prefers them.
-      record_propensities: The propensity column is written.
+      record_propensities: The propensities are written, a column propensity:MODEL a model.
       rows: Rows of the synthetic table.
       seed: Seed of the draw.
     """

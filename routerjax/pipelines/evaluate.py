@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from routerjax.artefacts.cost_units import warn_of_costs
 from routerjax.artefacts.newcomer import newcomers, without_newcomers
 from routerjax.artefacts.router import Router
 from routerjax.baselines.knn import knn_outcomes
@@ -109,6 +110,7 @@ def evaluate(
         router = router.with_prices(prices)
         data = repriced(data, _of_models(prices, data.models))
         log = None if log is None else repriced(log, _of_models(prices, log.models))
+    warn_of_costs(router, data)
     with watched(execution, progress) as execution:
         if isinstance(data, Table):
             log = encoded_for(log, router) if log is not None else None

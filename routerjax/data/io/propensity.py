@@ -20,6 +20,8 @@ NAME = "propensity"
 SUM_OFF, EXACT = 0.01, 1e-3
 """How far from 1 a row's probabilities may sum without a word, and to be kept as those of every
 model."""
+ROUNDED = 1e-5
+"""The same of single precision, where they are taken as they are."""
 MOST_OFF = 0.05
 """The same where they are rounded to two digits, half of the last one for each, at most."""
 
@@ -56,7 +58,8 @@ class Recorded(NamedTuple):
         off = np.array([_off(len(each), _rounding(known), EXACT) for each in objects])
         if (known < 0).any() or (abs(named - total) > EXACT).any() or (abs(total - 1) > off).any():
             return answered
-        every[~np.isnan(answered)] = known / total[:, None]
+        exact = abs(total - 1) <= ROUNDED  # numbers that were written stay the same bits
+        every[~np.isnan(answered)] = known / np.where(exact, 1.0, total)[:, None]
         return every
 
 

@@ -21,6 +21,7 @@ from routerjax.records.rows import Array
 from routerjax.records.tables import Table
 
 FIRST_SCORE = re.compile(r"(.+)(?:\[0\]|\.0)\.(\w+)")
+ID = re.compile(r"[^\s\d]*\d\S*")
 FEWEST_ROWS = 10  # below, a repeat says nothing
 MOST_ALIKE = 0.5  # share of the rows that one prompt may have
 NEARLY_ALIKE = 0.995  # length of the mean of embeddings of length 1
@@ -28,13 +29,20 @@ SAMPLE = 1000  # rows whose embeddings are looked at
 
 
 def warn_of_prompts(source: str, prompts: Sequence[str] | None, embeddings: Array | None) -> None:
-    """Warn where most rows have one prompt, or all embeddings point the same way."""
+    """Warn where most rows have one prompt, or a number or an id where a prompt should be, or all
+    embeddings point the same way."""
     if prompts is not None and len(prompts) >= FEWEST_ROWS:
         prompt, rows = collections.Counter(prompts).most_common(1)[0]
         if rows > MOST_ALIKE * len(prompts):
             problem = f"{rows} of {len(prompts)} rows have the prompt {quoted(prompt)}"
             advice = "a router cannot tell them apart; is this the column of the prompts?"
             warnings.warn(f"{source}: {problem}; {advice}", DataWarning, stacklevel=5)
+        numbered = [each for each in prompts if _is_id(each)] if embeddings is None else []
+        if len(numbered) > MOST_ALIKE * len(prompts):
+            problem = f"{len(numbered)} of {len(prompts)} rows have a number or an id for a prompt"
+            advice = f"such as {quoted(numbered[0])}, which tells nothing of the query"
+            question = "is this the column of the prompts?"
+            warnings.warn(f"{source}: {problem}, {advice}; {question}", DataWarning, stacklevel=5)
     if embeddings is None or len(embeddings) < FEWEST_ROWS:
         return
     chosen = np.linspace(0, len(embeddings) - 1, min(SAMPLE, len(embeddings))).astype(int)
@@ -49,6 +57,11 @@ def warn_of_prompts(source: str, prompts: Sequence[str] | None, embeddings: Arra
         )
         advice = "long, 1 where all are the same); a router cannot tell queries apart"
         warnings.warn(f"{source}: {problem} {advice}", DataWarning, stacklevel=5)
+
+
+def _is_id(prompt: str) -> bool:
+    """One word of ASCII with a digit in it: 1023, q-0042, a UUID, a date."""
+    return prompt.isascii() and ID.fullmatch(prompt) is not None
 
 
 def warn_of_scores(file: SourceFile) -> None:

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pyarrow as pa
 
-from routerjax.data.columns.names import AVAILABLE, COST, SCORE
+from routerjax.data.columns.names import AVAILABLE, COST, PROPENSITY, SCORE
 from routerjax.data.formats.writing import save
 from routerjax.records.logs import Log
 from routerjax.records.rows import Array
@@ -21,8 +21,7 @@ def write_log(log: Log, path: Path) -> None:
 
     What `read_log` returns holds the same numbers bit for bit, if it is told the same `models`
     and `quality_range`, and ``columns={"time": "time", "pinned": "pinned"}`` where there are such.
-    Of propensities [n, m] that of the model that answered is written; ids are in a column
-    `request_id`.
+    Propensities [n, m] are in a column ``propensity:MODEL`` a model, ids in `request_id`.
 
     Raises:
       InputError: an unknown suffix, or a place that cannot be written.
@@ -35,13 +34,22 @@ def write_log(log: Log, path: Path) -> None:
         cells["scored_by"] = pa.array(log.scored_by, pa.string())
     if log.gold_quality is not None:
         cells["gold_quality"] = _floats(log.gold_quality)
-    if log.logged_propensities is not None:
-        cells["propensity"] = _floats(log.logged_propensities)
+    cells |= _propensities(log)
     if log.pinned is not None:
         cells["pinned"] = pa.array(np.asarray(log.pinned))
     if log.ids is not None:
         cells["request_id"] = pa.array(log.ids, pa.string())
     save(pa.table(cells), path)
+
+
+def _propensities(log: Log) -> dict[str, pa.Array]:
+    """Of the model that answered, or of every model where they are known."""
+    if log.propensities is None:
+        return {}
+    known = np.asarray(log.propensities)
+    if known.ndim == 1:
+        return {"propensity": _floats(known)}
+    return {PROPENSITY + model: _floats(known[:, arm]) for arm, model in enumerate(log.models)}
 
 
 def write_table(table: Table, path: Path) -> None:
