@@ -14,11 +14,9 @@ from routerjax.errors import DataWarning, InputError
 from routerjax.estimators.folds import make_folds, member_splits
 from routerjax.records.alike import alike
 from routerjax.records.groups import (
-    among_seen,
     digests,
     query_digests,
     repeated,
-    seen_queries,
 )
 from routerjax.records.logs import Log
 from routerjax.records.on_disk import Stored
@@ -176,16 +174,6 @@ def test_prompts_of_one_wording_are_one_query_and_its_rows_repeats():
     assert log.groups.tolist() == query.tolist()
     assert repeated(log).tolist() == [False, True, True, True, False, True] + [False] * 4
     assert log.prompts == tuple(prompts)
-
-
-def test_a_router_that_was_saved_with_digests_of_prompts_as_they_are_knows_them():
-    log = log_of([0, 1, 0], [1, 0, 1], [1e-3] * 3, prompts=["Tell me.", "tell  me.", "Hear me."])
-    halves = digests(["Tell me."], salt="s").view(np.uint32).reshape(-1, 2)
-    assert among_seen(log, halves, salt="s").tolist() == [True, False, False]
-    assert among_seen(log, halves, salt="t").tolist() == [False, False, False]
-    assert among_seen(log, seen_queries(log.rows([0]), salt="s"), salt="s").tolist() == [
-        *(True, True, False)
-    ]
 
 
 GROUPS = np.repeat(np.arange(30), [1, 2, 3, 4, 5] * 6)

@@ -133,7 +133,9 @@ def test_it_can_be_taken_away_again_and_a_table_that_is_older_is_evaluated_witho
     )
     with pytest.raises(rj.InputError, match="no newcomer"):
         without_newcomers(router, ["a"])
-    table = rj.Table.from_arrays(np.ones((40, 3)), np.full((40, 3), 2e-3), models="abc", embeddings=X)
+    table = rj.Table.from_arrays(
+        np.ones((40, 3)), np.full((40, 3), 2e-3), models="abc", embeddings=X
+    )
     told, before = (rj.evaluate(each, table, cost_weights=(0.0,)) for each in (router, ROUTER))
     assert told.lines == before.lines
     assert without_newcomers(small_router(), []).models == MODELS

@@ -25,9 +25,9 @@ from routerjax.models.architectures import Architecture
 from routerjax.models.outcomes import OutcomeHead
 from routerjax.models.policy import Policy, within_range
 from routerjax.records.available import Available, available_mask
-from routerjax.records.groups import among_seen
 from routerjax.records.repricing import PriceChange
 from routerjax.records.rows import Rows
+from routerjax.records.seen import among_seen
 from routerjax.records.tables import Estimates
 from routerjax.training.architecture import architecture_of, outcome_head_of
 from routerjax.training.config import FitConfig
@@ -57,7 +57,7 @@ class Router(Saved):
         (`baselines.singles`); the last three are empty in routers of before, and all in older ones.
       kept: per cost weight True where the router is the best single model for every query, since
         choosing by query is not expected to be worth more; empty where that was not asked.
-      seen: number of queries the router was fitted on, 0 where it does not know them.
+      seen: number of digests of queries it was fitted on, 0 where it does not know them.
       salt: of their digests.
       prompt_form: what became of lists of messages in the log: their "last-user" turn, or the whole
         "conversation"; what is routed should have the same form.
@@ -244,7 +244,8 @@ class Router(Saved):
         """[n] True where the router was fitted on a row of the same query."""
         if self.arrays.seen is None:
             return np.zeros(len(record), bool)
-        return among_seen(record, self.arrays.seen, salt=self.salt)
+        x = None if record.embeddings is None else self.arrays.scaling(record.embeddings)
+        return among_seen(record, x, self.arrays.seen, salt=self.salt)
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
         """Expected quality and cost of every model for every query, [n, m] each."""

@@ -33,8 +33,8 @@ from routerjax.pipelines.prepare import Prepared, prepare
 from routerjax.pipelines.propensities import withheld
 from routerjax.pipelines.repeats import said_once
 from routerjax.pipelines.uncorrected import gold_flags, uncorrected_arms, warn_of_uncorrected
-from routerjax.records.groups import salt_of, seen_queries
 from routerjax.records.logs import Log
+from routerjax.records.seen import salt_of, seen_queries
 from routerjax.records.tables import Estimates
 from routerjax.support.compilation import keep_compiled, seeded_key, split_keys
 from routerjax.support.provenance import provenance
@@ -204,7 +204,7 @@ def _router(
     best = [singles.best(each) for each in cost_weights]
     log_policy = prepared.nuisances.propensities.model
     salt = salt_of(given.fingerprint, config.seed)
-    seen = seen_queries(rows.logged, salt=salt)
+    seen = seen_queries(rows.logged, prepared.x, salt=salt)
     return Router(
         models=models,
         cost_weights=cost_weights,

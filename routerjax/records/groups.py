@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt32, UInt64
+from jaxtyping import Bool, Int, UInt64
 
 from routerjax.records.alike import alike
 from routerjax.records.on_disk import Stored, blocks
@@ -72,8 +72,8 @@ def _quick(rows: np.ndarray) -> UInt64[np.ndarray, " b"]:
     if content.shape[1] % 8:
         content = np.pad(content, ((0, 0), (0, -content.shape[1] % 8)))
     words = content.view(np.uint64)
-    found: np.ndarray = _stirred(words + _places(words.shape[1])).sum(axis=1, dtype=np.uint64)
-    return _stirred(found)
+    found: np.ndarray = stirred(words + _places(words.shape[1])).sum(axis=1, dtype=np.uint64)
+    return stirred(found)
 
 
 @functools.cache
@@ -81,7 +81,7 @@ def _places(words: int) -> UInt64[np.ndarray, " w"]:
     return np.random.default_rng(0).integers(0, 2**64, words, np.uint64)
 
 
-def _stirred(words: UInt64[np.ndarray, "*w"]) -> UInt64[np.ndarray, "*w"]:
+def stirred(words: UInt64[np.ndarray, "*w"]) -> UInt64[np.ndarray, "*w"]:
     """The finalizer of SplitMix64, in place."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         words ^= words >> np.uint64(shift)
@@ -101,28 +101,6 @@ def query_digests(record: Rows, *, salt: str = "") -> UInt64[np.ndarray, " n"]:
     if record.embeddings is None:
         return np.arange(len(record), dtype=np.uint64)
     return digests(record.embeddings, salt=salt)
-
-
-def salt_of(fingerprint: str, seed: int) -> str:
-    """The salt of a fit's digests: the same for the same data and seed."""
-    return hashlib.blake2b(f"{fingerprint} {seed}".encode(), digest_size=8).hexdigest()
-
-
-def seen_queries(record: Rows, *, salt: str) -> UInt32[np.ndarray, "g 2"]:
-    """[g, 2] digests of the record's distinct queries, in halves that JAX can hold."""
-    return np.unique(query_digests(record, salt=salt)).view(np.uint32).reshape(-1, 2)
-
-
-def among_seen(record: Rows, seen: UInt32[np.ndarray, "g 2"], *, salt: str) -> Bool[Any, " n"]:
-    """[n] True where a query is one of those `seen` by a fit.
-
-    Routers were saved with digests of prompts as they are; these are looked for too.
-    """
-    known = np.ascontiguousarray(np.asarray(seen, np.uint32)).view(np.uint64).ravel()
-    found = np.isin(query_digests(record, salt=salt), known)
-    if record.prompts is not None:
-        found |= np.isin(digests(record.prompts, salt=salt), known)
-    return found
 
 
 def groups_of(record: Rows) -> Int[np.ndarray, " n"]:
