@@ -7,10 +7,12 @@ import pytest
 
 from routerjax.evaluation import intervals
 from routerjax.evaluation.intervals import (
+    Interval,
     degrees_of_freedom,
     mean_interval,
     simultaneous_band,
     student_quantile,
+    within,
 )
 from routerjax.evaluation.metrics import (
     collapse,
@@ -259,3 +261,12 @@ def test_heavy_tails_widen_intervals_and_bands():
     assert simultaneous_band(both).critical < simultaneous_band(both, heavy_tails=True).critical
     alone = simultaneous_band(scores[None], heavy_tails=True)
     assert alone.critical == pytest.approx(student_quantile(0.975, 20 / 2.25), abs=0.06)
+
+
+def test_an_interval_ends_where_its_mean_can_lie():
+    own = Interval(0.97, 0.02, 0.93, 1.01, 40)
+    assert within(own, 0.0, 1.0) == Interval(0.97, 0.02, 0.93, 1.0, 40)
+    assert within(own, 0.95, np.inf) == Interval(0.97, 0.02, 0.95, 1.01, 40)
+    assert within(own, 0.0, 0.9) == own  # an impossible estimate stays one
+    unknown = Interval(*(np.nan,) * 4, 0)
+    assert within(unknown, 0.0, 1.0) is unknown

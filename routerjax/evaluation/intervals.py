@@ -89,6 +89,16 @@ def mean_interval(
     return Interval(mean, error, mean - reach, mean + reach, count)
 
 
+def within(own: Interval, low: float, high: float) -> Interval:
+    """The part of an interval in which a mean of values between `low` and `high` can lie.
+
+    It covers no less for that. An estimate that itself lies outside keeps its interval.
+    """
+    if not low <= own.mean <= high:
+        return own
+    return own._replace(low=max(own.low, low), high=min(own.high, high))
+
+
 def simultaneous_band(
     scores: Float[np.ndarray, "w n"],
     *,

@@ -12,9 +12,10 @@ from routerjax.artefacts.router import Router
 from routerjax.baselines.policies import greedy, random_choice
 from routerjax.errors import printable
 from routerjax.estimators.overlap import Overlap
+from routerjax.evaluation.intervals import Interval, within
 from routerjax.evaluation.metrics import Choice
 from routerjax.pipelines.evidence import Evidence, seen_costs
-from routerjax.pipelines.lines import Evaluation, Line
+from routerjax.pipelines.lines import Evaluation, Line, Single
 from routerjax.pipelines.on_log import Saved, as_saved, at_own_cost, policy_lines, singles
 from routerjax.pipelines.suited import suited_note
 from routerjax.pipelines.verdict import at_dearest_costs, impossible, verdict
@@ -124,6 +125,7 @@ def page(
         priced = at_own_cost(evaluation.lines, saved, choices, evidence, cost_weights)
         named = as_saved(priced, saved, log.models, cost_weights)
         evaluation = dataclasses.replace(evaluation, lines=named)
+    evaluation = _in_range(evaluation)
     ruled = _ruled(evidence)
     if ruled:
         evaluation = dataclasses.replace(evaluation, lines=_doubted(evaluation.lines))
@@ -147,6 +149,30 @@ def page(
         lines=at_dearest_costs(evaluation, dearest),
         notes=(*said, *impossible(evaluation)),
         verdict=(*verdict(evaluation, dearest=dearest), *leaning),
+    )
+
+
+def _in_range(evaluation: Evaluation) -> Evaluation:
+    """Intervals of quality end with the range of scores, those of cost at 0."""
+
+    ends = evaluation.quality_range
+
+    def of_quality(own: Line | Single) -> Interval:
+        return within(own.quality, *ends)
+
+    def of_cost(own: Line | Single) -> Interval:
+        return within(own.cost, 0.0, np.inf)
+
+    return dataclasses.replace(
+        evaluation,
+        lines=tuple(
+            dataclasses.replace(each, quality=of_quality(each), cost=of_cost(each))
+            for each in evaluation.lines
+        ),
+        singles=tuple(
+            dataclasses.replace(each, quality=of_quality(each), cost=of_cost(each))
+            for each in evaluation.singles
+        ),
     )
 
 
