@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,10 +49,7 @@ def loop(
     Raises:
       InputError: PyTorch is not installed.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise InputError("this benchmark needs PyTorch: pip install 'routerjax[bench]'") from error
+    torch = imported()
     held = [[torch.from_numpy(np.array(part)) for part in rows] for rows in data]
 
     def train() -> list[Choose]:
@@ -60,7 +57,7 @@ def loop(
 
     def one(seed, x, quality, cost) -> Choose:
         torch.manual_seed(seed)
-        networks = {weight: network(x, quality - weight * cost) for weight in weights}
+        networks = {weight: trained(x, quality - weight * cost, steps) for weight in weights}
 
         def choose(new, weight):
             with torch.no_grad():
@@ -68,29 +65,46 @@ def loop(
 
         return choose
 
-    def network(x, utilities):
-        made = torch.nn.Sequential(
-            torch.nn.Linear(x.shape[1], HIDDEN),
-            torch.nn.GELU(),
-            torch.nn.Linear(HIDDEN, utilities.shape[1]),
-        )
-        optimizer = torch.optim.Adam(made.parameters(), lr=steps.rate)
-        regrets = utilities.max(dim=1, keepdim=True).values - utilities
-        for _ in range(EPOCHS):
-            for rows in torch.randperm(len(x)).split(steps.batch):
-                optimizer.zero_grad()
-                loss = (torch.softmax(made(x[rows]), dim=1) * regrets[rows]).sum(dim=1).mean()
-                loss.backward()
-                optimizer.step()
-        return made
-
     return train
+
+
+def imported() -> Any:
+    """PyTorch.
+
+    Raises:
+      InputError: it is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError("this benchmark needs PyTorch: pip install 'routerjax[bench]'") from error
+    return torch
+
+
+def network(inputs: int, outputs: int) -> Any:
+    """One hidden layer."""
+    nn = imported().nn
+    return nn.Sequential(nn.Linear(inputs, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, outputs))
+
+
+def trained(x: Any, utilities: Any, steps: Steps) -> Any:
+    """A network that has learnt to choose by the utilities [n, m], with softmax regret."""
+    torch = imported()
+    made = network(x.shape[1], utilities.shape[1])
+    optimizer = torch.optim.Adam(made.parameters(), lr=steps.rate)
+    regrets = utilities.max(dim=1, keepdim=True).values - utilities
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(len(x)).split(steps.batch):
+            optimizer.zero_grad()
+            loss = (torch.softmax(made(x[rows]), dim=1) * regrets[rows]).sum(dim=1).mean()
+            loss.backward()
+            optimizer.step()
+    return made
 
 
 def best_threads(train: Callable[[], list[Choose]]) -> int:
     """The number of threads with which it takes the fewest CPU seconds, which is set."""
-    import torch
-
+    torch = imported()
     seconds = {}
     for threads in range(1, (os.cpu_count() or 1) + 1):
         torch.set_num_threads(threads)

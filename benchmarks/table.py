@@ -23,8 +23,8 @@ from routerjax.support.atomic import write_text
 
 HERE = Path(__file__).parent
 READMES = (HERE.parent / "README.md", HERE / "README.md")
-SHARED = ("__init__", "all", "measuring", "parity", "plain_loop", "problems", "table")
-MEASURED = ("plain_loop", "problems")
+MEASURED = ("plain_interval", "plain_loop", "problems")
+SHARED = ("__init__", "all", "measuring", "parity", *MEASURED, "table")
 """Shared ones that are part of what is measured."""
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 HEAD = ("benchmark", "aim", "measured", "met", "machine")

@@ -13,6 +13,8 @@ import pytest
 
 from benchmarks import all as every
 from benchmarks import given_workload, measuring, rows_scaling, table
+from benchmarks.plain_interval import interval_loop
+from benchmarks.plain_loop import Rows, Steps
 from routerjax.errors import InputError
 
 RUN = [name for name in table.names() if (measuring.FOLDER / f"{name}.json").exists()]
@@ -115,6 +117,19 @@ def test_a_workload_of_another_hand(tmp_path):
         given_workload.read(path)
     with pytest.raises(InputError, match="no .npz file"):
         given_workload.read(tmp_path / "none.npz")
+
+
+def test_plain_interval_routers_choose_on_and_between_their_ends():
+    """Model 1 is always right and costs 1; model 0 is free, and right where x is above 0."""
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 4)).astype(np.float32)
+    quality = np.stack([x[:, 0] > 0, np.ones(2000)], axis=1).astype(np.float32)
+    cost = np.tile(np.float32([0, 1]), (2000, 1))
+    rows, steps = Rows(x[:1500], quality[:1500], cost[:1500]), Steps(32, 3e-3)
+    (choose,) = interval_loop([rows], (0,), (0.0, 1.0, 2.0), steps)()
+    for weight, right in ((0.1, x[1500:, 0] <= 0), (0.7, x[1500:, 0] <= 0), (2.0, np.zeros(500))):
+        assert (choose(x[1500:], weight) == right).mean() > 0.9
 
 
 @pytest.mark.slow

@@ -651,7 +651,7 @@ def test_a_table_comes_back_bit_for_bit(tmp_path, suffix):
     rng = np.random.default_rng(1)
     quality, cost = rng.random((20, 3)), rng.random((20, 3)) / 7e5
     quality[3, 1] = cost[5, 2] = np.nan
-    prompts, task = [f"p{i}" for i in range(20)], ["t"] * 20
+    prompts, task = [f"Tell me of {i}." for i in range(20)], ["t"] * 20
     table = Table.from_arrays(quality, cost, models=["z", "a", "m"], prompts=prompts, task=task)
     write_table(table, tmp_path / f"table{suffix}")
     assert read_table(tmp_path / f"table{suffix}").fingerprint == table.fingerprint
