@@ -4,7 +4,8 @@ Weights from propensities that were fitted to the log are balanced by it: some o
 log cancels. To first order the error of the value is that of its scores less their regression on
 the score functions of the propensity model, here ψ = (1{t = m} − π̂_m)·x of a multinomial logistic
 model (Newey, McFadden, 1994, theorem 6.1; Hirano, Imbens, Ridder, 2003). The product's propensities
-come from trees that stop early, which have no such ψ; it is only the study that can do this.
+come from trees that stop early, which have no such ψ, or from a logit; it is only the study that
+can do this.
 """
 
 from __future__ import annotations
