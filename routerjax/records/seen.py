@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt32, UInt64
+from jaxtyping import Bool, Float, UInt32, UInt64
 
 from routerjax.records.alike import APART, CELL, CLOSE, FEWEST_COLUMNS, SHIFTS
 from routerjax.records.groups import digests, query_digests, stirred
@@ -43,11 +43,11 @@ def seen_queries(record: Rows, x: Scaled, *, salt: str) -> UInt32[np.ndarray, "g
     """
     found = query_digests(record, salt=salt)
     if x.shape[1] >= FEWEST_COLUMNS:
-        numbers, places = np.unique(record.queries, return_inverse=True)[1], _places(x, salt)
+        places, first = _places(x, salt), np.unique(record.queries, return_index=True)[1]
         kind = PROMPTED if record.prompts is not None else BARE
         for close in CLOSE:
-            wider = _cells(places, APART * close, salt)
-            if all(_crowded(cell, numbers) <= CROWDED for cell in wider):
+            wider = _cells(places[first], APART * close, salt)
+            if all(_crowded(cell) <= CROWDED for cell in wider):
                 found = np.concatenate([found, *_cells(places, close, kind + salt)])
                 break
     return np.unique(found).view(np.uint32).reshape(-1, 2)
@@ -67,19 +67,21 @@ def among_seen(
       seen: of `seen_queries`.
       salt: of the digests.
     """
-    known = np.ascontiguousarray(np.asarray(seen, np.uint32)).view(np.uint64).ravel()
-    found = np.isin(query_digests(record, salt=salt), known)
+    known = np.sort(np.ascontiguousarray(np.asarray(seen, np.uint32)).view(np.uint64).ravel())
+    if not len(known):
+        return np.zeros(len(record), bool)
+    found = _among(query_digests(record, salt=salt), known)
     if record.prompts is not None:
-        found |= np.isin(digests(record.prompts, salt=salt), known)
+        found |= _among(digests(record.prompts, salt=salt), known)
         if record.embeddings is not None:
-            found |= np.isin(digests(record.embeddings, salt=salt), known)
+            found |= _among(digests(record.embeddings, salt=salt), known)
     if x is None or x.shape[1] < FEWEST_COLUMNS:
         return found
     places = _places(x, salt)
     for kind in (BARE,) if record.prompts is not None else (BARE, PROMPTED):
         for close in CLOSE:
             for cell in _cells(places, close, kind + salt):
-                found |= np.isin(cell, known)
+                found |= _among(cell, known)
     return found
 
 
@@ -106,9 +108,14 @@ def _cells(
     return found
 
 
-def _crowded(cell: UInt64[np.ndarray, " n"], numbers: Int[np.ndarray, " n"]) -> float:
-    """Share of the queries that lie in a cell with another one."""
-    place = np.unique(cell, return_inverse=True)[1]
-    pairs = np.unique(np.stack([place, numbers]), axis=1)
-    shared = np.bincount(pairs[0])[pairs[0]] > 1
-    return len(np.unique(pairs[1][shared])) / (int(numbers.max()) + 1)
+def _crowded(cell: UInt64[np.ndarray, " q"]) -> float:
+    """Share of queries, a row each, that lie in a cell with another one."""
+    _, place, count = np.unique(cell, return_inverse=True, return_counts=True)
+    return float((count[place] > 1).mean())
+
+
+def _among(values: UInt64[np.ndarray, " n"], known: UInt64[np.ndarray, " g"]) -> np.ndarray:
+    """[n] True where a value is one of those known, which are in order."""
+    place = np.searchsorted(known, values)
+    found: np.ndarray = known[np.minimum(place, len(known) - 1)] == values
+    return found
