@@ -219,3 +219,21 @@ def test_the_command_prints_it(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["rows"] == 600 and len(found["traffic"]) == 5
     assert found["policies"][0]["name"] == "today"
+
+
+def test_support_is_that_of_a_fit():
+    """Of short embeddings, as of an encoder of unit vectors; "b" is never asked of many queries."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(900, 48)).astype(np.float32)
+    x /= 10 * np.linalg.norm(x, axis=1, keepdims=True)
+    arms = np.where(x[:, 0] > 0.005, rng.integers(2, size=900), 0)
+    quality = rng.random(900) < 0.6
+    log = rj.Log.from_arrays(
+        arms, quality.astype(float), rng.random(900) * 1e-3, models="ab", embeddings=x
+    )
+    own = {each.name: each.unsupported for each in rj.plan(log).policies}
+    page = rj.fit(log).report["evaluation"]
+    assert own["b"] > 0.3
+    assert [own[each["model"]] for each in page["singles"]] == [
+        each["unsupported"] for each in page["singles"]
+    ]

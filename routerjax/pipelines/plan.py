@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-import jax
 import numpy as np
 
 from routerjax.data.encoders.encoding import encoded
 from routerjax.errors import InputError
 from routerjax.estimators.defaults import SUPPORT, floor_of
-from routerjax.estimators.folds import make_folds
 from routerjax.estimators.overlap import overlap
 from routerjax.evaluation.intervals import Interval, mean_interval
 from routerjax.evaluation.power import (
@@ -21,6 +19,7 @@ from routerjax.evaluation.power import (
     least_share,
     traffic_variance,
 )
+from routerjax.models.heads import Scaling
 from routerjax.pipelines.evidence import (
     Evidence,
     Scored,
@@ -31,6 +30,7 @@ from routerjax.pipelines.evidence import (
     unsupported_share,
 )
 from routerjax.pipelines.gold import gold_propensities, gold_rows, warn_of_judges
+from routerjax.pipelines.nuisance import folds_of
 from routerjax.pipelines.overlap import check_propensities
 from routerjax.pipelines.paired import corrected_log, has_pairs
 from routerjax.pipelines.plan_records import Plan, Standing, Traffic
@@ -40,9 +40,9 @@ from routerjax.pipelines.repeats import said_once
 from routerjax.pipelines.uncorrected import FEWEST_OF_MODEL, warn_of_uncorrected
 from routerjax.records.logs import Log
 from routerjax.records.tables import Table
-from routerjax.training.config import FitConfig
+from routerjax.support.compilation import seeded_key, split_keys
+from routerjax.training.config import FitConfig, NuisanceConfig
 
-FOLDS = 5
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 TODAY = "today"
 NOTES = (
@@ -144,9 +144,9 @@ def _evidence(log: Log, gold: str | None, trust: bool) -> Evidence:
     """Propensities, gold rows and predictions of a log, each row's without its own fold."""
     pairs = has_pairs(log, gold)
     known = None if gold is None else gold_rows(log, gold)
-    arms, x = np.asarray(log.arms), log.features
-    key = jax.random.key(0)
-    folds = make_folds(arms, folds=FOLDS, held_out=0.1, key=key, groups=log.groups)
+    of_nuisances, _ = split_keys(seeded_key(FitConfig.seed))  # as `fit` has them by default
+    folds = folds_of(log, key=of_nuisances, config=NuisanceConfig())
+    x = Scaling.of(log.features)(log.features)
     propensities = fit_propensities(log, x, folds, support=SUPPORT)
     floor = floor_of(None, models=len(log.models), recorded=propensities.recorded)
     covered = overlap(log, propensities.answered, floor=floor, supported=propensities.supported)
