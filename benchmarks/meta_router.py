@@ -142,10 +142,7 @@ def measure(repeats: int, studies: Mapping[str, int]) -> dict[str, Any]:
     for name, count in studies.items():
         calls[f"{name} study"] = functools.partial(many, source, name, count)
     seconds, areas = in_turn(calls, repeats)
-    paired = {
-        name: {method: own - areas["loop"][method] for method, own in areas[name].items()}
-        for name in REGRESSIONS
-    }
+    paired = {name: less(areas[name], areas["loop"]) for name in REGRESSIONS}
     return {
         "seconds": seconds,
         "compiling": {name: {"wall": own[0], "cpu": own[1]} for name, own in compiled.items()},
@@ -153,6 +150,13 @@ def measure(repeats: int, studies: Mapping[str, int]) -> dict[str, Any]:
         "areas": {name: summary(own) for name, own in areas.items()},
         "areas_less_loop": {name: summary(own) for name, own in paired.items()},
     }
+
+
+def less(
+    areas: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Method → areas less those of the others on the same runs, of methods that both have."""
+    return {method: own - others[method] for method, own in areas.items() if method in others}
 
 
 def in_turn(calls: Mapping[str, Callable[[int], Curves]], repeats: int) -> tuple[dict, dict]:
