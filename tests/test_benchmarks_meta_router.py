@@ -22,7 +22,7 @@ def test_a_small_one_runs_whole(monkeypatch):
     small = dataclasses.replace(meta_router.CONFIG, rows=300, test_rows=60, gold_rows=(40,))
     monkeypatch.setattr(meta_router, "CONFIG", small)
     monkeypatch.setattr(meta_router, "REGRESSIONS", ("ridge",))
-    figures = meta_router.measure(1, {"ridge": 2})
+    figures = meta_router.measure(2, {"ridge": 2})
     loop, ridge = (set(figures["areas"][name]) for name in ("loop", "ridge"))
     assert ridge == {name for names in METHODS for name in names}
     assert set(figures["areas_less_loop"]["ridge"]) == loop & ridge >= {"r_learner", "dr_learner"}
