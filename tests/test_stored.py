@@ -1,6 +1,7 @@
 """Embeddings left on disk: the same rows, the same training, the same router."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -226,3 +227,40 @@ def stored_leftovers(folder):
 
 def test_a_quarter_of_the_memory():
     assert 2**28 < memory() < 2**46
+
+
+def _resident(path) -> int:
+    """KiB of a mapped file that are in this process's memory."""
+    parts = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(int(part.split("Rss:")[1].split()[0]) for part in parts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("as_stored", [False, True])
+def test_blocks_of_a_mapped_file_are_let_go(tmp_path, as_stored):
+    rows = np.random.default_rng(0).normal(size=(40_000, 64)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    held = Stored(mapped) if as_stored else np.asarray(mapped)
+    read_at_once = float(np.asarray(held).sum())
+    assert _resident(tmp_path / "rows.npy") > 9_000
+    kept = [np.array(block) for block in blocks(held, 1_000)]
+    assert _resident(tmp_path / "rows.npy") < 200
+    np.testing.assert_array_equal(np.concatenate(kept), rows)
+    assert float(np.asarray(held).sum()) == read_at_once  # it is read again
+
+
+def test_what_was_written_to_a_private_mapping_is_kept(tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((5_000, 64), np.float32))
+    own = np.load(tmp_path / "rows.npy", mmap_mode="c")
+    own[:] = 1.0
+    assert sum(float(block.sum()) for block in blocks(own, 1_000)) == own.size
+    assert float(own.sum()) == own.size
+
+
+def test_a_scaling_of_a_mapped_file_is_that_of_an_array(tmp_path):
+    rows = np.random.default_rng(1).normal(size=(70_000, 8)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    scaling = Scaling.of(rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    np.testing.assert_array_equal(scaling(np.asarray(mapped)), scaling(rows))

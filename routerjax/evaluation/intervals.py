@@ -7,11 +7,14 @@ standard error counts groups. Without groups every score stands for itself.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+BLOCK = 1 << 16
+"""Groups whose sums are multiplied at a time."""
 DRAWS = 20_000
 """Draws of the largest deviation of a band; its critical value is then right to about 0.01."""
 
@@ -100,7 +103,7 @@ def within(own: Interval, low: float, high: float) -> Interval:
 
 
 def simultaneous_band(
-    scores: Float[np.ndarray, "w n"],
+    scores: Iterable[Float[np.ndarray, " n"]],
     *,
     groups: Int[np.ndarray, " n"] | None = None,
     confidence: float = 0.95,
@@ -117,7 +120,8 @@ def simultaneous_band(
     over its G − 1 degrees of freedom, as Student's interval allows for the estimated variance.
 
     Args:
-      scores: [w, n], one row a cost weight (or a policy), one column a row of the log.
+      scores: [w, n], one row a cost weight (or a policy), one column a row of the log. They may
+        come one after another: of a million rows no more than their groups' sums is held.
       groups: [n] as of `mean_interval`.
       confidence: that all w intervals hold.
       heavy_tails: as of `mean_interval`; the least degrees of freedom count for all.
@@ -130,16 +134,22 @@ def simultaneous_band(
     Reference: Chernozhukov, Chetverikov, Kato (2013), Gaussian Approximations and Multiplier
     Bootstrap for Maxima of Sums of High-Dimensional Random Vectors.
     """
-    values = np.asarray(scores, np.float64)
-    mean = values.mean(axis=1)
-    sums = group_sums(values - mean[:, None], groups)
-    count = sums.shape[1]
+    means: list[float] = []
+    sums: list[np.ndarray] = []
+    rows = 0
+    for each in scores:
+        values = np.asarray(each, np.float64)
+        rows = len(values)
+        means.append(float(values.mean()))
+        sums.append(group_sums(values[None] - means[-1], groups)[0])
+    mean, count = np.array(means), len(sums[0])
     if count < 2:
         nothing = np.full(len(mean), np.nan)
         return Band(mean, nothing, nothing, nothing, float("nan"), count)
-    error = np.sqrt(count / (count - 1) * _squares(sums)) / values.shape[1]
+    products = _products(sums)
+    error = np.sqrt(count / (count - 1) * np.diagonal(products)) / rows
     degrees = min(map(degrees_of_freedom, sums)) if heavy_tails else count - 1
-    critical = _largest_deviation(sums, degrees, confidence=confidence, draws=draws, seed=seed)
+    critical = _largest_deviation(products, degrees, confidence=confidence, draws=draws, seed=seed)
     return Band(mean, error, mean - critical * error, mean + critical * error, critical, count)
 
 
@@ -152,9 +162,13 @@ def group_sums(
     return np.stack([np.bincount(groups, each) for each in values])
 
 
-def _squares(sums: Float[np.ndarray, "w g"]) -> Float[np.ndarray, " w"]:
-    """Sums of squares, one row at a time: a million groups are not squared for all w at once."""
-    return np.array([(own**2).sum() for own in sums])
+def _products(sums: Sequence[Float[np.ndarray, " g"]]) -> Float[np.ndarray, "w w"]:
+    """Σ_g S_vg S_wg, some groups at a time."""
+    found = np.zeros((len(sums), len(sums)))
+    for first in range(0, len(sums[0]), BLOCK):
+        some = np.stack([own[first : first + BLOCK] for own in sums])
+        found += some @ some.T
+    return found
 
 
 def degrees_of_freedom(sums: Float[np.ndarray, " g"]) -> float:
@@ -181,18 +195,22 @@ def degrees_of_freedom(sums: Float[np.ndarray, " g"]) -> float:
 
 
 def _largest_deviation(
-    sums: np.ndarray, degrees: float | int, *, confidence: float, draws: int, seed: int
+    products: Float[np.ndarray, "w w"],
+    degrees: float | int,
+    *,
+    confidence: float,
+    draws: int,
+    seed: int,
 ) -> float:
-    """The quantile of max_w |Z_w| of the correlations between the sums [w, g]."""
-    squares = _squares(sums)
-    unit = sums[squares > 0]  # a copy
-    if len(unit) == 0:
+    """The quantile of max_w |Z_w| of the correlations, given sums of products."""
+    varies = np.diagonal(products) > 0
+    if not varies.any():
         return student_quantile(0.5 + confidence / 2, degrees)
-    unit /= np.sqrt(squares[squares > 0])[:, None]
-    values, vectors = np.linalg.eigh(unit @ unit.T)
+    length = np.sqrt(np.diagonal(products)[varies])
+    values, vectors = np.linalg.eigh(products[varies][:, varies] / np.outer(length, length))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     rng = np.random.default_rng(seed)
-    largest = abs(rng.standard_normal((draws, len(unit))) @ root.T).max(axis=1)
+    largest = abs(rng.standard_normal((draws, len(length))) @ root.T).max(axis=1)
     spread = np.sqrt(rng.chisquare(degrees, draws) / degrees)
     return float(np.quantile(largest / spread, confidence))
 

@@ -181,7 +181,11 @@ class Scaling:
         if isinstance(embeddings, Stored):
             return embeddings.scaled(np.asarray(self.centre), np.asarray(self.scale))
         if isinstance(embeddings, np.ndarray):  # nothing to compile
-            away = embeddings.astype(np.float32, copy=False) - np.asarray(self.centre)
+            away, first = np.empty(embeddings.shape, np.float32), 0
+            for block in blocks(embeddings):
+                own = away[first : first + len(block)]
+                np.subtract(block.astype(np.float32, copy=False), np.asarray(self.centre), out=own)
+                first += len(block)
             away *= np.float32(1) / np.asarray(self.scale)  # XLA's bits: it divides so
             return away
         return (jnp.asarray(embeddings, jnp.float32) - self.centre[None]) / self.scale

@@ -7,7 +7,7 @@ ends, advantage over a base and over today's policy.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -177,22 +177,24 @@ def _band(
     widening: float,
 ) -> list[tuple[float, float]]:
     """(lowest, highest) difference in utility at every cost weight, all at once."""
-    low, high = (
-        np.stack(each)
-        for each in zip(
-            *(
-                difference(one, other, cost_weight=cost_weight)
-                for one, other, cost_weight in zip(scores, others, cost_weights, strict=True)
-            ),
-            strict=True,
-        )
-    )
-    count, groups = len(low), evidence.log.groups
-    both = low if np.array_equal(low, high) else np.concatenate([low, high])
-    band, middle = simultaneous_band(both, groups=groups, heavy_tails=True), both.mean(axis=1)
-    lowest = middle - (middle - band.low) * widening
-    highest = middle + (band.high - middle) * widening
-    return list(zip(lowest[:count].tolist(), highest[-count:].tolist(), strict=True))
+    lows: list[int] = []
+    highs: list[int] = []  # places in the band; one where no bounds part the two
+
+    def ends() -> Iterator[np.ndarray]:
+        """Of one cost weight after another: a million rows are never held for all of them."""
+        for one, other, cost_weight in zip(scores, others, cost_weights, strict=True):
+            low, high = difference(one, other, cost_weight=cost_weight)
+            lows.append(highs[-1] + 1 if highs else 0)
+            yield low
+            parted = not np.array_equal(low, high)
+            highs.append(lows[-1] + parted)
+            if parted:
+                yield high
+
+    band = simultaneous_band(ends(), groups=evidence.log.groups, heavy_tails=True)
+    lowest = band.mean - (band.mean - band.low) * widening
+    highest = band.mean + (band.high - band.mean) * widening
+    return list(zip(lowest[lows].tolist(), highest[highs].tolist(), strict=True))
 
 
 def _line(

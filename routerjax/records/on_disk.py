@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -73,9 +74,56 @@ def read(values: Any) -> Any:
 
 
 def blocks(values: Any, rows: int = BLOCK) -> Iterator[np.ndarray]:
-    """An array or `Stored` a block of rows at a time."""
+    """An array or `Stored` a block of rows at a time.
+
+    Of a mapped file no more than a block stays in memory: what was read is let go.
+    """
+    mapped = _mapped(values) if len(values) > rows else None
     for first in range(0, len(values), rows):
         yield np.asarray(values[first : first + rows])
+        if mapped is not None:
+            mapped.let_go(first, min(first + rows, len(values)))
+
+
+class _Mapped(NamedTuple):
+    """Rows of a file in memory.
+
+    Attributes:
+      file: the mapping.
+      start: byte of the first row.
+      width: bytes of a row.
+    """
+
+    file: mmap.mmap
+    start: int
+    width: int
+
+    def let_go(self, first: int, last: int) -> None:
+        """Take whole pages of these rows out of memory; they are read again when wanted."""
+        page = mmap.PAGESIZE
+        low = -(-(self.start + first * self.width) // page) * page
+        high = (self.start + last * self.width) // page * page
+        if high > low:
+            self.file.madvise(mmap.MADV_DONTNEED, low, high - low)
+
+
+def _mapped(values: Any) -> _Mapped | None:
+    """Where the rows of a matrix lie in a mapped file whose pages can be read again; None where
+    they do not, or are picked from it."""
+    if isinstance(values, Stored):
+        values = values.values if values.index is None else None
+    if not isinstance(values, np.ndarray) or not values.flags.c_contiguous:
+        return None
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.mode == "c":  # what was written is nowhere else
+            return None
+        base = base.base
+    if not isinstance(base, mmap.mmap) or not hasattr(base, "madvise"):
+        return None
+    begin = np.frombuffer(base, np.uint8, 1).__array_interface__["data"][0]
+    start = values.__array_interface__["data"][0] - begin
+    return _Mapped(base, start, values.strides[0])
 
 
 def memory() -> int:
