@@ -216,6 +216,8 @@ def test_the_queries_it_was_fitted_on_are_known_in_any_order(router, world, save
         assert seen.sum() == 160 and not own.has_seen(world.fresh).any()
         order = np.random.default_rng(0).permutation(200)
         np.testing.assert_array_equal(own.has_seen(world.log.rows(order)), seen[order])
+    wide = np.concatenate([world.log.features, world.log.features[:, :1]], axis=1)
+    assert not router.has_seen(dataclasses.replace(world.log, embeddings=wide)).any()
 
 
 def test_no_choice_where_the_log_has_no_support(router, world):

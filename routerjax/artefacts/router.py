@@ -244,7 +244,10 @@ class Router(Saved):
         """[n] True where the router was fitted on a row of the same query."""
         if self.arrays.seen is None:
             return np.zeros(len(record), bool)
-        x = None if record.embeddings is None else self.arrays.scaling(record.embeddings)
+        given = record.embeddings
+        if given is not None and given.shape[1] != self.dimensions:  # of another encoder
+            given = None
+        x = None if given is None else self.arrays.scaling(given)
         return among_seen(record, x, self.arrays.seen, salt=self.salt)
 
     def expected(self, embeddings: np.ndarray) -> Estimates:
